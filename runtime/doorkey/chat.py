@@ -1,0 +1,123 @@
+"""A question to a site and the pieces of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from doorkey.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: in an answer `data` holds its bytes and `url` where the site keeps it; in a question one of both."""
+
+    url: str = field(default="", repr=False)
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+    alt: str = field(default="", repr=False)
+
+
+Delta: TypeAlias = str | Image
+Part: TypeAlias = str | Image
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`content` is text, or its parts in order. Roles are OpenAI's; `developer` counts as `system`."""
+
+    role: str
+    content: str | tuple[Part, ...] = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The text, its parts joined. Raises RequestError for an image part: nothing is dropped in silence."""
+        if isinstance(self.content, str):
+            return self.content
+        for part in self.content:
+            if not isinstance(part, str):
+                raise RequestError("this site takes text only, and a message holds an image part", param="messages")
+        return "".join(part for part in self.content if isinstance(part, str))
+
+    @classmethod
+    def parse(cls, data: object, param: str = "messages") -> Message:
+        """A message from OpenAI's JSON shape. Raises RequestError naming the field at fault."""
+        if isinstance(data, Message):
+            return data
+        if not isinstance(data, Mapping):
+            raise RequestError(f"{param} must be an object with role and content, not {kind_of(data)}", param=param)
+        role = data.get("role")
+        if not isinstance(role, str) or not role:
+            raise RequestError(
+                f"{param}.role must be a text such as 'user', not {kind_of(role)}", param=f"{param}.role"
+            )
+        return cls(role, _content(data.get("content"), f"{param}.content"))
+
+
+def kind_of(value: object) -> str:
+    """The JSON name of a value's type, for messages: a value itself may be a secret."""
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
+    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+def _content(content: object, param: str) -> str | tuple[Part, ...]:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, Sequence) or isinstance(content, bytes):
+        raise RequestError(f"{param} must be a text or a list of parts, not {kind_of(content)}", param=param)
+    return tuple(_part(part, f"{param}[{at}]") for at, part in enumerate(content))
+
+
+def _part(part: Any, param: str) -> Part:
+    if isinstance(part, (str, Image)):
+        return part
+    if not isinstance(part, Mapping):
+        raise RequestError(f"{param} must be an object with a type, not {kind_of(part)}", param=param)
+    if part.get("type") in ("text", "input_text") and isinstance(part.get("text"), str):
+        return str(part["text"])
+    if part.get("type") in ("image_url", "input_image"):
+        url = part.get("image_url")
+        url = url.get("url") if isinstance(url, Mapping) else url
+        if isinstance(url, str):
+            return Image(url=url)
+    raise RequestError(f"{param}: a part of type {str(part.get('type'))[:40]!r} can't be used", param=param)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """One question. `id` (32 hex digits) and `at` (wall time) are the engine's: providers have neither clock nor dice.
+
+    `model` is already one of the provider's own names; `kind` is "chat" or "image".
+    """
+
+    id: str
+    at: float
+    model: str
+    messages: tuple[Message, ...] = field(repr=False)
+    kind: Literal["chat", "image"] = "chat"
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def parse_messages(messages: Iterable[object]) -> tuple[Message, ...]:
+    """Messages from OpenAI's JSON shape or our own. Raises RequestError when there is none or one is malformed."""
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise RequestError(f"messages must be a list of messages, not {kind_of(messages)}", param="messages")
+    parsed = tuple(Message.parse(message, f"messages[{at}]") for at, message in enumerate(messages))
+    if not any(message.content for message in parsed):
+        raise RequestError("messages must hold at least one message with content", param="messages")
+    return parsed
+
+
+def format_prompt(messages: Iterable[object]) -> str:
+    """All messages as one text (gpt4free's shape).
+
+    One message: its content as it is. Several: `Role: content` lines, blank messages left out, then `Assistant:`.
+    """
+    parsed = [Message.parse(message) for message in messages]
+    if len(parsed) == 1:
+        return parsed[0].text
+    lines = [f"{message.role.capitalize()}: {message.text}" for message in parsed if message.text.strip()]
+    return "\n".join([*lines, "Assistant:"])

@@ -1,0 +1,201 @@
+"""Everything that can go wrong, as one tree.
+
+Two questions choose the class: who can act, and what do we do about it.
+
+    DoorkeyError                       500  server_error
+    ├── RequestError                   400  invalid_request     the caller changes the request
+    │   ├── UnknownModel               404  model_not_found
+    │   ├── UnknownSite                404  site_not_found
+    │   └── TooLarge                   413  too_large
+    ├── ConfigurationError             500  configuration       whoever set doorkey up changes a setting
+    │   └── BrowserMissing             500  browser_missing
+    ├── SiteError                      502  provider_error      the site answered, and not with an answer
+    │   ├── SessionRefused             502  session_refused     fresh sessions are refused too
+    │   ├── Blocked                    502  blocked             a ban, a firewall, a content filter
+    │   ├── Changed                    502  site_changed        what the site sends is no longer what we know
+    │   │   ├── MissingToken           502  site_changed        (also RuntimeError)
+    │   │   └── MissingCookies         502  site_changed        (also RuntimeError)
+    │   ├── Cut                        502  cut                 the answer ended before its end
+    │   └── EmptyAnswer                502  empty_response
+    ├── Enough                         429  rate_limited        the site says wait; we obey
+    │   ├── RateLimited                429  rate_limited
+    │   └── QuotaReached               429  quota
+    ├── Unavailable                    503  provider_unavailable  later, by itself
+    │   ├── SiteDown                   503  provider_unavailable  (also OSError)
+    │   ├── VisitFailed                503  visit_failed        remembered: see retry_after
+    │   ├── BrowserFailed              503  browser_failed
+    │   └── NeedsPerson                503  human_required      a person has to pass something
+    └── TimeLimit                      504  timeout             (also TimeoutError); names the wait that ran out
+
+A message says what was expected, what came, and what to do next. It never holds a cookie, a token or a prompt.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DoorkeyError(Exception):
+    """The root. `site` names the site where there is one; `retry_after` is in seconds, None when waiting won't help."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "server_error"
+
+    def __init__(self, message: str, *, site: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.site = site
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class RequestError(DoorkeyError):
+    """The request can't be served as it is. `param` names the field at fault."""
+
+    status = 400
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, param: str | None = None, site: str | None = None) -> None:
+        super().__init__(message, site=site)
+        self.param = param
+
+
+class UnknownModel(RequestError):
+    status = 404
+    code = "model_not_found"
+
+
+class UnknownSite(RequestError):
+    status = 404
+    code = "site_not_found"
+
+
+class TooLarge(RequestError):
+    status = 413
+    code = "too_large"
+
+
+class ConfigurationError(DoorkeyError):
+    code = "configuration"
+
+
+class BrowserMissing(ConfigurationError):
+    code = "browser_missing"
+
+
+class SiteError(DoorkeyError):
+    """The site answered, but not with an answer. `answer_status` is the site's own HTTP status, where there was one."""
+
+    status = 502
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        site: str | None = None,
+        retry_after: float | None = None,
+        answer_status: int | None = None,
+    ) -> None:
+        super().__init__(message, site=site, retry_after=retry_after)
+        self.answer_status = answer_status
+
+
+class SessionRefused(SiteError):
+    code = "session_refused"
+
+
+class Blocked(SiteError):
+    code = "blocked"
+
+
+class Changed(SiteError):
+    code = "site_changed"
+
+
+class MissingToken(Changed, RuntimeError):
+    """A page came without a token that its provider needs. `name` is the token, `sought` where it was looked for."""
+
+    def __init__(self, name: str, sought: str, *, site: str | None = None, came: str = "") -> None:
+        found = f"; the page has {came}" if came else ""
+        super().__init__(
+            f"the page holds no {name} (sought: {sought}{found}). "
+            f"See what a visit finds: doorkey visit {site or 'SITE'}; the page to open is sites.{site or 'SITE'}.url",
+            site=site,
+        )
+        self.name = name
+        self.sought = sought
+
+
+class MissingCookies(Changed, RuntimeError):
+    """A visit ended without a cookie that the site's requests need."""
+
+
+class Cut(SiteError):
+    code = "cut"
+
+
+class EmptyAnswer(SiteError):
+    code = "empty_response"
+
+
+class Enough(DoorkeyError):
+    """The site says enough. Never renewed for, never evaded."""
+
+    status = 429
+    code = "rate_limited"
+
+
+class RateLimited(Enough):
+    pass
+
+
+class QuotaReached(Enough):
+    code = "quota"
+
+
+class Unavailable(DoorkeyError):
+    status = 503
+    code = "provider_unavailable"
+
+
+class SiteDown(Unavailable, OSError):
+    """The site could not be reached, or failed (5xx) before its first byte.
+
+    `arrived` is False when the request is known not to have reached the site: then even one that is not repeatable
+    may be sent again.
+    """
+
+    def __init__(
+        self, message: str, *, site: str | None = None, retry_after: float | None = None, arrived: bool = True
+    ) -> None:
+        super().__init__(message, site=site, retry_after=retry_after)
+        self.arrived = arrived
+
+
+class VisitFailed(Unavailable):
+    code = "visit_failed"
+
+
+class BrowserFailed(Unavailable):
+    code = "browser_failed"
+
+
+class NeedsPerson(Unavailable):
+    code = "human_required"
+
+
+class TimeLimit(DoorkeyError, TimeoutError):
+    """A wait reached its limit. `wait` names it ("first byte", "idle", "total", "visit", …); `limit` is in seconds."""
+
+    status = 504
+    code = "timeout"
+
+    def __init__(self, wait: str, limit: float, *, site: str | None = None, setting: str | None = None) -> None:
+        where = f"{site}: " if site else ""
+        change = f" (setting: {setting})" if setting else ""
+        super().__init__(f"{where}the wait for {wait} reached its limit of {limit:g} s{change}", site=site)
+        self.wait = wait
+        self.limit = limit

@@ -1,0 +1,97 @@
+"""What a visit yields: cookies, headers, tokens, storage, frozen and numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
+Tokens: TypeAlias = Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a session belongs to. Sessions are used through the egress they were visited with.
+
+    `egress` is "direct" or a proxy's URL (which may hold a password, hence repr=False); `own` is a hash of cookies
+    that a caller brought along, and such a session is never shared or stored.
+    """
+
+    site: str
+    profile: str = "desktop"
+    egress: str = field(default="direct", repr=False)
+    own: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """One cookie as the browser's jar holds it: `expires` in seconds since the epoch, None for a session cookie."""
+
+    name: str
+    value: str = field(repr=False)
+    domain: str
+    path: str = "/"
+    host_only: bool = True
+    secure: bool = False
+    http_only: bool = False
+    same_site: str = ""
+    expires: float | None = None
+
+    def goes_to(self, url: str, wall: float) -> bool:
+        """Whether a browser sends this cookie with a request to *url* (RFC 6265, section 5.4)."""
+        parts = urlsplit(url)
+        host, path = (parts.hostname or "").lower(), parts.path or "/"
+        domain = self.domain.lstrip(".").lower()
+        if host != domain and (self.host_only or not host.endswith("." + domain)):
+            return False
+        if self.secure and parts.scheme != "https" and host not in ("localhost", "127.0.0.1", "::1"):
+            return False
+        if self.expires is not None and self.expires <= wall:
+            return False
+        prefix = self.path if self.path.endswith("/") else self.path + "/"
+        return path == self.path or path.startswith(prefix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Frozen. `gen` only rises within a key, over all processes that share the store.
+
+    `headers` are the browser's own (user agent, Accept-Language, Sec-CH-UA*), lower-case names. `born` is wall time;
+    `soft` and `hard` are ages in seconds: past `soft` a new one is fetched behind, past `hard` it is not used.
+    `visitor` is a random id that stays the same for a key for ever, as a visitor's browser would keep one.
+    """
+
+    key: Key
+    gen: int
+    url: str
+    born: float
+    soft: float
+    hard: float
+    max_uses: int | None = None
+    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tokens: Tokens = field(default_factory=dict, repr=False)
+    local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    visitor: str = field(default="", repr=False)
+    rung: str = ""
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def cookie(self, name: str) -> str | None:
+        """The value of the named cookie, whichever path or domain it has; None when there is none."""
+        return next((cookie.value for cookie in self.cookies if cookie.name == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain structure for a store. It holds secrets."""
+        return {**asdict(self), "headers": dict(self.headers), "tokens": dict(self.tokens), "local": dict(self.local)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Session:
+        """The reverse of `to_json`. Raises TypeError or KeyError on a structure of another version."""
+        rest = {**data, "key": Key(**data["key"]), "cookies": tuple(Cookie(**cookie) for cookie in data["cookies"])}
+        return cls(**rest)
