@@ -32,7 +32,7 @@ A message says what was expected, what came, and what to do next. It never holds
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class DoorkeyError(Exception):
@@ -49,6 +49,14 @@ class DoorkeyError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def again(self, retry_after: float | None = None) -> Self:
+        """The same error for another caller: an exception that is raised twice collects both tracebacks."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        if retry_after is not None:
+            twin.retry_after = retry_after
+        return twin
 
 
 class RequestError(DoorkeyError):
@@ -188,7 +196,7 @@ class NeedsPerson(Unavailable):
 
 
 class TimeLimit(DoorkeyError, TimeoutError):
-    """A wait reached its limit. `wait` names it ("first byte", "idle", "total", "visit", …); `limit` is in seconds."""
+    """A wait reached its limit. `wait` names it ("first byte", "idle", "total", "visit"); `limit` is in seconds."""
 
     status = 504
     code = "timeout"
@@ -196,6 +204,6 @@ class TimeLimit(DoorkeyError, TimeoutError):
     def __init__(self, wait: str, limit: float, *, site: str | None = None, setting: str | None = None) -> None:
         where = f"{site}: " if site else ""
         change = f" (setting: {setting})" if setting else ""
-        super().__init__(f"{where}the wait for {wait} reached its limit of {limit:g} s{change}", site=site)
+        super().__init__(f"{where}limit reached: {wait}, {limit:g} s{change}", site=site)
         self.wait = wait
         self.limit = limit

@@ -312,6 +312,8 @@ class Provider:
     """Cookies whose new values in answers belong to the session."""
     needs_scripts: ClassVar[bool] = True
     """Whether only a browser can enter: the page's scripts set what requests need."""
+    needs_page: ClassVar[bool] = True
+    """Whether requests need something only the page holds (a token). False: cookies alone are a session."""
     settle: ClassVar[float] = 0.25
     """Seconds that cookies and storage must stay unchanged before a visit is done."""
     soft: ClassVar[float] = 6 * 3600

@@ -15,14 +15,18 @@ Tokens: TypeAlias = Mapping[str, JSON]
 class Key:
     """What a session belongs to. Sessions are used through the egress they were visited with.
 
-    `egress` is "direct" or a proxy's URL (which may hold a password, hence repr=False); `own` is a hash of cookies
-    that a caller brought along, and such a session is never shared or stored.
+    `url` is the page a visit opens; `egress` is "direct" or a digest of the proxy's URL (which may hold a password);
+    `own` is a digest of cookies that a caller brought along: such a session is never stored.
     """
 
     site: str
+    url: str
     profile: str = "desktop"
-    egress: str = field(default="direct", repr=False)
+    egress: str = "direct"
     own: str = ""
+
+    def __str__(self) -> str:
+        return "|".join((self.site, self.url, self.profile, self.egress, self.own))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,132 @@
+"""An answer that has begun: items as they come, each batch one read of the network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from doorkey.errors import Changed, DoorkeyError, EmptyAnswer
+from doorkey.provider import OK, Decoder, Head, MiB, Verdict
+from doorkey.session import Session
+from doorkey.transport.direct import Stream
+
+T = TypeVar("T")
+READ_LIMIT = 8 * MiB
+
+
+class Raw:
+    """The decoder of answers that are wanted as they are: bytes in, the same bytes out."""
+
+    def __init__(self, head: Head) -> None:
+        self.verdict: Verdict | None = None
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        return (data,)
+
+    def close(self) -> Sequence[bytes]:
+        self.verdict = OK
+        return (b"",)  # a body may be empty; an answer may not
+
+
+class Answer(Generic[T]):
+    """`head` is the site's, `renewed` how often the session was renewed for it, `transport` what carried it.
+
+    Iterate it once, by `batches()` or item by item; leave it by `async with` or `aclose()`, which ends the upstream
+    request. A failure on the way is raised from the iteration, after all items that came before it.
+    """
+
+    transport = "direct"
+
+    def __init__(
+        self,
+        site: str,
+        head: Head,
+        session: Session,
+        renewed: int,
+        stream: Stream | None = None,
+        decoder: Decoder[T] | None = None,
+        *,
+        first: Sequence[T] = (),
+    ) -> None:
+        self.site = site
+        self.head = head
+        self.session = session
+        self.renewed = renewed
+        self.on_refused: Callable[[Verdict], None] | None = None
+        self._stream = stream
+        self._decoder = decoder
+        self._first = first
+        self._chunks = stream.chunks() if stream is not None else None
+
+    async def begin(self) -> Verdict:
+        """Read until the first items or the end; the verdict is OK when there is something to give to the caller."""
+        if self._decoder is None or self._chunks is None:
+            return OK
+        self._first = await self._next(self._chunks, self._decoder)
+        verdict = self._decoder.verdict
+        if self._first or verdict is None:
+            return OK
+        if verdict:
+            raise EmptyAnswer(f"{self.site}: the answer is empty", site=self.site)
+        return verdict
+
+    async def batches(self) -> AsyncIterator[Sequence[T]]:
+        """The items, in batches of one read each. Raises DoorkeyError where the answer fails on the way."""
+        try:
+            if self._first:
+                first, self._first = self._first, ()
+                yield first
+            decoder, chunks = self._decoder, self._chunks
+            if decoder is None or chunks is None:
+                return
+            while decoder.verdict is None:
+                batch = await self._next(chunks, decoder)
+                if batch:
+                    yield batch
+            if not decoder.verdict:
+                if self.on_refused is not None:
+                    self.on_refused(decoder.verdict)
+                raise decoder.verdict.error(self.site, self.head.status)
+        finally:
+            await self.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for batch in self.batches():
+            for item in batch:
+                yield item
+
+    async def read(self: Answer[bytes], limit: int = READ_LIMIT) -> bytes:
+        """The whole body. Raises Changed past *limit* bytes."""
+        body = bytearray()
+        async for batch in self.batches():
+            for piece in batch:
+                body += piece
+            if len(body) > limit:
+                raise Changed(f"{self.site}: the answer is longer than {limit} bytes", site=self.site)
+        return bytes(body)
+
+    async def aclose(self) -> None:
+        """End the upstream request, unless the answer was read to its end. May be called twice."""
+        if self._stream is not None:
+            self._stream.close()
+        if self._chunks is not None:
+            await self._chunks.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.aclose()
+
+    async def _next(self, chunks: Any, decoder: Decoder[T]) -> Sequence[T]:
+        """The next batch that is not empty; after it the decoder's verdict tells whether more may come."""
+        try:
+            async for chunk in chunks:
+                batch = decoder.feed(chunk)
+                if batch or decoder.verdict is not None:
+                    return batch
+            return decoder.close()
+        except DoorkeyError as error:
+            error.site = error.site or self.site
+            raise

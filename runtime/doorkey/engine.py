@@ -1,0 +1,230 @@
+"""The main path: send requests into a site, with a session that is renewed when the site refuses it.
+
+    keeper.get -> session -> provider.dress -> transport -> provider.judge -> the answer, or renewed and sent again
+
+What is sent is a flow: a generator that yields requests. A single request is a flow of one; a chat is a flow of its
+provider. After the first item given to the caller nothing is ever sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from doorkey.answer import Answer, Raw
+from doorkey.clock import Clock
+from doorkey.errors import Blocked, EmptyAnswer, SiteDown
+from doorkey.provider import OK, Flow, Head, Kind, Request, Verdict
+from doorkey.session import Session
+from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.refusals import Refusals, Shape, shape_of
+from doorkey.sessions.visit import Entrance
+from doorkey.transport.direct import Direct, Stream, whole
+from doorkey.transport.headers import Conversation
+
+T = TypeVar("T")
+RENEWALS = 2
+"""How often one call may have its session renewed."""
+
+
+class Refused(Exception):
+    """Inside the engine: an attempt was refused before anything reached the caller."""
+
+    def __init__(self, verdict: Verdict, head: Head, sent: float) -> None:
+        super().__init__(verdict.detail)
+        self.verdict = verdict
+        self.head = head
+        self.sent = sent
+
+
+@dataclass(slots=True)
+class Journey(Generic[T]):
+    """One call on its way: its flow, the request that is pending, and what has been spent."""
+
+    entrance: Entrance
+    start: Callable[[Session], Flow[Any]]
+    deadline: float
+    clock: Clock
+    conversation: Conversation = field(init=False)
+    flow: Flow[Any] | None = None
+    pending: Request | None = None
+    spent: bool = False  # a request that must not be sent twice has succeeded
+    renewals: int = 0
+    shape: Shape | None = None  # of the unknown refusal that was renewed for
+
+    def request(self, session: Session) -> Request:
+        """The request to send now: the flow begins anew with each session, unless something was spent."""
+        if self.flow is None or not self.spent:
+            self.conversation = Conversation(self.clock)
+            self.flow = self.start(session)
+            self.pending = next(self.flow)
+        assert self.pending is not None
+        return self.pending
+
+
+class Engine:
+    """`attempts`: how often a request that may be repeated is sent to a site that is down."""
+
+    def __init__(self, *, keeper: Keeper, direct: Direct, refusals: Refusals, clock: Clock, attempts: int = 3) -> None:
+        self._keeper = keeper
+        self._direct = direct
+        self._refusals = refusals
+        self._clock = clock
+        self._attempts = attempts
+
+    async def send(self, entrance: Entrance, request: Request, *, deadline: float) -> Answer[bytes]:
+        """*request*'s answer, whatever its status, once the site accepts the session. *deadline* is the clock's `now`.
+
+        Raises what `run` raises.
+        """
+        raw = replace(request, decode=Raw)
+
+        def start(session: Session) -> Flow[None]:
+            yield raw
+
+        return await self.run(entrance, start, deadline=deadline)
+
+    async def run(self, entrance: Entrance, start: Callable[[Session], Flow[Any]], *, deadline: float) -> Answer[Any]:
+        """The answer of the flow that *start* makes for a session, once its first items are there.
+
+        Raises DoorkeyError: what a visit raised, the final verdict of the site, RequestError from the provider,
+        TimeLimit.
+        """
+        journey: Journey[Any] = Journey(entrance, start, deadline, self._clock)
+        not_gen = -1
+        while True:
+            session = await self._keeper.get(entrance, not_gen=not_gen, deadline=deadline)
+            try:
+                answer = await self._advance(journey, session)
+            except Refused as refused:
+                self._weigh(journey, session, refused)
+                journey.renewals += 1
+                not_gen = session.gen
+                continue
+            if journey.shape is not None:
+                self._refusals.helped(entrance.key, journey.shape)
+            return answer
+
+    async def _advance(self, journey: Journey[T], session: Session) -> Answer[T]:
+        """Carry the flow on with *session*, to its streamed answer or its value."""
+        request = journey.request(session)
+        assert journey.flow is not None
+        while True:
+            sent = self._clock.now()
+            stream = await self._accepted(journey, request, session, sent)
+            if request.decode is not None:
+                answer = await self._opened(journey, request, session, stream, sent)
+                journey.flow.close()
+                return answer
+            reply = await whole(stream, request.limit)
+            self._worked(session, sent)
+            journey.spent = journey.spent or not request.repeatable
+            try:
+                request = journey.pending = journey.flow.send(reply)
+            except StopIteration as stop:
+                if not stop.value:
+                    raise EmptyAnswer(f"{journey.entrance.site.name}: the answer is empty") from None
+                return Answer(journey.entrance.site.name, reply, session, journey.renewals, first=list(stop.value))
+
+    async def _accepted(self, journey: Journey[T], request: Request, session: Session, sent: float) -> Stream:
+        """The answer of one request, judged acceptable by its head. Sent again only where that does no harm."""
+
+        def may_repeat(error: BaseException) -> bool:
+            return (
+                isinstance(error, SiteDown)
+                and (request.repeatable or not error.arrived)
+                and (error.retry_after is None)
+                and self._clock.now() < journey.deadline
+            )
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(may_repeat),
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_random_exponential(multiplier=0.25, max=4),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        return await retrying(self._once, journey, request, session, sent)
+
+    async def _once(self, journey: Journey[T], request: Request, session: Session, sent: float) -> Stream:
+        provider, site = journey.entrance.provider, journey.entrance.site
+        dressed = provider.dress(request, session)
+        stream = await self._direct.open(
+            dressed,
+            session,
+            site,
+            conversation=journey.conversation,
+            sliding=provider.cookies_sliding,
+            total=journey.deadline - self._clock.now(),
+        )
+        verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
+        if verdict:
+            return stream
+        stream.close()
+        if verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED):
+            raise Refused(verdict, stream.head, sent)
+        raise verdict.error(site.name, stream.head.status)
+
+    async def _opened(
+        self, journey: Journey[T], request: Request, session: Session, stream: Stream, sent: float
+    ) -> Answer[T]:
+        """The streamed answer once its first items, or its end, are there: what the body says still counts here."""
+        assert request.decode is not None
+        site = journey.entrance.site.name
+        answer: Answer[T] = Answer(site, stream.head, session, journey.renewals, stream, request.decode(stream.head))
+        answer.on_refused = lambda verdict: self._refused_midway(session, verdict)
+        try:
+            verdict = await answer.begin()
+        except BaseException:
+            await answer.aclose()
+            raise
+        if verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED):
+            await answer.aclose()
+            raise Refused(verdict, stream.head, sent)
+        if not verdict:
+            await answer.aclose()
+            raise verdict.error(site, stream.head.status)
+        self._worked(session, sent)
+        return answer
+
+    def _weigh(self, journey: Journey[T], session: Session, refused: Refused) -> None:
+        """Return when the call is to be renewed for; raise the error that its caller gets otherwise."""
+        key, verdict, status = session.key, refused.verdict, refused.head.status
+        site = journey.entrance.site.name
+        if verdict.kind is Kind.REFUSED:
+            shape = shape_of(refused.head)
+            if self._refusals.alive(session, refused.sent):
+                raise Blocked(
+                    f"{site}: {verdict.detail}, while the same session is accepted", site=site, answer_status=status
+                )
+            if self._refusals.remembered(key, shape):
+                raise Blocked(
+                    f"{site}: {verdict.detail}; renewing did not help lately", site=site, answer_status=status
+                )
+            if journey.shape is not None or journey.renewals >= RENEWALS:
+                self._refusals.useless(key, shape)
+                raise Blocked(f"{site}: {verdict.detail}, by a fresh session too", site=site, answer_status=status)
+            journey.shape = shape
+            self._keeper.rejected(session, named=False)
+            return
+        self._keeper.rejected(session, named=True)
+        if journey.renewals >= RENEWALS:
+            raise verdict.error(site, status)
+
+    def _worked(self, session: Session, sent: float) -> None:
+        self._keeper.worked(session)
+        self._refusals.accepted(session, sent)
+
+    def _refused_midway(self, session: Session, verdict: Verdict) -> None:
+        if verdict.kind in (Kind.STALE, Kind.CHALLENGED):
+            self._keeper.rejected(session, named=True)
+
+
+def foreign_verdict(head: Head) -> Verdict:
+    """What an answer of another host than the site's means: it says nothing about the session."""
+    if head.status == 200:
+        return OK
+    return Verdict(Kind.CHANGED, f"another host than the site's answered HTTP {head.status}")

@@ -1,0 +1,354 @@
+"""Hands sessions out and renews them: one visit at a time for a key, shared by all who wait, result and error alike.
+
+The state of a key is one `Record`; it changes only in synchronous code on the event loop. The visit belongs to the
+keeper: a caller who hangs up never ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from doorkey.clock import Clock
+from doorkey.errors import (
+    Changed,
+    ConfigurationError,
+    DoorkeyError,
+    NeedsPerson,
+    SessionRefused,
+    TimeLimit,
+    VisitFailed,
+)
+from doorkey.session import Key, Session
+from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
+
+log = logging.getLogger("doorkey.keeper")
+
+LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
+"""Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Why a visit is made. `refused` is the session that no longer serves; None for a first one, or one grown old.
+
+    `named`: whether the refusal had a name (then a result that equals the refused session is no result).
+    `fresh`: whether the refused session never worked.
+    """
+
+    previous: Session | None = None
+    refused: Session | None = None
+    named: bool = False
+    fresh: bool = False
+
+
+class Source(Protocol):
+    """Where the sessions of one key come from. `fetch` yields one without a generation, or raises DoorkeyError."""
+
+    @property
+    def key(self) -> Key: ...
+
+    async def fetch(self, need: Need) -> Session: ...
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of one key. Times are the clock's `now`."""
+
+    key: Key
+    cur: Session | None = None
+    born: float = 0.0
+    next: Session | None = None
+    next_born: float = 0.0
+    bad: int = -1  # the highest generation refused by a verdict that has a name
+    doubted: int = -1  # the highest one refused without a name: others go on using it
+    proven: int = -1  # the highest one that ever worked
+    used: int = 0
+    successes: int = 0
+    refused_after: int | None = None
+    budget: int | None = None  # learned: see Keeper.rejected
+    shared: bool = False
+    fails: int = 0
+    next_ok: float = 0.0
+    why: DoorkeyError | None = None
+    flight: asyncio.Task[None] | None = field(default=None, repr=False)
+    waiting: int = 0
+    visits: int = 0
+
+    def usable(self, session: Session | None, born: float, not_gen: int, now: float) -> bool:
+        return session is not None and session.gen > max(not_gen, self.bad) and now < born + session.hard
+
+    @property
+    def max_uses(self) -> int | None:
+        declared = self.cur.max_uses if self.cur else None
+        return declared if declared is not None else self.budget
+
+    def publish(self, session: Session, born: float) -> None:
+        """Take *session* if it is newer. One fetched because of a use budget waits until the current one is used up."""
+        if self.cur is not None and session.gen <= self.cur.gen:
+            return
+        if (
+            self.usable(self.cur, self.born, self.doubted, born)
+            and self.max_uses is not None
+            and self.used < self.max_uses
+        ):
+            self.next, self.next_born = session, born
+            return
+        self._take(session, born)
+
+    def promote(self, not_gen: int, now: float) -> bool:
+        """Whether the session that waited behind could take the current one's place."""
+        waiting, self.next = self.next, None
+        if waiting is None or not self.usable(waiting, self.next_born, not_gen, now):
+            return False
+        self._take(waiting, self.next_born)
+        return True
+
+    def _take(self, session: Session, born: float) -> None:
+        self.cur, self.born, self.next, self.used, self.successes = session, born, None, 0, 0
+
+
+class Keeper:
+    """`patience`: a pause up to that many seconds is waited out, a longer one is told. `pause`, `longest_pause`: the
+    first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take.
+    `claim_ttl`: seconds after which another process takes over from one that died while visiting.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        private: Store,
+        clock: Clock,
+        limit: float = 60.0,
+        patience: float = 2.0,
+        pause: float = 1.0,
+        longest_pause: float = 300.0,
+        claim_ttl: float = 15.0,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._store = store
+        self._private = private
+        self._clock = clock
+        self._limit = limit
+        self._patience = patience
+        self._pause = pause
+        self._longest_pause = longest_pause
+        self._claim_ttl = claim_ttl
+        self._uniform = uniform
+        self._records: dict[Key, Record] = {}
+        self._closed = False
+
+    def record(self, key: Key) -> Record:
+        if key not in self._records:
+            if key.own:
+                self._forget_idle()
+            self._records[key] = Record(key)
+        return self._records[key]
+
+    async def get(self, source: Source, *, not_gen: int = -1, deadline: float) -> Session:
+        """A usable session newer than *not_gen*; visits when there is none, together with all who wait.
+
+        Raises what the visit raised while its failure is remembered (with `retry_after`), and TimeLimit at *deadline*.
+        """
+        rec = self.record(source.key)
+        while True:
+            now = self._clock.now()
+            if rec.usable(rec.cur, rec.born, not_gen, now) and (rec.max_uses is None or rec.used < rec.max_uses):
+                return self._hand_out(source, rec, now)
+            if rec.promote(not_gen, now):
+                continue
+            if rec.flight is None:
+                if now < rec.next_ok:
+                    await self._wait_out(rec, now, deadline)
+                    continue
+                self._launch(source, rec, seen=max(not_gen, rec.bad, rec.cur.gen if rec.cur else -1))
+            await self._wait(rec, deadline)
+
+    async def visit(self, source: Source, *, deadline: float) -> Session:
+        """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
+        rec = self.record(source.key)
+        seen = rec.cur.gen if rec.cur else -1
+        rec.next_ok, rec.next = 0.0, None
+        rec.doubted = max(rec.doubted, seen)
+        return await self.get(source, not_gen=seen, deadline=deadline)
+
+    def worked(self, session: Session) -> None:
+        """A request was accepted with *session*: only that ends a pause, not a visit that succeeded."""
+        rec = self.record(session.key)
+        if session.gen > rec.proven:
+            rec.proven, rec.fails, rec.next_ok, rec.why = session.gen, 0, 0.0, None
+        if rec.cur is not None and rec.cur.gen == session.gen:
+            rec.successes += 1
+
+    def rejected(self, session: Session, *, named: bool) -> None:
+        """*session* was refused. Late news of an older one changes nothing."""
+        rec = self.record(session.key)
+        gen = session.gen
+        if gen <= rec.bad or (rec.cur is not None and gen < rec.cur.gen) or (not named and gen <= rec.doubted):
+            return
+        if named:
+            rec.bad = gen
+            self._learn_budget(rec)
+        rec.doubted = max(rec.doubted, gen)
+        if rec.proven < gen:
+            self._penalty(rec)
+
+    async def close(self) -> None:
+        """End the visits under way and wait for them."""
+        self._closed = True
+        flights = [rec.flight for rec in self._records.values() if rec.flight is not None]
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _hand_out(self, source: Source, rec: Record, now: float) -> Session:
+        session = rec.cur
+        assert session is not None
+        rec.used += 1
+        spent = rec.max_uses is not None and rec.used >= 0.8 * rec.max_uses
+        old = now >= rec.born + session.soft
+        if (old or spent) and rec.flight is None and rec.next is None and now >= rec.next_ok:
+            self._launch(source, rec, seen=session.gen)
+        return session
+
+    async def _wait_out(self, rec: Record, now: float, deadline: float) -> None:
+        pause = rec.next_ok - now
+        lasting = isinstance(rec.why, LASTING)
+        if lasting or pause > min(self._patience, deadline - now):
+            why = rec.why or VisitFailed(
+                f"{rec.key.site}: new sessions are refused as well; the next visit is in {pause:.0f} s",
+                site=rec.key.site,
+            )
+            raise why.again(pause) from why
+        await self._clock.sleep(pause)
+
+    def _launch(self, source: Source, rec: Record, seen: int) -> None:
+        if self._closed:
+            raise VisitFailed(f"{rec.key.site}: doorkey is shutting down", site=rec.key.site)
+        rec.flight = asyncio.create_task(self._fly(source, rec, seen), name=f"visit {rec.key.site}")
+
+    async def _wait(self, rec: Record, deadline: float) -> None:
+        # Waited for, not owned: asyncio.wait leaves the flight alone when the waiter is cancelled or runs out of time.
+        flight = rec.flight
+        assert flight is not None
+        left = deadline - self._clock.now()
+        rec.waiting += 1
+        try:
+            if left > 0:
+                await asyncio.wait([flight], timeout=left)
+        finally:
+            rec.waiting -= 1
+        if flight.done():
+            if not flight.cancelled() and (error := flight.exception()) is not None:
+                raise error
+            if self._closed:
+                raise VisitFailed(f"{rec.key.site}: doorkey is shutting down", site=rec.key.site)
+        elif self._clock.now() >= deadline:
+            raise TimeLimit(
+                "total, while a visit goes on", round(max(left, 0.0), 3), site=rec.key.site, setting="limits.total"
+            )
+
+    async def _fly(self, source: Source, rec: Record, seen: int) -> None:
+        """The only writer of a record's session. Ends with a published session or a remembered failure."""
+        store = self._private if rec.key.own else self._store
+        try:
+            while True:
+                match await store.begin(rec.key, seen, self._claim_ttl):
+                    case Newer(session):
+                        rec.shared = True
+                        rec.publish(session, self._clock.now() - max(0.0, self._clock.wall() - session.born))
+                        return
+                    case Backoff(seconds, why):
+                        rec.next_ok = self._clock.now() + seconds
+                        rec.why = rec.why or VisitFailed(f"{rec.key.site}: {why}", site=rec.key.site)
+                        return
+                    case Busy(seconds):
+                        await store.changed(rec.key, seconds * self._uniform(1.0, 1.1))
+                    case Claim() as claim:
+                        if await self._climb(source, rec, store, claim):
+                            return
+        except DoorkeyError as error:
+            # The store itself failed: remembered as a visit that failed, so that it is not asked at every request.
+            self._remember(rec, error)
+        except Exception:  # the rim of a background task
+            log.exception("%s: the visit ended by a fault of doorkey's own", rec.key.site)
+            self._remember(
+                rec, VisitFailed(f"{rec.key.site}: a fault of doorkey's own; see its log", site=rec.key.site)
+            )
+            raise
+        finally:
+            rec.flight = None
+
+    async def _climb(self, source: Source, rec: Record, store: Store, claim: Claim) -> bool:
+        """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
+        heart = asyncio.create_task(self._beat(store, claim))
+        try:
+            async with asyncio.timeout(self._limit):
+                fetched = await source.fetch(self._need(rec, claim))
+            session = await store.commit(claim, fetched)
+            if session is None:
+                return False
+            rec.visits += 1
+            rec.publish(session, self._clock.now())
+            log.info("%s: session %d by %s", rec.key.site, session.gen, session.rung)
+        except (DoorkeyError, TimeoutError) as failure:
+            error = failure if isinstance(failure, DoorkeyError) else self._overdue(rec)
+            after = self._remember(rec, error)
+            await asyncio.shield(store.fail(claim, error.message, after))
+        except BaseException:
+            # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.
+            await asyncio.shield(store.fail(claim, "the visiting process ended", 0.0))
+            raise
+        finally:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
+        return True
+
+    def _overdue(self, rec: Record) -> DoorkeyError:
+        return TimeLimit("visit", self._limit, site=rec.key.site, setting="limits.visit")
+
+    async def _beat(self, store: Store, claim: Claim) -> None:
+        while True:
+            await self._clock.sleep(self._claim_ttl / 3)
+            if not await store.renew(claim, self._claim_ttl):
+                return
+
+    def _need(self, rec: Record, claim: Claim) -> Need:
+        cur = rec.cur
+        previous = cur or claim.previous
+        if cur is None or cur.gen > max(rec.bad, rec.doubted):
+            return Need(previous=previous)
+        return Need(previous, refused=cur, named=cur.gen <= rec.bad, fresh=rec.proven < cur.gen)
+
+    def _remember(self, rec: Record, error: DoorkeyError) -> float:
+        rec.why = error
+        self._penalty(rec)
+        after = rec.next_ok - self._clock.now()
+        log.warning("%s: visit failed, next in %.1f s: %s", rec.key.site, after, error.message)
+        return after
+
+    def _penalty(self, rec: Record) -> None:
+        rec.fails += 1
+        pause = min(self._longest_pause, self._pause * 2.0 ** min(rec.fails - 1, 30))
+        rec.next_ok = self._clock.now() + pause * self._uniform(0.5, 1.0)
+
+    def _learn_budget(self, rec: Record) -> None:
+        """Two generations in a row refused after the same number of successes: the site counts uses."""
+        if rec.shared:
+            return
+        counted = rec.successes or None
+        if rec.budget is not None and (counted or 0) < rec.budget:
+            rec.budget = None
+        elif counted is not None and counted == rec.refused_after:
+            rec.budget = counted
+        rec.refused_after = counted
+
+    def _forget_idle(self, most: int = 1000) -> None:
+        own = [key for key, rec in self._records.items() if key.own and rec.flight is None and not rec.waiting]
+        for key in own[: max(0, len(own) - most + 1)]:
+            del self._records[key]

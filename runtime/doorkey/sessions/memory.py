@@ -1,0 +1,73 @@
+"""Sessions in this process only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+from doorkey.clock import Clock
+from doorkey.session import Key, Session
+from doorkey.sessions.store import Claim, Outcome, Row
+
+ROWS = 1024
+"""Keys kept: sessions of cookies that callers brought along are as many as callers like."""
+
+
+class MemoryStore:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rows: OrderedDict[Key, Row] = OrderedDict()
+        self._notices: dict[Key, asyncio.Event] = {}
+
+    async def begin(self, key: Key, seen: int, ttl: float) -> Outcome:
+        row, outcome = self._row(key).begin(key, seen, ttl, self._clock.wall())
+        self._put(key, row)
+        return outcome
+
+    async def renew(self, claim: Claim, ttl: float) -> bool:
+        row = self._row(claim.key).renew(claim, ttl, self._clock.wall())
+        if row is not None:
+            self._put(claim.key, row)
+        return row is not None
+
+    async def commit(self, claim: Claim, session: Session) -> Session | None:
+        done = self._row(claim.key).commit(claim, session, self._clock.wall())
+        if done is None:
+            return None
+        self._put(claim.key, done[0])
+        self._ring(claim.key)
+        return done[1]
+
+    async def fail(self, claim: Claim, why: str, after: float) -> None:
+        row = self._row(claim.key).fail(claim, why, after, self._clock.wall())
+        if row is not None:
+            self._put(claim.key, row)
+            self._ring(claim.key)
+
+    async def load(self, key: Key) -> Session | None:
+        return self._row(key).session
+
+    async def changed(self, key: Key, timeout: float) -> None:
+        notice = self._notices.setdefault(key, asyncio.Event())
+        try:
+            async with asyncio.timeout(timeout):
+                await notice.wait()
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        self._rows.clear()
+
+    def _row(self, key: Key) -> Row:
+        return self._rows.get(key) or Row()
+
+    def _put(self, key: Key, row: Row) -> None:
+        self._rows[key] = row
+        self._rows.move_to_end(key)
+        while len(self._rows) > ROWS:
+            self._rows.popitem(last=False)
+
+    def _ring(self, key: Key) -> None:
+        notice = self._notices.pop(key, None)
+        if notice is not None:
+            notice.set()

@@ -1,0 +1,75 @@
+"""The memory of refusals that nobody has named: which of them a renewal does not help against."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from doorkey.clock import Clock
+from doorkey.provider import Head
+from doorkey.session import Key, Session
+
+Shape: TypeAlias = tuple[int, str, str]
+"""How a refusal looks: status, media type, kind of body."""
+
+REORDERED = 0.1
+"""Seconds by which a site may take up requests in another order than they were sent in."""
+
+
+def shape_of(head: Head) -> Shape:
+    start = head.start.lstrip()
+    kind = "empty" if not start else "html" if head.is_html else "json" if start[:1] in (b"{", b"[") else "text"
+    return head.status, head.media_type, kind
+
+
+@dataclass(slots=True)
+class _Pause:
+    until: float
+    length: float
+
+
+class Refusals:
+    """One renewal is spent on an unknown refusal; where it did not help, the shape is remembered for a growing pause.
+
+    `first` and `longest` are the pause's lengths in seconds.
+    """
+
+    def __init__(self, clock: Clock, *, first: float = 60.0, longest: float = 3600.0) -> None:
+        self._clock = clock
+        self._first = first
+        self._longest = longest
+        self._pauses: dict[tuple[Key, Shape], _Pause] = {}
+        self._accepted: OrderedDict[Key, tuple[int, float]] = OrderedDict()
+
+    def accepted(self, session: Session, sent: float) -> None:
+        """A request sent at *sent* (the clock's `now`) was accepted with *session*."""
+        gen, latest = self._accepted.get(session.key, (-1, 0.0))
+        if session.gen > gen or (session.gen == gen and sent > latest):
+            self._accepted[session.key] = (session.gen, sent)
+            if len(self._accepted) > 2000:
+                self._accepted.popitem(last=False)
+
+    def alive(self, session: Session, sent: float) -> bool:
+        """Whether a request sent after one sent at *sent* was accepted with the same session."""
+        gen, latest = self._accepted.get(session.key, (-1, 0.0))
+        return gen == session.gen and latest > sent + REORDERED
+
+    def remembered(self, key: Key, shape: Shape) -> bool:
+        """Whether a renewal was of no use against this shape of refusal, not long ago."""
+        pause = self._pauses.get((key, shape))
+        return pause is not None and self._clock.now() < pause.until
+
+    def useless(self, key: Key, shape: Shape) -> None:
+        """A renewed session was refused in the same way."""
+        now = self._clock.now()
+        pause = self._pauses.get((key, shape))
+        if pause is None:
+            self._pauses[key, shape] = _Pause(now + self._first, self._first)
+        elif now >= pause.until:
+            pause.length = min(self._longest, pause.length * 2)
+            pause.until = now + pause.length
+
+    def helped(self, key: Key, shape: Shape) -> None:
+        """A renewal did help against this shape: it is no longer remembered."""
+        self._pauses.pop((key, shape), None)

@@ -1,0 +1,169 @@
+"""Sessions in a file that outlives the process and that several processes may share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from doorkey.clock import Clock
+from doorkey.errors import ConfigurationError, Unavailable
+from doorkey.session import Key, Session
+from doorkey.sessions.store import Claim, Outcome, Row
+
+T = TypeVar("T")
+POLL = 0.05
+BUSY = 10.0
+"""Seconds to wait for another process's write, which takes about a millisecond."""
+
+SCHEMA = """
+create table if not exists sessions (
+    key text primary key, session text, whole integer not null, gen integer not null,
+    claim text not null, claimed_until real not null, failed_until real not null, why text not null,
+    change integer not null
+) without rowid
+"""
+
+
+class SqliteStore:
+    """One connection, used from one thread of its own; the file is readable by its owner only (0600).
+
+    A row that another version wrote and this one can't read counts as absent: the site is visited again.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._thread: ThreadPoolExecutor | None = None
+        self._db: sqlite3.Connection | None = None
+
+    async def begin(self, key: Key, seen: int, ttl: float) -> Outcome:
+        def step(row: Row, wall: float) -> tuple[Row, Outcome]:
+            return row.begin(key, seen, ttl, wall)
+
+        return await self._step(key, step)
+
+    async def renew(self, claim: Claim, ttl: float) -> bool:
+        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
+            kept = row.renew(claim, ttl, wall)
+            return kept, kept is not None
+
+        return await self._step(claim.key, step)
+
+    async def commit(self, claim: Claim, session: Session) -> Session | None:
+        def step(row: Row, wall: float) -> tuple[Row | None, Session | None]:
+            return row.commit(claim, session, wall) or (None, None)
+
+        return await self._step(claim.key, step)
+
+    async def fail(self, claim: Claim, why: str, after: float) -> None:
+        def step(row: Row, wall: float) -> tuple[Row | None, None]:
+            return row.fail(claim, why, after, wall), None
+
+        await self._step(claim.key, step)
+
+    async def load(self, key: Key) -> Session | None:
+        return await self._run(lambda db: self._read(db, key)[0].session)
+
+    async def changed(self, key: Key, timeout: float) -> None:
+        end = self._clock.now() + timeout
+        first = await self._run(lambda db: self._read(db, key)[1])
+        while (left := end - self._clock.now()) > 0:
+            await self._clock.sleep(min(POLL, left))
+            if await self._run(lambda db: self._read(db, key)[1]) != first:
+                return
+
+    async def close(self) -> None:
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+            self._thread.shutdown()
+            self._thread = None
+
+    async def _step(self, key: Key, step: Callable[[Row, float], tuple[Row | None, T]]) -> T:
+        """Read, decide, write, under one write lock; a None for the row leaves it as it was."""
+
+        def run(db: sqlite3.Connection) -> T:
+            db.execute("begin immediate")
+            try:
+                row, change = self._read(db, key)
+                after, result = step(row, self._clock.wall())
+                if after is not None and after is not row:
+                    self._write(db, key, after, change + 1)
+            except BaseException:
+                db.execute("rollback")
+                raise
+            db.execute("commit")
+            return result
+
+        return await self._run(run)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="doorkey-store")
+
+        def call() -> T:
+            try:
+                return work(self._db or self._connect())
+            except sqlite3.OperationalError as error:
+                raise Unavailable(f"the session store {self._path} can't be used now: {error}") from error
+            except sqlite3.DatabaseError as error:
+                raise ConfigurationError(
+                    f"the session store {self._path} is no database of doorkey's ({error}): "
+                    "move it away, or name another file in store.url"
+                ) from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Made with its mode before SQLite opens it: the journal files beside it inherit that mode.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._path.chmod(0o600)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the session store {self._path} can't be opened: {error.strerror}. store.url names the file"
+            ) from error
+        db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("pragma journal_mode=wal")
+            db.execute("pragma synchronous=normal")
+            db.execute(SCHEMA)
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        return db
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @staticmethod
+    def _read(db: sqlite3.Connection, key: Key) -> tuple[Row, int]:
+        found = db.execute(
+            "select session, whole, gen, claim, claimed_until, failed_until, why, change from sessions where key = ?",
+            (str(key),),
+        ).fetchone()
+        if found is None:
+            return Row(), 0
+        text, whole, gen, claim, claimed_until, failed_until, why, change = found
+        try:
+            session = Session.from_json(json.loads(text)) if text else None
+        except (ValueError, KeyError, TypeError):
+            session = None
+        return Row(session, bool(whole), gen, claim, claimed_until, failed_until, why), change
+
+    @staticmethod
+    def _write(db: sqlite3.Connection, key: Key, row: Row, change: int) -> None:
+        text = json.dumps(row.session.to_json()) if row.session else None
+        db.execute(
+            "replace into sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (str(key), text, row.whole, row.gen, row.claim, row.claimed_until, row.failed_until, row.why, change),
+        )

@@ -1,0 +1,123 @@
+"""The contract of a session store: who may visit, and what the newest session is, decided in one atomic step.
+
+A store is shared by the keepers of several processes. Every transition is a pure function of a row and the wall time,
+so that each store holds to the same rules and only differs in where the row lies.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
+
+from doorkey.session import Key, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to visit, until its time limit. `previous` is the last session, however old: it holds what stays."""
+
+    key: Key
+    token: str = field(repr=False)
+    floor: int
+    previous: Session | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """Someone has visited already."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Someone's visit failed just now: wait `seconds`."""
+
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Someone is visiting; their claim runs out in `seconds` at the latest."""
+
+    seconds: float
+
+
+Outcome: TypeAlias = Claim | Newer | Backoff | Busy
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a store holds for one key; times are wall seconds. `whole`: False for a session kept without its values."""
+
+    session: Session | None = None
+    whole: bool = False
+    gen: int = -1
+    claim: str = field(default="", repr=False)
+    claimed_until: float = 0.0
+    failed_until: float = 0.0
+    why: str = ""
+
+    def begin(self, key: Key, seen: int, ttl: float, wall: float) -> tuple[Row, Outcome]:
+        """Decide what a keeper that has seen generation *seen* does next."""
+        session = self.session
+        if session and self.whole and session.gen > seen and wall < session.born + session.hard:
+            return self, Newer(session)
+        if wall < self.failed_until:
+            return self, Backoff(self.failed_until - wall, self.why)
+        if self.claim and wall < self.claimed_until:
+            return self, Busy(self.claimed_until - wall)
+        token = secrets.token_hex(16)
+        row = replace(self, claim=token, claimed_until=wall + ttl)
+        return row, Claim(key, token, max(self.gen, seen), session)
+
+    def holds(self, claim: Claim) -> bool:
+        return self.claim == claim.token
+
+    def renew(self, claim: Claim, ttl: float, wall: float) -> Row | None:
+        """Keep the claim; None when it was lost."""
+        return replace(self, claimed_until=wall + ttl) if self.holds(claim) else None
+
+    def commit(self, claim: Claim, session: Session, wall: float) -> tuple[Row, Session] | None:
+        """Publish, under a generation above all before; None when the claim was lost.
+
+        A session with a use budget belongs to the process that fetched it: its values are not shared.
+        """
+        if not self.holds(claim):
+            return None
+        session = replace(session, gen=max(self.gen, claim.floor, int(wall * 1000)) + 1)
+        kept = session if session.max_uses is None else replace(session, cookies=(), headers={}, tokens={})
+        return Row(session=kept, whole=session.max_uses is None, gen=session.gen), session
+
+    def fail(self, claim: Claim, why: str, after: float, wall: float) -> Row | None:
+        """Remember a failed visit for *after* seconds; None when the claim was lost."""
+        if not self.holds(claim):
+            return None
+        return replace(self, claim="", claimed_until=0.0, failed_until=wall + after, why=why)
+
+
+class Store(Protocol):
+    """All steps are atomic over every process that shares the store.
+
+    A store that can't be opened as it was configured raises ConfigurationError; one that is away, Unavailable.
+    """
+
+    async def begin(self, key: Key, seen: int, ttl: float) -> Outcome: ...
+
+    async def renew(self, claim: Claim, ttl: float) -> bool: ...
+
+    async def commit(self, claim: Claim, session: Session) -> Session | None: ...
+
+    async def fail(self, claim: Claim, why: str, after: float) -> None: ...
+
+    async def load(self, key: Key) -> Session | None:
+        """The last session, however old; for status and for what stays beyond a session."""
+        ...
+
+    async def changed(self, key: Key, timeout: float) -> None:
+        """Return when the key's row may have changed, at the latest after *timeout* seconds: a hint, no more."""
+        ...
+
+    async def close(self) -> None: ...
