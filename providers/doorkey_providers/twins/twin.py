@@ -1,0 +1,270 @@
+"""What the twins share: a site on loopback that only a browser can enter, with switches, counts and a log."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from aiohttp import web
+
+from doorkey.clock import Clock, SystemClock
+from doorkey_providers.twins import control, page, stream
+from doorkey_providers.twins.counters import Counts, Received, keep
+from doorkey_providers.twins.passes import Passes
+from doorkey_providers.twins.switches import COMMANDS, Switches
+
+Fields = Mapping[str, Any]
+CACHED_PAGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is no answer, and the word under which it is counted."""
+
+    reason: str
+    response: web.Response
+
+
+class Twin:
+    """One site. A subclass names its pages and its API, and says what it answers.
+
+    `log` has a record of each request to the API, `pages` of each page load, `fetches` of each image fetched.
+    `stream_gate`, when it is an `asyncio.Event`, holds back a stream's second part until it is set; `slow_gate` holds
+    back the whole answer.
+    """
+
+    name: ClassVar[str]
+    page_paths: ClassVar[tuple[str, ...]] = ("/",)
+    api_path: ClassVar[str]
+    script_cookie: ClassVar[str]
+    hits_cookie: ClassVar[str] = ""
+    usual: ClassVar[Switches] = Switches()
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.switches = self.usual
+        self.counts = Counts()
+        self.log: list[Received] = []
+        self.pages: list[Received] = []
+        self.fetches: list[Received] = []
+        self.stream_gate: asyncio.Event | None = None
+        self.slow_gate: asyncio.Event | None = None
+        self.passes = Passes(secrets.token_bytes(32))
+        self._cache: dict[str, str] = {}
+        self._page_free = asyncio.Event()
+        self._page_free.set()
+        self._refused_at_hold = 0
+        self._runner: web.AppRunner | None = None
+        self._origin = ""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Serve on *host*; port 0 takes a free one. OSError when the port is taken."""
+        # Cancelling handlers is how a twin notices that a client has left.
+        self._runner = web.AppRunner(self.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError:
+            await self.stop()
+            raise
+        self._origin = f"http://{host}:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        self._page_free.set()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    @property
+    def origin(self) -> str:
+        if not self._origin:
+            raise RuntimeError(f"the twin {self.name} has no address yet: start it (async with …Twin() as twin)")
+        return self._origin
+
+    @property
+    def url(self) -> str:
+        """The page that a visit opens."""
+        return self.origin + self.page_paths[0]
+
+    def switch(self, **changes: Any) -> None:
+        """Turn switches (see `Switches`) or give commands: rotate, expire_cookies, release, reset. Else ValueError."""
+        commands = [name for name in COMMANDS if changes.pop(name, False)]
+        if "reset" in commands:
+            self.switches = self.usual
+            self._page_free.set()
+        held = self.switches.hold_page
+        self.switches = self.switches.turned(changes)
+        if self.switches.hold_page and not held:
+            self._refused_at_hold = self.counts.refused
+            self._page_free.clear()
+        if "release" in commands or not self.switches.hold_page:
+            self.release()
+        if "rotate" in commands:
+            self.rotate()
+        if "expire_cookies" in commands:
+            self.expire_cookies()
+
+    def rotate(self) -> None:
+        """Every token handed out so far is dead at once. A site without tokens expires its cookies."""
+        self.expire_cookies()
+
+    def expire_cookies(self) -> None:
+        """Every cookie handed out so far is dead at once."""
+        self.passes.expire()
+
+    def release(self) -> None:
+        """Let held page loads go on."""
+        self.switches = self.switches.turned({"hold_page": False})
+        self._page_free.set()
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=32 * 1024**2)
+        app.add_routes([web.get(path, self._page) for path in self.page_paths])
+        app.add_routes([web.route("*", self.api_path, self._api), web.get("/js/check", self._ticket)])
+        app.add_routes([web.get("/favicon.ico", _no_icon)])
+        control.add_routes(app, self)
+        return app
+
+    # What a subclass says.
+
+    def render(self, request: web.Request) -> str:
+        """The page, with fresh tokens."""
+        raise NotImplementedError
+
+    def greet(self, request: web.Request, response: web.Response) -> None:
+        """Set the cookies that the server itself sets with a page."""
+
+    def message(self, fields: Fields) -> str:
+        """The prompt in a request's fields; empty when there is none."""
+        raise NotImplementedError
+
+    def refusal(self, request: web.Request, fields: Fields) -> Refusal | None:
+        """Why the site itself refuses this request; None when it answers."""
+        raise NotImplementedError
+
+    async def reply(self, request: web.Request, fields: Fields) -> web.StreamResponse:
+        """The answer to a request that was not refused."""
+        raise NotImplementedError
+
+    def turned_away(self) -> web.Response:
+        """What a visitor without the script's cookie gets."""
+        return web.Response(status=403, text=page.forbidden(), content_type="text/html")
+
+    # The way in.
+
+    def entered(self, request: web.Request) -> bool:
+        """Whether the request brings the cookies that only the page's script makes."""
+        value = request.cookies.get(self.script_cookie, "")
+        hits = request.cookies.get(self.hits_cookie, "") if self.hits_cookie else "1"
+        return hits.isdigit() and self.passes.valid(
+            value, self.clock.wall(), self.switches.cookie_life, self._agent(request)
+        )
+
+    def gate(self) -> dict[str, str | int]:
+        seed = self.passes.seed()
+        life = max(1, int(self.switches.cookie_life))
+        hits = {"hits": self.hits_cookie} if self.hits_cookie else {}
+        return {"name": self.script_cookie, "seed": seed, "key": self.passes.key(seed), "life": life, **hits}
+
+    def _agent(self, request: web.Request) -> str:
+        return request.headers.get("User-Agent", "") if self.switches.bind_user_agent else ""
+
+    async def _ticket(self, request: web.Request) -> web.Response:
+        self.counts.add("challenges")
+        ticket = self.passes.ticket(request.query.get("seed", ""), self.clock.wall(), self._agent(request))
+        return web.Response(text=ticket, headers={"Cache-Control": "no-store"})
+
+    async def _page(self, request: web.Request) -> web.Response:
+        self.counts.add("page_loads")
+        keep(self.pages, Received.of(request, {}))
+        if not self._page_free.is_set():
+            self.counts.add("held")
+            try:
+                await self._page_free.wait()
+            finally:
+                self.counts.add("held", -1)
+        if self.switches.down:
+            return web.Response(status=503, text=page.unavailable(), content_type="text/html")
+        if self.switches.html_instead_of_page_tokens:
+            text = page.bare_page(f"twin of {self.name}", "We are working on this page. Come back later.")
+            return web.Response(text=text, content_type="text/html")
+        text, hit = self._through_cache(request)
+        response = web.Response(text=text, content_type="text/html", headers={"X-Cache": "HIT" if hit else "MISS"})
+        self.greet(request, response)
+        return response
+
+    def _through_cache(self, request: web.Request) -> tuple[str, bool]:
+        cached = self._cache.get(request.path_qs) if self.switches.page_cache else None
+        if cached is not None:
+            return cached, True
+        text = self.render(request)
+        if len(self._cache) >= CACHED_PAGES:
+            self._cache.clear()
+        self._cache[request.path_qs] = text
+        return text, False
+
+    async def _api(self, request: web.Request) -> web.StreamResponse:
+        with self.counts.progress():
+            fields = await _fields(request)
+            refused = self._refused_in_front(request, fields) or self.refusal(request, fields)
+            reason = refused.reason if refused else ""
+            keep(self.log, Received.of(request, fields, reason))
+            self.counts.verdict(reason)
+            if refused:
+                self._count_towards_release()
+                return refused.response
+            if self.slow_gate is not None:
+                await self.slow_gate.wait()
+            if self.switches.slow:
+                await self.clock.sleep(self.switches.slow)
+            return await (self._garbage() if self.switches.garbage else self.reply(request, fields))
+
+    def _refused_in_front(self, request: web.Request, fields: Fields) -> Refusal | None:
+        if self.switches.down:
+            return Refusal("down", web.Response(status=503, text=page.unavailable(), content_type="text/html"))
+        message = self.message(fields)
+        if any(word in message for word in self.switches.filter_words):
+            return Refusal("filter", web.Response(status=403, text=page.forbidden(), content_type="text/html"))
+        return None if self.entered(request) else Refusal("cookie", self.turned_away())
+
+    def _count_towards_release(self) -> None:
+        wanted = self.switches.release_after_refusals
+        if self.switches.hold_page and wanted and self.counts.refused - self._refused_at_hold >= wanted:
+            self.release()
+
+    async def _garbage(self) -> web.Response:
+        if self.switches.garbage == "html":
+            return web.Response(
+                text=page.bare_page("Welcome", "This is not what you asked for."), content_type="text/html"
+            )
+        return web.Response(body=bytes(range(256)) * 2, content_type="application/octet-stream")
+
+    async def send_json(self, request: web.Request, body: str) -> web.StreamResponse:
+        return await stream.send_whole(request, body.encode(), "application/json", cut=self.switches.cut)
+
+
+async def _fields(request: web.Request) -> Fields:
+    """The request's JSON object, form or query; empty when it is none of these."""
+    if request.method == "GET":
+        return dict(request.query)
+    if request.content_type != "application/json":
+        return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+    try:
+        body = await request.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+async def _no_icon(request: web.Request) -> web.Response:
+    return web.Response(status=204)
