@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from doorkey.errors import Changed, DoorkeyError, EmptyAnswer
 from doorkey.provider import OK, Decoder, Head, MiB, Verdict
 from doorkey.session import Session
-from doorkey.transport.direct import Stream
+from doorkey.transport.stream import Stream
 
 T = TypeVar("T")
 READ_LIMIT = 8 * MiB

@@ -57,7 +57,7 @@ class Asker:
         deadline: float,
         own: Own = NOTHING,
     ) -> Answer[Delta]:
-        """The answer, begun. *deadline* is the clock's `now`. Raises DoorkeyError; an alias's last failure is raised."""
+        """The answer, begun; *deadline* is the clock's `now`. Raises DoorkeyError, of an alias the last one's."""
         parsed = parse_messages(messages)
         chain = self._aliases.get(model, (model,))
         for name in chain:

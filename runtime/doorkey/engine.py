@@ -22,8 +22,9 @@ from doorkey.session import Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.refusals import Refusals, Shape, shape_of
 from doorkey.sessions.visit import Entrance
-from doorkey.transport.direct import Direct, Stream, whole
+from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation
+from doorkey.transport.stream import Stream, whole
 
 T = TypeVar("T")
 RENEWALS = 2

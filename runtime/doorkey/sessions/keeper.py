@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from doorkey.clock import Clock
@@ -24,6 +24,7 @@ from doorkey.errors import (
     VisitFailed,
 )
 from doorkey.session import Key, Session
+from doorkey.sessions.record import Record
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
 
 log = logging.getLogger("doorkey.keeper")
@@ -53,63 +54,6 @@ class Source(Protocol):
     def key(self) -> Key: ...
 
     async def fetch(self, need: Need) -> Session: ...
-
-
-@dataclass(slots=True)
-class Record:
-    """What is known of one key. Times are the clock's `now`."""
-
-    key: Key
-    cur: Session | None = None
-    born: float = 0.0
-    next: Session | None = None
-    next_born: float = 0.0
-    bad: int = -1  # the highest generation refused by a verdict that has a name
-    doubted: int = -1  # the highest one refused without a name: others go on using it
-    proven: int = -1  # the highest one that ever worked
-    used: int = 0
-    successes: int = 0
-    refused_after: int | None = None
-    budget: int | None = None  # learned: see Keeper.rejected
-    shared: bool = False
-    fails: int = 0
-    next_ok: float = 0.0
-    why: DoorkeyError | None = None
-    flight: asyncio.Task[None] | None = field(default=None, repr=False)
-    waiting: int = 0
-    visits: int = 0
-
-    def usable(self, session: Session | None, born: float, not_gen: int, now: float) -> bool:
-        return session is not None and session.gen > max(not_gen, self.bad) and now < born + session.hard
-
-    @property
-    def max_uses(self) -> int | None:
-        declared = self.cur.max_uses if self.cur else None
-        return declared if declared is not None else self.budget
-
-    def publish(self, session: Session, born: float) -> None:
-        """Take *session* if it is newer. One fetched because of a use budget waits until the current one is used up."""
-        if self.cur is not None and session.gen <= self.cur.gen:
-            return
-        if (
-            self.usable(self.cur, self.born, self.doubted, born)
-            and self.max_uses is not None
-            and self.used < self.max_uses
-        ):
-            self.next, self.next_born = session, born
-            return
-        self._take(session, born)
-
-    def promote(self, not_gen: int, now: float) -> bool:
-        """Whether the session that waited behind could take the current one's place."""
-        waiting, self.next = self.next, None
-        if waiting is None or not self.usable(waiting, self.next_born, not_gen, now):
-            return False
-        self._take(waiting, self.next_born)
-        return True
-
-    def _take(self, session: Session, born: float) -> None:
-        self.cur, self.born, self.next, self.used, self.successes = session, born, None, 0, 0
 
 
 class Keeper:
@@ -193,7 +137,7 @@ class Keeper:
             return
         if named:
             rec.bad = gen
-            self._learn_budget(rec)
+            rec.learn_budget()
         rec.doubted = max(rec.doubted, gen)
         if rec.proven < gen:
             self._penalty(rec)
@@ -336,17 +280,6 @@ class Keeper:
         rec.fails += 1
         pause = min(self._longest_pause, self._pause * 2.0 ** min(rec.fails - 1, 30))
         rec.next_ok = self._clock.now() + pause * self._uniform(0.5, 1.0)
-
-    def _learn_budget(self, rec: Record) -> None:
-        """Two generations in a row refused after the same number of successes: the site counts uses."""
-        if rec.shared:
-            return
-        counted = rec.successes or None
-        if rec.budget is not None and (counted or 0) < rec.budget:
-            rec.budget = None
-        elif counted is not None and counted == rec.refused_after:
-            rec.budget = counted
-        rec.refused_after = counted
 
     def _forget_idle(self, most: int = 1000) -> None:
         own = [key for key, rec in self._records.items() if key.own and rec.flight is None and not rec.waiting]

@@ -16,8 +16,9 @@ from doorkey.errors import BrowserFailed, Changed, DoorkeyError, SessionRefused
 from doorkey.provider import MiB, Page, Provider, Request, Site
 from doorkey.session import Cookie, Key, Session
 from doorkey.sessions.keeper import Need
-from doorkey.transport.direct import Direct, whole
+from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation, merged
+from doorkey.transport.stream import whole
 
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool, Profile

@@ -1,0 +1,77 @@
+"""What the keeper knows of one key: which session is current, which were refused, what the last visit said."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from doorkey.errors import DoorkeyError
+from doorkey.session import Key, Session
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of one key. Times are the clock's `now`."""
+
+    key: Key
+    cur: Session | None = None
+    born: float = 0.0
+    next: Session | None = None
+    next_born: float = 0.0
+    bad: int = -1  # the highest generation refused by a verdict that has a name
+    doubted: int = -1  # the highest one refused without a name: others go on using it
+    proven: int = -1  # the highest one that ever worked
+    used: int = 0
+    successes: int = 0
+    refused_after: int | None = None
+    budget: int | None = None  # learned: see learn_budget
+    shared: bool = False
+    fails: int = 0
+    next_ok: float = 0.0
+    why: DoorkeyError | None = None
+    flight: asyncio.Task[None] | None = field(default=None, repr=False)
+    waiting: int = 0
+    visits: int = 0
+
+    def usable(self, session: Session | None, born: float, not_gen: int, now: float) -> bool:
+        return session is not None and session.gen > max(not_gen, self.bad) and now < born + session.hard
+
+    @property
+    def max_uses(self) -> int | None:
+        declared = self.cur.max_uses if self.cur else None
+        return declared if declared is not None else self.budget
+
+    def publish(self, session: Session, born: float) -> None:
+        """Take *session* if it is newer. One fetched because of a use budget waits until the current one is used up."""
+        if self.cur is not None and session.gen <= self.cur.gen:
+            return
+        if (
+            self.usable(self.cur, self.born, self.doubted, born)
+            and self.max_uses is not None
+            and self.used < self.max_uses
+        ):
+            self.next, self.next_born = session, born
+            return
+        self._take(session, born)
+
+    def promote(self, not_gen: int, now: float) -> bool:
+        """Whether the session that waited behind could take the current one's place."""
+        waiting, self.next = self.next, None
+        if waiting is None or not self.usable(waiting, self.next_born, not_gen, now):
+            return False
+        self._take(waiting, self.next_born)
+        return True
+
+    def _take(self, session: Session, born: float) -> None:
+        self.cur, self.born, self.next, self.used, self.successes = session, born, None, 0, 0
+
+    def learn_budget(self) -> None:
+        """Two generations in a row refused after the same number of successes: the site counts uses."""
+        if self.shared:
+            return
+        counted = self.successes or None
+        if self.budget is not None and (counted or 0) < self.budget:
+            self.budget = None
+        elif counted is not None and counted == self.refused_after:
+            self.budget = counted
+        self.refused_after = counted

@@ -1,0 +1,87 @@
+"""Where a request may go: the site's own origin, and other hosts of the public internet."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from doorkey.errors import Changed, RequestError
+from doorkey.provider import Request, Site
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names to public addresses only: a site must not send us into the network we stand in."""
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        for result in found:
+            if not is_public(result["host"]):
+                raise OSError(f"{host} has a private address: refused, as the site itself is not configured there")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+def is_public(address: str) -> bool:
+    """Whether a literal IP address is one of the public internet."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found).is_global and not (mapped or found).is_multicast
+
+
+def target(request: Request, site: Site) -> str:
+    """The absolute URL that *request* goes to. Raises RequestError when that is not where it may go."""
+    url = request.url if "://" in request.url else urljoin(site.url, request.url)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(ord(char) < 33 for char in url):
+        raise RequestError(f"{request.what}: only http and https URLs can be requested", site=site.name)
+    if request.own_host and origin_of(url) != site.origin:
+        raise RequestError(
+            f"{request.what} leads to {parts.hostname}, outside of {site.name} ({site.origin})", site=site.name
+        )
+    if not request.own_host and not same_host(url, site) and _is_private_literal(parts.hostname, site):
+        raise Changed(f"{site.name}: {request.what} leads to a private address: refused", site=site.name)
+    return url
+
+
+def redirected(request: Request, url: str, site: Site) -> str:
+    try:
+        return target(replace(request, url=url), site)
+    except RequestError as error:
+        raise Changed(f"{site.name}: {request.what} was redirected where it may not go", site=site.name) from error
+
+
+def _is_private_literal(host: str, site: Site) -> bool:
+    try:
+        return not is_public(host) and not _private_site(site)
+    except ValueError:
+        return host.rstrip(".").lower().split(".")[-1] == "localhost" and not _private_site(site)
+
+
+def _private_site(site: Site) -> bool:
+    host = urlsplit(site.url).hostname or ""
+    try:
+        return not is_public(host)
+    except ValueError:
+        return host == "localhost"
+
+
+def same_host(url: str, site: Site) -> bool:
+    # A site configured on a private address may keep its images on another port or name there.
+    return urlsplit(url).hostname == urlsplit(site.url).hostname or _private_site(site)
+
+
+def origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,105 @@
+"""An answer that comes in, under its limits, with aiohttp's errors told in our own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from typing import TypeVar
+
+import aiohttp
+
+from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown, TimeLimit
+from doorkey.provider import HEAD_BYTES, Head, Reply
+
+T = TypeVar("T")
+
+
+class Stream:
+    """An answer that has begun. `head.start` holds the first bytes, which `chunks` yields again."""
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, head: Head, start: bytes, idle: float, deadline: float
+    ) -> None:
+        self.head = head
+        self._response = response
+        self._start = start
+        self._idle = idle
+        self._deadline = deadline
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body, one piece for each read. Raises Cut when it breaks off, and TimeLimit ("idle", "total")."""
+        if self._start:
+            yield self._start
+        content = self._response.content
+        while not content.at_eof():
+            piece = await self._read(content)
+            if piece:
+                yield piece
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises Changed past *limit* bytes; a bomb is never held, only its first *limit* bytes."""
+        body = bytearray()
+        async for piece in self.chunks():
+            body += piece
+            if len(body) > limit:
+                self.close()
+                raise Changed(f"the answer is longer than {limit} bytes (setting: limits.body)")
+        return bytes(body)
+
+    def close(self) -> None:
+        """End the upstream request, unless the answer was read to its end (then its connection is free again)."""
+        self._response.close()
+
+    async def _read(self, content: aiohttp.StreamReader) -> bytes:
+        return await limited(content.readany(), "idle", self._idle, self._deadline)
+
+
+async def limited(work: Awaitable[T], wait: str, limit: float, deadline: float) -> T:
+    """*work*'s result, within *limit* seconds and before *deadline* (loop time): TimeLimit names which it was."""
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    end = min(now + limit, deadline)
+    try:
+        async with asyncio.timeout_at(end):
+            return await work
+    except TimeoutError:
+        if end >= deadline:
+            raise TimeLimit("total", round(max(0.0, deadline - now), 3), setting="limits.total") from None
+        raise TimeLimit(wait, limit, setting=f"limits.{wait.replace(' ', '_')}") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise translated(error) from error
+
+
+async def whole(stream: Stream, limit: int) -> Reply:
+    """The stream as a whole reply, read to its end."""
+    body = await stream.read(limit)
+    head = stream.head
+    return Reply(status=head.status, headers=head.headers, url=head.url, start=body[:HEAD_BYTES], body=body)
+
+
+def translated(error: Exception) -> DoorkeyError:
+    """One of aiohttp's errors as ours. Its own text may hold a URL with a query, and is left out."""
+    name = type(error).__name__
+    match error:
+        case DoorkeyError():
+            return error
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return RequestError("the URL can't be requested: http(s)://host/path was expected")
+        case aiohttp.ClientHttpProxyError():
+            return SiteDown(
+                f"the proxy refused the way to the site (HTTP {error.status}); see its `proxy` setting", arrived=False
+            )
+        case aiohttp.ClientProxyConnectionError():
+            return SiteDown("the proxy can't be reached; see the site's `proxy` setting", arrived=False)
+        case aiohttp.ClientSSLError():
+            return SiteDown(f"no secure connection to the site ({name})", arrived=False)
+        case aiohttp.ClientConnectorError():
+            return SiteDown(f"the site can't be reached: {error.os_error.strerror or name}", arrived=False)
+        case aiohttp.ClientPayloadError():
+            return Cut(f"the answer broke off ({name})")
+        case aiohttp.ClientResponseError():
+            return Changed(f"the site's answer is no HTTP that can be read ({name})")
+        case aiohttp.ClientConnectionError() | OSError():
+            return SiteDown(f"the connection to the site was lost ({name})")
+        case _:
+            return Changed(f"the site's answer can't be read ({name})")

@@ -1,0 +1,138 @@
+"""A clock that moves when a test says so, and a source of sessions whose visits a test holds and releases."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from doorkey.errors import DoorkeyError
+from doorkey.session import Cookie, Key, Session
+from doorkey.sessions.keeper import Keeper, Need
+from doorkey.sessions.memory import MemoryStore
+
+
+class SteppedClock:
+    """Keeps the contract of doorkey.clock.Clock; time passes only by `advance`."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    def now(self) -> float:
+        return self._now
+
+    def wall(self) -> float:
+        return 1_700_000_000.0 + self._now
+
+    async def sleep(self, seconds: float) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._sleepers, (self._now + seconds, self._count, future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        end = self._now + seconds
+        await settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self._now, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)
+            await settle()
+        self._now = end
+        await settle()
+
+
+async def settle(rounds: int = 20) -> None:
+    """Let everything that can run, run."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+KEY = Key("wiki", "http://127.0.0.1:1/")
+
+
+def made(number: int, clock: SteppedClock, **changes: object) -> Session:
+    values: dict[str, object] = {
+        "key": KEY,
+        "gen": 0,
+        "url": KEY.url,
+        "born": clock.wall(),
+        "soft": 600.0,
+        "hard": 1200.0,
+        "cookies": (Cookie("sid", f"value-{number}", "127.0.0.1"),),
+        "tokens": {"nonce": f"nonce-{number}"},
+        "visitor": "v",
+    }
+    return Session(**{**values, **changes})  # type: ignore[arg-type]  # a test's own values
+
+
+@dataclass
+class HeldSource:
+    """A source whose visits wait at a gate (open by default), count themselves, and fail when told to."""
+
+    clock: SteppedClock
+    key: Key = KEY
+    changes: dict[str, object] = field(default_factory=dict)
+    visits: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
+    needs: list[Need] = field(default_factory=list)
+    failure: DoorkeyError | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def fetch(self, need: Need) -> Session:
+        self.visits += 1
+        self.needs.append(need)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.gate.wait()
+            if self.failure is not None:
+                raise self.failure
+            return made(self.visits, self.clock, key=self.key, **self.changes)
+        finally:
+            self.at_once -= 1
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+def source(clock: SteppedClock) -> HeldSource:
+    return HeldSource(clock)
+
+
+@pytest.fixture
+async def keepers(clock: SteppedClock) -> AsyncIterator[Callable[..., Keeper]]:
+    """Makes keepers, by default each with a store of its own, and closes them."""
+    opened: list[Keeper] = []
+
+    def make(store: object = None, **settings: object) -> Keeper:
+        values = {"private": MemoryStore(clock), "clock": clock, "uniform": lambda low, high: high, **settings}
+        keeper = Keeper(store or MemoryStore(clock), **values)  # type: ignore[arg-type]  # a test's own values
+        opened.append(keeper)
+        return keeper
+
+    yield make
+    for keeper in opened:
+        await keeper.close()
+
+
+@pytest.fixture
+def keeper(keepers: Callable[..., Keeper]) -> Keeper:
+    return keepers()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "sessions.db"

@@ -1,0 +1,237 @@
+"""The keeper's promises: one visit for all, generations that rise, failures that are shared and remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from doorkey.errors import MissingToken, SiteDown, TimeLimit, VisitFailed
+from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from doorkey.session import Session
+
+    from .conftest import HeldSource, SteppedClock
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def soon(clock: SteppedClock) -> float:
+    return clock.now() + 100
+
+
+async def test_fifty_callers_share_one_visit(keeper: Keeper, source: HeldSource, clock: SteppedClock) -> None:
+    source.gate.clear()
+    calls = [asyncio.create_task(keeper.get(source, deadline=soon(clock))) for _ in range(50)]
+    await settle()
+    source.gate.set()
+    sessions = await asyncio.gather(*calls)
+    assert source.visits == 1
+    assert len({session.gen for session in sessions}) == 1
+
+
+async def test_fifty_refusals_of_one_generation_cost_one_visit(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    first = await keeper.get(source, deadline=soon(clock))
+    keeper.worked(first)
+
+    async def refused() -> Session:
+        keeper.rejected(first, named=True)
+        return await keeper.get(source, not_gen=first.gen, deadline=soon(clock))
+
+    renewed = await asyncio.gather(*(refused() for _ in range(50)))
+    assert source.visits == 2
+    assert {session.gen > first.gen for session in renewed} == {True}
+
+
+async def test_late_news_of_an_older_generation_changes_nothing(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    first = await keeper.get(source, deadline=soon(clock))
+    keeper.worked(first)
+    keeper.rejected(first, named=True)
+    second = await keeper.get(source, deadline=soon(clock))
+    keeper.rejected(first, named=True)
+    keeper.rejected(first, named=False)
+    assert await keeper.get(source, not_gen=first.gen, deadline=soon(clock)) is second
+    assert source.visits == 2
+
+
+async def test_cancelling_callers_the_first_too_strands_nobody(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    source.gate.clear()
+    calls = [asyncio.create_task(keeper.get(source, deadline=soon(clock))) for _ in range(5)]
+    await settle()
+    for call in calls[:3]:
+        call.cancel()
+    await settle()
+    source.gate.set()
+    assert {(await call).gen for call in calls[3:]}
+    assert source.visits == 1
+
+
+async def test_a_visit_nobody_waits_for_any_more_serves_the_next_caller(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    source.gate.clear()
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await settle()
+    call.cancel()
+    await settle()
+    source.gate.set()
+    await keeper.get(source, deadline=soon(clock))
+    assert source.visits == 1
+
+
+async def test_a_lasting_failure_reaches_all_who_wait_and_is_remembered(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    source.failure = MissingToken("nonce", "[data-nonce]")
+    source.gate.clear()
+    calls = [asyncio.create_task(keeper.get(source, deadline=soon(clock))) for _ in range(5)]
+    await settle()
+    source.gate.set()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(result, MissingToken) and isinstance(result, RuntimeError) for result in results)
+    assert len(set(map(id, results))) == 5
+    with pytest.raises(MissingToken) as told:
+        await keeper.get(source, deadline=soon(clock))
+    assert told.value.retry_after is not None
+    assert source.visits == 1
+
+
+async def test_a_short_pause_is_waited_out_and_a_long_one_told(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    keeper = keepers(pause=1.0, patience=2.0)
+    source.failure = SiteDown("the site can't be reached")
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await clock.advance(0.5)
+    assert source.visits == 1
+    await clock.advance(0.6)
+    assert source.visits == 2
+    await clock.advance(2.1)  # the pauses are 1, 2 and then 4 seconds: too long to be waited out
+    assert source.visits == 3
+    with pytest.raises(SiteDown) as told:
+        await call
+    assert told.value.retry_after == pytest.approx(4.0)
+
+
+async def test_only_a_use_ends_the_pauses_growth(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    keeper = keepers(pause=1.0, patience=0.0)
+    for expected in (1.0, 2.0, 4.0):
+        session = await keeper.get(source, deadline=soon(clock))
+        keeper.rejected(session, named=True)  # never worked: a fresh session that is refused counts as a failure
+        with pytest.raises(VisitFailed) as told:
+            await keeper.get(source, deadline=soon(clock))
+        assert told.value.retry_after == pytest.approx(expected)
+        await clock.advance(expected)
+    session = await keeper.get(source, deadline=soon(clock))
+    keeper.worked(session)
+    keeper.rejected(session, named=True)
+    await keeper.get(source, deadline=soon(clock))
+
+
+async def test_past_the_soft_age_the_old_session_serves_while_a_new_one_is_fetched(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    first = await keeper.get(source, deadline=soon(clock))
+    await clock.advance(700)
+    source.gate.clear()
+    assert await keeper.get(source, deadline=soon(clock)) is first
+    assert await keeper.get(source, deadline=soon(clock)) is first
+    await settle()
+    assert source.visits == 2
+    source.gate.set()
+    await settle()
+    assert (await keeper.get(source, deadline=soon(clock))).gen > first.gen
+
+
+async def test_past_the_hard_age_a_session_is_not_used(keeper: Keeper, source: HeldSource, clock: SteppedClock) -> None:
+    first = await keeper.get(source, deadline=soon(clock))
+    await clock.advance(1300)
+    assert (await keeper.get(source, deadline=soon(clock))).gen > first.gen
+
+
+async def test_a_waiter_past_its_deadline_is_told_and_the_visit_goes_on(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    source.gate.clear()
+    with pytest.raises(TimeLimit, match="visit"):
+        await keeper.get(source, deadline=clock.now())
+    source.gate.set()
+    await keeper.get(source, deadline=soon(clock))
+    assert source.visits == 1
+
+
+async def test_a_declared_use_budget_leads_to_no_use_beyond_it(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    source.changes["max_uses"] = 3
+    sessions = [await keeper.get(source, deadline=soon(clock)) for _ in range(12)]
+    uses = [sum(1 for other in sessions if other.gen == session.gen) for session in sessions]
+    assert max(uses) == 3
+    assert source.visits in (4, 5)  # the last one's successor may be fetched already
+
+
+async def test_a_use_budget_is_learned_from_two_generations_that_ended_alike(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    for _ in range(2):
+        for _ in range(4):
+            session = await keeper.get(source, deadline=soon(clock))
+            keeper.worked(session)
+        keeper.rejected(session, named=True)
+    assert keeper.record(source.key).budget == 4
+
+
+async def test_an_unnamed_refusal_leaves_the_session_to_the_others(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock
+) -> None:
+    first = await keeper.get(source, deadline=soon(clock))
+    keeper.worked(first)
+    source.gate.clear()
+    keeper.rejected(first, named=False)
+    renewing = asyncio.create_task(keeper.get(source, not_gen=first.gen, deadline=soon(clock)))
+    await settle()
+    assert await keeper.get(source, deadline=soon(clock)) is first
+    source.gate.set()
+    assert (await renewing).gen > first.gen
+    assert source.needs[-1].refused is first
+    assert not source.needs[-1].named
+
+
+async def test_two_keepers_on_one_store_visit_once(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    one, other = keepers(store), keepers(store)
+    source.gate.clear()
+    calls = [asyncio.create_task(keeper.get(source, deadline=soon(clock))) for keeper in (one, other)]
+    await settle()
+    source.gate.set()
+    first, second = await asyncio.gather(*calls)
+    assert first.gen == second.gen
+    assert source.most_at_once == source.visits == 1
+
+
+async def test_closing_ends_the_visit_under_way_and_tells_who_waits(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    keeper = keepers()
+    source.gate.clear()
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await settle()
+    await keeper.close()
+    with pytest.raises(VisitFailed, match="shutting down"):
+        await call

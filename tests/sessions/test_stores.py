@@ -1,0 +1,216 @@
+"""One contract, held to by every store."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from doorkey.clock import SystemClock
+from doorkey.errors import ConfigurationError
+from doorkey.session import Cookie, Key, Session
+from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.sqlite import SqliteStore
+from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
+
+if TYPE_CHECKING:
+    from .conftest import SteppedClock
+
+KEY = Key("wiki", "http://127.0.0.1:1/")
+
+
+def session(clock: SteppedClock | SystemClock, **changes: object) -> Session:
+    plain = Session(
+        key=KEY,
+        gen=0,
+        url=KEY.url,
+        born=clock.wall(),
+        soft=600,
+        hard=1200,
+        cookies=(Cookie("sid", "s3cret", "127.0.0.1", expires=2e9),),
+        headers={"user-agent": "Chrome"},
+        tokens={"nonce": "abc", "bots": [1, {"x": None}]},
+        local={"a": "b"},
+        visitor="v",
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]  # a test's own values
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, clock: SteppedClock, database: Path) -> AsyncIterator[Store]:
+    made: Store = MemoryStore(clock) if request.param == "memory" else SqliteStore(database, clock)
+    yield made
+    await made.close()
+
+
+async def claimed(store: Store, seen: int = -1) -> Claim:
+    claim = await store.begin(KEY, seen, 15)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def test_what_is_committed_comes_back_whole(store: Store, clock: SteppedClock) -> None:
+    committed = await store.commit(await claimed(store), session(clock))
+    assert committed is not None
+    outcome = await store.begin(KEY, -1, 15)
+    assert isinstance(outcome, Newer)
+    assert outcome.session == committed == await store.load(KEY)
+
+
+async def test_only_one_may_visit_at_a_time(store: Store, clock: SteppedClock) -> None:
+    await claimed(store)
+    assert isinstance(await store.begin(KEY, -1, 15), Busy)
+    await clock.advance(16)
+    await claimed(store)
+
+
+async def test_a_renewed_claim_lasts(store: Store, clock: SteppedClock) -> None:
+    claim = await claimed(store)
+    await clock.advance(10)
+    assert await store.renew(claim, 15)
+    await clock.advance(10)
+    assert isinstance(await store.begin(KEY, -1, 15), Busy)
+
+
+async def test_a_lost_claim_can_neither_commit_nor_renew_nor_fail(store: Store, clock: SteppedClock) -> None:
+    lost = await claimed(store)
+    await clock.advance(16)
+    holder = await claimed(store)
+    assert not await store.renew(lost, 15)
+    await store.fail(lost, "late", 60)
+    assert await store.commit(lost, session(clock)) is None
+    assert await store.commit(holder, session(clock)) is not None
+
+
+async def test_generations_rise_above_all_seen(store: Store, clock: SteppedClock) -> None:
+    first = await store.commit(await claimed(store), session(clock))
+    assert first is not None
+    second = await store.commit(await claimed(store, first.gen), session(clock))
+    ahead = 10**15
+    third = await store.commit(await claimed(store, ahead), session(clock))
+    assert second is not None
+    assert third is not None
+    assert first.gen < second.gen < third.gen
+    assert third.gen > ahead
+
+
+async def test_a_failure_is_known_to_all_until_its_time(store: Store, clock: SteppedClock) -> None:
+    await store.fail(await claimed(store), "the site can't be reached", 30)
+    outcome = await store.begin(KEY, -1, 15)
+    assert isinstance(outcome, Backoff)
+    assert (outcome.seconds, outcome.why) == (pytest.approx(30), "the site can't be reached")
+    await clock.advance(31)
+    await claimed(store)
+
+
+async def test_an_old_session_is_not_handed_out_but_what_stays_is(store: Store, clock: SteppedClock) -> None:
+    await store.commit(await claimed(store), session(clock))
+    await clock.advance(1300)
+    previous = (await claimed(store)).previous
+    assert previous is not None
+    assert previous.local == {"a": "b"}
+
+
+async def test_a_session_with_a_use_budget_is_not_shared(store: Store, clock: SteppedClock) -> None:
+    committed = await store.commit(await claimed(store), session(clock, max_uses=3))
+    assert committed is not None
+    assert committed.cookies
+    claim = await claimed(store)
+    assert claim.floor == committed.gen
+    assert claim.previous is not None
+    assert (claim.previous.cookies, claim.previous.visitor) == ((), "v")
+
+
+async def test_a_change_is_noticed(clock: SteppedClock) -> None:
+    store = MemoryStore(clock)
+    claim = await claimed(store)
+    waiting = asyncio.create_task(store.changed(KEY, 15))
+    await clock.advance(0)
+    await store.commit(claim, session(clock))
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_change_by_another_connection_is_noticed(database: Path) -> None:
+    one, other = (SqliteStore(database, SystemClock()) for _ in range(2))
+    claim = await claimed(one)
+    waiting = asyncio.create_task(other.changed(KEY, 15))
+    await other.load(KEY)  # the same thread reads the first state before this
+    await one.commit(claim, session(SystemClock()))
+    await asyncio.wait_for(waiting, 5)
+    await one.close()
+    await other.close()
+
+
+async def test_the_file_is_its_owners_alone(database: Path, clock: SteppedClock) -> None:
+    store = SqliteStore(database, clock)
+    await store.commit(await claimed(store), session(clock))
+    for file in database.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(database.parent.stat().st_mode) == 0o700
+    await store.close()
+
+
+async def test_a_file_that_is_no_database_is_a_clear_error(database: Path, clock: SteppedClock) -> None:
+    database.parent.mkdir()
+    database.write_text("not a database, by any means" * 100)
+    store = SqliteStore(database, clock)
+    with pytest.raises(ConfigurationError, match=r"store\.url"):
+        await store.load(KEY)
+    await store.close()
+
+
+async def test_a_row_of_another_version_counts_as_absent(database: Path, clock: SteppedClock) -> None:
+    store = SqliteStore(database, clock)
+    await store.commit(await claimed(store), session(clock))
+    db = sqlite3.connect(database)
+    db.execute("update sessions set session = '{\"other\": 1}'")
+    db.commit()
+    db.close()
+    assert await store.load(KEY) is None
+    assert isinstance(await store.begin(KEY, -1, 15), Claim)
+    await store.close()
+
+
+COMMITTER = """
+import asyncio, sys
+from dataclasses import replace
+from pathlib import Path
+from doorkey.clock import SystemClock
+from doorkey.session import Key, Session
+from doorkey.sessions.sqlite import SqliteStore
+from doorkey.sessions.store import Claim
+
+async def run(path):
+    clock, key, done = SystemClock(), Key("wiki", "http://127.0.0.1:1/"), 0
+    store = SqliteStore(Path(path), clock)
+    while done < 20:
+        outcome = await store.begin(key, 2**62, 15)
+        if isinstance(outcome, Claim):
+            session = Session(key=key, gen=0, url=key.url, born=clock.wall(), soft=600, hard=1200)
+            print((await store.commit(replace(outcome, floor=-1), session)).gen)
+            done += 1
+    await store.close()
+
+asyncio.run(run(sys.argv[1]))
+"""
+
+
+async def test_two_processes_never_commit_one_generation_twice(database: Path) -> None:
+    async def commit_often() -> list[int]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", COMMITTER, str(database), stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate()
+        return [int(line) for line in out.split()]
+
+    results = await asyncio.gather(commit_often(), commit_often())
+    gens = [gen for result in results for gen in result]
+    assert len(gens) == len(set(gens)) == 40
+    assert all(result == sorted(result) for result in results)
