@@ -23,7 +23,7 @@ def nonce_at(key: str, action: str, at: int, uid: int = 0, token: str = "") -> s
 
 
 class Nonces:
-    """The nonces of one WordPress. `life` is its filter `nonce_life`, in seconds: a change kills every earlier nonce."""
+    """One WordPress' nonces. `life` is its filter `nonce_life`, in seconds: a change kills every earlier nonce."""
 
     def __init__(self, key: str, life: float = DAY) -> None:
         self._key = key

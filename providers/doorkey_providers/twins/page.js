@@ -7,7 +7,7 @@ const mix = (text) => [0x811c9dc5, 0x9747b28c].map((word) => {
 
 const entered = new Promise((resolve, reject) => addEventListener("load", () => setTimeout(async () => {
   try {
-    const ticket = await (await fetch("/js/check?seed=" + gate.seed, {cache: "no-store"})).text();
+    const ticket = await (await fetch(gate.from + "?seed=" + gate.seed, {cache: "no-store"})).text();
     const value = ticket + "." + mix(gate.key + ":" + ticket);
     const rest = "; path=/; samesite=lax; max-age=" + gate.life;
     if (gate.hits) {

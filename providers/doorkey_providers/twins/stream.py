@@ -13,7 +13,7 @@ BREAKS = ("\n\n", "\r\n\r\n", "\n: still here\n\n", "\n\n")
 
 
 def awkward(body: bytes) -> Iterator[bytes]:
-    """*body* in pieces of odd sizes: inside characters, inside `data:`, several events at once; the end in large ones."""
+    """*body* in pieces of odd sizes, split inside characters and fields, many events a piece; then in large ones."""
     start = 0
     for size in chain(islice(cycle(SIZES), 54), cycle((1021,))):
         if start >= len(body):

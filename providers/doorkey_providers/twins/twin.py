@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -13,7 +12,7 @@ from aiohttp import web
 from doorkey.clock import Clock, SystemClock
 from doorkey_providers.twins import control, page, stream
 from doorkey_providers.twins.counters import Counts, Received, keep
-from doorkey_providers.twins.passes import Passes
+from doorkey_providers.twins.entrance import TICKET_PATH, Entrance
 from doorkey_providers.twins.switches import COMMANDS, Switches
 
 Fields = Mapping[str, Any]
@@ -52,7 +51,7 @@ class Twin:
         self.fetches: list[Received] = []
         self.stream_gate: asyncio.Event | None = None
         self.slow_gate: asyncio.Event | None = None
-        self.passes = Passes(secrets.token_bytes(32))
+        self.entrance = Entrance(self.clock, name=self.script_cookie, hits=self.hits_cookie)
         self._cache: dict[str, str] = {}
         self._page_free = asyncio.Event()
         self._page_free.set()
@@ -99,11 +98,9 @@ class Twin:
     def switch(self, **changes: Any) -> None:
         """Turn switches (see `Switches`) or give commands: rotate, expire_cookies, release, reset. Else ValueError."""
         commands = [name for name in COMMANDS if changes.pop(name, False)]
-        if "reset" in commands:
-            self.switches = self.usual
-            self._page_free.set()
-        held = self.switches.hold_page
-        self.switches = self.switches.turned(changes)
+        turned = (self.usual if "reset" in commands else self.switches).turned(changes)
+        held, self.switches = self.switches.hold_page, turned
+        self.entrance.life, self.entrance.by_agent = self.switches.cookie_life, self.switches.bind_user_agent
         if self.switches.hold_page and not held:
             self._refused_at_hold = self.counts.refused
             self._page_free.clear()
@@ -120,7 +117,7 @@ class Twin:
 
     def expire_cookies(self) -> None:
         """Every cookie handed out so far is dead at once."""
-        self.passes.expire()
+        self.entrance.passes.expire()
 
     def release(self) -> None:
         """Let held page loads go on."""
@@ -130,7 +127,7 @@ class Twin:
     def app(self) -> web.Application:
         app = web.Application(client_max_size=32 * 1024**2)
         app.add_routes([web.get(path, self._page) for path in self.page_paths])
-        app.add_routes([web.route("*", self.api_path, self._api), web.get("/js/check", self._ticket)])
+        app.add_routes([web.route("*", self.api_path, self._api), web.get(TICKET_PATH, self._ticket)])
         app.add_routes([web.get("/favicon.ico", _no_icon)])
         control.add_routes(app, self)
         return app
@@ -160,29 +157,9 @@ class Twin:
         """What a visitor without the script's cookie gets."""
         return web.Response(status=403, text=page.forbidden(), content_type="text/html")
 
-    # The way in.
-
-    def entered(self, request: web.Request) -> bool:
-        """Whether the request brings the cookies that only the page's script makes."""
-        value = request.cookies.get(self.script_cookie, "")
-        hits = request.cookies.get(self.hits_cookie, "") if self.hits_cookie else "1"
-        return hits.isdigit() and self.passes.valid(
-            value, self.clock.wall(), self.switches.cookie_life, self._agent(request)
-        )
-
-    def gate(self) -> dict[str, str | int]:
-        seed = self.passes.seed()
-        life = max(1, int(self.switches.cookie_life))
-        hits = {"hits": self.hits_cookie} if self.hits_cookie else {}
-        return {"name": self.script_cookie, "seed": seed, "key": self.passes.key(seed), "life": life, **hits}
-
-    def _agent(self, request: web.Request) -> str:
-        return request.headers.get("User-Agent", "") if self.switches.bind_user_agent else ""
-
     async def _ticket(self, request: web.Request) -> web.Response:
         self.counts.add("challenges")
-        ticket = self.passes.ticket(request.query.get("seed", ""), self.clock.wall(), self._agent(request))
-        return web.Response(text=ticket, headers={"Cache-Control": "no-store"})
+        return self.entrance.ticket(request)
 
     async def _page(self, request: web.Request) -> web.Response:
         self.counts.add("page_loads")
@@ -235,7 +212,7 @@ class Twin:
         message = self.message(fields)
         if any(word in message for word in self.switches.filter_words):
             return Refusal("filter", web.Response(status=403, text=page.forbidden(), content_type="text/html"))
-        return None if self.entered(request) else Refusal("cookie", self.turned_away())
+        return None if self.entrance.lets_in(request) else Refusal("cookie", self.turned_away())
 
     def _count_towards_release(self) -> None:
         wanted = self.switches.release_after_refusals

@@ -26,8 +26,8 @@ ASK = """
   const kept = "wpaicg_chat_history_shortcode_" + client, history = JSON.parse(localStorage.getItem(kept) || "[]");
   const response = await fetch(wpaicgParams.ajax_url, {method: "POST", body: new URLSearchParams({
     _wpnonce: chat.dataset.nonce, post_id: chat.dataset.postId, url: chat.dataset.url,
-    action: "wpaicg_chat_shortcode_message", message: question, bot_id: chat.dataset.botId, chatbot_identity: "shortcode", wpaicg_chat_client_id: client,
-    wpaicg_chat_history: JSON.stringify(history)})});
+    action: "wpaicg_chat_shortcode_message", message: question, bot_id: chat.dataset.botId,
+    chatbot_identity: "shortcode", wpaicg_chat_client_id: client, wpaicg_chat_history: JSON.stringify(history)})});
   if (!response.ok) throw new Error("status " + response.status);
   if ((response.headers.get("content-type") || "").startsWith("text/event-stream")) {
     answer.textContent = "";
@@ -97,7 +97,7 @@ class WordPressTwin(Twin):
             attributes["data-openai_stream_nav"] = "1" if self.streams else "0"
         return page.chat_page(
             title=self.title,
-            gate=self.gate(),
+            gate=self.entrance.gate(),
             ask=ASK,
             head=f"<script id='wpaicg-init-js-extra'>\nvar wpaicgParams = {params};\n</script>\n{CLIENT_ID}",
             attributes=" ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items()),
