@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from doorkey.errors import DoorkeyError
 from doorkey.session import Cookie, Key, Session
 from doorkey.sessions.keeper import Keeper, Need

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+
 from doorkey.errors import MissingToken, SiteDown, TimeLimit, VisitFailed
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from doorkey.clock import SystemClock
 from doorkey.errors import ConfigurationError
 from doorkey.session import Cookie, Key, Session

@@ -1,0 +1,338 @@
+"""The main path: dressed, sent, judged, renewed once for all, sent again, and never twice to the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from doorkey.engine import Engine
+from doorkey.errors import Blocked, Changed, Cut, RateLimited, RequestError, SessionRefused, SiteDown, TimeLimit
+from doorkey.provider import Flow, Head, Kind, Reply, Request, Verdict
+from doorkey.session import Session
+from doorkey.transport.decoders import EventStream
+from doorkey.transport.direct import Limits
+
+if TYPE_CHECKING:
+    from .conftest import TokenEntrance, TokenSite
+
+
+def soon(engine: Engine) -> float:
+    return asyncio.get_running_loop().time() + 30
+
+
+async def fetched(engine: Engine, entrance: TokenEntrance, request: Request) -> bytes:
+    async with await engine.send(entrance, request, deadline=soon(engine)) as answer:  # type: ignore[arg-type]
+        return await answer.read()
+
+
+class Words(EventStream):
+    """Events of text, ended by `[DONE]`; an event `stale` says that the token was refused."""
+
+    def event(self, name: str, data: str) -> Sequence[str]:
+        if name == "stale":
+            self.finish(Verdict(Kind.STALE, "refused in the stream"))
+            return ()
+        if data == "[DONE]":
+            self.finish()
+            return ()
+        return (data,)
+
+
+def words(head: Head) -> Words:
+    return Words()
+
+
+async def test_a_request_is_dressed_as_the_sessions_browser(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    body = await fetched(engine, entrance, Request(url="/api", method="POST", json={"a": 1}, what="the call"))
+    headers = tokens.seen[0].headers
+    assert body == b"fine /api"
+    assert headers["user-agent"] == "TestBrowser/1"
+    assert headers["cookie"] == "sid=s1"
+    assert headers["origin"] == tokens.url.rstrip("/")
+    assert headers["sec-fetch-site"] == "same-origin"
+    assert headers["x-token"] == "t1"
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_hundred_refused_requests_cost_one_visit_and_all_are_answered(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, named: bool
+) -> None:
+    tokens.named = named
+    await fetched(engine, entrance, Request(url="/warm"))
+    tokens.token = "t2"
+    bodies = await asyncio.gather(*(fetched(engine, entrance, Request(url=f"/{n}")) for n in range(100)))
+    assert bodies == [f"fine /{n}".encode() for n in range(100)]
+    assert entrance.visits == 2
+    assert tokens.accepted == 101
+
+
+async def test_an_unknown_refusal_by_a_fresh_session_is_blocked_and_remembered(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    tokens.named = False
+
+    async def filtered(request: web.Request) -> web.Response:
+        return web.Response(text="<html>forbidden words</html>", content_type="text/html", status=403)
+
+    tokens.routes["/bad"] = filtered
+    for _ in range(3):
+        with pytest.raises(Blocked) as told:
+            await fetched(engine, entrance, Request(url="/bad", method="POST"))
+        assert told.value.answer_status == 403
+        assert await fetched(engine, entrance, Request(url="/good")) == b"fine /good"
+    assert entrance.visits == 2  # the first session, and one useless visit
+
+
+async def test_a_renewal_that_helped_is_not_held_against_the_shape(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    tokens.named = False
+    for number in range(3):
+        tokens.token = f"t{number}"
+        assert await fetched(engine, entrance, Request(url="/x")) == b"fine /x"
+    assert entrance.visits == 3
+
+
+async def test_a_site_that_refuses_every_session_ends_in_an_error(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    tokens.refuse_all = True
+    with pytest.raises(SessionRefused, match="stale"):
+        await fetched(engine, entrance, Request(url="/x"))
+    assert entrance.visits == 3  # the first, and the two renewals a call may have
+
+
+async def test_a_refusal_in_the_body_before_the_first_item_renews_too(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    answers = iter([": comment\n\nevent: stale\ndata: x\n\n", "data: one\n\ndata: two\n\ndata: [DONE]\n\n"])
+
+    async def stream(request: web.Request) -> web.Response:
+        return web.Response(text=next(answers), content_type="text/event-stream")
+
+    tokens.routes["/chat"] = stream
+
+    def flow(session: Session) -> Flow[None]:
+        yield Request(url="/chat", method="POST", decode=words)
+
+    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    assert [item async for item in answer] == ["one", "two"]
+    assert (answer.renewed, entrance.visits) == (1, 2)
+
+
+async def test_nothing_is_sent_again_after_the_first_item(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    go_on = asyncio.Event()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: one\n\n")
+        await go_on.wait()
+        await response.write(b"event: stale\ndata: x\n\n")
+        return response
+
+    tokens.routes["/chat"] = stream
+
+    def flow(session: Session) -> Flow[None]:
+        yield Request(url="/chat", method="POST", decode=words)
+
+    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    items: list[Any] = []
+    with pytest.raises(SessionRefused):
+        async for item in answer:
+            items.append(item)
+            go_on.set()
+    assert items == ["one"]
+    assert tokens.accepted == 1
+
+
+async def test_a_stream_without_its_end_mark_was_cut(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    async def stream(request: web.Request) -> web.Response:
+        return web.Response(text="data: one\n\n", content_type="text/event-stream")
+
+    tokens.routes["/chat"] = stream
+
+    def flow(session: Session) -> Flow[None]:
+        yield Request(url="/chat", method="POST", decode=words)
+
+    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    with pytest.raises(Cut):
+        _ = [item async for item in answer]
+
+
+def two_steps(first_repeatable: bool) -> Callable[[Session], Flow[Any]]:
+    def flow(session: Session) -> Flow[Any]:
+        reply: Reply = yield Request(url="/draw", method="POST", repeatable=first_repeatable)
+        picture: Reply = yield Request(url="/picture", repeatable=True)
+        return [reply.text(), picture.text()]
+
+    return flow
+
+
+@pytest.mark.parametrize(("repeatable", "drawn"), [(False, 1), (True, 2)])
+async def test_what_succeeded_and_may_not_be_repeated_is_not_done_twice(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, repeatable: bool, drawn: int
+) -> None:
+    async def draw(request: web.Request) -> web.Response:
+        if entrance.visits == 1:
+            tokens.token = "t2"
+        return web.Response(text="drawn")
+
+    tokens.routes["/draw"] = draw
+    answer = await engine.run(entrance, two_steps(repeatable), deadline=soon(engine))  # type: ignore[arg-type]
+    assert [item async for item in answer] == ["drawn", "fine /picture"]
+    assert [request.path for request in tokens.seen].count("/draw") == drawn
+    assert entrance.visits == 2
+
+
+@pytest.mark.parametrize(("method", "repeatable", "sent"), [("POST", False, 1), ("GET", True, 3)])
+async def test_a_site_that_fails_is_asked_again_only_where_it_does_no_harm(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, method: str, repeatable: bool, sent: int
+) -> None:
+    async def broken(request: web.Request) -> web.Response:
+        return web.Response(status=502)
+
+    tokens.routes["/x"] = broken
+    with pytest.raises(SiteDown):
+        await fetched(engine, entrance, Request(url="/x", method=method, repeatable=repeatable))
+    assert len(tokens.seen) == sent
+    assert entrance.visits == 1
+
+
+async def test_a_rate_limit_is_told_with_its_delay_and_never_renewed_for(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    async def enough(request: web.Request) -> web.Response:
+        return web.Response(
+            status=429,
+            headers={"retry-after": "Sat, 21 Nov 2026 10:00:30 GMT", "date": "Sat, 21 Nov 2026 10:00:00 GMT"},
+        )
+
+    tokens.routes["/x"] = enough
+    with pytest.raises(RateLimited) as told:
+        await fetched(engine, entrance, Request(url="/x"))
+    assert told.value.retry_after == 30
+    assert entrance.visits == 1
+
+
+async def silent(request: web.Request) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    return web.Response()
+
+
+async def dripping(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"first")
+    await asyncio.Event().wait()
+    return response
+
+
+@pytest.mark.parametrize(
+    ("handler", "limits", "total", "wait"),
+    [
+        (silent, Limits(first_byte=0.05), 30, "first byte"),
+        (dripping, Limits(idle=0.05), 30, "idle"),
+        (dripping, Limits(), 0.2, "total"),
+        (silent, Limits(), 0.2, "total"),
+    ],
+)
+async def test_each_limit_names_itself(
+    engines: Callable[..., Engine],
+    entrance: TokenEntrance,
+    tokens: TokenSite,
+    handler: Any,
+    limits: Limits,
+    total: float,
+    wait: str,
+) -> None:
+    engine = engines(limits)
+    await fetched(engine, entrance, Request(url="/warm"))
+    tokens.routes["/x"] = handler
+    with pytest.raises(TimeLimit) as told:
+        async with await engine.send(
+            entrance,  # type: ignore[arg-type]
+            Request(url="/x"),
+            deadline=asyncio.get_running_loop().time() + total,
+        ) as answer:
+            await answer.read()
+    assert told.value.wait == wait
+    assert isinstance(told.value, TimeoutError)
+
+
+async def test_a_caller_that_leaves_ends_the_upstream_request(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    ended = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 1000)
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    tokens.routes["/x"] = endless
+    async with await engine.send(entrance, Request(url="/x"), deadline=soon(engine)) as answer:  # type: ignore[arg-type]
+        async for _ in answer:
+            break
+    await asyncio.wait_for(ended.wait(), 10)
+
+
+async def test_a_body_past_its_limit_is_not_held(engine: Engine, entrance: TokenEntrance, tokens: TokenSite) -> None:
+    async def large(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    tokens.routes["/x"] = large
+
+    def flow(session: Session) -> Flow[Any]:
+        yield Request(url="/x", limit=10_000)
+        return ["never"]
+
+    with pytest.raises(Changed, match="longer than"):
+        await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url", ["//other.example/x", "http://other.example/", "file:///etc/passwd", "/a\r\nX: y", "http://127.0.0.1:1/"]
+)
+async def test_a_request_can_not_leave_the_site(engine: Engine, entrance: TokenEntrance, url: str) -> None:
+    with pytest.raises(RequestError):
+        await fetched(engine, entrance, Request(url=url))
+
+
+async def test_a_closed_port_is_a_site_that_is_down(engine: Engine, entrance: TokenEntrance) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    entrance.site = replace(entrance.site, url=url)
+    with pytest.raises(SiteDown) as told:
+        await fetched(engine, entrance, Request(url="/x"))
+    assert isinstance(told.value, OSError)
+    assert not told.value.arrived
+
+
+@pytest.mark.parametrize("header", ["User-Agent", "cookie", "Sec-Fetch-Mode", "Origin"])
+def test_a_request_can_not_set_what_is_the_transports(header: str) -> None:
+    with pytest.raises(ValueError, match="transport"):
+        Request(url="/", headers={header: "x"})
+
+
+def test_a_header_can_not_hold_a_line_break() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        Request(url="/", headers={"x-a": "b\r\nc: d"})
