@@ -85,7 +85,7 @@ def _checked(name: str, value: Any, default: Any) -> Any:
         return value
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         return tuple(str(word) for word in value)
-    if isinstance(default, float) and isinstance(value, int | float):
+    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
         raise ValueError(f"{name} takes {type(default).__name__}, not {value!r}")

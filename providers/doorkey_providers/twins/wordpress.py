@@ -149,7 +149,7 @@ class WordPressTwin(Twin):
 
     async def _stream(self, request: web.Request, answer: str) -> web.StreamResponse:
         frames = [self._frame({"content": words}) for words in stream.words(answer)]
-        parts = stream.events([*frames, self._frame({}, "stop"), "[DONE]"])
+        parts = [*stream.events([*frames, self._frame({}, "stop")]), b"data: [DONE]\n\n"]
         if self.switches.generation == "1.8":
             parts.append(failures.trailer(answer).encode())
         return await stream.send_events(

@@ -1,0 +1,76 @@
+"""A real Chromium enters each twin: the cookie arrives by script, and the page's own chat is answered."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from doorkey_providers.twins.aichats import AiChatsTwin
+from doorkey_providers.twins.twin import Twin
+from doorkey_providers.twins.wordpress import ChatGpttTwin
+
+pytestmark = pytest.mark.browser
+
+PROMPT = "Grüße, <b>wie</b> geht's 😀?"
+LIMIT = 10_000
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), chromium_sandbox=os.geteuid() != 0
+        )
+        yield browser
+        await browser.close()
+
+
+async def ask(page: Page, question: str) -> str:
+    """Ask by the page's own chat; answers what it shows."""
+    await page.fill("[name=question]", question)
+    await page.click("button:enabled", timeout=LIMIT)
+    answer = page.locator("#said .site[data-done]").last
+    await answer.wait_for(timeout=LIMIT)
+    assert await answer.get_attribute("data-done") == "yes", await answer.inner_text()
+    return await answer.inner_text()
+
+
+async def test_the_cookie_comes_by_script_a_moment_after_load(twin: Twin, browser: Browser) -> None:
+    page = await browser.new_page()
+    await page.goto(twin.url)
+    assert twin.script_cookie not in {cookie.get("name") for cookie in await page.context.cookies()}
+    await page.wait_for_selector("button:enabled", timeout=LIMIT)
+    assert twin.script_cookie in {cookie.get("name") for cookie in await page.context.cookies()}
+
+
+async def test_the_pages_own_script_is_answered(twin: Twin, browser: Browser) -> None:
+    page = await browser.new_page()
+    await page.goto(twin.url)
+    assert await ask(page, PROMPT) == f"{twin.name} heard: {PROMPT}"
+    assert twin.log[0].user_agent == await page.evaluate("navigator.userAgent")
+    assert (twin.counts.accepted, twin.counts.page_loads, twin.counts.refused) == (1, 1, 0)
+
+
+async def test_the_image_page_shows_a_picture(browser: Browser) -> None:
+    async with AiChatsTwin() as twin:
+        page = await browser.new_page()
+        await page.goto(f"{twin.origin}/image/")
+        await ask(page, "a cat")
+        assert await page.locator("#said img").evaluate("image => image.naturalWidth") == 64
+
+
+async def test_a_wordpress_page_keeps_its_client_id_and_sends_the_history(browser: Browser) -> None:
+    async with ChatGpttTwin() as twin:
+        page = await browser.new_page()
+        await page.goto(twin.url)
+        await ask(page, "first")
+        await page.reload()
+        await ask(page, "second")
+        client = await page.evaluate("localStorage.getItem('wpaicg_chat_client_id')")
+        assert [seen.fields["wpaicg_chat_client_id"] for seen in twin.log] == [client, client]
+        assert twin.log[0].fields["wpaicg_chat_history"] == "[]"
+        assert "Human: first" in twin.log[1].fields["wpaicg_chat_history"]
