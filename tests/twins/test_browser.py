@@ -20,13 +20,13 @@ LIMIT = 10_000
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
+        launched = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), chromium_sandbox=os.geteuid() != 0
         )
-        yield browser
-        await browser.close()
+        yield launched
+        await launched.close()
 
 
 async def ask(page: Page, question: str) -> str:
@@ -39,33 +39,33 @@ async def ask(page: Page, question: str) -> str:
     return await answer.inner_text()
 
 
-async def test_the_cookie_comes_by_script_a_moment_after_load(twin: Twin, browser: Browser) -> None:
-    page = await browser.new_page()
+async def test_the_cookie_comes_by_script_a_moment_after_load(twin: Twin, chromium: Browser) -> None:
+    page = await chromium.new_page()
     await page.goto(twin.url)
     assert twin.script_cookie not in {cookie.get("name") for cookie in await page.context.cookies()}
     await page.wait_for_selector("button:enabled", timeout=LIMIT)
     assert twin.script_cookie in {cookie.get("name") for cookie in await page.context.cookies()}
 
 
-async def test_the_pages_own_script_is_answered(twin: Twin, browser: Browser) -> None:
-    page = await browser.new_page()
+async def test_the_pages_own_script_is_answered(twin: Twin, chromium: Browser) -> None:
+    page = await chromium.new_page()
     await page.goto(twin.url)
     assert await ask(page, PROMPT) == f"{twin.name} heard: {PROMPT}"
     assert twin.log[0].user_agent == await page.evaluate("navigator.userAgent")
     assert (twin.counts.accepted, twin.counts.page_loads, twin.counts.refused) == (1, 1, 0)
 
 
-async def test_the_image_page_shows_a_picture(browser: Browser) -> None:
+async def test_the_image_page_shows_a_picture(chromium: Browser) -> None:
     async with AiChatsTwin() as twin:
-        page = await browser.new_page()
+        page = await chromium.new_page()
         await page.goto(f"{twin.origin}/image/")
         await ask(page, "a cat")
         assert await page.locator("#said img").evaluate("image => image.naturalWidth") == 64
 
 
-async def test_a_wordpress_page_keeps_its_client_id_and_sends_the_history(browser: Browser) -> None:
+async def test_a_wordpress_page_keeps_its_client_id_and_sends_the_history(chromium: Browser) -> None:
     async with ChatGpttTwin() as twin:
-        page = await browser.new_page()
+        page = await chromium.new_page()
         await page.goto(twin.url)
         await ask(page, "first")
         await page.reload()
