@@ -1,0 +1,299 @@
+"""Puts the parts together from settings, and takes them down again in the reverse order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from doorkey.answer import Answer
+from doorkey.ask import Asker, ChatKind
+from doorkey.browser import BrowserPool, load_profile
+from doorkey.chat import Delta
+from doorkey.clock import Clock, SystemClock
+from doorkey.engine import Engine
+from doorkey.errors import NeedsPerson, UnknownSite
+from doorkey.provider import Provider, Request, Site
+from doorkey.registry import build_sites, make_provider, near, page_url
+from doorkey.session import Key, Session
+from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.refusals import Refusals
+from doorkey.sessions.sqlite import SqliteStore
+from doorkey.sessions.store import Store
+from doorkey.sessions.visit import NOTHING, Entrance, Own, key_of
+from doorkey.settings import Settings, state_dir
+from doorkey.transport.direct import Direct, Limits
+
+State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
+MOST_ENTRANCES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteStatus:
+    """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session."""
+
+    name: str
+    provider: str
+    url: str
+    state: State
+    gen: int = -1
+    age: float | None = None
+    rung: str = ""
+    transport: str = "direct"
+    last_error: str = ""
+    retry_after: float | None = None
+    visits: int = 0
+    used: int = 0
+    waiting: int = 0
+
+
+class Runtime:
+    """Everything doorkey does in one process. Starts nothing until it is needed; `async with` ends all it started.
+
+    `headed` shows the browser whatever the settings say; `steps` is told what a visit does, in words without secrets.
+    """
+
+    Own = Own
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        headed: bool = False,
+        clock: Clock | None = None,
+        steps: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self._headed = True if headed else None
+        self._steps = steps
+        self._exits = AsyncExitStack()
+        self._entrances: dict[Key, Entrance] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the visits under way, the connections, the browser and the store."""
+        await self._exits.aclose()
+        self._entrances.clear()
+
+    @cached_property
+    def sites(self) -> Mapping[str, Site]:
+        """The configured sites by name."""
+        return build_sites(self.settings)
+
+    @cached_property
+    def providers(self) -> Mapping[str, Provider]:
+        """The provider of each configured site. Raises ConfigurationError for one that can't be loaded."""
+        return {name: make_provider(site, self._provider_of(name)) for name, site in self.sites.items()}
+
+    def provider(self, site: str) -> Provider:
+        """The provider of a configured site. Raises UnknownSite with the nearest name."""
+        if site not in self.providers:
+            known = ", ".join(self.providers) or "none: name one in doorkey.toml"
+            raise UnknownSite(f"no site is called {site[:80]!r}{near(site, self.providers)}; configured: {known}")
+        return self.providers[site]
+
+    def models(self) -> tuple[str, ...]:
+        """All model names: "site/model" of each site that chats, then the aliases."""
+        return self._asker.models()
+
+    async def answer(
+        self,
+        model: str,
+        messages: Iterable[object],
+        *,
+        kind: ChatKind | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        own: Own | None = None,
+    ) -> Answer[Delta]:
+        """A model's answer, begun: its first piece is there. Raises DoorkeyError.
+
+        *model* is "site/model", a site (its default model) or an alias; *messages* are OpenAI-shaped or `Message`s;
+        *timeout* is seconds for all of it, a visit included (default: limits.total).
+        """
+        return await self._asker.answer(
+            model, messages, kind=kind, options=options or {}, deadline=self._deadline(timeout), own=own or NOTHING
+        )
+
+    async def ask(
+        self,
+        model: str,
+        messages: Iterable[object],
+        *,
+        kind: ChatKind | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        own: Own | None = None,
+    ) -> AsyncGenerator[Delta, None]:
+        """A model's answer, piece by piece: `answer` iterated, and closed when left."""
+        answer = await self.answer(model, messages, kind=kind, options=options, timeout=timeout, own=own)
+        async with answer:
+            async for delta in answer:
+                yield delta
+
+    async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]:
+        """A request's answer, begun, whatever its status, once the site accepts the session. Raises DoorkeyError."""
+        return await self._engine.send(self.entrance(site), request, deadline=self._deadline(timeout))
+
+    async def session(self, site: str, *, own: Own | None = None) -> Session:
+        """The site's current session; visits when there is none."""
+        return await self._keeper.get(self.entrance(site, own or NOTHING), deadline=self._deadline(None))
+
+    async def visit(self, site: str, *, steps: Callable[[str], None] | None = None) -> Session:
+        """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
+        entrance = self.entrance(site)
+        entrance.steps, before = steps or entrance.steps, entrance.steps
+        try:
+            return await self._keeper.visit(entrance, deadline=self._deadline(self.settings.limits.visit + 5))
+        finally:
+            entrance.steps = before
+
+    def entrance(self, site: str, own: Own = NOTHING) -> Entrance:
+        """The way into a site, for callers of these circumstances."""
+        configured = self.provider(site).site
+        moved = replace(
+            configured,
+            url=page_url(own.url, self.provider(site)) if own.url else configured.url,
+            proxy=own.proxy or configured.proxy,
+        )
+        key = key_of(moved, own)
+        if key not in self._entrances:
+            while len(self._entrances) >= MOST_ENTRANCES:
+                self._entrances.pop(next(iter(self._entrances)))
+            provider = self.provider(site) if moved == configured else type(self.provider(site))(moved)
+            self._entrances[key] = Entrance(
+                site=moved,
+                provider=provider,
+                profile=lambda: load_profile(moved.profile),
+                pool=self.pool,
+                direct=self._direct,
+                clock=self.clock,
+                limit=self.settings.limits.visit,
+                own=own,
+                headed=self._headed,
+                steps=self._steps,
+            )
+        return self._entrances[key]
+
+    async def user_agent(self) -> str:
+        """The installed Chromium's own user agent, read without opening a page."""
+        return await self.pool.user_agent(load_profile("desktop"))
+
+    def status(self) -> list[SiteStatus]:
+        """How each configured site stands in this process. Never waits."""
+        return [self._status(name, None) for name in self.sites]
+
+    async def known(self) -> list[SiteStatus]:
+        """`status`, with what the store remembers of sites that this process has not entered."""
+        return [self._status(name, await self._store.load(key_of(site))) for name, site in self.sites.items()]
+
+    def _status(self, name: str, stored: Session | None) -> SiteStatus:
+        site = self.sites[name]
+        record = self._keeper.record(key_of(site))
+        session = record.cur or stored
+        now, wall = self.clock.now(), self.clock.wall()
+        pause = record.next_ok - now
+        state: State = "none"
+        if record.flight is not None:
+            state = "visiting"
+        elif isinstance(record.why, NeedsPerson):
+            state = "needs person"
+        elif pause > 0:
+            state = "pausing"
+        elif session is not None:
+            state = "fresh" if session.gen > record.bad and wall < session.born + session.hard else "stale"
+        return SiteStatus(
+            name=name,
+            provider=self._provider_of(name),
+            url=site.url,
+            state=state,
+            gen=session.gen if session else -1,
+            age=wall - session.born if session else None,
+            rung=session.rung if session else "",
+            last_error=record.why.message if record.why else "",
+            retry_after=pause if pause > 0 else None,
+            visits=record.visits,
+            used=record.used,
+            waiting=record.waiting,
+        )
+
+    def _provider_of(self, name: str) -> str:
+        return self.settings.sites[name].provider or name
+
+    def _deadline(self, timeout: float | None) -> float:
+        return self.clock.now() + (self.settings.limits.total if timeout is None else timeout)
+
+    @cached_property
+    def pool(self) -> BrowserPool:
+        browser = self.settings.browser
+        pool = BrowserPool(
+            executable=browser.executable,
+            display=browser.display,
+            sandbox=browser.sandbox,
+            contexts=browser.contexts,
+            uses=browser.uses,
+            age=browser.age,
+            memory=browser.memory,
+            idle=browser.idle,
+            clock=self.clock,
+            state=state_dir() / "browser",
+        )
+        self._exits.push_async_callback(pool.close)
+        return pool
+
+    @cached_property
+    def _direct(self) -> Direct:
+        limits = self.settings.limits
+        direct = Direct(clock=self.clock, limits=Limits(first_byte=limits.first_byte, idle=limits.idle))
+        self._exits.push_async_callback(direct.close)
+        return direct
+
+    @cached_property
+    def _store(self) -> Store:
+        url = self.settings.store.url
+        if url == "memory://":
+            return MemoryStore(self.clock)
+        path = Path(urlsplit(url).path) if url.startswith("sqlite:///") else state_dir() / "sessions.db"
+        store = SqliteStore(path, self.clock)
+        self._exits.push_async_callback(store.close)
+        return store
+
+    @cached_property
+    def _keeper(self) -> Keeper:
+        # Made before the keeper, closed after it: its visits under way are ended first.
+        store, _, _ = self._store, self.pool, self._direct
+        keeper = Keeper(
+            store,
+            private=MemoryStore(self.clock),
+            clock=self.clock,
+            limit=self.settings.limits.visit,
+            patience=self.settings.limits.patience,
+        )
+        self._exits.push_async_callback(keeper.close)
+        return keeper
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return Engine(keeper=self._keeper, direct=self._direct, refusals=Refusals(self.clock), clock=self.clock)
+
+    @cached_property
+    def _asker(self) -> Asker:
+        return Asker(
+            engine=self._engine,
+            entrance=self.entrance,
+            providers=lambda: self.providers,
+            aliases=self.settings.models,
+            clock=self.clock,
+        )
