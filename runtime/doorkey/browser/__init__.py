@@ -1,0 +1,55 @@
+"""A real Chromium: found, started once, shared by leases, kept in bounds. The only package that knows Playwright."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from doorkey.browser.arrival import Arrival, Wanted
+    from doorkey.browser.chromium import Chromium, find_chromium, install_chromium
+    from doorkey.browser.egress import Proxy, parse_proxy
+    from doorkey.browser.lease import Lease
+    from doorkey.browser.pool import BrowserPool
+    from doorkey.browser.profile import Profile, load_profile
+    from doorkey.browser.window import Kept, open_window
+
+_HOMES = {
+    "Arrival": "arrival",
+    "BrowserPool": "pool",
+    "Chromium": "chromium",
+    "Kept": "window",
+    "Lease": "lease",
+    "Profile": "profile",
+    "Proxy": "egress",
+    "Wanted": "arrival",
+    "find_chromium": "chromium",
+    "install_chromium": "chromium",
+    "load_profile": "profile",
+    "open_window": "window",
+    "parse_proxy": "egress",
+}
+
+__all__ = [
+    "Arrival",
+    "BrowserPool",
+    "Chromium",
+    "Kept",
+    "Lease",
+    "Profile",
+    "Proxy",
+    "Wanted",
+    "find_chromium",
+    "install_chromium",
+    "load_profile",
+    "open_window",
+    "parse_proxy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'doorkey.browser' has no attribute {name!r}")
+    value = getattr(import_module(f"doorkey.browser.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

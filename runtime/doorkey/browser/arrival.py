@@ -1,0 +1,43 @@
+"""What a visit is told to bring, and what it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from doorkey.provider import Page
+from doorkey.session import Cookie, Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a visit has to bring. `settle`, `longer` and `limit` are seconds.
+
+    `read` is called off the event loop. `longer` is added to `settle` after a fresh session was refused. `cookies` and
+    `local` are put into the empty context before the page opens. `user_agent` only when a caller brought one along.
+    """
+
+    url: str
+    read: Callable[[Page], Tokens]
+    ready: str | None = None
+    cookies_needed: tuple[str, ...] = ()
+    cookies_required: bool = False
+    settle: float = 0.25
+    longer: float = 0.0
+    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+    local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    limit: float = 30.0
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What a visit brought. `headers` are those of the page's own request, lower-case; `url` is where it ended."""
+
+    page: Page
+    tokens: Tokens = field(repr=False)
+    cookies: tuple[Cookie, ...] = field(repr=False)
+    headers: Mapping[str, str]
+    local: Mapping[str, str] = field(repr=False)
+    url: str
+    status: int

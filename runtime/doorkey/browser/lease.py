@@ -1,0 +1,180 @@
+"""Exclusive use of one browser context: a visit that goes in, and is given back whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from doorkey.browser.arrival import Arrival, Wanted
+from doorkey.browser.egress import Guard, Proxy
+from doorkey.browser.profile import Profile
+from doorkey.browser.trouble import translate
+from doorkey.browser.visit import Entry, Look, look_at
+from doorkey.clock import Clock
+from doorkey.errors import BrowserFailed, ConfigurationError, TimeLimit
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext
+
+    from doorkey.session import Cookie
+
+OPEN = 5.0
+LOOK = 0.5
+"""Seconds: that opening a context or a page may take; between two looks at a person's window."""
+
+
+class Lease:
+    """One fresh context of a shared browser. Made by `BrowserPool.lease`; its end is the pool's work."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        lost: asyncio.Event,
+        clock: Clock,
+        profile: Profile,
+        guard: Guard,
+        proxy: Proxy | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._browser, self._lost, self._clock = browser, lost, clock
+        self._profile, self._guard, self._proxy, self._say = profile, guard, proxy, say
+        self._opening: asyncio.Task[BrowserContext] | None = None
+
+    async def enter(self, wanted: Wanted) -> Arrival:
+        """Open `wanted.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
+        and local storage unchanged for the settle time. Once per lease.
+
+        Raises SiteDown, MissingToken, MissingCookies or Changed for the site; BrowserFailed, at once, when browser or
+        page die; TimeLimit past `wanted.limit`; ConfigurationError when the guard refuses `wanted.url`.
+        """
+        crashed = asyncio.Event()
+        work = asyncio.create_task(self._enter(wanted, crashed))
+        watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(crashed.wait())]
+        try:
+            await asyncio.wait([work, *watches], timeout=wanted.limit, return_when=asyncio.FIRST_COMPLETED)
+            if self._lost.is_set() or crashed.is_set():
+                raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
+            if not work.done():
+                raise TimeLimit("visit", wanted.limit)
+            return work.result()
+        finally:
+            for task in (work, *watches):
+                task.cancel()
+            await asyncio.wait([work, *watches])
+            if not work.cancelled():
+                work.exception()  # looked at: it may have failed for the reason that is raised already
+
+    async def show(self, url: str, cookies: tuple[Cookie, ...] = (), local: Mapping[str, str] | None = None) -> Look:
+        """Open *url* for a person and wait until they close it. Returns what its page held last."""
+        from playwright.async_api import Error
+
+        wanted = Wanted(url=url, read=lambda _: {}, cookies=cookies, local=local or {})
+        why = await self._guard.refuses(url)
+        if why is not None:
+            raise ConfigurationError(f"the page is not opened: {why}")
+        self._opening = asyncio.create_task(self._open(wanted))
+        try:
+            context = await asyncio.shield(self._opening)
+            page = await context.new_page()
+            await page.goto(url, wait_until="commit", timeout=wanted.limit * 1000)
+        except Error as error:
+            raise translate(error, "opening the window", wanted.limit) from error
+        last: Look | None = None
+        while not page.is_closed() and not self._lost.is_set():
+            try:
+                last = await look_at(page, self._clock)
+            except BrowserFailed:
+                self._say("the page is busy or was closed")
+            await self._clock.sleep(LOOK)
+        if last is None:
+            raise BrowserFailed("the window was closed before its page could be read")
+        return last
+
+    async def abandoned(self) -> BrowserContext | None:
+        """The context to be closed, also when its opening was under way as the lease ended; None when there is none."""
+        if self._opening is None:
+            return None
+        await asyncio.wait([self._opening], timeout=OPEN)
+        if not self._opening.done():
+            self._opening.cancel()
+            return None
+        return None if self._opening.cancelled() or self._opening.exception() else self._opening.result()
+
+    async def _enter(self, wanted: Wanted, crashed: asyncio.Event) -> Arrival:
+        from playwright.async_api import Error
+
+        self._opening = asyncio.create_task(self._open(wanted))
+        try:
+            async with asyncio.timeout(OPEN):
+                # Shielded: an opening that is cut off half-way would leave a context that nobody knows.
+                context = await asyncio.shield(self._opening)
+                page = await context.new_page()
+        except Error as error:
+            raise translate(error, "opening a page") from error
+        except TimeoutError as error:
+            raise BrowserFailed(f"opening a page: the browser did not answer within {OPEN:g} s") from error
+        page.on("crash", lambda _: crashed.set())
+        # Held, as the loop keeps only weak references to tasks.
+        popups: set[asyncio.Task[None]] = set()
+        context.on("page", lambda popup: popups.add(asyncio.create_task(_close(popup))))
+        return await Entry(page, wanted, self._guard, self._clock, self._say).run()
+
+    async def _open(self, wanted: Wanted) -> BrowserContext:
+        options: dict[str, Any] = {}
+        if wanted.user_agent:
+            options["user_agent"] = wanted.user_agent
+        if self._profile.language:
+            options["locale"] = self._profile.language
+        if self._proxy is not None:
+            options["proxy"] = {"server": self._proxy.server, "bypass": "<-loopback>"}
+            if self._proxy.username is not None:
+                options["proxy"] |= {"username": self._proxy.username, "password": self._proxy.password or ""}
+        if wanted.local or wanted.cookies:
+            options["storage_state"] = _state(wanted.cookies, self._origin(), wanted.local)
+        width, height = self._profile.viewport
+        context = await self._browser.new_context(
+            viewport={"width": width, "height": height},
+            accept_downloads=False,
+            # A service worker's own requests pass by request routing, and so by the guard.
+            service_workers="block",
+            **options,
+        )
+        await self._guard.attach(context)
+        return context
+
+    def _origin(self) -> str:
+        parts = urlsplit(self._guard.site_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _state(cookies: tuple[Cookie, ...], origin: str, local: Mapping[str, str]) -> dict[str, Any]:
+    """Playwright's form of a stored state: the browser is given the values as data, no script holds them."""
+    stored = [{"name": name, "value": value} for name, value in local.items()]
+    return {
+        "cookies": [
+            {
+                "name": cookie.name,
+                "value": cookie.value,
+                "domain": cookie.domain if cookie.host_only else "." + cookie.domain.lstrip("."),
+                "path": cookie.path,
+                "expires": -1 if cookie.expires is None else cookie.expires,
+                "httpOnly": cookie.http_only,
+                "secure": cookie.secure,
+                "sameSite": cookie.same_site if cookie.same_site in ("Strict", "None") else "Lax",
+            }
+            for cookie in cookies
+        ],
+        "origins": [{"origin": origin, "localStorage": stored}] if stored else [],
+    }
+
+
+async def _close(popup: Any) -> None:
+    from playwright.async_api import Error
+
+    try:
+        async with asyncio.timeout(OPEN):
+            await popup.close()
+    except (Error, TimeoutError):
+        return  # it goes with its context

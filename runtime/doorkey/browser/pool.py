@@ -1,0 +1,284 @@
+"""Browsers for all who need one: started once, shared by leases, replaced, recycled, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doorkey.browser import folder
+from doorkey.browser.chromium import Chromium, find_chromium
+from doorkey.browser.display import VirtualDisplay, check_screen
+from doorkey.browser.egress import Guard, Proxy
+from doorkey.browser.launch import Sandbox
+from doorkey.browser.lease import Lease
+from doorkey.browser.profile import Display, Profile
+from doorkey.browser.running import Driver, Running
+from doorkey.browser.trouble import DriverGone
+from doorkey.clock import Clock, SystemClock
+from doorkey.errors import BrowserFailed, BrowserMissing
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext
+
+log = logging.getLogger("doorkey.browser")
+
+
+class BrowserPool:
+    """One Chromium for each display serves many contexts. Nothing is started before the first lease.
+
+    `contexts`: leases at once. A browser is replaced when it has died, and after `uses` leases, `age` seconds or above
+    `memory` MiB, once its leases are given back; it is ended after `idle` seconds without one. `screen` is the value
+    of DISPLAY or WAYLAND_DISPLAY, needed for windows on a screen. `state` is a folder for our own temporary files.
+    """
+
+    def __init__(
+        self,
+        *,
+        executable: Path | None = None,
+        display: Display = "headless",
+        sandbox: Sandbox = "auto",
+        contexts: int = 4,
+        uses: int = 200,
+        age: float = 3600.0,
+        memory: float = 1500,
+        idle: float = 120.0,
+        clock: Clock | None = None,
+        state: Path | None = None,
+        screen: str | None = None,
+    ) -> None:
+        self._executable, self._display, self._sandbox, self._screen = executable, display, sandbox, screen
+        self._contexts, self._uses, self._age, self._memory, self._idle = contexts, uses, age, memory, idle
+        self._clock = clock or SystemClock()
+        self._state = state or Path(tempfile.gettempdir()) / "doorkey"
+        self._folder: Path | None = None
+        self._chromium: Chromium | None = None
+        self._slots = asyncio.Semaphore(contexts)
+        self._driver = Driver()
+        self._virtual = VirtualDisplay()
+        self._browsers: dict[Display, Running] = {}
+        self._starts: dict[Display, asyncio.Task[Running]] = {}
+        self._starting = asyncio.Lock()
+        self._retired: set[Running] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idling: asyncio.Task[None] | None = None
+        self._wanted = 0
+        self._closed = False
+        self.launches = 0
+
+    def lease(
+        self,
+        profile: Profile,
+        *,
+        site_url: str,
+        proxy: Proxy | None = None,
+        headed: bool | None = None,
+        steps: Callable[[str], None] | None = None,
+    ) -> AbstractAsyncContextManager[Lease]:
+        """Exclusive use of a fresh context, which is closed at the end. Waits, as long as its caller, for a free one.
+
+        Its page may reach the public internet and the host of *site_url*. `headed` True shows it on the screen, False
+        hides it, None leaves it to the profile. Raises BrowserMissing, BrowserFailed or ConfigurationError.
+        """
+        return self._lease(profile, site_url, proxy, headed, steps or _silent)
+
+    @asynccontextmanager
+    async def _lease(
+        self, profile: Profile, site_url: str, proxy: Proxy | None, headed: bool | None, say: Callable[[str], None]
+    ) -> AsyncIterator[Lease]:
+        await self._slots.acquire()
+        self._wanted += 1
+        running: Running | None = None
+        lease: Lease | None = None
+        try:
+            running = await self._running(self._mode(profile, headed))
+            running.leases += 1
+            running.uses += 1
+            guard = Guard(site_url, proxied=proxy is not None, clock=self._clock, say=say)
+            lease = Lease(running.browser, running.lost, self._clock, profile, guard, proxy, say)
+            yield lease
+        finally:
+            # The pool's own task: a caller that is cancelled, or in a hurry, leaves nothing behind.
+            self._spawn(self._give_back(running, lease))
+
+    async def user_agent(self, profile: Profile, *, headed: bool | None = None) -> str:
+        """The browser's own user agent, read without a page."""
+        running = await self._running(self._mode(profile, headed))
+        self._rest()
+        return running.user_agent
+
+    @property
+    def browser_pid(self) -> int | None:
+        """The pid of a browser that runs; None when none does."""
+        return next(iter(self.pids()), None)
+
+    def pids(self) -> tuple[int, ...]:
+        """The pids of the browsers that we run."""
+        return tuple(running.process.pid for running in self._all() if running.process.alive)
+
+    def __repr__(self) -> str:
+        running = ", ".join(
+            f"{one.display} pid {one.process.pid}: {one.leases} leased, {one.uses} used{', retiring' * bool(one.retired)}"
+            for one in self._all()
+        )
+        return f"<BrowserPool {running or 'no browser'}; {self._contexts} contexts, {self.launches} launches>"
+
+    async def settled(self) -> None:
+        """Return when everything given back so far is put away."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def close(self) -> None:
+        """End everything we started. A lease that is still out fails with BrowserFailed."""
+        self._closed = True
+        self._stop_idling()
+        for task in list(self._starts.values()):
+            await asyncio.wait([task])
+        running, self._browsers = self._all(), {}
+        self._retired.clear()
+        await asyncio.gather(*(one.close() for one in running))
+        await self.settled()
+        await self._driver.stop()
+        await self._virtual.close()
+        if self._folder is not None:
+            await asyncio.to_thread(folder.remove, self._folder)
+            self._folder = None
+
+    def _mode(self, profile: Profile, headed: bool | None) -> Display:
+        if headed is not None:
+            return "screen" if headed else "headless"
+        return profile.display or self._display
+
+    def _all(self) -> list[Running]:
+        return [*self._browsers.values(), *self._retired]
+
+    async def _running(self, display: Display) -> Running:
+        """A browser that answers. All who wait share one start, and its error."""
+        self._stop_idling()
+        found = self._browsers.get(display)
+        if found is not None and not self._worn(found) and await found.healthy():
+            return found
+        if found is not None and self._browsers.get(display) is found:
+            self._retire(found)
+        if self._closed:
+            raise BrowserFailed("the browser pool is closed")
+        if display in self._browsers:
+            return self._browsers[display]
+        task = self._starts.get(display)
+        if task is None:
+            task = self._starts[display] = asyncio.create_task(self._start(display))
+            task.add_done_callback(lambda done: self._started(display, done))
+        # Shielded: one caller hanging up must not cancel the start that the others wait for.
+        return await asyncio.shield(task)
+
+    def _started(self, display: Display, task: asyncio.Task[Running]) -> None:
+        del self._starts[display]
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("Chromium did not start: %s", task.exception())
+
+    async def _start(self, display: Display) -> Running:
+        async with self._starting:
+            if display == "screen":
+                check_screen(self._screen)
+            x_display = await self._virtual.name() if display == "virtual" else None
+            if self._chromium is None:
+                self._chromium = await asyncio.to_thread(find_chromium, self._executable)
+            if self._chromium.headless_only and display != "headless":
+                raise BrowserMissing(f"{self._chromium.path} is a headless shell; windows need a full Chromium")
+            if self._folder is None:
+                self._folder = await asyncio.to_thread(folder.make, self._state)
+            try:
+                running = await self._launch(self._chromium, display, x_display, self._folder)
+            except DriverGone:
+                await self._driver.stop()
+                running = await self._launch(self._chromium, display, x_display, self._folder)
+            self._driver.remember(running.driver)
+            self._browsers[display] = running
+            self.launches += 1
+            log.info("Chromium %s started (%s, pid %d)", self._chromium.version, display, running.process.pid)
+            return running
+
+    async def _launch(self, chromium: Chromium, display: Display, x_display: str | None, folder: Path) -> Running:
+        return await Running.start(
+            await self._driver.get(), executable=chromium.path, display=display, x_display=x_display,
+            sandbox=self._sandbox, folder=folder, born=self._clock.now(),
+        )  # fmt: skip
+
+    def _worn(self, running: Running) -> bool:
+        if not running.retired and running.uses >= self._uses:
+            running.retired = "uses"
+        if not running.retired and self._clock.now() - running.born >= self._age:
+            running.retired = "age"
+        return bool(running.retired)
+
+    def _retire(self, running: Running) -> None:
+        """No new lease for *running*; it ends when its last one is given back, at once when it is dead."""
+        del self._browsers[running.display]
+        log.info("Chromium pid %d is replaced (%s)", running.process.pid, running.retired or "it does not answer")
+        running.retired = running.retired or "dead"
+        self._retired.add(running)
+        if running.leases == 0 or running.lost.is_set():
+            self._spawn(self._end(running))
+
+    async def _end(self, running: Running) -> None:
+        self._retired.discard(running)
+        await running.close()
+
+    async def _give_back(self, running: Running | None, lease: Lease | None) -> None:
+        try:
+            context: BrowserContext | None = await lease.abandoned() if lease is not None else None
+            if context is not None and running is not None:
+                await running.close_context(context)
+        finally:
+            self._slots.release()
+            self._wanted -= 1
+        if running is not None:
+            running.leases -= 1
+            await self._review(running)
+        self._rest()
+
+    async def _review(self, running: Running) -> None:
+        """End or replace *running*, where a lease that was given back makes that possible."""
+        if running in self._retired and running.leases == 0:
+            await self._end(running)
+        elif self._browsers.get(running.display) is running:
+            if not running.retired and not running.lost.is_set() and await running.memory() > self._memory:
+                running.retired = "memory"
+            if running.leases == 0 and self._worn(running) and self._browsers.get(running.display) is running:
+                self._retire(running)
+
+    def _rest(self) -> None:
+        if not self._closed and not self._wanted:
+            self._stop_idling()
+            self._idling = asyncio.create_task(self._end_idle())
+
+    def _stop_idling(self) -> None:
+        if self._idling is not None:
+            self._idling.cancel()
+            self._idling = None
+
+    async def _end_idle(self) -> None:
+        await self._clock.sleep(self._idle)
+        # From here on it is no longer ours to cancel: a lease that comes now waits for the start of another.
+        self._idling = None
+        async with self._starting:
+            if self._wanted:
+                return
+            running, self._browsers = list(self._browsers.values()), {}
+            log.info("no browser was needed for %g s: closed", self._idle)
+            await asyncio.gather(*(one.close() for one in running))
+            if not self._all():
+                await self._driver.stop()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _silent(step: str) -> None:
+    """Nobody asked."""

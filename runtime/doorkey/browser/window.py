@@ -1,0 +1,41 @@
+"""A window for a person: a site's page in a headed browser, until it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from doorkey.browser.egress import Proxy
+from doorkey.browser.pool import BrowserPool
+from doorkey.browser.profile import Profile
+from doorkey.session import Cookie
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a window held shortly before it was closed."""
+
+    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+    local: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+async def open_window(
+    pool: BrowserPool,
+    profile: Profile,
+    url: str,
+    *,
+    site_url: str | None = None,
+    proxy: Proxy | None = None,
+    headed: bool | None = True,
+    kept: Kept | None = None,
+    steps: Callable[[str], None] | None = None,
+) -> Kept:
+    """Show *url* with *profile* until the person closes it; waits without a limit, as a person does.
+
+    *kept* is put into the empty context first. *headed* None leaves the display to the profile (a virtual one serves
+    screen recorders and tests). Raises ConfigurationError without a screen, BrowserFailed, SiteDown or TimeLimit.
+    """
+    kept = kept or Kept()
+    async with pool.lease(profile, site_url=site_url or url, proxy=proxy, headed=headed, steps=steps) as lease:
+        look = await lease.show(url, kept.cookies, kept.local)
+    return Kept(look.cookies, look.page.local)
