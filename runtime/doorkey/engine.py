@@ -9,15 +9,15 @@ provider. After the first item given to the caller nothing is ever sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from doorkey.answer import Answer, Raw
 from doorkey.clock import Clock
 from doorkey.errors import Blocked, EmptyAnswer, SiteDown
-from doorkey.provider import OK, Flow, Head, Kind, Request, Verdict
+from doorkey.provider import OK, Decoder, Flow, Head, Kind, Request, Verdict
 from doorkey.session import Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.refusals import Refusals, Shape, shape_of
@@ -49,6 +49,7 @@ class Journey(Generic[T]):
     start: Callable[[Session], Flow[Any]]
     deadline: float
     clock: Clock
+    decode: Callable[[Head], Decoder[T]] | None = None  # of an answer that is wanted as it is
     conversation: Conversation = field(init=False)
     flow: Flow[Any] | None = None
     pending: Request | None = None
@@ -81,12 +82,11 @@ class Engine:
 
         Raises what `run` raises.
         """
-        raw = replace(request, decode=Raw)
 
         def start(session: Session) -> Flow[None]:
-            yield raw
+            yield request
 
-        return await self.run(entrance, start, deadline=deadline)
+        return await self._run(Journey(entrance, start, deadline, self._clock, decode=request.decode or Raw))
 
     async def run(self, entrance: Entrance, start: Callable[[Session], Flow[Any]], *, deadline: float) -> Answer[Any]:
         """The answer of the flow that *start* makes for a session, once its first items are there.
@@ -94,10 +94,12 @@ class Engine:
         Raises DoorkeyError: what a visit raised, the final verdict of the site, RequestError from the provider,
         TimeLimit.
         """
-        journey: Journey[Any] = Journey(entrance, start, deadline, self._clock)
+        return await self._run(Journey(entrance, start, deadline, self._clock))
+
+    async def _run(self, journey: Journey[T]) -> Answer[T]:
         not_gen = -1
         while True:
-            session = await self._keeper.get(entrance, not_gen=not_gen, deadline=deadline)
+            session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
             try:
                 answer = await self._advance(journey, session)
             except Refused as refused:
@@ -106,7 +108,7 @@ class Engine:
                 not_gen = session.gen
                 continue
             if journey.shape is not None:
-                self._refusals.helped(entrance.key, journey.shape)
+                self._refusals.helped(session.key, journey.shape)
             return answer
 
     async def _advance(self, journey: Journey[T], session: Session) -> Answer[T]:
@@ -116,8 +118,9 @@ class Engine:
         while True:
             sent = self._clock.now()
             stream = await self._accepted(journey, request, session, sent)
-            if request.decode is not None:
-                answer = await self._opened(journey, request, session, stream, sent)
+            decode = request.decode or journey.decode
+            if decode is not None:
+                answer = await self._opened(journey, decode, session, stream, sent)
                 journey.flow.close()
                 return answer
             reply = await whole(stream, request.limit)
@@ -141,13 +144,21 @@ class Engine:
                 and self._clock.now() < journey.deadline
             )
 
+        # Entered at the first failure only: tenacity's machinery would cost every request more than our own path does.
+        try:
+            return await self._once(journey, request, session, sent)
+        except SiteDown as down:
+            if not may_repeat(down):
+                raise
+        wait = wait_random_exponential(multiplier=0.25, max=4)
         retrying = AsyncRetrying(
             retry=retry_if_exception(may_repeat),
-            stop=stop_after_attempt(self._attempts),
-            wait=wait_random_exponential(multiplier=0.25, max=4),
+            stop=stop_after_attempt(self._attempts - 1),
+            wait=wait,
             sleep=self._clock.sleep,
             reraise=True,
         )
+        await self._clock.sleep(wait(RetryCallState(retrying, None, (), {})))
         return await retrying(self._once, journey, request, session, sent)
 
     async def _once(self, journey: Journey[T], request: Request, session: Session, sent: float) -> Stream:
@@ -170,12 +181,16 @@ class Engine:
         raise verdict.error(site.name, stream.head.status)
 
     async def _opened(
-        self, journey: Journey[T], request: Request, session: Session, stream: Stream, sent: float
+        self,
+        journey: Journey[T],
+        decode: Callable[[Head], Decoder[T]],
+        session: Session,
+        stream: Stream,
+        sent: float,
     ) -> Answer[T]:
         """The streamed answer once its first items, or its end, are there: what the body says still counts here."""
-        assert request.decode is not None
         site = journey.entrance.site.name
-        answer: Answer[T] = Answer(site, stream.head, session, journey.renewals, stream, request.decode(stream.head))
+        answer: Answer[T] = Answer(site, stream.head, session, journey.renewals, stream, decode(stream.head))
         answer.on_refused = lambda verdict: self._refused_midway(session, verdict)
         try:
             verdict = await answer.begin()

@@ -18,7 +18,7 @@ from doorkey.provider import HEAD_BYTES, Head, Request, Site
 from doorkey.session import Session
 from doorkey.transport.headers import FETCH, PAGE_LOAD, Conversation, SessionHeaders
 from doorkey.transport.reach import PublicResolver, origin_of, redirected, same_host, target
-from doorkey.transport.stream import Stream, limited
+from doorkey.transport.stream import Stream, limited, next_piece
 
 REDIRECTS = (301, 302, 303, 307, 308)
 IDLE_CONNECTION = 4.0
@@ -68,12 +68,17 @@ class Direct:
         conversation = conversation or Conversation(self._clock)
         deadline = asyncio.get_running_loop().time() + total
         for _ in range(request.follow + 1):
-            response = await self._send(request, url, session, site, conversation, deadline)
+            begun = self._begun(request, url, session, site, conversation)
+            try:
+                response, start = await limited(begun, "first byte", self._limits.first_byte, deadline)
+            except DoorkeyError as error:
+                error.site = site.name
+                raise
             if response.cookies:
                 self.headers.slide(session, conversation.keep(url, response.cookies, sliding))
             location = response.headers.get("location")
-            if response.status not in REDIRECTS or not location or not request.follow:
-                return await self._begin(response, deadline)
+            if not request.follow or response.status not in REDIRECTS or not location:
+                return Stream(response, _head(response, start), start, self._limits.idle, deadline)
             response.release()
             url = redirected(request, urljoin(url, location), site)
             if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
@@ -86,32 +91,34 @@ class Direct:
                 await client.close()
         self._own = self._foreign = None
 
-    async def _send(
-        self, request: Request, url: str, session: Session, site: Site, conversation: Conversation, deadline: float
-    ) -> aiohttp.ClientResponse:
+    async def _begun(
+        self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """The answer with as much of its body as judging takes: the first piece, or 4 KiB where the beginning tells."""
         headers = self._headers(request, url, session, site, conversation)
-        try:
-            body, kind = encoded(request)
-        except UnicodeEncodeError as error:
-            raise RequestError(f"{request.what} holds a lone surrogate: text has to be encodable as UTF-8") from error
+        body, kind = encoded(request)
         if kind and "content-type" not in headers:
             headers["content-type"] = kind
         # Through a proxy it is the proxy that resolves names; ours would only refuse a proxy on this machine.
         client = self._client(foreign=not request.own_host and site.proxy is None and not same_host(url, site))
-        query = request.query
-        sending = client.request(
+        response = await client.request(
             request.method,
-            URL(url) if query is None else URL(url).extend_query(query),
+            URL(url) if request.query is None else URL(url).extend_query(request.query),
             data=body,
             headers=headers,
             proxy=site.proxy,
             allow_redirects=False,
         )
+        tells = response.status >= 400 or response.content_type in ("application/json", "text/html")
+        content = response.content
         try:
-            return await limited(sending, "first byte", self._limits.first_byte, deadline)
-        except DoorkeyError as error:
-            error.site = site.name
+            start = await next_piece(content)
+            while tells and len(start) < HEAD_BYTES and not content.at_eof():
+                start += await next_piece(content)
+        except BaseException:
+            response.close()
             raise
+        return response, start
 
     def _headers(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
@@ -130,27 +137,8 @@ class Direct:
             headers["referer"] = request.referer
         elif "text/html" not in request.expects:
             headers["referer"] = session.url if same_origin else site.origin + "/"
-        for name, value in request.headers.items():
-            headers[name.lower()] = value
+        headers.update({name.lower(): value for name, value in request.headers.items()})
         return headers
-
-    async def _begin(self, response: aiohttp.ClientResponse, deadline: float) -> Stream:
-        """Read as much as judging takes: the first piece, or 4 KiB of a body whose beginning tells what it is."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        head = Head(status=response.status, headers=headers, url=str(response.url))
-        start = bytearray()
-        tells = response.status >= 400 or head.media_type in ("application/json", "text/html")
-        try:
-            while not response.content.at_eof():
-                start += await limited(response.content.readany(), "first byte", self._limits.first_byte, deadline)
-                if len(start) >= HEAD_BYTES or (start and not tells):
-                    break
-        except BaseException:
-            response.close()
-            raise
-        first = bytes(start)
-        head = replace(head, start=first[:HEAD_BYTES])
-        return Stream(response, head, first, self._limits.idle, deadline)
 
     def _client(self, *, foreign: bool) -> aiohttp.ClientSession:
         client = self._foreign if foreign else self._own
@@ -174,8 +162,20 @@ class Direct:
         return client
 
 
+def _head(response: aiohttp.ClientResponse, start: bytes) -> Head:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Head(status=response.status, headers=headers, url=str(response.url), start=start[:HEAD_BYTES])
+
+
 def encoded(request: Request) -> tuple[Any, str | None]:
-    """The body as aiohttp takes it, with its media type where that is ours to say."""
+    """The body as aiohttp takes it, and its media type where that is ours to say. Raises RequestError for bad text."""
+    try:
+        return _encoded(request)
+    except UnicodeEncodeError as error:
+        raise RequestError(f"{request.what} holds a lone surrogate: text has to be encodable as UTF-8") from error
+
+
+def _encoded(request: Request) -> tuple[Any, str | None]:
     if request.form is not None:
         form = aiohttp.FormData(dict(request.form))
         return form(), None

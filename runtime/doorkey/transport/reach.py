@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
@@ -12,6 +13,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from doorkey.errors import Changed, RequestError
 from doorkey.provider import Request, Site
+
+PLAIN_PATH = re.compile(r"/(?:[^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*)?")
+"""A path at the site's origin: it can't lead elsewhere, as `//host` or a backslash could."""
+UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class PublicResolver(AbstractResolver):
@@ -42,9 +47,11 @@ def is_public(address: str) -> bool:
 
 def target(request: Request, site: Site) -> str:
     """The absolute URL that *request* goes to. Raises RequestError when that is not where it may go."""
+    if PLAIN_PATH.fullmatch(request.url):
+        return site.origin + request.url
     url = request.url if "://" in request.url else urljoin(site.url, request.url)
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(ord(char) < 33 for char in url):
+    if parts.scheme not in ("http", "https") or not parts.hostname or UNSAFE.search(url):
         raise RequestError(f"{request.what}: only http and https URLs can be requested", site=site.name)
     if request.own_host and origin_of(url) != site.origin:
         raise RequestError(

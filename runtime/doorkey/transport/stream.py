@@ -32,7 +32,8 @@ class Stream:
             yield self._start
         content = self._response.content
         while not content.at_eof():
-            piece = await self._read(content)
+            # What lies there already needs no timer.
+            piece = buffered(content) or await limited(content.readany(), "idle", self._idle, self._deadline)
             if piece:
                 yield piece
 
@@ -50,8 +51,18 @@ class Stream:
         """End the upstream request, unless the answer was read to its end (then its connection is free again)."""
         self._response.close()
 
-    async def _read(self, content: aiohttp.StreamReader) -> bytes:
-        return await limited(content.readany(), "idle", self._idle, self._deadline)
+
+def buffered(content: aiohttp.StreamReader) -> bytes:
+    """What has come and was not read yet. Raises DoorkeyError when the answer broke off."""
+    try:
+        return content.read_nowait()
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise translated(error) from error
+
+
+async def next_piece(content: aiohttp.StreamReader) -> bytes:
+    """The next bytes, however few; none at the end."""
+    return content.read_nowait() or await content.readany()
 
 
 async def limited(work: Awaitable[T], wait: str, limit: float, deadline: float) -> T:

@@ -1,0 +1,123 @@
+"""What a request costs by `engine.send`, against one bare aiohttp session doing the same, at 1, 16 and 64 at a time.
+
+The two take turns within one run, so that a noisy machine disturbs both alike; what counts is the ratio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+
+from doorkey.clock import SystemClock
+from doorkey.engine import Engine
+from doorkey.provider import Provider, Request, Site
+from doorkey.session import Cookie, Key, Session
+from doorkey.sessions.keeper import Keeper, Need
+from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.refusals import Refusals
+from doorkey.transport.direct import Direct
+
+GOAL = 0.8
+ROUNDS = 9
+REQUESTS = 400
+SERVER = """
+import asyncio, sys
+from aiohttp import web
+async def answer(request):
+    body = await request.json()
+    return web.json_response({"response": True, "message": body["message"]})
+async def main():
+    app = web.Application()
+    app.router.add_post("/api/text", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+HEADERS = {"user-agent": "Chrome/150", "accept-language": "en-US,en;q=0.9", "sec-ch-ua": '"Chromium";v="150"'}
+BODY = {"message": "What does a nonce do?", "temperature": 0.5, "top_p": 1}
+
+
+class Entered:
+    """A way in that was gone already: its session is at hand."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.provider = Provider(site)
+        self.key = Key(site.name, site.url)
+
+    async def fetch(self, need: Need) -> Session:
+        cookies = tuple(Cookie(f"c{n}", "v" * 40, "127.0.0.1") for n in range(5))
+        return Session(
+            key=self.key, gen=0, url=self.site.url, born=time.time(), soft=1e6, hard=2e6, cookies=cookies, headers=HEADERS
+        )
+
+
+async def rate(once: Callable[[], Awaitable[bytes]], at_once: int) -> float:
+    async def worker(count: int) -> None:
+        for _ in range(count):
+            assert b"nonce" in await once()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(worker(REQUESTS // at_once) for _ in range(at_once)))
+    return (REQUESTS // at_once * at_once) / (time.perf_counter() - began)
+
+
+async def measure(port: int) -> bool:
+    clock = SystemClock()
+    site = Site(name="bench", url=f"http://127.0.0.1:{port}/")
+    direct, entered = Direct(clock=clock), Entered(site)
+    keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
+    engine = Engine(keeper=keeper, direct=direct, refusals=Refusals(clock), clock=clock)
+    request = Request(url="/api/text", method="POST", json=BODY)
+    connector = aiohttp.TCPConnector(limit=0)
+    cookie = "; ".join(f"c{n}={'v' * 40}" for n in range(5))
+    bare = aiohttp.ClientSession(connector=connector, headers={**HEADERS, "cookie": cookie})
+
+    async def by_doorkey() -> bytes:
+        answer = await engine.send(entered, request, deadline=clock.now() + 60)  # type: ignore[arg-type]  # keeps its contract
+        return await answer.read()
+
+    async def by_aiohttp() -> bytes:
+        async with bare.post(f"{site.url}api/text", json=BODY) as response:
+            return await response.read()
+
+    good = True
+    try:
+        for at_once in (1, 16, 64):
+            await rate(by_doorkey, at_once), await rate(by_aiohttp, at_once)
+            pairs = [(await rate(by_doorkey, at_once), await rate(by_aiohttp, at_once)) for _ in range(ROUNDS)]
+            ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+            ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+            good = good and ratio >= GOAL
+            print(
+                f"send, {at_once:>2} at a time: doorkey {ours:6.0f}/s, aiohttp {theirs:6.0f}/s, "
+                f"ratio {ratio:.2f} (goal {GOAL})"
+            )
+    finally:
+        await bare.close()
+        await keeper.close()
+        await direct.close()
+    return good
+
+
+async def main() -> int:
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        port = int(await server.stdout.readline())
+        return 0 if await measure(port) else 1
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
