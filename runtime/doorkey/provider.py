@@ -154,7 +154,7 @@ def is_reserved(name: str) -> bool:
 class Head:
     """The beginning of an answer: what can be judged before its body is read.
 
-    Header names are lower-case; `start` is at most 4 KiB of the (decompressed) body.
+    `headers` are looked up by lower-case names; `start` is at most 4 KiB of the (decompressed) body.
     """
 
     status: int

@@ -24,6 +24,14 @@ class Key:
     profile: str = "desktop"
     egress: str = "direct"
     own: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Looked up several times for each request.
+        object.__setattr__(self, "_hash", hash((self.site, self.url, self.profile, self.egress, self.own)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __str__(self) -> str:
         return "|".join((self.site, self.url, self.profile, self.egress, self.own))
@@ -92,7 +100,8 @@ class Session:
 
     def to_json(self) -> dict[str, Any]:
         """A plain structure for a store. It holds secrets."""
-        return {**asdict(self), "headers": dict(self.headers), "tokens": dict(self.tokens), "local": dict(self.local)}
+        key = {name: getattr(self.key, name) for name in ("site", "url", "profile", "egress", "own")}
+        return {**asdict(self), "key": key, "headers": dict(self.headers), "tokens": dict(self.tokens), "local": dict(self.local)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Session:

@@ -16,8 +16,8 @@ from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, RequestError
 from doorkey.provider import HEAD_BYTES, Head, Request, Site
 from doorkey.session import Session
-from doorkey.transport.headers import FETCH, PAGE_LOAD, Conversation, SessionHeaders
-from doorkey.transport.reach import PublicResolver, origin_of, redirected, same_host, target
+from doorkey.transport.headers import Conversation, SessionHeaders
+from doorkey.transport.reach import PublicResolver, redirected, same_host, target
 from doorkey.transport.stream import Stream, limited, next_piece
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -74,11 +74,12 @@ class Direct:
             except DoorkeyError as error:
                 error.site = site.name
                 raise
-            if response.cookies:
+            if "set-cookie" in response.headers:
                 self.headers.slide(session, conversation.keep(url, response.cookies, sliding))
-            location = response.headers.get("location")
-            if not request.follow or response.status not in REDIRECTS or not location:
-                return Stream(response, _head(response, start), start, self._limits.idle, deadline)
+            location = response.headers.get("location") if request.follow else None
+            if location is None or response.status not in REDIRECTS:
+                head = Head(status=response.status, headers=response.headers, url=url, start=start[:HEAD_BYTES])
+                return Stream(response, head, start, self._limits.idle, deadline)
             response.release()
             url = redirected(request, urljoin(url, location), site)
             if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
@@ -109,7 +110,8 @@ class Direct:
             proxy=site.proxy,
             allow_redirects=False,
         )
-        tells = response.status >= 400 or response.content_type in ("application/json", "text/html")
+        kind = response.headers.get("content-type", "")
+        tells = response.status >= 400 or kind.startswith(("application/json", "text/html"))
         content = response.content
         try:
             start = await next_piece(content)
@@ -123,20 +125,10 @@ class Direct:
     def _headers(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> dict[str, str]:
-        same_origin = origin_of(url) == site.origin
-        headers = {**self.headers.for_request(session, url), "accept": request.accept}
-        headers |= PAGE_LOAD if "text/html" in request.expects else FETCH
-        if not same_origin:
-            headers["sec-fetch-site"] = "cross-site"
+        headers = self.headers.for_request(request, session, url, site)
         cookie = conversation.header(url, headers.get("cookie"))
         if cookie:
             headers["cookie"] = cookie
-        if request.method not in ("GET", "HEAD"):
-            headers["origin"] = site.origin
-        if request.referer:
-            headers["referer"] = request.referer
-        elif "text/html" not in request.expects:
-            headers["referer"] = session.url if same_origin else site.origin + "/"
         headers.update({name.lower(): value for name, value in request.headers.items()})
         return headers
 
@@ -160,11 +152,6 @@ class Direct:
             else:
                 self._own = client
         return client
-
-
-def _head(response: aiohttp.ClientResponse, start: bytes) -> Head:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Head(status=response.status, headers=headers, url=str(response.url), start=start[:HEAD_BYTES])
 
 
 def encoded(request: Request) -> tuple[Any, str | None]:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookies import Morsel, SimpleCookie
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from doorkey.clock import Clock
+from doorkey.provider import Request, Site
 from doorkey.session import Cookie, Key, Session
+from doorkey.transport.reach import origin_of
 
 FETCH = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
 PAGE_LOAD = {
@@ -21,11 +24,14 @@ PAGE_LOAD = {
 }
 
 
+Target: TypeAlias = tuple[str, str, str, tuple[str, ...], str | None]
+
+
 @dataclass(slots=True)
 class _Computed:
     gen: int
     sliding: dict[str, str] = field(default_factory=dict)
-    by_target: dict[str, tuple[float, dict[str, str]]] = field(default_factory=dict)
+    by_target: dict[Target, tuple[float, dict[str, str]]] = field(default_factory=dict)
 
 
 class SessionHeaders:
@@ -36,25 +42,23 @@ class SessionHeaders:
         self._most = most
         self._computed: OrderedDict[Key, _Computed] = OrderedDict()
 
-    def for_request(self, session: Session, url: str) -> Mapping[str, str]:
-        """The browser's own headers and the cookies that go to *url*; not to be changed by the caller."""
+    def for_request(self, request: Request, session: Session, url: str, site: Site) -> dict[str, str]:
+        """All headers of *request* but its own: the browser's, those of a fetch or a page load, and *url*'s cookies."""
         computed = self._of(session)
-        target, _, _ = url.partition("?")
+        target = (request.method, url.partition("?")[0], request.accept, request.expects, request.referer)
         found = computed.by_target.get(target)
         wall = self._clock.wall()
-        if found is not None and wall < found[0]:
-            return found[1]
-        cookies = [cookie for cookie in session.cookies if cookie.goes_to(url, wall)]
-        headers = {**session.headers}
-        if cookies:
-            headers["cookie"] = "; ".join(
-                f"{cookie.name}={computed.sliding.get(cookie.name, cookie.value)}" for cookie in by_path(cookies)
-            )
-        until = min((cookie.expires for cookie in cookies if cookie.expires is not None), default=float("inf"))
-        if len(computed.by_target) >= self._most:
-            computed.by_target.clear()
-        computed.by_target[target] = (until, headers)
-        return headers
+        if found is None or wall >= found[0]:
+            cookies = [cookie for cookie in session.cookies if cookie.goes_to(url, wall)]
+            until = min((cookie.expires for cookie in cookies if cookie.expires is not None), default=float("inf"))
+            if len(computed.by_target) >= self._most:
+                computed.by_target.clear()
+            found = computed.by_target[target] = (until, _built(request, session, url, site))
+            if cookies:
+                found[1]["cookie"] = "; ".join(
+                    f"{cookie.name}={computed.sliding.get(cookie.name, cookie.value)}" for cookie in by_path(cookies)
+                )
+        return found[1].copy()
 
     def slide(self, session: Session, values: Mapping[str, str]) -> None:
         """New values of the session's sliding cookies; the last writer wins."""
@@ -71,6 +75,21 @@ class SessionHeaders:
                 self._computed.popitem(last=False)
         # A request still under way with an older generation gets headers of its own.
         return computed if computed.gen == session.gen else _Computed(session.gen)
+
+
+def _built(request: Request, session: Session, url: str, site: Site) -> dict[str, str]:
+    page_load = "text/html" in request.expects
+    same_origin = origin_of(url) == site.origin
+    headers = {**session.headers, "accept": request.accept, **(PAGE_LOAD if page_load else FETCH)}
+    if not same_origin:
+        headers["sec-fetch-site"] = "cross-site"
+    if request.method not in ("GET", "HEAD"):
+        headers["origin"] = site.origin
+    if request.referer:
+        headers["referer"] = request.referer
+    elif not page_load:
+        headers["referer"] = session.url if same_origin else site.origin + "/"
+    return headers
 
 
 def by_path(cookies: list[Cookie]) -> list[Cookie]:
