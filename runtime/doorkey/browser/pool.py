@@ -122,7 +122,8 @@ class BrowserPool:
 
     def __repr__(self) -> str:
         running = ", ".join(
-            f"{one.display} pid {one.process.pid}: {one.leases} leased, {one.uses} used{', retiring' * bool(one.retired)}"
+            f"{one.display} pid {one.process.pid}: {one.leases} leased, {one.uses} used"
+            + (f", retiring ({one.retired})" if one.retired else "")
             for one in self._all()
         )
         return f"<BrowserPool {running or 'no browser'}; {self._contexts} contexts, {self.launches} launches>"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
@@ -66,8 +66,9 @@ class Entry:
         why = await self._guard.refuses(self._wanted.url)
         if why is not None or not self._wanted.url.lower().startswith(("http:", "https:")):
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
+        sent = await self._listen()
         response = await self._load()
-        headers = await response.request.all_headers()
+        headers = sent or await response.request.all_headers()
         self._say(f"the page came with HTTP {response.status}")
         look, tokens = await self._found(response)
         look, tokens = await self._settled(look, tokens)
@@ -80,6 +81,36 @@ class Entry:
             url=look.page.url,
             status=response.status,
         )
+
+    async def _listen(self) -> Mapping[str, str]:
+        """The headers of the page's own request, there once it was sent, lower-case.
+
+        From DevTools: while routing is on, Playwright gives them without Accept-Language (measured).
+        """
+        from playwright.async_api import Error
+
+        documents: set[str] = set()
+        sent: dict[str, str] = {}
+
+        def asked(event: dict[str, Any]) -> None:
+            if event.get("type") == "Document" and not documents:
+                documents.add(event["requestId"])
+
+        def told(event: dict[str, Any]) -> None:
+            if event["requestId"] in documents and not sent:
+                sent.update({name.lower(): value for name, value in event["headers"].items()})
+
+        try:
+            async with asyncio.timeout(CALL):
+                session = await self._page.context.new_cdp_session(self._page)
+                session.on("Network.requestWillBeSent", asked)
+                session.on("Network.requestWillBeSentExtraInfo", told)
+                await session.send("Network.enable")
+        except Error as error:
+            raise translate(error, "opening a page") from error
+        except TimeoutError as error:
+            raise BrowserFailed(f"opening a page: the browser did not answer within {CALL:g} s") from error
+        return sent
 
     async def _load(self) -> Response:
         from playwright.async_api import Error
