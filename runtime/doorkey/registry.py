@@ -1,0 +1,108 @@
+"""Which provider serves which site: providers by entry points, sites by settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from doorkey.errors import ConfigurationError
+from doorkey.faults import near as near
+from doorkey.provider import Provider, Site
+
+if TYPE_CHECKING:
+    from doorkey.settings import Settings
+
+PROVIDERS = "doorkey.providers"
+TWINS = "doorkey.twins"
+
+
+@cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda entry: entry.name)}
+
+
+def provider_names() -> tuple[str, ...]:
+    """The kinds of site that are installed. Loads none of them."""
+    return tuple(_entries(PROVIDERS))
+
+
+def provider_class(name: str) -> type[Provider]:
+    """The provider called *name*. Raises ConfigurationError: none is (with the nearest name), or it can't be loaded."""
+    entry = _entries(PROVIDERS).get(name)
+    if entry is None:
+        known = ", ".join(provider_names()) or "none: doorkey is not installed, only its source is here"
+        raise ConfigurationError(
+            f"no provider is called {name[:80]!r}{near(name, provider_names())}; installed: {known}"
+        )
+    found = load(entry)
+    if not issubclass(found, Provider):
+        raise ConfigurationError(f"provider {name!r} ({_origin(entry)}) is no doorkey.Provider: {entry.value}")
+    return found
+
+
+def twin_classes() -> dict[str, type]:
+    """The installed twins by the name of the provider whose site they copy."""
+    return {name: load(entry) for name, entry in _entries(TWINS).items()}
+
+
+def load(entry: EntryPoint) -> type:
+    """The class an entry point names. Raises ConfigurationError naming the distribution at fault."""
+    try:
+        found = entry.load()
+    except Exception as exc:  # A rim: other people's code may raise anything when it is imported.
+        raise ConfigurationError(
+            f"{entry.group} {entry.name!r} can't be loaded from {_origin(entry)} ({entry.value}): "
+            f"{type(exc).__name__}: {exc}. Repair or uninstall it"
+        ) from exc
+    if not isinstance(found, type):
+        raise ConfigurationError(f"{entry.group} {entry.name!r} of {_origin(entry)} is no class: {entry.value}")
+    return found
+
+
+def _origin(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
+
+
+def page_url(url: str, provider: type[Provider] | Provider) -> str:
+    """The page to open: *url*, with the provider's own path where it has none."""
+    parts = urlsplit(url)
+    if parts.path in ("", "/") and not parts.query:
+        return parts._replace(path=provider.page_path).geturl()
+    return url
+
+
+def build_sites(settings: Settings) -> dict[str, Site]:
+    """The configured sites by name. Raises ConfigurationError listing every site that can't be used."""
+    sites: dict[str, Site] = {}
+    faults: list[str] = []
+    for name, configured in settings.sites.items():
+        try:
+            kind = provider_class(configured.provider or name)
+        except ConfigurationError as exc:
+            faults.append(f"sites.{name}: {exc}" if configured.provider else f"sites.{name} names no provider: {exc}")
+            continue
+        if configured.url is None:
+            faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")
+            continue
+        sites[name] = Site(
+            name=name,
+            url=page_url(configured.url, kind),
+            models=configured.models,
+            profile=configured.profile,
+            proxy=configured.proxy,
+        )
+    if faults:
+        raise ConfigurationError(_listed(faults))
+    return sites
+
+
+def _listed(faults: Iterable[str]) -> str:
+    return "the settings can't be used:\n  " + "\n  ".join(faults)
+
+
+def make_provider(site: Site, provider: str | None = None) -> Provider:
+    """The provider, called *provider* or like the site, that serves *site*."""
+    return provider_class(provider or site.name)(site)
