@@ -82,7 +82,10 @@ def build_sites(settings: Settings) -> dict[str, Site]:
         try:
             kind = provider_class(configured.provider or name)
         except ConfigurationError as exc:
-            faults.append(f"sites.{name}: {exc}" if configured.provider else f"sites.{name} names no provider: {exc}")
+            missing = (
+                "" if configured.provider or name in provider_names() else f"sites.{name}.provider is not set, and "
+            )
+            faults.append(f"sites.{name}: {missing}{exc}")
             continue
         if configured.url is None:
             faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")

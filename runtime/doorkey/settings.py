@@ -5,182 +5,28 @@ The only module that reads the environment.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    field_serializer,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from doorkey.errors import ConfigurationError
 from doorkey.faults import Sources, explain, near, strangers
+from doorkey.sections import BrowserSettings as BrowserSettings
+from doorkey.sections import LimitSettings as LimitSettings
+from doorkey.sections import Names, Section
+from doorkey.sections import ServiceSettings as ServiceSettings
+from doorkey.sections import SiteSettings as SiteSettings
+from doorkey.sections import StoreSettings as StoreSettings
 
 APP = "doorkey"
 FILE = "doorkey.toml"
 PREFIX = "DOORKEY_"
-MiB = 1024 * 1024
-
-
-def _listed(value: object) -> object:
-    """The environment writes a list as JSON, or with commas."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError as exc:
-            raise ValueError("expected a list: this is no JSON") from exc
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def web_url(url: str) -> str:
-    """*url*, if it is http(s) with a host and holds no password. Raises ValueError without repeating it."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as exc:
-        raise ValueError("expected an http(s) URL: host or port can't be read") from exc
-    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-        raise ValueError("expected an http(s) URL with a host, like https://example.com/chat/")
-    if "@" in parts.netloc:
-        raise ValueError("expected a URL without user and password: they would show in logs")
-    return url
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed), NoDecode]
-Url = Annotated[str, BeforeValidator(lambda value: web_url(value) if isinstance(value, str) else value)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
-
-
-class Section(BaseModel):
-    # An error's text goes to people and logs: it must not repeat what was typed.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class ServiceSettings(Section):
-    host: str = Field(
-        default="127.0.0.1", min_length=1, description="Address to listen on; beyond loopback a key is required."
-    )
-    port: int = Field(default=8787, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    key: SecretStr | None = Field(
-        default=None, description="Key that clients send; without one it is made at first start."
-    )
-    hosts: Names = Field(default=(), description="Host names besides loopback by which clients may call the service.")
-    origins: Names = Field(default=(), description="Origins of web pages that may call the service; others get 403.")
-
-    @field_validator("key")
-    @classmethod
-    def _some_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and not key.get_secret_value().strip():
-            raise ValueError("expected a key that is not empty")
-        return key
-
-    @field_validator("origins")
-    @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(web_url(origin))
-            if origin != f"{parts.scheme}://{parts.netloc}":
-                raise ValueError("expected origins without a path, like https://app.example.com")
-        return origins
-
-
-class BrowserSettings(Section):
-    executable: Path | None = Field(default=None, description="The Chromium to start; without it one is found.")
-    display: Literal["headless", "virtual", "screen"] = Field(
-        default="headless", description="Where pages show: nowhere, on a virtual screen (Xvfb), or on yours."
-    )
-    sandbox: bool | Literal["auto"] = Field(
-        default="auto", description='Chromium\'s sandbox; "auto": on, but not as root.'
-    )
-    idle: float = Field(
-        default=120.0, ge=0, allow_inf_nan=False, description="Seconds until an unused browser is closed."
-    )
-    contexts: Count = Field(default=4, description="How many visits one browser makes at a time; others wait.")
-    uses: Count = Field(default=200, description="Visits after which the browser is replaced.")
-    age: Seconds = Field(default=3600.0, description="Seconds after which the browser is replaced.")
-    memory: Count = Field(default=1500, description="MiB of memory past which the browser is replaced.")
-
-
-class StoreSettings(Section):
-    url: str = Field(
-        default="sqlite",
-        description="Where sessions outlive the process: memory:// | sqlite | sqlite:///absolute/path.",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _known_store(cls, url: str) -> str:
-        if url not in ("memory://", "sqlite") and not re.fullmatch(r"sqlite:////?[^/?#][^?#]*", url):
-            raise ValueError("expected memory://, sqlite or sqlite:///absolute/path")
-        return url
-
-
-class LimitSettings(Section):
-    first_byte: Seconds = Field(default=60.0, description="Seconds a site may take until its answer begins.")
-    idle: Seconds = Field(default=60.0, description="Seconds an answer may pause on the way.")
-    total: Seconds = Field(default=600.0, description="Seconds for a whole answer, a visit included.")
-    visit: Seconds = Field(default=60.0, description="Seconds the browser may take to enter a site.")
-    patience: float = Field(
-        default=2.0, ge=0, allow_inf_nan=False, description="Seconds of a pause waited out, not told."
-    )
-    body: Count = Field(default=8 * MiB, description="Bytes a whole answer or a request's body may have.")
-    line: Count = Field(default=512 * 1024, description="Bytes one line of a streamed answer may have.")
-
-
-class SiteSettings(Section):
-    provider: str | None = Field(
-        default=None, description="The kind of site; without it the site's name is the provider's."
-    )
-    url: Url | None = Field(
-        default=None, description="The page a visit opens; an empty path becomes the provider's own."
-    )
-    models: Names = Field(default=(), description="Names of the site's models; without them the provider's own.")
-    profile: str = Field(default="desktop", min_length=1, description="How the browser appears there.")
-    proxy: str | None = Field(
-        default=None,
-        repr=False,
-        description="http(s) proxy for the page and the requests; without it they go directly.",
-    )
-
-    @field_validator("proxy")
-    @classmethod
-    def _usable_proxy(cls, proxy: str | None) -> str | None:
-        if proxy is None:
-            return None
-        scheme = proxy.partition("://")[0].lower()
-        if scheme.startswith("socks"):
-            raise ValueError("expected an http(s) proxy: SOCKS comes later; put an HTTP proxy before it until then")
-        try:
-            parts = urlsplit(proxy)
-            usable = bool(parts.hostname) and parts.path in ("", "/") and (parts.port or 1) > 0
-        except ValueError:
-            usable = False
-        if scheme not in ("http", "https") or not usable:
-            raise ValueError("expected an http(s) proxy, like http://127.0.0.1:3128")
-        return proxy
-
-    @field_serializer("proxy", when_used="json-unless-none")
-    def _without_password(self, proxy: str) -> str:
-        parts = urlsplit(proxy)
-        return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl() if "@" in proxy else proxy
 
 
 class Settings(Section):
