@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - the source roots have to be found first
 """A visit at settle 0 against plain Playwright doing the same in a warm browser: the ratio should be at most 1.3.
 
 Both open a fresh context and page, load the same page from this machine, and take its storage state; they take turns,

@@ -1,0 +1,196 @@
+"""Browsers are started once, shared, replaced, recycled and ended; nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from doorkey.browser import BrowserPool, Profile, open_window
+from doorkey.browser import folder as folders
+from doorkey.browser.process import Process
+from doorkey.errors import BrowserMissing, ConfigurationError
+
+from .conftest import DESKTOP, LocalSite
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+URL = "http://127.0.0.1:9/"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., object]:
+    @asynccontextmanager
+    async def pool(**options: object) -> AsyncIterator[BrowserPool]:
+        made = BrowserPool(state=tmp_path / "state", **options)  # type: ignore[arg-type]  # a test's own keywords
+        try:
+            yield made
+        finally:
+            await made.close()
+
+    return pool
+
+
+async def use(pool: BrowserPool) -> None:
+    async with pool.lease(DESKTOP, site_url=URL):
+        pass
+    await pool.settled()
+
+
+async def gone(process: Process) -> None:
+    while process.alive:
+        await asyncio.sleep(0)
+
+
+async def test_all_who_wait_share_one_start_and_nothing_outlives_the_pool(make) -> None:  # type: ignore[no-untyped-def]
+    async with make(contexts=8) as pool:
+        assert "no browser" in repr(pool)
+        await asyncio.gather(*(use(pool) for _ in range(8)))
+        assert pool.launches == 1
+        process = Process.of(pool.browser_pid)
+        assert "8 used" in repr(pool)
+    assert not process.alive
+    assert pool.pids() == ()
+
+
+async def test_no_more_leases_at_once_than_contexts(make) -> None:  # type: ignore[no-untyped-def]
+    async with make(contexts=1) as pool:
+        async with pool.lease(DESKTOP, site_url=URL):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05), pool.lease(DESKTOP, site_url=URL):
+                    pass
+        await use(pool)
+
+
+async def test_a_browser_is_replaced_after_its_uses(make) -> None:  # type: ignore[no-untyped-def]
+    async with make(uses=2) as pool:
+        for _ in range(3):
+            await use(pool)
+        assert pool.launches == 2
+
+
+async def test_a_browser_that_takes_too_much_memory_is_replaced(make) -> None:  # type: ignore[no-untyped-def]
+    async with make(memory=1) as pool:
+        await use(pool)
+        assert pool.pids() == ()
+        await use(pool)
+        assert pool.launches == 2
+
+
+async def test_a_dead_browser_is_noticed_at_lease_time(make) -> None:  # type: ignore[no-untyped-def]
+    async with make() as pool:
+        await use(pool)
+        os.kill(pool.browser_pid, signal.SIGKILL)
+        await use(pool)
+        assert pool.launches == 2
+
+
+async def test_a_dead_driver_is_started_anew(make) -> None:  # type: ignore[no-untyped-def]
+    async with make() as pool:
+        await use(pool)
+        browser = Process.of(pool.browser_pid)
+        os.kill(browser.parent, signal.SIGKILL)
+        await use(pool)
+        assert pool.launches == 2
+        await gone(browser)
+
+
+async def test_a_stopped_browser_is_killed_within_its_limit(make) -> None:  # type: ignore[no-untyped-def]
+    async with make() as pool:
+        await use(pool)
+        stopped = Process.of(pool.browser_pid)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        async with asyncio.timeout(8):
+            await use(pool)
+            await pool.settled()
+        await gone(stopped)
+
+
+async def test_an_idle_pool_runs_nothing(make) -> None:  # type: ignore[no-untyped-def]
+    async with make(idle=0.0) as pool:
+        async with pool.lease(DESKTOP, site_url=URL):
+            process = Process.of(pool.browser_pid)
+            driver = Process.of(process.parent)
+        async with asyncio.timeout(10):
+            await gone(process)
+            await gone(driver)
+        await use(pool)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 40])
+async def test_a_caller_that_leaves_gives_everything_back(make, site: LocalSite, steps: int) -> None:  # type: ignore[no-untyped-def]
+    async def visit() -> None:
+        async with pool.lease(DESKTOP, site_url=site.url) as lease:
+            await lease.enter(site.wanted())
+
+    async with make(contexts=1) as pool:
+        await use(pool)
+        task = asyncio.create_task(visit())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await pool.settled()
+        assert " 0 leased" in repr(pool)
+        await asyncio.wait_for(visit(), 10)
+        assert pool.launches == 1
+
+
+async def test_a_window_without_a_screen_says_what_to_set(make) -> None:  # type: ignore[no-untyped-def]
+    async with make() as pool:
+        with pytest.raises(ConfigurationError, match="virtual"):
+            async with pool.lease(DESKTOP, site_url=URL, headed=True):
+                pass
+
+
+async def test_a_wrong_executable_is_told_to_every_caller(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    async with make(executable=tmp_path / "none") as pool:
+        results = await asyncio.gather(use(pool), use(pool), return_exceptions=True)
+        assert [type(result) for result in results] == [BrowserMissing, BrowserMissing]
+
+
+async def test_a_browser_on_a_virtual_display_is_a_plain_chrome(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
+    async with make() as pool:
+        headed = Profile(name="headed", display="virtual")
+        async with pool.lease(headed, site_url=site.url) as lease:
+            arrival = await lease.enter(site.wanted())
+        assert "HeadlessChrome" not in arrival.headers["user-agent"]
+        assert "Chrome" in arrival.headers["user-agent"]
+
+
+async def test_a_window_keeps_what_it_held_when_it_is_closed(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
+    # The page closes itself, as a person would; what it held half a second before is kept.
+    site.page("<script>document.cookie = 'a=1'; setTimeout(() => window.close(), 1500)</script>")
+    async with make() as pool:
+        kept = await asyncio.wait_for(open_window(pool, DESKTOP, site.url, headed=False), 20)
+    assert [cookie.name for cookie in kept.cookies] == ["a"]
+
+
+async def test_kill_9_of_our_process_leaves_no_chromium(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys
+sys.path[:0] = {[path for path in sys.path if path]!r}
+from pathlib import Path
+from doorkey.browser import BrowserPool, Profile
+async def main():
+    pool = BrowserPool(state=Path({str(tmp_path)!r}))
+    async with pool.lease(Profile(name="desktop"), site_url="http://127.0.0.1:9/"):
+        print(pool.browser_pid, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    assert child.stdout is not None
+    browser = Process.of(int(await child.stdout.readline()))
+    assert browser.alive
+    child.kill()
+    await child.wait()
+    async with asyncio.timeout(5):
+        await gone(browser)
+    mine = await asyncio.to_thread(folders.make, tmp_path)
+    assert list(tmp_path.iterdir()) == [mine]
