@@ -1,0 +1,36 @@
+# From a clean clone, with nothing but Python >= 3.11, make and a shell: each target sets up what it needs.
+#   make run [ARGS=--once]    the demo            make check       style and types
+#   make test                 needs Chromium      make test-real   third-party software, by groups
+#   make bench                each bench in turn  PYTHON=/path/to/python3.12 chooses the interpreter
+
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: run test check bench test-real browser clean
+
+run: browser
+	$(BIN)/doorkey demo $(ARGS)
+
+test: browser
+	$(BIN)/pytest -m "not page and not real" --cov --cov-report=term
+	$(BIN)/pytest -m page tests/browser/page
+
+check: .venv/stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: browser
+	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS); done
+
+test-real: browser
+	@.ci/test-real
+
+browser: .venv/stamp
+	@$(BIN)/doorkey browser --install
+
+.venv/stamp: pyproject.toml .ci/setup
+	@.ci/setup
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage dist build
