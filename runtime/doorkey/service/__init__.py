@@ -1,0 +1,1 @@
+"""The local service: doorkey's sites, in OpenAI's shape, for programs that know nothing of doorkey."""

@@ -1,0 +1,144 @@
+"""`POST /v1/chat/completions`: a question, and its answer whole or as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from doorkey.chat import Delta, Image
+from doorkey.clock import Clock
+from doorkey.errors import EmptyAnswer
+from doorkey.service.cutter import Cutter
+from doorkey.service.openai import ChatRequest, Chunks, parse_chat, read_object, usage, whole
+
+if TYPE_CHECKING:
+    from doorkey.answer import Answer
+    from doorkey.runtime import Runtime
+
+WRITE_LIMIT = 60.0
+"""Seconds a client may leave a piece unread before its answer, and the site's, is given up."""
+
+
+def chat_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
+    async def complete(request: web.Request) -> web.StreamResponse:
+        asked = parse_chat(await read_object(request))
+        answer = await runtime.answer(asked.model, asked.messages, options=asked.options)
+        async with answer, aclosing(_texts(answer, Cutter(asked.stop, asked.max_tokens))) as texts:
+            head = {"id": f"chatcmpl-{request['id']}", "created": int(clock.wall()), "model": asked.model}
+            if asked.stream:
+                return await _stream(request, asked, answer, texts, head)
+            return await _whole(asked, answer, texts, head)
+
+    return [web.post("/v1/chat/completions", complete)]
+
+
+def origin_headers(answer: Answer[Delta]) -> dict[str, str]:
+    """Who answered, and how."""
+    return {
+        "x-doorkey-site": answer.site,
+        "x-doorkey-transport": answer.transport,
+        "x-doorkey-renewed": str(answer.renewed),
+    }
+
+
+class End:
+    """How an answer ended: the last item of its texts."""
+
+    def __init__(self, cutter: Cutter) -> None:
+        self.reason = cutter.reason or "stop"
+        self.tokens = cutter.tokens
+
+
+async def _texts(answer: Answer[Delta], cutter: Cutter) -> AsyncGenerator[str | End, None]:
+    """The answer's text, one piece for each batch, none of them empty, then its End. Raises EmptyAnswer for none."""
+    came = False
+    async with aclosing(answer.batches()) as batches:  # type: ignore[type-var]  # an async generator, typed as iterator
+        async for batch in batches:
+            text = cutter.feed(_shown(batch))
+            came = came or bool(text)
+            if text:
+                yield text
+            if cutter.reason is not None:
+                break
+    text = cutter.rest()
+    if text:
+        yield text
+    elif not came and cutter.reason is None:
+        raise EmptyAnswer(f"{answer.site}: the answer is empty", site=answer.site)
+    yield End(cutter)
+
+
+async def _whole(
+    asked: ChatRequest, answer: Answer[Delta], texts: AsyncIterator[str | End], head: dict[str, Any]
+) -> web.Response:
+    pieces: list[str] = []
+    reason, count = "stop", 0
+    async for text in texts:
+        if isinstance(text, End):
+            reason, count = text.reason, text.tokens
+        else:
+            pieces.append(text)
+    body = whole(head, "".join(pieces), reason, usage(asked.prompt_tokens, count))
+    return web.json_response(body, headers=origin_headers(answer))
+
+
+async def _stream(
+    request: web.Request,
+    asked: ChatRequest,
+    answer: Answer[Delta],
+    texts: AsyncIterator[str | End],
+    head: dict[str, Any],
+) -> web.StreamResponse:
+    chunks = Chunks(head, include_usage=asked.include_usage)
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Cache-Control": "no-cache",
+            "X-Accel-Buffering": "no",
+            **origin_headers(answer),
+        }
+    )
+    opening = chunks.role()
+    async for text in texts:
+        if not response.prepared:
+            # Only now: a failure before the first text still has its true status.
+            await response.prepare(request)
+            request["begun"] = response
+        if isinstance(text, End):
+            counted = usage(asked.prompt_tokens, text.tokens)
+            await _write(request, response, opening + chunks.end(text.reason, counted))
+        else:
+            await _write(request, response, opening + chunks.text(text))
+        opening = b""
+    await response.write_eof()
+    return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    try:
+        async with asyncio.timeout(WRITE_LIMIT):
+            await response.write(data)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client reads no more") from None
+
+
+def _shown(batch: Sequence[Delta]) -> str:
+    return "".join(_markdown(delta) if isinstance(delta, Image) else delta for delta in batch)
+
+
+def _markdown(image: Image) -> str:
+    """A picture inside text: where the site keeps it, else the picture itself."""
+    alt = re.sub(r"[\[\]()\s]+", " ", image.alt).strip() or "image"
+    return f"![{alt}]({image.url or data_url(image)})"
+
+
+def data_url(image: Image) -> str:
+    return f"data:{image.media_type or 'image/png'};base64,{base64.b64encode(image.data).decode()}"

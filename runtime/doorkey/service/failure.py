@@ -1,0 +1,120 @@
+"""What a failure looks like to a client: status, error object, and whether trying again can help."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from doorkey.errors import (
+    Blocked,
+    Changed,
+    ConfigurationError,
+    DoorkeyError,
+    EmptyAnswer,
+    NeedsPerson,
+    QuotaReached,
+    RateLimited,
+    RequestError,
+    SessionRefused,
+)
+
+LONGEST_RETRY = 60
+"""Seconds. OpenAI's SDKs wait as long as Retry-After says up to this, and ignore what is longer."""
+HOPELESS = (Blocked, Changed, ConfigurationError, EmptyAnswer, NeedsPerson, SessionRefused)
+"""Failures that the same request meets again when it is sent again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the client is told. `message` holds no secret; `param` names the request's field at fault."""
+
+    status: int
+    message: str
+    code: str
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+        return kinds.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
+
+    def body(self) -> bytes:
+        """The error object, as JSON."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return json.dumps({"error": error}).encode()
+
+    def response(self) -> web.Response:
+        return web.Response(
+            status=self.status, body=self.body(), content_type="application/json", headers=dict(self.headers)
+        )
+
+    def event(self) -> bytes:
+        """The last event of a stream that failed on its way: no `[DONE]` follows it."""
+        return b"data: " + self.body() + b"\n\n"
+
+
+class Refusal(Exception):
+    """A request that the service itself does not take, whatever the sites would say."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure = Failure(status, message, code, param, headers or {})
+
+
+UNEXPECTED = Failure(
+    500,
+    "doorkey failed in a way it does not know: its log has the traceback, under this answer's x-request-id",
+    "server_error",
+    headers={"x-should-retry": "false"},
+)
+
+
+def failure_of(error: DoorkeyError, *, repeatable: bool = True) -> Failure:
+    """What *error* is to a client. *repeatable*: whether doing the request twice is harmless (an image is not)."""
+    param = error.param if isinstance(error, RequestError) else None
+    headers = _advice(error) if error.status == 429 or error.status >= 500 else {}
+    if not repeatable and error.status >= 429:
+        headers["x-should-retry"] = "false"
+    if error.site:
+        headers["x-doorkey-site"] = error.site
+    return Failure(error.status, error.message, error.code, param, headers)
+
+
+def _advice(error: DoorkeyError) -> dict[str, str]:
+    after = error.retry_after
+    if after is None and isinstance(error, RateLimited):
+        after = LONGEST_RETRY  # The site limits its rate without saying for how long.
+    headers = {} if after is None else {"Retry-After": str(max(1, math.ceil(after)))}
+    too_long = after is not None and after > LONGEST_RETRY
+    if too_long or isinstance(error, HOPELESS) or (after is None and isinstance(error, QuotaReached)):
+        headers["x-should-retry"] = "false"
+    return headers
+
+
+def failure_of_http(error: web.HTTPException, path: str, limit: int) -> Failure:
+    """What aiohttp's own refusal (no such path, wrong method, body too large) is to a client."""
+    match error:
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            message = f"{path[:200]} takes {allowed}, not {error.method[:20]}"
+            return Failure(405, message, "method_not_allowed", headers={"Allow": allowed})
+        case web.HTTPRequestEntityTooLarge():
+            return Failure(413, f"the body is larger than {limit} bytes, the most this service takes", "too_large")
+        case web.HTTPNotFound():
+            known = "/v1/models, /v1/chat/completions, /v1/images/generations, /api/sites, /healthz"
+            return Failure(404, f"nothing is at {path[:200]}; there is {known}", "not_found")
+        case _:
+            return Failure(error.status, f"the request was refused: {error.reason}", "invalid_request")

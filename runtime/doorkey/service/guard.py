@@ -1,0 +1,169 @@
+"""Who may come in: known hosts, no foreign web pages, and whoever has the key."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Sequence
+from time import monotonic
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from doorkey.errors import DoorkeyError
+from doorkey.provider import MiB
+from doorkey.service.failure import UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
+from doorkey.service.key import is_loopback, matches
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT = 8 * MiB
+OPEN_PATHS = ("/healthz",)
+ONCE_PATHS = ("/v1/images/generations",)
+"""Requests that a client must not repeat by itself: an image that failed may have been drawn all the same."""
+
+
+def guards(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> list[Middleware]:
+    """The service's middlewares, outermost first: each request passes them before its path is looked at."""
+    return [identify, tell, known_hosts(hosts), known_origins(origins), asks_key(key)]
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id (the client's own `x-request-id` where it is a plain one) and one line in the log."""
+    own = request.headers.get("x-request-id", "")
+    request["id"] = own if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else uuid.uuid4().hex
+    began, status = monotonic(), "left"
+    try:
+        response = await handler(request)
+        status = str(response.status)
+        return response
+    finally:
+        # The template, not the path: what a caller types into an address may be a secret.
+        route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
+        log.info("%s %s %s %s %.3f s", request["id"], request.method, route, status, monotonic() - began)
+
+
+async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Put onto each answer what all answers carry (aiohttp's `on_response_prepare`)."""
+    response.headers["x-request-id"] = request.get("id") or uuid.uuid4().hex
+    for name, value in request.get("cors", {}).items():
+        response.headers[name] = value
+
+
+@web.middleware
+async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever went wrong into the error shape; a stream that has begun ends with it as its last event."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        failure = refusal.failure
+    except DoorkeyError as error:
+        log.info("%s %s: %s", request["id"], error.code, error)
+        failure = failure_of(error, repeatable=request.path not in ONCE_PATHS)
+    except web.HTTPException as error:
+        failure = failure_of_http(error, request.path, BODY_LIMIT)
+    except ConnectionResetError:
+        if request.transport is not None and not request.transport.is_closing():
+            raise
+        log.debug("%s the client has left", request["id"])
+        failure = UNEXPECTED
+    except Exception:  # the rim of a request
+        log.exception("%s failed", request["id"])
+        failure = UNEXPECTED
+    return await _told(request, failure)
+
+
+async def _told(request: web.Request, failure: Failure) -> web.StreamResponse:
+    begun: web.StreamResponse | None = request.get("begun")
+    if begun is None:
+        return failure.response()
+    if request.transport is not None and not request.transport.is_closing():
+        await begun.write(failure.event())
+        await begun.write_eof()
+    return begun
+
+
+def known_hosts(hosts: Sequence[str]) -> Middleware:
+    """Take only requests to a loopback name or one of *hosts*: a web page can point any name of its own at us."""
+    known = {host.lower().strip("[]") for host in hosts}
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.getall("Host", [])
+        if len(given) != 1:
+            raise Refusal(400, "invalid_host", f"one Host header was expected, {len(given)} came")
+        name = host_name(given[0])
+        if not is_loopback(name) and name not in known:
+            shown = name[:100] if re.fullmatch(r"[a-z0-9._:-]+", name) else "that name"
+            raise Refusal(
+                403,
+                "host_not_allowed",
+                f'this service is not known as {shown}. If it should be, add it: [service] hosts = ["{shown}"]',
+            )
+        return await handler(request)
+
+    return check
+
+
+def host_name(header: str) -> str:
+    """The name in a Host header, without its port, in lower case, an IPv6 address without brackets."""
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d*)?", header)
+    return (bracketed[1] if bracketed else re.sub(r":\d*$", "", header)).lower()
+
+
+def known_origins(origins: Sequence[str]) -> Middleware:
+    """Refuse web pages, but those of *origins* and our own: a page must not drive the user's sessions."""
+    known = {origin.rstrip("/").lower() for origin in origins}
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if origin is None or origin.lower() == f"http://{request.host.lower()}":
+            return await handler(request)
+        if origin.lower() not in known:
+            raise Refusal(
+                403,
+                "origin_not_allowed",
+                "a web page of another origin may not use this service. If one should, name its origin in "
+                'the settings: [service] origins = ["https://…"]',
+            )
+        request["cors"] = {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": "x-request-id, x-doorkey-site, x-doorkey-transport, x-doorkey-renewed",
+            "Vary": "Origin",
+        }
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            request["cors"] |= {
+                "Access-Control-Allow-Methods": "GET, POST",
+                "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", ""),
+                "Access-Control-Max-Age": "600",
+            }
+            return web.Response(status=204)
+        return await handler(request)
+
+    return check
+
+
+def asks_key(key: str | None) -> Middleware:
+    """Ask for *key*, as `Authorization: Bearer` or `x-api-key`; None asks for nothing."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if key is None or request.path in OPEN_PATHS:
+            return await handler(request)
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        shown = bearer.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "").strip()
+        if not matches(shown, key):
+            came = "another came" if shown else "none came"
+            raise Refusal(
+                401,
+                "invalid_api_key",
+                f"this service's key was expected in Authorization: Bearer … or x-api-key, {came}. "
+                "`doorkey serve` says where the key is kept",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return await handler(request)
+
+    return check

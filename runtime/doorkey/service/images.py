@@ -1,0 +1,45 @@
+"""`POST /v1/images/generations`: one image, itself or where the site keeps it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from doorkey.chat import Image, Message
+from doorkey.clock import Clock
+from doorkey.errors import Changed
+from doorkey.service.chat import data_url, origin_headers
+from doorkey.service.openai import ImageRequest, parse_image, read_object
+
+if TYPE_CHECKING:
+    from doorkey.runtime import Runtime
+
+
+def image_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
+    async def generate(request: web.Request) -> web.Response:
+        asked = parse_image(await read_object(request))
+        question = [Message("user", asked.prompt)]
+        answer = await runtime.answer(asked.model, question, kind="image", options=asked.options)
+        image: Image | None = None
+        async with answer:
+            async for delta in answer:
+                if isinstance(delta, Image) and image is None:
+                    image = delta
+        if image is None:
+            raise Changed(f"{answer.site}: an image was expected; text came", site=answer.site)
+        body = {"created": int(clock.wall()), "data": [_entry(asked, image, answer.site)]}
+        return web.json_response(body, headers=origin_headers(answer))
+
+    return [web.post("/v1/images/generations", generate)]
+
+
+def _entry(asked: ImageRequest, image: Image, site: str) -> dict[str, Any]:
+    if asked.as_url:
+        return {"url": image.url or data_url(image)}
+    if not image.data:
+        raise Changed(
+            f"{site}: the image itself was expected, only its address came; response_format url gives that", site=site
+        )
+    return {"b64_json": base64.b64encode(image.data).decode()}

@@ -1,0 +1,36 @@
+"""`GET /v1/models`: what can be asked, by the names that requests use."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from doorkey.clock import Clock
+from doorkey.errors import UnknownModel
+
+if TYPE_CHECKING:
+    from doorkey.runtime import Runtime
+
+
+def model_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
+    started = int(clock.wall())
+
+    def described(name: str) -> dict[str, Any]:
+        site, slash, _ = name.partition("/")
+        owner = site if slash and site in runtime.sites else "doorkey"
+        return {"id": name, "object": "model", "created": started, "owned_by": owner}
+
+    async def listed(request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [described(name) for name in runtime.models()]})
+
+    async def one(request: web.Request) -> web.Response:
+        name, known = request.match_info["id"], runtime.models()
+        if name not in known:
+            nearest = difflib.get_close_matches(name[:200], known, 1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else "GET /v1/models lists them"
+            raise UnknownModel(f"no model is called {name[:80]!r}; {hint}", param="model")
+        return web.json_response(described(name))
+
+    return [web.get("/v1/models", listed), web.get("/v1/models/{id:.+}", one)]

@@ -1,0 +1,199 @@
+"""OpenAI's shapes: what a request must be, and what answers look like."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from doorkey.chat import Image, Message, kind_of, parse_messages
+from doorkey.errors import RequestError
+from doorkey.service.failure import Refusal
+
+BYTES_PER_TOKEN = 4
+"""The rule of thumb behind every count of tokens here: a site's own counts are not to be had."""
+SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
+LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    model: str
+    messages: tuple[Message, ...] = field(repr=False)
+    stream: bool = False
+    include_usage: bool = False
+    stop: tuple[str, ...] = field(default=(), repr=False)
+    max_tokens: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(tokens(message.text) for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    model: str
+    prompt: str = field(repr=False)
+    as_url: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+async def read_object(request: web.Request) -> Mapping[str, Any]:
+    """The request's body, a JSON object. Raises Refusal 415 for another type, RequestError for another content."""
+    if request.content_type != "application/json":
+        came = request.headers.get("Content-Type", "none")[:80]
+        raise Refusal(415, "unsupported_media_type", f"Content-Type: application/json was expected, {came} came")
+    body = await request.read()
+    try:
+        data = json.loads(body, parse_constant=_no_number)
+        if LONE_SURROGATE.search(body):
+            json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RequestError("the body holds half of a surrogate pair (\\ud800 to \\udfff): that is no text") from error
+    except RecursionError as error:
+        raise RequestError("the body is nested too deeply") from error
+    except ValueError as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise RequestError(f"the body was expected to be JSON in UTF-8, and is not{where}") from error
+    if not isinstance(data, dict):
+        raise RequestError(f"the body must be an object, not {kind_of(data)}")
+    return data
+
+
+def parse_chat(data: Mapping[str, Any]) -> ChatRequest:
+    """A chat's request. Raises RequestError, naming the parameter, for what is wrong or would be silently left out."""
+    _refuse_unkept(data)
+    stream_options = _typed(data, "stream_options", dict, "an object") or {}
+    limit = "max_completion_tokens" if data.get("max_completion_tokens") is not None else "max_tokens"
+    most = _typed(data, limit, int, "a whole number")
+    if most is not None and most < 1:
+        raise RequestError(f"{limit} must be at least 1", param=limit)
+    given: Any = data.get("messages")
+    messages = parse_messages(() if given is None else given)
+    for at, message in enumerate(messages):
+        if isinstance(message.content, tuple) and any(isinstance(part, Image) for part in message.content):
+            raise RequestError("images in messages are not passed on to sites", param=f"messages[{at}].content")
+    return ChatRequest(
+        model=_model(data),
+        messages=messages,
+        stream=bool(_typed(data, "stream", bool, "true or false")),
+        include_usage=bool(_typed(stream_options, "include_usage", bool, "true or false")),
+        stop=_stop(data.get("stop")),
+        max_tokens=most,
+        options={name: data[name] for name in SAMPLING if isinstance(data.get(name), (int, float))},
+    )
+
+
+def parse_image(data: Mapping[str, Any]) -> ImageRequest:
+    """An image's request. Raises RequestError naming the parameter."""
+    prompt = _typed(data, "prompt", str, "a text")
+    if not prompt or not prompt.strip():
+        raise RequestError("prompt must say what the image shows", param="prompt")
+    if data.get("n") not in (None, 1) or isinstance(data.get("n"), bool):
+        raise RequestError("n: one image is made at a time", param="n")
+    if data.get("stream"):
+        raise RequestError("stream: an image comes whole", param="stream")
+    shape = data.get("response_format")
+    if shape not in (None, "b64_json", "url"):
+        raise RequestError("response_format must be b64_json or url", param="response_format")
+    options = {name: data[name] for name in ("size", "quality", "style") if isinstance(data.get(name), str)}
+    return ImageRequest(model=_model(data), prompt=prompt, as_url=shape == "url", options=options)
+
+
+def tokens(text: str) -> int:
+    """An estimate: one token for each four bytes of UTF-8, rounded up."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+
+def usage(prompt: int, completion: int) -> dict[str, Any]:
+    """OpenAI's usage object; `estimated` says that nobody counted."""
+    total = prompt + completion
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, "estimated": True}
+
+
+def whole(head: Mapping[str, Any], text: str, reason: str, counted: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole answer of a chat; *head* is its id, time and model."""
+    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": counted}
+
+
+class Chunks:
+    """The events of one streamed answer. Only the text differs from one to the next: the rest is encoded once."""
+
+    def __init__(self, head: Mapping[str, Any], *, include_usage: bool) -> None:
+        self._head = {**head, "object": "chat.completion.chunk"}
+        self._empty: dict[str, Any] = {"usage": None} if include_usage else {}
+        mark = "\0"
+        pattern = self._event({"content": mark}, None)
+        self._prefix, self._suffix = pattern.split(json.dumps(mark).encode())
+
+    def role(self) -> bytes:
+        return self._event({"role": "assistant", "content": "", "refusal": None}, None)
+
+    def text(self, text: str) -> bytes:
+        return self._prefix + json.dumps(text).encode() + self._suffix
+
+    def end(self, reason: str, counted: Mapping[str, Any]) -> bytes:
+        """The reason, the usage where it was asked for, and the end mark."""
+        events = self._event({}, reason)
+        if self._empty:
+            events += _data({**self._head, "choices": [], "usage": counted})
+        return events + b"data: [DONE]\n\n"
+
+    def _event(self, delta: Mapping[str, Any], reason: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return _data({**self._head, "choices": [choice], **self._empty})
+
+
+def _data(event: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+def _refuse_unkept(data: Mapping[str, Any]) -> None:
+    """Refuse what a site can't be held to: an answer that ignored it would look right."""
+    form, choice, modalities = data.get("response_format"), data.get("tool_choice"), data.get("modalities")
+    unkept = {
+        "n": (data.get("n") not in (None, 1) or isinstance(data.get("n"), bool), "one answer is given at a time"),
+        "response_format": (
+            form is not None and not (isinstance(form, dict) and form.get("type") == "text"),
+            "sites answer in text; JSON can't be promised",
+        ),
+        "tool_choice": (choice not in (None, "auto", "none"), "sites know no tools, so none can be required"),
+        "function_call": (data.get("function_call") not in (None, "auto", "none"), "sites know no functions"),
+        "modalities": (modalities not in (None, ["text"]), "answers are text"),
+        "logprobs": (bool(data.get("logprobs")), "sites tell no probabilities"),
+    }
+    for param, (asked, why) in unkept.items():
+        if asked:
+            raise RequestError(f"{param}: {why}", param=param)
+
+
+def _model(data: Mapping[str, Any]) -> str:
+    model = _typed(data, "model", str, "a text")
+    if not model:
+        raise RequestError("model is missing: name one as site/model; GET /v1/models lists them", param="model")
+    return str(model)
+
+
+def _stop(stop: object) -> tuple[str, ...]:
+    given = [stop] if isinstance(stop, str) else [] if stop is None else stop
+    if not isinstance(given, list) or len(given) > 4 or not all(isinstance(text, str) and text for text in given):
+        raise RequestError("stop must be a text or a list of at most 4, none of them empty", param="stop")
+    return tuple(given)
+
+
+def _typed(data: Mapping[str, Any], name: str, kind: type, called: str) -> Any:
+    value = data.get(name)
+    if value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        return value
+    raise RequestError(f"{name} must be {called}, not {kind_of(value)}", param=name)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
