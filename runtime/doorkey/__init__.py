@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from doorkey.chat import Chat, Delta, Image, Message
-    from doorkey.errors import DoorkeyError
     from doorkey.provider import (
         ChatProvider,
         Flow,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     )
     from doorkey.runtime import Runtime
     from doorkey.session import Session
+    from doorkey.sessions.visit import Own
     from doorkey.settings import Settings
     from doorkey.transport.decoders import EventStream, JsonDocument
 
@@ -36,7 +36,6 @@ _HOMES = {
     "Chat": "chat",
     "ChatProvider": "provider",
     "Delta": "chat",
-    "DoorkeyError": "errors",
     "EventStream": "transport.decoders",
     "Flow": "provider",
     "Head": "provider",
@@ -44,6 +43,7 @@ _HOMES = {
     "JsonDocument": "transport.decoders",
     "Kind": "provider",
     "Message": "chat",
+    "Own": "sessions.visit",
     "Page": "provider",
     "Provider": "provider",
     "Reply": "provider",
@@ -59,7 +59,6 @@ __all__ = [
     "Chat",
     "ChatProvider",
     "Delta",
-    "DoorkeyError",
     "EventStream",
     "Flow",
     "Head",
@@ -67,6 +66,7 @@ __all__ = [
     "JsonDocument",
     "Kind",
     "Message",
+    "Own",
     "Page",
     "Provider",
     "Reply",

@@ -59,8 +59,6 @@ class Runtime:
     `headed` shows the browser whatever the settings say; `steps` is told what a visit does, in words without secrets.
     """
 
-    Own = Own
-
     def __init__(
         self,
         settings: Settings,

@@ -189,8 +189,12 @@ class Entrance:
         lease = self._pool.lease(
             self._profile(), site_url=self.site.url, proxy=proxy, headed=self._headed, steps=self._say
         )
-        async with lease as context:
-            arrival = await context.enter(wanted)
+        try:
+            async with lease as context:
+                arrival = await context.enter(wanted)
+        except DoorkeyError as error:
+            error.site = self.site.name
+            raise
         return Session(
             key=self.key,
             gen=0,
