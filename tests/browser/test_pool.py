@@ -164,10 +164,16 @@ async def test_a_browser_on_a_virtual_display_is_a_plain_chrome(make, site: Loca
 
 
 async def test_a_window_keeps_what_it_held_when_it_is_closed(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
-    # The page closes itself, as a person would; what it held half a second before is kept.
-    site.page("<script>document.cookie = 'a=1'; setTimeout(() => window.close(), 1500)</script>")
+    # The page tells when it has been there for longer than two looks; then the person quits the browser.
+    site.page("<script>document.cookie = 'a=1'; setTimeout(() => fetch('/later'), 1200)</script>")
     async with make() as pool:
-        kept = await asyncio.wait_for(open_window(pool, DESKTOP, site.url, headed=False), 20)
+        window = asyncio.create_task(open_window(pool, DESKTOP, site.url, headed=False))
+        async with asyncio.timeout(15):
+            while not any(path == "/later" for path, _ in site.requests):
+                site.asked.clear()
+                await site.asked.wait()
+            os.kill(pool.browser_pid, signal.SIGTERM)
+            kept = await window
     assert [cookie.name for cookie in kept.cookies] == ["a"]
 
 

@@ -15,7 +15,11 @@ from doorkey.browser.launch import arguments
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.page
+pytestmark = [
+    pytest.mark.page,
+    # The plugin's own fixtures are written in a way that pytest 10 will refuse.
+    pytest.mark.filterwarnings("ignore::pytest.PytestRemovedIn10Warning"),
+]
 
 
 @pytest.fixture(scope="session")
