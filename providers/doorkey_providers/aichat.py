@@ -1,0 +1,77 @@
+"""The provider of chat-gpt.org: one JSON question, one JSON answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from doorkey import Chat, ChatProvider, Delta, Flow, JsonDocument, Kind, Request, Session, Verdict
+from doorkey.errors import RequestError
+
+
+class AichatSite(ChatProvider):
+    """Needs the page's cookies and no token.
+
+    The option `dialect="completion"` asks as the first seed's `_create_completion` did: another prompt, temperature 1.
+    """
+
+    page_path = "/chat"
+    cookies_required = True
+    needs_page = False
+    default_model = "gpt-3.5-turbo"
+    known_models = ("gpt-3.5-turbo",)
+
+    def answer(self, chat: Chat, session: Session) -> Flow[Sequence[Delta] | None]:
+        completion = chat.options.get("dialect") == "completion"
+        yield Request(
+            url="/api/text",
+            method="POST",
+            what="the question",
+            json={
+                "message": completion_prompt(chat) if completion else self.prompt(chat),
+                "temperature": number(chat, "temperature", 1.0 if completion else 0.5),
+                "presence_penalty": 0,
+                "top_p": number(chat, "top_p", 1.0),
+                "frequency_penalty": 0,
+            },
+            expects=("application/json",),
+            referer=session.url,
+            decode=lambda head: AichatAnswer(),
+        )
+        return None
+
+
+class AichatAnswer(JsonDocument):
+    """`{"message": text}` or `{"response": true, "message": text}`.
+
+    A `response` that is false is SITE_DOWN: the site works and says that it has no answer now, so another site of an
+    alias may be asked; what a decoder says is never a reason to send a question twice. Its words may repeat the prompt.
+    """
+
+    def document(self, value: Any) -> Iterable[Delta]:
+        told = value if isinstance(value, dict) else {}
+        if "response" in told and not told["response"]:
+            self.finish(Verdict(Kind.SITE_DOWN, "the site says that it could not answer (response is false)"))
+            return ()
+        text = told.get("message")
+        if not isinstance(text, str):
+            self.finish(Verdict(Kind.CHANGED, "the answer was expected to be JSON with the text in message"))
+            return ()
+        return (text,) if text.strip() else ()
+
+
+def completion_prompt(chat: Chat) -> str:
+    """Each message as `role: content` and a newline, then `assistant:`."""
+    if not any(message.text.strip() for message in chat.messages):
+        raise RequestError("the messages are empty: a question needs some text", param="messages")
+    return "".join(f"{message.role}: {message.text}\n" for message in chat.messages) + "assistant:"
+
+
+def number(chat: Chat, name: str, default: float) -> float:
+    """The option *name*; null and absence give the default. Raises RequestError for anything but a number."""
+    value = chat.options.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RequestError(f"{name} must be a number", param=name)
+    return value
