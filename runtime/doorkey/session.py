@@ -101,7 +101,13 @@ class Session:
     def to_json(self) -> dict[str, Any]:
         """A plain structure for a store. It holds secrets."""
         key = {name: getattr(self.key, name) for name in ("site", "url", "profile", "egress", "own")}
-        return {**asdict(self), "key": key, "headers": dict(self.headers), "tokens": dict(self.tokens), "local": dict(self.local)}
+        return {
+            **asdict(self),
+            "key": key,
+            "headers": dict(self.headers),
+            "tokens": dict(self.tokens),
+            "local": dict(self.local),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Session:
