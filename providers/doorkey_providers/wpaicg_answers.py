@@ -40,7 +40,7 @@ class PowerJson(JsonDocument):
         text = told.get("data")
         if verdict is None and told.get("status") == "success" and isinstance(text, str):
             return (text,) if text.strip() else ()
-        self.finish(verdict or UNKNOWN)
+        self.finish(UNKNOWN if verdict is None else verdict)
         return ()
 
 
