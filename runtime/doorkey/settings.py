@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from doorkey.errors import ConfigurationError
@@ -48,17 +49,13 @@ class Settings(Section):
         """The file that was read."""
         return self._source
 
-    @field_validator("sites")
-    @classmethod
-    def _site_names(cls, sites: dict[str, SiteSettings]) -> dict[str, SiteSettings]:
-        for name in sites:
-            if not re.fullmatch(r"[a-z0-9_-]+", name):
-                raise ValueError(f"{name[:80]!r} is no name for a site: expected a-z, 0-9, _ and - only")
-        return sites
-
     @model_validator(mode="after")
-    def _aliases_lead_somewhere(self) -> Self:
-        faults = []
+    def _names_lead_somewhere(self) -> Self:
+        faults = [
+            f'sites."{name[:80]}": expected a name of a-z, 0-9, _ and - only'
+            for name in self.sites
+            if not re.fullmatch(r"[a-z0-9_-]+", name)
+        ]
         for alias, targets in self.models.items():
             if not targets:
                 faults.append(f'models."{alias}": expected at least one "site/model"')
@@ -87,7 +84,8 @@ class Settings(Section):
                 data = _merged(data, layer)
             settings = cls.model_validate(data)
         except SettingsError as exc:
-            faults.append(f"environment: {exc}: expected JSON")
+            # Only a whole table is read as JSON here; the exception names its field in quotes, and nothing else of it.
+            faults.append(f"{PREFIX}{str(exc).split(chr(34))[1].upper()}: expected a table as JSON")
         except ValidationError as exc:
             # Not chained: pydantic's own text may hold a secret.
             faults += explain(cls, exc, sources)
