@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, ClassVar
 
 from doorkey import Chat, ChatProvider, Delta, Flow, JsonDocument, Kind, Request, Session, Verdict
 from doorkey.errors import RequestError
+from doorkey_providers.facade import AsyncProvider, Messages
 
 
 class AichatSite(ChatProvider):
@@ -75,3 +79,43 @@ def number(chat: Chat, name: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RequestError(f"{name} must be a number", param=name)
     return value
+
+
+url = "https://chat-gpt.org/chat"
+model = ["gpt-3.5-turbo"]
+supports_stream = False
+needs_auth = False
+
+
+class Aichat(AsyncProvider):
+    """chat-gpt.org as both of its seeds call it."""
+
+    site = "aichat"
+    url = home = url
+    api_path = "/api/text"
+    model: ClassVar[list[str]] = model
+    supports_stream: ClassVar[bool] = supports_stream
+    needs_auth: ClassVar[bool] = needs_auth
+    supports_gpt_35_turbo: ClassVar[bool] = True
+
+    @classmethod
+    def _create_completion(cls, model: str, messages: Messages, stream: bool = False, **kwargs: Any) -> Iterator[str]:
+        """The answer, once, from any thread: works inside a running loop too. Errors are raised."""
+        box: SimpleQueue[str | BaseException] = SimpleQueue()
+
+        def work() -> None:
+            try:
+                box.put(asyncio.run(cls.create_async(model, messages, dialect="completion", **kwargs)))
+            except BaseException as exc:  # noqa: BLE001 - handed over to the caller's thread, which raises it
+                box.put(exc)
+
+        thread = Thread(target=work, name="doorkey-completion")
+        thread.start()
+        thread.join()
+        told = box.get()
+        if isinstance(told, BaseException):
+            raise told
+        yield told
+
+
+_create_completion = Aichat._create_completion

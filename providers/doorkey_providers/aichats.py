@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
 
 from doorkey import Chat, ChatProvider, Delta, EventStream, Flow, Head, Image, Kind, Reply, Request, Session, Verdict
 from doorkey.errors import Changed, RequestError
+from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
 
 MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
@@ -109,3 +111,14 @@ def image_type(picture: Reply) -> str:
     if picture.body[:4] == b"RIFF" and picture.body[8:12] == b"WEBP":
         return "image/webp"
     raise Changed(f"an image was expected; {picture.media_type or 'something without a type'} came")
+
+
+class AiChats(AsyncGeneratorProvider, ProviderModelMixin):
+    """ai-chats.org as its seed calls it."""
+
+    site = "aichats"
+    url = home = "https://ai-chats.org"
+    api_path = "/chat/send2/"
+    supports_message_history: ClassVar[bool] = True
+    default_model = "gpt-4"
+    models: ClassVar[list[str]] = ["gpt-4", "dalle"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
 from doorkey_providers.wpaicg import AIPowerSite
 
 
@@ -13,3 +17,21 @@ class ChatgptFreeSite(AIPowerSite):
     model_aliases = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18"}  # noqa: RUF012
     sends_history = False
     accept = "*/*"
+
+
+class ChatgptFree(AsyncGeneratorProvider, ProviderModelMixin):
+    """chatgptfree.ai as its seed calls it. `_nonce` and `_post_id` mirror the session of the last answer."""
+
+    site = "chatgptfree"
+    url = home = "https://chatgptfree.ai"
+    api_path = "/wp-admin/admin-ajax.php"
+    limit = 120.0
+    _post_id: ClassVar[str | None] = None
+    _nonce: ClassVar[str | None] = None
+    default_model = "gpt-4o-mini-2024-07-18"
+    models: ClassVar[list[str]] = [default_model]
+    model_aliases: ClassVar[dict[str, str]] = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
+
+    @classmethod
+    def entered(cls, tokens: Mapping[str, Any]) -> None:
+        cls._post_id, cls._nonce = str(tokens["post_id"]), str(tokens["nonce"])

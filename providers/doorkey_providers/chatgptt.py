@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
 from doorkey_providers.wpaicg import AIPowerSite
 
 
@@ -11,3 +14,16 @@ class ChatGpttSite(AIPowerSite):
     default_model = "gpt-4o"
     known_models = ("gpt-4", "gpt-4o", "gpt-4o-mini")
     accept = "application/json"
+
+
+class ChatGptt(AsyncGeneratorProvider, ProviderModelMixin):
+    """chatgptt.me as its seed calls it."""
+
+    site = "chatgptt"
+    url = home = "https://chatgptt.me"
+    api_path = "/wp-admin/admin-ajax.php"
+    supports_stream: ClassVar[bool] = True
+    supports_system_message: ClassVar[bool] = True
+    supports_message_history: ClassVar[bool] = True
+    default_model = "gpt-4o"
+    models: ClassVar[list[str]] = ["gpt-4", "gpt-4o", "gpt-4o-mini"]
