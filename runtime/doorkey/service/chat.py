@@ -15,6 +15,7 @@ from doorkey.chat import Delta, Image
 from doorkey.clock import Clock
 from doorkey.errors import EmptyAnswer
 from doorkey.service.cutter import Cutter
+from doorkey.service.exchange import BEGUN, ID
 from doorkey.service.openai import ChatRequest, Chunks, parse_chat, read_object, usage, whole
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def chat_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
         asked = parse_chat(await read_object(request))
         answer = await runtime.answer(asked.model, asked.messages, options=asked.options)
         async with answer, aclosing(_texts(answer, Cutter(asked.stop, asked.max_tokens))) as texts:
-            head = {"id": f"chatcmpl-{request['id']}", "created": int(clock.wall()), "model": asked.model}
+            head = {"id": f"chatcmpl-{request[ID]}", "created": int(clock.wall()), "model": asked.model}
             if asked.stream:
                 return await _stream(request, asked, answer, texts, head)
             return await _whole(asked, answer, texts, head)
@@ -109,7 +110,7 @@ async def _stream(
         if not response.prepared:
             # Only now: a failure before the first text still has its true status.
             await response.prepare(request)
-            request["begun"] = response
+            request[BEGUN] = response
         if isinstance(text, End):
             counted = usage(asked.prompt_tokens, text.tokens)
             await _write(request, response, opening + chunks.end(text.reason, counted))

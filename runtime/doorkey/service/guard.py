@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from doorkey.errors import DoorkeyError
 from doorkey.provider import MiB
+from doorkey.service.exchange import BEGUN, CORS, ID
 from doorkey.service.failure import UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
 from doorkey.service.key import is_loopback, matches
 
@@ -33,7 +34,7 @@ def guards(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> 
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id (the client's own `x-request-id` where it is a plain one) and one line in the log."""
     own = request.headers.get("x-request-id", "")
-    request["id"] = own if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else uuid.uuid4().hex
+    request[ID] = own if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else uuid.uuid4().hex
     began, status = monotonic(), "left"
     try:
         response = await handler(request)
@@ -42,13 +43,13 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     finally:
         # The template, not the path: what a caller types into an address may be a secret.
         route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
-        log.info("%s %s %s %s %.3f s", request["id"], request.method, route, status, monotonic() - began)
+        log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status, monotonic() - began)
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
     """Put onto each answer what all answers carry (aiohttp's `on_response_prepare`)."""
-    response.headers["x-request-id"] = request.get("id") or uuid.uuid4().hex
-    for name, value in request.get("cors", {}).items():
+    response.headers["x-request-id"] = request[ID] if ID in request else uuid.uuid4().hex
+    for name, value in request.get(CORS, {}).items():
         response.headers[name] = value
 
 
@@ -60,25 +61,25 @@ async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Refusal as refusal:
         failure = refusal.failure
     except DoorkeyError as error:
-        log.info("%s %s: %s", request["id"], error.code, error)
+        log.info("%s %s: %s", request[ID], error.code, error)
         failure = failure_of(error, repeatable=request.path not in ONCE_PATHS)
     except web.HTTPException as error:
         failure = failure_of_http(error, request.path, BODY_LIMIT)
     except ConnectionResetError:
         if request.transport is not None and not request.transport.is_closing():
             raise
-        log.debug("%s the client has left", request["id"])
+        log.debug("%s the client has left", request[ID])
         failure = UNEXPECTED
     except Exception:  # the rim of a request
-        log.exception("%s failed", request["id"])
+        log.exception("%s failed", request[ID])
         failure = UNEXPECTED
     return await _told(request, failure)
 
 
 async def _told(request: web.Request, failure: Failure) -> web.StreamResponse:
-    begun: web.StreamResponse | None = request.get("begun")
-    if begun is None:
+    if BEGUN not in request:
         return failure.response()
+    begun = request[BEGUN]
     if request.transport is not None and not request.transport.is_closing():
         await begun.write(failure.event())
         await begun.write_eof()
@@ -129,13 +130,13 @@ def known_origins(origins: Sequence[str]) -> Middleware:
                 "a web page of another origin may not use this service. If one should, name its origin in "
                 'the settings: [service] origins = ["https://…"]',
             )
-        request["cors"] = {
+        request[CORS] = {
             "Access-Control-Allow-Origin": origin,
             "Access-Control-Expose-Headers": "x-request-id, x-doorkey-site, x-doorkey-transport, x-doorkey-renewed",
             "Vary": "Origin",
         }
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            request["cors"] |= {
+            request[CORS] |= {
                 "Access-Control-Allow-Methods": "GET, POST",
                 "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", ""),
                 "Access-Control-Max-Age": "600",

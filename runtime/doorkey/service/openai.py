@@ -118,7 +118,7 @@ def usage(prompt: int, completion: int) -> dict[str, Any]:
 
 def whole(head: Mapping[str, Any], text: str, reason: str, counted: Mapping[str, Any]) -> dict[str, Any]:
     """A whole answer of a chat; *head* is its id, time and model."""
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return {**head, "object": "chat.completion", "choices": [choice], "usage": counted}
 

@@ -1,0 +1,36 @@
+"""A service on a free port over the double, and a client that has its key."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from doorkey.service.app import build_app, serve
+from doorkey.settings import ServiceSettings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from double import DoubleRuntime
+
+KEY = "schlüssel-für-alle"
+
+
+@pytest.fixture
+def runtime() -> DoubleRuntime:
+    return DoubleRuntime()
+
+
+@pytest.fixture
+async def base(runtime: DoubleRuntime) -> AsyncIterator[str]:
+    service = ServiceSettings(hosts=("doorkey",), origins=("https://my.example",))
+    async with serve(build_app(runtime, service=service, key=KEY), "127.0.0.1", 0) as url:
+        yield url
+
+
+@pytest.fixture
+async def client(base: str) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(base, headers={"x-api-key": KEY}) as session:
+        yield session

@@ -1,0 +1,98 @@
+"""A Runtime that answers what a test tells it to; `test_contract.py` holds it to the real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from doorkey.chat import Delta, Message, parse_messages
+from doorkey.errors import EmptyAnswer, UnknownModel
+from doorkey.runtime import SiteStatus
+
+Step = Sequence[Delta] | BaseException | asyncio.Event
+
+
+@dataclass
+class Asked:
+    model: str
+    messages: tuple[Message, ...]
+    kind: str | None
+    options: Mapping[str, Any]
+
+
+class DoubleAnswer:
+    """Batches, errors and gates, in the order of the script."""
+
+    transport = "direct"
+
+    def __init__(self, script: Sequence[Step], renewed: int = 0) -> None:
+        self.site = "aichats"
+        self.renewed = renewed
+        self.closed = asyncio.Event()
+        self._script = list(script)
+
+    async def batches(self) -> AsyncIterator[Sequence[Delta]]:
+        try:
+            for step in self._script:
+                if isinstance(step, BaseException):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif step:
+                    yield step
+        finally:
+            await self.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        async for batch in self.batches():
+            for item in batch:
+                yield item
+
+    async def aclose(self) -> None:
+        self.closed.set()
+
+    async def __aenter__(self) -> DoubleAnswer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+@dataclass
+class DoubleRuntime:
+    """`script` is the next answers' course; an error as its first step is raised by `answer` itself."""
+
+    script: Sequence[Step] = (["Hello"], [" there"])
+    renewed: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    answers: list[DoubleAnswer] = field(default_factory=list)
+    sites: Mapping[str, object] = field(default_factory=lambda: {"aichats": object()})
+
+    def models(self) -> tuple[str, ...]:
+        return ("aichats/gpt-4", "aichats/dalle", "fast")
+
+    def status(self) -> list[SiteStatus]:
+        return [SiteStatus(name="aichats", provider="aichats", url="http://127.0.0.1:1/", state="none")]
+
+    async def answer(
+        self,
+        model: str,
+        messages: Iterable[object],
+        *,
+        kind: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        own: object = None,
+    ) -> DoubleAnswer:
+        self.asked.append(Asked(model, parse_messages(messages), kind, options or {}))
+        if model.split("/")[0] not in ("aichats", "fast"):
+            raise UnknownModel(f"no model is called {model[:80]!r}", param="model")
+        if not self.script:
+            raise EmptyAnswer("aichats: the answer is empty", site="aichats")
+        if isinstance(self.script[0], BaseException):
+            raise self.script[0]
+        answer = DoubleAnswer(self.script, self.renewed)
+        self.answers.append(answer)
+        return answer
