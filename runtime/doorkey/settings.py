@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
