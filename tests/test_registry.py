@@ -30,8 +30,8 @@ def test_each_twin_copies_a_site_that_has_a_provider() -> None:
 
 
 def test_an_unknown_provider_is_an_error_with_the_nearest_name() -> None:
-    with pytest.raises(ConfigurationError, match=r"no provider is called 'aichatz' \(did you mean 'aichats'"):
-        provider_class("aichatz")
+    with pytest.raises(ConfigurationError, match=r"no provider is called 'wpaigc' \(did you mean 'wpaicg'"):
+        provider_class("wpaigc")
 
 
 @pytest.mark.parametrize(

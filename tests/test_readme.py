@@ -1,0 +1,137 @@
+"""The documents say what is true: commands, options and settings exist, TOML holds, Python runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from doorkey.cli.main import cli
+from doorkey.settings import Settings, describe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "browser_profiles" / "README.md"]
+BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.M | re.S)
+SETTINGS = {key for key, _, _ in describe()}
+SECTIONS = {key.partition(".")[0] for key in SETTINGS}
+
+
+def blocks(language: str) -> list[object]:
+    return [
+        pytest.param(match[2], id=f"{page.name}:{text[: match.start()].count(chr(10)) + 1}")
+        for page in PAGES
+        if page.exists()
+        for text in [page.read_text(encoding="utf-8")]
+        for match in BLOCK.finditer(text)
+        if match[1] == language
+    ]
+
+
+def commands(text: str) -> list[str]:
+    """Every `doorkey …` command line: in blocks of shell, and between backticks."""
+    shells = [match[2] for match in BLOCK.finditer(text) if match[1] in ("sh", "bash", "console", "shell", "")]
+    lines = [line.strip().removeprefix("$ ") for block in shells for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"(?<!`)`([^`\n]+)`(?!`)", BLOCK.sub("", text))
+    found = [re.sub(r"^(?:[A-Z_]+=\S+\s+)+", "", line) for line in lines]
+    return [line for line in found if line == "doorkey" or line.startswith("doorkey ")]
+
+
+def wrong_command(line: str) -> str:
+    """Why a command line can't be right; empty when it can."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&<>")
+    lexer.whitespace_split, lexer.commenters = True, "#"
+    words = []
+    for word in lexer:
+        if set(word) <= set("|;&<>"):
+            break
+        words.append(word.strip("[]…"))
+    command: click.Command = cli
+    for word in words[1:]:
+        if word.startswith("-") and word not in ("-", "-h", "--help"):
+            option = word.partition("=")[0]
+            if option not in {name for param in command.params for name in (*param.opts, *param.secondary_opts)}:
+                return f"{line}: {command.name} has no option {option}"
+        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z]+", word):
+            if word not in command.commands:
+                return f"{line}: there is no command {word}"
+            command = command.commands[word]
+    return ""
+
+
+def unknown_settings(text: str) -> list[str]:
+    """Names between backticks that look like a setting and are none: `service.prot`, `DOORKEY_SERVICE__PROT`."""
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", BLOCK.sub("", text))
+    known = {re.sub(r"^sites\.NAME\.", "sites.", key) for key in SETTINGS} | SECTIONS
+    found = []
+    for span in spans:
+        key = re.fullmatch(r"(\w+)\.([\w.-]+)", span)
+        if key and key[1] in SECTIONS and span not in SETTINGS:
+            parts = span.split(".")
+            plain = f"sites.{parts[-1]}" if parts[0] == "sites" and len(parts) == 3 else span
+            found += [span] if plain not in known else []
+    for variable in re.findall(r"\bDOORKEY_[A-Z0-9_a-z]+", text):
+        parts = variable.removeprefix("DOORKEY_").lower().split("__")
+        plain = ".".join([parts[0], parts[-1]] if len(parts) > 1 else parts)
+        if variable != "DOORKEY_REQUIRE" and plain not in known and parts[0] != "models":
+            found.append(variable)
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+def test_every_command_and_option_exists(page: Path) -> None:
+    assert [wrong for line in commands(page.read_text(encoding="utf-8")) if (wrong := wrong_command(line))] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+def test_every_setting_exists(page: Path) -> None:
+    assert unknown_settings(page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+def test_every_make_target_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"\bmake ([a-z-]+)(?=[`\s])", " ".join(re.findall(r"`[^`]+`", page.read_text())))) <= targets
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_every_toml_block_can_be_used(text: str) -> None:
+    data = tomllib.loads(text)
+    if SECTIONS & set(data):
+        # An alias may lead to a site of another block: what is looked at here is each key and value.
+        sites = {target.partition("/")[0]: {} for targets in data.get("models", {}).values() for target in targets}
+        Settings.model_validate({**data, "sites": {**sites, **data.get("sites", {})}})
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_every_python_block_runs_as_far_as_it_needs_no_site(text: str) -> None:
+    compile(text, "README.md", "exec", flags=0x2000)  # PyCF_ALLOW_TOP_LEVEL_AWAIT
+    if re.search(r"^class \w+\((?:doorkey\.)?(?:Chat)?Provider\)", text, re.M):
+        run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, cwd=ROOT)
+        assert run.returncode == 0, run.stderr
+        assert len([line for line in text.splitlines() if line.strip()]) < 40
+
+
+@pytest.mark.parametrize("line", ["doorkey serv", "doorkey serve --prot 1", "doorkey config chek"])
+def test_a_wrong_command_is_found(line: str) -> None:
+    assert commands(f"```sh\nDOORKEY_X=1 {line} | cat\n```\n") == [f"{line} | cat"]
+    assert wrong_command(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["doorkey", "doorkey serve --port 9000  # comment", 'doorkey ask -m x/y "What is a --flag?"', "doorkey -h"]
+)
+def test_a_right_command_is_let_through(line: str) -> None:
+    assert wrong_command(line) == ""
+
+
+def test_a_wrong_setting_is_found() -> None:
+    text = (
+        "`service.prot`, `DOORKEY_SERVICE__PROT`, `sites.x.ulr`, `service.port`, `sites.x.url`, `DOORKEY_SITES__X__URL`"
+    )
+    assert unknown_settings(text) == ["service.prot", "sites.x.ulr", "DOORKEY_SERVICE__PROT"]
