@@ -135,6 +135,11 @@ class MissingToken(Changed, RuntimeError):
         )
         self.name = name
         self.sought = sought
+        self.came = came
+
+    def at(self, site: str) -> MissingToken:
+        """The same, told of *site*."""
+        return MissingToken(self.name, self.sought, site=site, came=self.came)
 
 
 class MissingCookies(Changed, RuntimeError):

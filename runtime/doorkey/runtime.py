@@ -27,7 +27,7 @@ from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
 from doorkey.sessions.visit import NOTHING, Entrance, Own, key_of
-from doorkey.settings import Settings, state_dir
+from doorkey.settings import Settings, screen, state_dir
 from doorkey.transport.direct import Direct, Limits
 
 State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
@@ -158,6 +158,17 @@ class Runtime:
         finally:
             entrance.steps = before
 
+    async def open(self, site: str, *, keep: bool = False) -> Session | None:
+        """Show the site's page in a window until the person closes it.
+
+        With *keep*, what the window held becomes the current session for everybody, and is returned. Raises
+        ConfigurationError without a screen, and MissingToken when the page that was left holds no token.
+        """
+        entrance = self.entrance(site)
+        held = await self._store.load(entrance.key)
+        session = await entrance.shown(held)
+        return await self._keeper.adopt(entrance, session()) if keep else None
+
     def entrance(self, site: str, own: Own = NOTHING) -> Entrance:
         """The way into a site, for callers of these circumstances."""
         configured = self.provider(site).site
@@ -247,6 +258,7 @@ class Runtime:
             idle=browser.idle,
             clock=self.clock,
             state=state_dir() / "browser",
+            screen=screen(),
         )
         self._exits.push_async_callback(pool.close)
         return pool

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from doorkey.browser.egress import Proxy
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
+from doorkey.provider import Page
 from doorkey.session import Cookie
 
 
@@ -16,6 +17,7 @@ class Kept:
     """What a window held shortly before it was closed."""
 
     cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+    page: Page | None = field(default=None, repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -38,4 +40,4 @@ async def open_window(
     kept = kept or Kept()
     async with pool.lease(profile, site_url=site_url or url, proxy=proxy, headed=headed, steps=steps) as lease:
         look = await lease.show(url, kept.cookies, kept.local)
-    return Kept(look.cookies, look.page.local)
+    return Kept(look.cookies, look.page, look.page.local)

@@ -121,6 +121,26 @@ class Keeper:
         rec.doubted = max(rec.doubted, seen)
         return await self.get(source, not_gen=seen, deadline=deadline)
 
+    async def adopt(self, source: Source, session: Session) -> Session:
+        """Make *session*, which came about without a visit of ours, the current one for all who share the store."""
+        rec = self.record(source.key)
+        store = self._private if source.key.own else self._store
+        seen = rec.cur.gen if rec.cur else -1
+        while True:
+            match await store.begin(source.key, seen, self._claim_ttl):
+                case Newer(newer):
+                    seen = newer.gen
+                case Backoff(seconds, _):
+                    await self._clock.sleep(seconds)
+                case Busy(seconds):
+                    await store.changed(source.key, seconds)
+                case Claim() as claim:
+                    committed = await store.commit(claim, session)
+                    if committed is not None:
+                        rec.next_ok, rec.why = 0.0, None
+                        rec.publish(committed, self._clock.now())
+                        return committed
+
     def worked(self, session: Session) -> None:
         """A request was accepted with *session*: only that ends a pause, not a visit that succeeded."""
         rec = self.record(session.key)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, Changed, DoorkeyError, SessionRefused
+from doorkey.errors import BrowserFailed, Changed, DoorkeyError, MissingToken, SessionRefused
 from doorkey.provider import MiB, Page, Provider, Request, Site
-from doorkey.session import Cookie, Key, Session
+from doorkey.session import Cookie, Key, Session, Tokens
 from doorkey.sessions.keeper import Need
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation, merged
@@ -192,21 +192,55 @@ class Entrance:
         try:
             async with lease as context:
                 arrival = await context.enter(wanted)
+        except MissingToken as error:
+            raise error.at(self.site.name) from error
         except DoorkeyError as error:
             error.site = self.site.name
             raise
+        final = arrival.url if url == self.site.url else self.site.url
+        return self._made(final, arrival.cookies, arrival.headers, arrival.tokens, arrival.local, previous, rung)
+
+    async def shown(self, held: Session | None) -> Callable[[], Session]:
+        """Show the page to a person until they close it; then the session that the window held can be made."""
+        from doorkey.browser import Kept, open_window, parse_proxy
+
+        pool, proxy = self._pool, parse_proxy(self.site.proxy) if self.site.proxy else None
+        before = Kept(held.cookies, None, held.local) if held else None
+        user_agent = await pool.user_agent(self._profile(), headed=self._headed)
+        kept = await open_window(
+            pool, self._profile(), self.site.url, proxy=proxy, headed=self._headed, kept=before, steps=self._say
+        )
+
+        def session() -> Session:
+            page = kept.page or Page(url=self.site.url, html="")
+            tokens = self.provider.read(page)
+            return self._made(page.url, kept.cookies, {"user-agent": user_agent}, tokens, kept.local, held, "a person")
+
+        return session
+
+    def _made(
+        self,
+        url: str,
+        cookies: tuple[Cookie, ...],
+        headers: Mapping[str, str],
+        tokens: Tokens,
+        local: Mapping[str, str],
+        previous: Session | None,
+        rung: str,
+    ) -> Session:
+        provider = self.provider
         return Session(
             key=self.key,
             gen=0,
-            url=arrival.url if url == self.site.url else self.site.url,
+            url=url,
             born=self._clock.wall(),
             soft=provider.soft,
-            hard=self._hard(arrival.cookies),
+            hard=self._hard(cookies),
             max_uses=provider.max_uses,
-            cookies=arrival.cookies,
-            headers=dict(arrival.headers),
-            tokens=arrival.tokens,
-            local=dict(arrival.local),
+            cookies=cookies,
+            headers=dict(headers),
+            tokens=tokens,
+            local=dict(local),
             visitor=(previous.visitor if previous else "") or secrets.token_hex(16),
             rung=rung,
         )
