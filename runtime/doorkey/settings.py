@@ -87,7 +87,8 @@ class Settings(Section):
             faults.append(f"{PREFIX}{str(exc).split(chr(34))[1].upper()}: expected a table as JSON")
         except ValidationError as exc:
             # Not chained: pydantic's own text may hold a secret.
-            faults += explain(cls, exc, sources)
+            told = {fault.partition(":")[0] for fault in faults}
+            faults += [fault for fault in explain(cls, exc, sources) if fault.partition(":")[0] not in told]
         if faults:
             raise ConfigurationError("the settings can't be used:\n  " + "\n  ".join(faults))
         settings._source = path
