@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import inspect
 from collections.abc import AsyncIterator
@@ -69,6 +70,32 @@ async def test_openai_s_own_client_understands_a_refusal(sdk: openai.AsyncOpenAI
     with pytest.raises(openai.NotFoundError) as caught:
         await sdk.chat.completions.create(model="nobody/nothing", messages=QUESTION)
     assert caught.value.code == "model_not_found"
+
+
+@pytest.mark.browser
+async def test_a_client_that_leaves_amid_an_answer_is_seen_leaving_by_the_site(
+    sdk: openai.AsyncOpenAI, twin: AiChatsTwin
+) -> None:
+    twin.stream_gate = asyncio.Event()
+    stream = await sdk.chat.completions.create(model="aichats/gpt-4", messages=QUESTION, stream=True)
+    text = ""
+    while not text:
+        text = (await anext(aiter(stream))).choices[0].delta.content or ""
+    await stream.close()
+    await asyncio.wait_for(twin.counts.until(lambda counts: counts.left == 1), 5)
+    assert not twin.stream_gate.is_set()
+
+
+@pytest.mark.browser
+async def test_a_stream_that_the_site_cuts_is_an_error_in_openai_s_own_client(
+    sdk: openai.AsyncOpenAI, twin: AiChatsTwin
+) -> None:
+    twin.switch(cut="break")
+    with pytest.raises(openai.APIError) as caught:
+        stream = await sdk.chat.completions.create(model="aichats/gpt-4", messages=QUESTION, stream=True)
+        async for _ in stream:
+            pass
+    assert caught.value.code == "cut"
 
 
 @pytest.mark.parametrize("name", ["answer", "models", "status"])
