@@ -12,8 +12,10 @@ run: browser
 	$(BIN)/doorkey demo $(ARGS)
 
 test: browser
-	$(BIN)/pytest -m "not page and not real" --cov --cov-report=term
-	$(BIN)/pytest -m page tests/browser/page
+	@failed=0; set -x; \
+	$(BIN)/pytest -m "not page and not real" --cov --cov-report=term || failed=1; \
+	$(BIN)/pytest -m page tests/browser/page || failed=1; \
+	{ set +x; } 2>/dev/null; exit $$failed
 
 check: .venv/stamp
 	$(BIN)/ruff format --check .
