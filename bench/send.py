@@ -15,11 +15,13 @@ import aiohttp
 
 from doorkey.clock import SystemClock
 from doorkey.engine import Engine
-from doorkey.provider import Provider, Request, Site
+from doorkey.provider import Provider, Site
+from doorkey.request import Request
 from doorkey.session import Cookie, Key, Session
-from doorkey.sessions.keeper import Keeper, Need
+from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.refusals import Refusals
+from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
 
@@ -57,7 +59,14 @@ class Entered:
     async def fetch(self, need: Need) -> Session:
         cookies = tuple(Cookie(f"c{n}", "v" * 40, "127.0.0.1") for n in range(5))
         return Session(
-            key=self.key, gen=0, url=self.site.url, born=time.time(), soft=1e6, hard=2e6, cookies=cookies, headers=HEADERS
+            key=self.key,
+            gen=0,
+            url=self.site.url,
+            born=time.time(),
+            soft=1e6,
+            hard=2e6,
+            cookies=cookies,
+            headers=HEADERS,
         )
 
 

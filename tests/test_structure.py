@@ -17,12 +17,12 @@ import doorkey
 
 ROOT = Path(__file__).parents[1]
 ORDER = (
-    ("errors", "clock", "session", "chat", "provider"),
+    ("errors", "clock", "session", "chat", "page", "request", "verdict", "provider"),
     ("faults", "sections", "settings", "registry"),
     ("browser",),
     ("transport",),
     ("sessions",),
-    ("answer", "engine"),
+    ("answer", "engine", "status"),
     ("ask",),
     ("runtime",),
     ("client", "service"),
@@ -264,8 +264,8 @@ def test_no_module_is_longer_than_can_be_read_at_once() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert doorkey.__all__ == [
-        "Chat", "ChatProvider", "Delta", "EventStream", "Flow", "Head", "Image", "JsonDocument", "Kind",
-        "Message", "Own", "Page", "Provider", "Reply", "Request", "Runtime", "Session", "Settings", "Site", "Verdict",
+        "Chat", "ChatProvider", "Delta", "EventStream", "Flow", "Head", "Image", "JsonDocument", "Kind", "Own",
+        "Page", "Provider", "Reply", "Request", "Runtime", "Session", "Settings", "Tokens", "Verdict", "format_prompt",
     ]  # fmt: skip
     assert len(doorkey.__all__) <= 20
     assert [name for name in doorkey.__all__ if getattr(doorkey, name, None) is None] == []

@@ -13,24 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doorkey.chat import Chat, Delta, Image, Message
-    from doorkey.provider import (
-        ChatProvider,
-        Flow,
-        Head,
-        Kind,
-        Page,
-        Provider,
-        Reply,
-        Request,
-        Site,
-        Verdict,
-    )
+    from doorkey.chat import Chat, Delta, Image, format_prompt
+    from doorkey.page import Page
+    from doorkey.provider import ChatProvider, Flow, Provider
+    from doorkey.request import Head, Reply, Request
     from doorkey.runtime import Runtime
-    from doorkey.session import Session
-    from doorkey.sessions.visit import Own
+    from doorkey.session import Session, Tokens
+    from doorkey.sessions.own import Own
     from doorkey.settings import Settings
     from doorkey.transport.decoders import EventStream, JsonDocument
+    from doorkey.verdict import Kind, Verdict
 
 _HOMES = {
     "Chat": "chat",
@@ -38,21 +30,21 @@ _HOMES = {
     "Delta": "chat",
     "EventStream": "transport.decoders",
     "Flow": "provider",
-    "Head": "provider",
+    "Head": "request",
     "Image": "chat",
     "JsonDocument": "transport.decoders",
-    "Kind": "provider",
-    "Message": "chat",
-    "Own": "sessions.visit",
-    "Page": "provider",
+    "Kind": "verdict",
+    "format_prompt": "chat",
+    "Own": "sessions.own",
+    "Page": "page",
     "Provider": "provider",
-    "Reply": "provider",
-    "Request": "provider",
+    "Reply": "request",
+    "Request": "request",
     "Runtime": "runtime",
     "Session": "session",
     "Settings": "settings",
-    "Site": "provider",
-    "Verdict": "provider",
+    "Tokens": "session",
+    "Verdict": "verdict",
 }
 
 __all__ = [
@@ -65,7 +57,6 @@ __all__ = [
     "Image",
     "JsonDocument",
     "Kind",
-    "Message",
     "Own",
     "Page",
     "Provider",
@@ -74,8 +65,9 @@ __all__ = [
     "Runtime",
     "Session",
     "Settings",
-    "Site",
+    "Tokens",
     "Verdict",
+    "format_prompt",
 ]
 
 

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from doorkey.errors import Changed, DoorkeyError, EmptyAnswer
-from doorkey.provider import OK, Decoder, Head, MiB, Verdict
+from doorkey.request import Decoder, Head, MiB
 from doorkey.session import Session
 from doorkey.transport.stream import Stream
+from doorkey.verdict import OK, Verdict
 
 T = TypeVar("T")
 READ_LIMIT = 8 * MiB

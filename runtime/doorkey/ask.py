@@ -14,7 +14,8 @@ from doorkey.engine import Engine
 from doorkey.errors import Changed, DoorkeyError, RequestError, TimeLimit, Unavailable, UnknownModel
 from doorkey.provider import ChatProvider, Flow, Provider
 from doorkey.session import Session
-from doorkey.sessions.visit import NOTHING, Entrance, Own
+from doorkey.sessions.own import NOTHING, Own
+from doorkey.sessions.visit import Entrance
 
 ChatKind = Literal["chat", "image"]
 ELSEWHERE = (Unavailable, Changed)

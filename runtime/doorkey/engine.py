@@ -17,7 +17,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from doorkey.answer import Answer, Raw
 from doorkey.clock import Clock
 from doorkey.errors import Blocked, EmptyAnswer, SiteDown
-from doorkey.provider import OK, Decoder, Flow, Head, Kind, Request, Verdict
+from doorkey.provider import Flow
+from doorkey.request import Decoder, Head, Request
 from doorkey.session import Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.refusals import Refusals, Shape, shape_of
@@ -25,6 +26,7 @@ from doorkey.sessions.visit import Entrance
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation
 from doorkey.transport.stream import Stream, whole
+from doorkey.verdict import OK, Kind, Verdict
 
 T = TypeVar("T")
 RENEWALS = 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from doorkey.answer import Answer
@@ -17,40 +17,23 @@ from doorkey.browser import BrowserPool, load_profile
 from doorkey.chat import Delta
 from doorkey.clock import Clock, SystemClock
 from doorkey.engine import Engine
-from doorkey.errors import NeedsPerson, UnknownSite
-from doorkey.provider import Provider, Request, Site
+from doorkey.errors import UnknownSite
+from doorkey.provider import Provider, Site
 from doorkey.registry import build_sites, make_provider, near, page_url
+from doorkey.request import Request
 from doorkey.session import Key, Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.own import NOTHING, Own, key_of
 from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
-from doorkey.sessions.visit import NOTHING, Entrance, Own, key_of
+from doorkey.sessions.visit import Entrance
 from doorkey.settings import Settings, screen, state_dir
+from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
 
-State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
 MOST_ENTRANCES = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteStatus:
-    """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session."""
-
-    name: str
-    provider: str
-    url: str
-    state: State
-    gen: int = -1
-    age: float | None = None
-    rung: str = ""
-    transport: str = "direct"
-    last_error: str = ""
-    retry_after: float | None = None
-    visits: int = 0
-    used: int = 0
-    waiting: int = 0
 
 
 class Runtime:
@@ -210,33 +193,7 @@ class Runtime:
 
     def _status(self, name: str, stored: Session | None) -> SiteStatus:
         site = self.sites[name]
-        record = self._keeper.record(key_of(site))
-        session = record.cur or stored
-        now, wall = self.clock.now(), self.clock.wall()
-        pause = record.next_ok - now
-        state: State = "none"
-        if record.flight is not None:
-            state = "visiting"
-        elif isinstance(record.why, NeedsPerson):
-            state = "needs person"
-        elif pause > 0:
-            state = "pausing"
-        elif session is not None:
-            state = "fresh" if session.gen > record.bad and wall < session.born + session.hard else "stale"
-        return SiteStatus(
-            name=name,
-            provider=self._provider_of(name),
-            url=site.url,
-            state=state,
-            gen=session.gen if session else -1,
-            age=wall - session.born if session else None,
-            rung=session.rung if session else "",
-            last_error=record.why.message if record.why else "",
-            retry_after=pause if pause > 0 else None,
-            visits=record.visits,
-            used=record.used,
-            waiting=record.waiting,
-        )
+        return status_of(site, self._provider_of(name), self._keeper.record(key_of(site)), stored, self.clock)
 
     def _provider_of(self, name: str) -> str:
         return self.settings.sites[name].provider or name

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.browser import BrowserPool, Profile, Wanted
-from doorkey.provider import Page
+from doorkey.page import Page
 from doorkey.session import Tokens
 
 DESKTOP = Profile(name="desktop")

@@ -12,12 +12,15 @@ from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
 from doorkey.engine import Engine
-from doorkey.provider import Head, Kind, Provider, Request, Site, Verdict
+from doorkey.provider import Provider, Site
+from doorkey.request import Head, Request
 from doorkey.session import Cookie, Key, Session
-from doorkey.sessions.keeper import Keeper, Need
+from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.refusals import Refusals
+from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct, Limits
+from doorkey.verdict import Kind, Verdict
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

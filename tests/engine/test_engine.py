@@ -13,10 +13,12 @@ from aiohttp import web
 
 from doorkey.engine import Engine
 from doorkey.errors import Blocked, Changed, Cut, RateLimited, RequestError, SessionRefused, SiteDown, TimeLimit
-from doorkey.provider import Flow, Head, Kind, Reply, Request, Verdict
+from doorkey.provider import Flow
+from doorkey.request import Head, Reply, Request
 from doorkey.session import Session
 from doorkey.transport.decoders import EventStream
 from doorkey.transport.direct import Limits
+from doorkey.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
     from .conftest import TokenEntrance, TokenSite

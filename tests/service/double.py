@@ -9,7 +9,7 @@ from typing import Any
 
 from doorkey.chat import Delta, Message, parse_messages
 from doorkey.errors import EmptyAnswer, UnknownModel
-from doorkey.runtime import SiteStatus
+from doorkey.status import SiteStatus
 
 Step = Sequence[Delta] | BaseException | asyncio.Event
 

@@ -12,8 +12,9 @@ import pytest
 
 from doorkey.errors import DoorkeyError
 from doorkey.session import Cookie, Key, Session
-from doorkey.sessions.keeper import Keeper, Need
+from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.source import Need
 
 
 class SteppedClock:

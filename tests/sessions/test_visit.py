@@ -14,10 +14,13 @@ from aiohttp.test_utils import TestServer
 from doorkey.browser import Arrival, Profile, Wanted, load_profile
 from doorkey.clock import SystemClock
 from doorkey.errors import BrowserFailed, Changed, SessionRefused
-from doorkey.provider import Flow, Page, Provider, Reply, Request, Site
+from doorkey.page import Page
+from doorkey.provider import Flow, Provider, Site
+from doorkey.request import Reply, Request
 from doorkey.session import Cookie, Session, Tokens
-from doorkey.sessions.keeper import Need
-from doorkey.sessions.visit import Entrance, Own, key_of
+from doorkey.sessions.own import Own, key_of
+from doorkey.sessions.source import Need
+from doorkey.sessions.visit import Entrance
 from doorkey.transport.direct import Direct
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from doorkey.provider import Page
+from doorkey.page import Page
 from doorkey.session import Cookie, Tokens
 
 

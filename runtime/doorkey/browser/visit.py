@@ -23,7 +23,8 @@ from doorkey.errors import (
     MissingToken,
     SiteDown,
 )
-from doorkey.provider import Head, Page
+from doorkey.page import Page
+from doorkey.request import Head
 from doorkey.session import Cookie, Tokens
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ HEADERS = ("user-agent", "accept-language")
 POLL = 0.05
 MOST_SETTLING = 2.0
 CALL = 5.0
-"""Seconds: between two looks, for settling at most (longer when asked), for one call into the page."""
+TOKENS = 10.0
+"""Seconds: between two looks, for settling at most (longer when asked), for one call into the page, for tokens that
+scripts may add to a page that has loaded."""
 
 STORAGE = """() => {
   try { return Object.fromEntries(Object.entries(window.localStorage)); } catch { return {}; }
@@ -146,7 +149,7 @@ class Entry:
 
     async def _found(self, response: Response) -> tuple[Look, Tokens]:
         """The first look that holds everything wanted. Raises what was missing last when its share of time is over."""
-        end = self._clock.now() + self._share
+        end = self._clock.now() + min(TOKENS, self._share)
         while True:
             try:
                 look = await self._look()

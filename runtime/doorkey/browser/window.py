@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from doorkey.browser.egress import Proxy
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
-from doorkey.provider import Page
+from doorkey.page import Page
 from doorkey.session import Cookie
 
 

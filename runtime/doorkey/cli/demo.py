@@ -120,7 +120,7 @@ class Client:
 
     async def ask(self, model: str, question: str, *, shown: bool = False) -> float:
         """Ask, print the answer as it comes when *shown*; seconds it took."""
-        from doorkey.provider import Request
+        from doorkey.request import Request
         from doorkey.session import Key, Session
 
         nobody = Session(key=Key("service", self._site.url), gen=0, url=self._site.url, born=0, soft=0, hard=0)

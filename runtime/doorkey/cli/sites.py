@@ -21,8 +21,9 @@ from doorkey.cli.frame import (
 from doorkey.errors import DoorkeyError
 
 if TYPE_CHECKING:
-    from doorkey.runtime import Runtime, SiteStatus
+    from doorkey.runtime import Runtime
     from doorkey.session import Session
+    from doorkey.status import SiteStatus
 
 
 @click.command()

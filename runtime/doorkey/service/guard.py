@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from doorkey.errors import DoorkeyError
-from doorkey.provider import MiB
+from doorkey.request import MiB
 from doorkey.service.exchange import BEGUN, CORS, ID
 from doorkey.service.failure import UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
 from doorkey.service.key import is_loopback, matches

@@ -10,8 +10,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from doorkey.clock import Clock
 from doorkey.errors import (
@@ -25,35 +23,13 @@ from doorkey.errors import (
 )
 from doorkey.session import Key, Session
 from doorkey.sessions.record import Record
-from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
+from doorkey.sessions.source import Source
+from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store, kept
 
 log = logging.getLogger("doorkey.keeper")
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Why a visit is made. `refused` is the session that no longer serves; None for a first one, or one grown old.
-
-    `named`: whether the refusal had a name (then a result that equals the refused session is no result).
-    `fresh`: whether the refused session never worked.
-    """
-
-    previous: Session | None = None
-    refused: Session | None = None
-    named: bool = False
-    fresh: bool = False
-
-
-class Source(Protocol):
-    """Where the sessions of one key come from. `fetch` yields one without a generation, or raises DoorkeyError."""
-
-    @property
-    def key(self) -> Key: ...
-
-    async def fetch(self, need: Need) -> Session: ...
 
 
 class Keeper:
@@ -250,10 +226,9 @@ class Keeper:
 
     async def _climb(self, source: Source, rec: Record, store: Store, claim: Claim) -> bool:
         """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
-        heart = asyncio.create_task(self._beat(store, claim))
         try:
-            async with asyncio.timeout(self._limit):
-                fetched = await source.fetch(self._need(rec, claim))
+            async with asyncio.timeout(self._limit), kept(store, claim, self._claim_ttl, self._clock):
+                fetched = await source.fetch(rec.need(claim.previous))
             session = await store.commit(claim, fetched)
             if session is None:
                 return False
@@ -261,33 +236,18 @@ class Keeper:
             rec.publish(session, self._clock.now())
             log.info("%s: session %d by %s", rec.key.site, session.gen, session.rung)
         except (DoorkeyError, TimeoutError) as failure:
-            error = failure if isinstance(failure, DoorkeyError) else self._overdue(rec)
+            error: DoorkeyError
+            if isinstance(failure, DoorkeyError):
+                error = failure
+            else:
+                error = TimeLimit("visit", self._limit, site=rec.key.site, setting="limits.visit")
             after = self._remember(rec, error)
             await asyncio.shield(store.fail(claim, error.message, after))
         except BaseException:
             # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.
             await asyncio.shield(store.fail(claim, "the visiting process ended", 0.0))
             raise
-        finally:
-            heart.cancel()
-            await asyncio.gather(heart, return_exceptions=True)
         return True
-
-    def _overdue(self, rec: Record) -> DoorkeyError:
-        return TimeLimit("visit", self._limit, site=rec.key.site, setting="limits.visit")
-
-    async def _beat(self, store: Store, claim: Claim) -> None:
-        while True:
-            await self._clock.sleep(self._claim_ttl / 3)
-            if not await store.renew(claim, self._claim_ttl):
-                return
-
-    def _need(self, rec: Record, claim: Claim) -> Need:
-        cur = rec.cur
-        previous = cur or claim.previous
-        if cur is None or cur.gen > max(rec.bad, rec.doubted):
-            return Need(previous=previous)
-        return Need(previous, refused=cur, named=cur.gen <= rec.bad, fresh=rec.proven < cur.gen)
 
     def _remember(self, rec: Record, error: DoorkeyError) -> float:
         rec.why = error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from doorkey.errors import DoorkeyError
 from doorkey.session import Key, Session
+from doorkey.sessions.source import Need
 
 
 @dataclass(slots=True)
@@ -75,3 +76,11 @@ class Record:
         elif counted is not None and counted == self.refused_after:
             self.budget = counted
         self.refused_after = counted
+
+    def need(self, stored: Session | None) -> Need:
+        """Why a visit is made now; *stored* is the last session that the store knew."""
+        cur = self.cur
+        previous = cur or stored
+        if cur is None or cur.gen > max(self.bad, self.doubted):
+            return Need(previous=previous)
+        return Need(previous, refused=cur, named=cur.gen <= self.bad, fresh=self.proven < cur.gen)

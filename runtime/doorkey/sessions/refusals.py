@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from doorkey.clock import Clock
-from doorkey.provider import Head
+from doorkey.request import Head
 from doorkey.session import Key, Session
 
 Shape: TypeAlias = tuple[int, str, str]

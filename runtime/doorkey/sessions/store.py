@@ -6,10 +6,14 @@ so that each store holds to the same rules and only differs in where the row lie
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
+from doorkey.clock import Clock
 from doorkey.session import Key, Session
 
 
@@ -121,3 +125,21 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@asynccontextmanager
+async def kept(store: Store, claim: Claim, ttl: float, clock: Clock) -> AsyncIterator[None]:
+    """Keep *claim* for as long as the work under it takes; a claim that was lost is not fought for."""
+
+    async def beat() -> None:
+        while True:
+            await clock.sleep(ttl / 3)
+            if not await store.renew(claim, ttl):
+                return
+
+    heart = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        heart.cancel()
+        await asyncio.gather(heart, return_exceptions=True)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError, MissingToken, SessionRefused
-from doorkey.provider import MiB, Page, Provider, Request, Site
-from doorkey.session import Cookie, Key, Session, Tokens
-from doorkey.sessions.keeper import Need
+from doorkey.page import Page
+from doorkey.provider import Provider, Site
+from doorkey.request import MiB, Request
+from doorkey.session import Cookie, Session, Tokens
+from doorkey.sessions.own import NOTHING, Own, key_of
+from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation, merged
 from doorkey.transport.stream import whole
@@ -26,30 +27,6 @@ if TYPE_CHECKING:
 PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 MOST_LONGER = 5.0
 """Seconds that a visit may wait longer after fresh sessions were refused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
-    """What a caller brings along in place of the site's configuration."""
-
-    url: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    cookies: Mapping[str, str] | None = field(default=None, repr=False)
-    user_agent: str | None = None
-
-
-NOTHING = Own()
-
-
-def key_of(site: Site, own: Own = NOTHING) -> Key:
-    """The key of *site*'s sessions for a caller with *own* circumstances. Secrets enter as digests only."""
-    brought = "" if own.cookies is None else _digest(json.dumps([sorted(own.cookies.items()), own.user_agent]))
-    egress = "direct" if site.proxy is None else _digest(site.proxy)
-    return Key(site.name, site.url, site.profile, egress, brought or (own.user_agent and _digest(own.user_agent)) or "")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Entrance:

@@ -8,7 +8,8 @@ from typing import Any
 
 from doorkey.chat import Delta
 from doorkey.errors import Changed
-from doorkey.provider import OK, Kind, MiB, Verdict, parse_json
+from doorkey.request import MiB, parse_json
+from doorkey.verdict import OK, Kind, Verdict
 
 LINE_LIMIT = MiB // 2
 BODY_LIMIT = 8 * MiB

@@ -14,7 +14,8 @@ from yarl import URL
 
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, RequestError
-from doorkey.provider import HEAD_BYTES, Head, Request, Site
+from doorkey.provider import Site
+from doorkey.request import HEAD_BYTES, Head, Request
 from doorkey.session import Session
 from doorkey.transport.headers import Conversation, SessionHeaders
 from doorkey.transport.reach import PublicResolver, redirected, same_host, target

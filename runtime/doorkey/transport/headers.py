@@ -11,7 +11,8 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from doorkey.clock import Clock
-from doorkey.provider import Request, Site
+from doorkey.provider import Site
+from doorkey.request import Request
 from doorkey.session import Cookie, Key, Session
 from doorkey.transport.reach import origin_of
 

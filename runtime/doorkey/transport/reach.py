@@ -12,7 +12,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from doorkey.errors import Changed, RequestError
-from doorkey.provider import Request, Site
+from doorkey.provider import Site
+from doorkey.request import Request
 
 PLAIN_PATH = re.compile(r"/(?:[^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*)?")
 """A path at the site's origin: it can't lead elsewhere, as `//host` or a backslash could."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 import aiohttp
 
 from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown, TimeLimit
-from doorkey.provider import HEAD_BYTES, Head, Reply
+from doorkey.request import HEAD_BYTES, Head, Reply
 
 T = TypeVar("T")
 

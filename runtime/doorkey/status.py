@@ -1,0 +1,63 @@
+"""How a site stands, in words and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from doorkey.clock import Clock
+from doorkey.errors import NeedsPerson
+from doorkey.provider import Site
+from doorkey.session import Session
+from doorkey.sessions.record import Record
+
+State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteStatus:
+    """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session."""
+
+    name: str
+    provider: str
+    url: str
+    state: State
+    gen: int = -1
+    age: float | None = None
+    rung: str = ""
+    transport: str = "direct"
+    last_error: str = ""
+    retry_after: float | None = None
+    visits: int = 0
+    used: int = 0
+    waiting: int = 0
+
+
+def status_of(site: Site, provider: str, record: Record, stored: Session | None, clock: Clock) -> SiteStatus:
+    """The status of *site* from what the keeper knows, or else of the session that the store remembers."""
+    session = record.cur or stored
+    pause = record.next_ok - clock.now()
+    age = clock.wall() - session.born if session else None
+    state: State = "none"
+    if record.flight is not None:
+        state = "visiting"
+    elif isinstance(record.why, NeedsPerson):
+        state = "needs person"
+    elif pause > 0:
+        state = "pausing"
+    elif session is not None and age is not None:
+        state = "fresh" if session.gen > record.bad and age < session.hard else "stale"
+    return SiteStatus(
+        name=site.name,
+        provider=provider,
+        url=site.url,
+        state=state,
+        gen=session.gen if session else -1,
+        age=age,
+        rung=session.rung if session else "",
+        last_error=record.why.message if record.why else "",
+        retry_after=pause if pause > 0 else None,
+        visits=record.visits,
+        used=record.used,
+        waiting=record.waiting,
+    )
