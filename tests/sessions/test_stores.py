@@ -137,11 +137,23 @@ async def test_a_change_is_noticed(clock: SteppedClock) -> None:
     await asyncio.wait_for(waiting, 5)
 
 
+class WatchedClock(SystemClock):
+    """Tells when somebody sleeps by it."""
+
+    def __init__(self) -> None:
+        self.slept = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.set()
+        await super().sleep(seconds)
+
+
 async def test_a_change_by_another_connection_is_noticed(database: Path) -> None:
-    one, other = (SqliteStore(database, SystemClock()) for _ in range(2))
+    watching = WatchedClock()
+    one, other = SqliteStore(database, SystemClock()), SqliteStore(database, watching)
     claim = await claimed(one)
     waiting = asyncio.create_task(other.changed(KEY, 15))
-    await other.load(KEY)  # the same thread reads the first state before this
+    await watching.slept.wait()
     await one.commit(claim, session(SystemClock()))
     await asyncio.wait_for(waiting, 5)
     await one.close()
