@@ -17,7 +17,8 @@ from doorkey.request import Request
 
 PLAIN_PATH = re.compile(r"/(?:[^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*)?")
 """A path at the site's origin: it can't lead elsewhere, as `//host` or a backslash could."""
-UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+UNSAFE = re.compile(r"[\\\x00-\x20\x7f]|^//")
+"""What parsers of URLs read in different ways: line breaks, backslashes, a host without a scheme."""
 
 
 class PublicResolver(AbstractResolver):
@@ -52,7 +53,7 @@ def target(request: Request, site: Site) -> str:
         return site.origin + request.url
     url = request.url if "://" in request.url else urljoin(site.url, request.url)
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or UNSAFE.search(url):
+    if UNSAFE.search(request.url) or parts.scheme not in ("http", "https") or not parts.hostname:
         raise RequestError(f"{request.what}: only http and https URLs can be requested", site=site.name)
     if request.own_host and origin_of(url) != site.origin:
         raise RequestError(

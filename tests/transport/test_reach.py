@@ -1,0 +1,130 @@
+"""Where requests may go, and aiohttp's errors in our words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from doorkey.clock import SystemClock
+from doorkey.errors import Changed, DoorkeyError, RequestError, SiteDown
+from doorkey.provider import Site
+from doorkey.request import Request
+from doorkey.session import Key, Session
+from doorkey.transport.direct import Direct
+from doorkey.transport.reach import PublicResolver, is_public, target
+from doorkey.transport.stream import translated
+
+PUBLIC = Site(name="wiki", url="https://wiki.example/app/")
+PRIVATE = Site(name="home", url="http://127.0.0.1:8000/")
+
+
+@pytest.mark.parametrize(
+    ("url", "absolute"),
+    [
+        ("/", "https://wiki.example/"),
+        ("/api/x?y=1", "https://wiki.example/api/x?y=1"),
+        ("x", "https://wiki.example/app/x"),
+        ("https://wiki.example/z", "https://wiki.example/z"),
+    ],
+)
+def test_a_path_is_one_of_the_sites_origin(url: str, absolute: str) -> None:
+    assert target(Request(url=url), PUBLIC) == absolute
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "//other.example/", "/\\other.example/", "\\\\other.example", "https://wiki.example.evil/",
+        "http://wiki.example/",
+        "https://wiki.example:8443/", "https://wiki.example@evil.example/", "ftp://wiki.example/",
+        "javascript:alert(1)", "/a b", "/a\nb", "https://", "///evil.example",
+    ],
+)  # fmt: skip
+def test_what_leaves_the_site_is_refused(url: str) -> None:
+    with pytest.raises(RequestError):
+        target(Request(url=url), PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.1", "[::1]", "169.254.169.254", "localhost", "[::ffff:10.0.0.1]"]
+)
+def test_a_site_can_not_send_us_to_a_private_address(host: str) -> None:
+    with pytest.raises(Changed, match="private"):
+        target(Request(url=f"http://{host}/x.png", own_host=False), PUBLIC)
+    assert target(Request(url="http://127.0.0.1:9/x.png", own_host=False), PRIVATE)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [("8.8.8.8", True), ("2606:4700::1", True), ("192.168.1.1", False), ("fe80::1%eth0", False), ("224.0.0.1", False)],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+async def test_a_name_that_resolves_to_this_machine_is_refused() -> None:
+    resolver = PublicResolver()
+    with pytest.raises(OSError, match="private"):
+        await resolver.resolve("localhost", 80)
+    await resolver.close()
+
+
+async def test_redirects_are_followed_only_as_far_as_asked_and_never_out_of_the_site() -> None:
+    async def hop(request: web.Request) -> web.Response:
+        left = int(request.match_info["left"])
+        raise web.HTTPFound(f"/hop/{left - 1}" if left else "http://other.example/")
+
+    app = web.Application()
+    app.router.add_get("/hop/{left}", hop)
+    async with TestServer(app, host="127.0.0.1") as server, Direct(clock=SystemClock()) as direct:
+        site = Site(name="home", url=str(server.make_url("/")))
+        nobody = Session(key=Key("home", site.url), gen=0, url=site.url, born=0, soft=0, hard=0)
+        stream = await direct.open(Request(url="/hop/2"), nobody, site)
+        assert stream.head.status == 302
+        stream.close()
+        with pytest.raises(Changed, match="more than 1"):
+            await direct.open(Request(url="/hop/5", follow=1), nobody, site)
+        with pytest.raises(Changed, match="may not go"):
+            await direct.open(Request(url="/hop/1", follow=3), nobody, site)
+
+
+def _errors() -> Iterator[type[Exception]]:
+    for _, found in inspect.getmembers(aiohttp, inspect.isclass):
+        if issubclass(found, Exception) and not issubclass(found, Warning | StopAsyncIteration):
+            yield found
+
+
+def _made(kind: type[Exception]) -> Exception:
+    info = aiohttp.RequestInfo(URL("http://x/?secret=1"), "GET", CIMultiDictProxy(CIMultiDict()), URL("http://x/"))
+    error = kind.__new__(kind)
+    for name, value in {
+        "request_info": info,
+        "status": 407,
+        "os_error": OSError(111, "refused"),
+        "message": "",
+    }.items():
+        try:
+            setattr(error, f"_{name}" if isinstance(getattr(kind, name, None), property) else name, value)
+        except AttributeError:
+            continue
+    return error
+
+
+@pytest.mark.parametrize("kind", sorted(set(_errors()), key=lambda kind: kind.__name__))
+def test_each_of_aiohttps_errors_is_one_of_ours(kind: type[Exception]) -> None:
+    ours = translated(_made(kind))
+    assert isinstance(ours, DoorkeyError)
+    assert "secret" not in str(ours)
+
+
+def test_what_never_arrived_is_known() -> None:
+    assert translated(_made(aiohttp.ClientConnectorError)).arrived is False  # type: ignore[attr-defined]
+    assert isinstance(translated(aiohttp.ServerDisconnectedError()), SiteDown)
+    assert translated(aiohttp.ServerDisconnectedError()).arrived is True  # type: ignore[attr-defined]
