@@ -29,7 +29,7 @@ from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
 from doorkey.sessions.visit import Entrance
-from doorkey.settings import Settings, screen, state_dir
+from doorkey.settings import Settings, playwright_downloads, screen, state_dir
 from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
 
@@ -216,6 +216,7 @@ class Runtime:
             clock=self.clock,
             state=state_dir() / "browser",
             screen=screen(),
+            downloads=playwright_downloads(),
         )
         self._exits.push_async_callback(pool.close)
         return pool

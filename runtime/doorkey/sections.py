@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_serializer, field_validator
 from pydantic_settings import NoDecode
 
-MiB = 1024 * 1024
-
 
 def _listed(value: object) -> object:
     """The environment writes a list as JSON, or with commas."""
@@ -118,8 +116,6 @@ class LimitSettings(Section):
     patience: float = Field(
         default=2.0, ge=0, allow_inf_nan=False, description="Seconds of a pause waited out, not told."
     )
-    body: Count = Field(default=8 * MiB, description="Bytes a whole answer or a request's body may have.")
-    line: Count = Field(default=512 * 1024, description="Bytes one line of a streamed answer may have.")
 
 
 class SiteSettings(Section):

@@ -49,14 +49,14 @@ class Chromium:
     headless_only: bool = False
 
 
-def find_chromium(configured: Path | None = None) -> Chromium:
-    """The Chromium to use: the configured one, else Playwright's download, else the system's.
+def find_chromium(configured: Path | None = None, downloads: Path | None = None) -> Chromium:
+    """The Chromium to use: the configured one, else Playwright's download (kept in *downloads*), else the system's.
 
     Starts each candidate with `--version`: call it off the event loop. Raises BrowserMissing with all that was tried.
     A configured one that does not work is an error: nothing else takes its place.
     """
     tried: list[str] = []
-    for path, source in _candidates(configured):
+    for path, source in _candidates(configured, downloads):
         found, why = _examine(path, source)
         if found is not None:
             return found
@@ -69,11 +69,11 @@ def find_chromium(configured: Path | None = None) -> Chromium:
     raise BrowserMissing(f"no Chromium was found ({listed}). To get one: {GET_ONE}")
 
 
-def _candidates(configured: Path | None) -> Iterator[tuple[Path, str]]:
+def _candidates(configured: Path | None, downloads: Path | None) -> Iterator[tuple[Path, str]]:
     if configured is not None:
         yield configured, "setting"
         return
-    yield from ((path, "playwright") for path in _downloads())
+    yield from ((path, "playwright") for path in _downloads(downloads))
     for name in NAMES:
         if found := shutil.which(name):
             yield Path(found), "system"
@@ -82,12 +82,16 @@ def _candidates(configured: Path | None) -> Iterator[tuple[Path, str]]:
         yield Path(found), "system"
 
 
-def _downloads() -> Iterator[Path]:
+def _downloads(kept_in: Path | None) -> Iterator[Path]:
     """Playwright's own download, newest first. Asking Playwright would start its driver, and costs half a second."""
-    folders = [
-        Path.home() / ".cache/ms-playwright",
-        Path.home() / "Library/Caches/ms-playwright",
-    ]
+    folders = (
+        [kept_in]
+        if kept_in
+        else [
+            Path.home() / ".cache/ms-playwright",
+            Path.home() / "Library/Caches/ms-playwright",
+        ]
+    )
     inside = (
         "chrome-linux64/chrome",
         "chrome-linux/chrome",
@@ -125,6 +129,7 @@ def install_chromium(
     *,
     say: Callable[[str], None],
     ask: Callable[[str], bool] | None = None,
+    downloads: Path | None = None,
     run: Run | None = None,
     root: bool | None = None,
 ) -> Chromium:
@@ -139,7 +144,7 @@ def install_chromium(
         say("downloading Playwright's Chromium")
         command = [sys.executable, "-m", "playwright", "install", "--no-shell", *(["--with-deps"] if root else [])]
         if run([*command, "chromium"]) == 0:
-            return find_chromium()
+            return find_chromium(None, downloads)
         say("the download failed")
     by_hand = f"apt-get install -y {' '.join(PACKAGES)}"
     if not Path("/etc/debian_version").exists():
@@ -149,21 +154,11 @@ def install_chromium(
     if ask is not None and not ask(f"Install the system packages {', '.join(PACKAGES)}?"):
         raise BrowserMissing(f"no Chromium was installed. To do it by hand: {by_hand}")
     say(f"installing system packages: {by_hand}")
-    if run(by_hand.split()) != 0:
+    # On a fresh machine the lists of packages are missing or old.
+    if run(by_hand.split()) != 0 and (run(["apt-get", "update"]) != 0 or run(by_hand.split()) != 0):
         raise BrowserMissing(f"the packages could not be installed. To see why: {by_hand}")
-    return find_chromium()
+    return find_chromium(None, downloads)
 
 
 def _run(command: Sequence[str]) -> int:
     return subprocess.run(command, check=False).returncode  # noqa: S603 - commands of this module
-
-
-if __name__ == "__main__":
-    try:
-        browser = find_chromium()
-    except BrowserMissing:
-        browser = install_chromium(
-            say=lambda step: print(step, file=sys.stderr),  # noqa: T201 - a command of its own
-            ask=(lambda question: input(f"{question} [y/N] ").lower().startswith("y")) if sys.stdin.isatty() else None,
-        )
-    print(browser.path, browser.version)  # noqa: T201

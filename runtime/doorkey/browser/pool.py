@@ -33,7 +33,8 @@ class BrowserPool:
 
     `contexts`: leases at once. A browser is replaced when it has died, and after `uses` leases, `age` seconds or above
     `memory` MiB, once its leases are given back; it is ended after `idle` seconds without one. `screen` is the value
-    of DISPLAY or WAYLAND_DISPLAY, needed for windows on a screen. `state` is a folder for our own temporary files.
+    of DISPLAY or WAYLAND_DISPLAY, needed for windows on a screen. `state` is a folder for our own temporary
+    files, `downloads` where Playwright keeps its browsers when that is not its usual place.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class BrowserPool:
         clock: Clock | None = None,
         state: Path | None = None,
         screen: str | None = None,
+        downloads: Path | None = None,
     ) -> None:
         self._executable, self._display, self._sandbox, self._screen = executable, display, sandbox, screen
+        self._downloads = downloads
         self._contexts, self._uses, self._age, self._memory, self._idle = contexts, uses, age, memory, idle
         self._clock = clock or SystemClock()
         self._state = state or Path(tempfile.gettempdir()) / "doorkey"
@@ -187,7 +190,7 @@ class BrowserPool:
                 check_screen(self._screen)
             x_display = await self._virtual.name() if display == "virtual" else None
             if self._chromium is None:
-                self._chromium = await asyncio.to_thread(find_chromium, self._executable)
+                self._chromium = await asyncio.to_thread(find_chromium, self._executable, self._downloads)
             if self._chromium.headless_only and display != "headless":
                 raise BrowserMissing(f"{self._chromium.path} is a headless shell; windows need a full Chromium")
             if self._folder is None:

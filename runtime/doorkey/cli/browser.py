@@ -25,15 +25,16 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
     """
     from doorkey.browser.chromium import find_chromium, install_chromium
     from doorkey.errors import BrowserMissing
+    from doorkey.settings import playwright_downloads
 
     executable = load(config).browser.executable
     try:
-        found = find_chromium(executable)
+        found = find_chromium(executable, playwright_downloads())
     except BrowserMissing:
         if not install:
             raise
         ask = None if yes or not sys.stdin.isatty() else (lambda question: click.confirm(question, default=True))
-        found = install_chromium(ask=ask, say=lambda line: click.echo(line, err=True))
+        found = install_chromium(ask=ask, downloads=playwright_downloads(), say=lambda line: click.echo(line, err=True))
     if as_json:
         print_json({"path": str(found.path), "version": found.version, "source": found.source})
     else:

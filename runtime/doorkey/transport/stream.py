@@ -44,7 +44,7 @@ class Stream:
             body += piece
             if len(body) > limit:
                 self.close()
-                raise Changed(f"the answer is longer than {limit} bytes (setting: limits.body)")
+                raise Changed(f"the answer is longer than {limit} bytes")
         return bytes(body)
 
     def close(self) -> None:
