@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from queue import SimpleQueue
-from threading import Thread
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, ClassVar
 
 from doorkey import Chat, ChatProvider, Delta, Flow, JsonDocument, Kind, Request, Session, Verdict
 from doorkey.errors import RequestError
-from doorkey_providers.facade import AsyncProvider, Messages
+from doorkey_providers.blocking import on_own_thread
+from doorkey_providers.facade import AsyncProvider, Messages, Piece
+from doorkey_providers.shared import HOMES
 
 
 class AichatSite(ChatProvider):
@@ -81,7 +80,7 @@ def number(chat: Chat, name: str, default: float) -> float:
     return value
 
 
-url = "https://chat-gpt.org/chat"
+url = HOMES["aichat"]
 model = ["gpt-3.5-turbo"]
 supports_stream = False
 needs_auth = False
@@ -99,23 +98,14 @@ class Aichat(AsyncProvider):
     supports_gpt_35_turbo: ClassVar[bool] = True
 
     @classmethod
-    def _create_completion(cls, model: str, messages: Messages, stream: bool = False, **kwargs: Any) -> Iterator[str]:
-        """The answer, once, from any thread: works inside a running loop too. Errors are raised."""
-        box: SimpleQueue[str | BaseException] = SimpleQueue()
+    def _create_completion(
+        cls, model: str, messages: Messages, stream: bool = False, **kwargs: Any
+    ) -> Generator[Piece, None, None]:
+        """The answer, from any thread, inside a running event loop too (which it blocks).
 
-        def work() -> None:
-            try:
-                box.put(asyncio.run(cls.create_async(model, messages, dialect="completion", **kwargs)))
-            except BaseException as exc:  # noqa: BLE001 - handed over to the caller's thread, which raises it
-                box.put(exc)
-
-        thread = Thread(target=work, name="doorkey-completion")
-        thread.start()
-        thread.join()
-        told = box.get()
-        if isinstance(told, BaseException):
-            raise told
-        yield told
+        The site can't stream: the answer comes whole, once, whatever *stream* says.
+        """
+        return on_own_thread(cls.pieces(model, messages, dialect="completion", **kwargs))
 
 
 _create_completion = Aichat._create_completion

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from doorkey import Chat, ChatProvider, Delta, EventStream, Flow, Head, Image, Kind, Reply, Request, Session, Verdict
 from doorkey.errors import Changed, RequestError
 from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
+from doorkey_providers.shared import HOMES
 
 MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
@@ -117,7 +118,7 @@ class AiChats(AsyncGeneratorProvider, ProviderModelMixin):
     """ai-chats.org as its seed calls it."""
 
     site = "aichats"
-    url = home = "https://ai-chats.org"
+    url = home = HOMES["aichats"]
     api_path = "/chat/send2/"
     supports_message_history: ClassVar[bool] = True
     default_model = "gpt-4"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar
 
-from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
+from doorkey import Tokens
+from doorkey_providers.facade import AsyncGeneratorProvider, Messages, Piece, ProviderModelMixin
+from doorkey_providers.shared import HOMES
 from doorkey_providers.wpaicg import AIPowerSite
 
 
@@ -23,9 +25,8 @@ class ChatgptFree(AsyncGeneratorProvider, ProviderModelMixin):
     """chatgptfree.ai as its seed calls it. `_nonce` and `_post_id` mirror the session of the last answer."""
 
     site = "chatgptfree"
-    url = home = "https://chatgptfree.ai"
+    url = home = HOMES["chatgptfree"]
     api_path = "/wp-admin/admin-ajax.php"
-    limit = 120.0
     _post_id: ClassVar[str | None] = None
     _nonce: ClassVar[str | None] = None
     default_model = "gpt-4o-mini-2024-07-18"
@@ -33,5 +34,17 @@ class ChatgptFree(AsyncGeneratorProvider, ProviderModelMixin):
     model_aliases: ClassVar[dict[str, str]] = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
 
     @classmethod
-    def entered(cls, tokens: Mapping[str, Any]) -> None:
+    def create_async_generator(
+        cls,
+        model: str,
+        messages: Messages,
+        proxy: str | None = None,
+        timeout: float | None = 120,
+        cookies: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncGenerator[Piece, None]:
+        return cls.pieces(model, messages, proxy, timeout=timeout, cookies=cookies, **kwargs)
+
+    @classmethod
+    def entered(cls, tokens: Tokens) -> None:
         cls._post_id, cls._nonce = str(tokens["post_id"]), str(tokens["nonce"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
+from doorkey_providers.shared import HOMES
 from doorkey_providers.wpaicg import AIPowerSite
 
 
@@ -20,7 +21,7 @@ class ChatGptt(AsyncGeneratorProvider, ProviderModelMixin):
     """chatgptt.me as its seed calls it."""
 
     site = "chatgptt"
-    url = home = "https://chatgptt.me"
+    url = home = HOMES["chatgptt"]
     api_path = "/wp-admin/admin-ajax.php"
     supports_stream: ClassVar[bool] = True
     supports_system_message: ClassVar[bool] = True

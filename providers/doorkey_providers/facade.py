@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 from urllib.parse import urljoin, urlsplit
-from weakref import WeakKeyDictionary
 
-from doorkey import Delta, Image, Own, Runtime, Settings
+from doorkey import Image, Own, Runtime, Tokens
 from doorkey.errors import UnknownModel, UnknownSite
+from doorkey_providers.shared import HOMES, shared_runtime
 
-Messages = Sequence[Mapping[str, Any]]
+Messages: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,57 +33,7 @@ class ImageResponse:
         return f"![{self.alt}]({self.url})"
 
 
-@dataclass(slots=True)
-class Shared:
-    runtime: Runtime
-    users: int = 0
-
-
-HOMES = {
-    "aichat": "https://chat-gpt.org/chat",
-    "aichats": "https://ai-chats.org/chat/",
-    "chatgptt": "https://chatgptt.me/",
-    "chatgptfree": "https://chatgptfree.ai/",
-}
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def shared_runtime() -> AsyncIterator[Runtime]:
-    """The Runtime that all calls of this event loop share; the first makes it, the last to end closes it."""
-    loop = asyncio.get_running_loop()
-    if loop not in _shared:
-        _shared[loop] = Shared(Runtime(settings()))
-    shared = _shared[loop]
-    shared.users += 1
-    try:
-        yield shared.runtime
-    finally:
-        shared.users -= 1
-        if not shared.users:
-            # Taken out first: a call that begins while this one closes makes its own.
-            del _shared[loop]
-            await shared.runtime.close()
-
-
-def settings() -> Settings:
-    """The configuration; of the seeds' sites, those it lacks are at their own hosts."""
-    configured = Settings.load()
-    missing = {name: {"url": url} for name, url in HOMES.items() if name not in configured.sites}
-    return Settings.load(sites=missing) if missing else configured
-
-
-async def get_cookies(domain: str) -> dict[str, str]:
-    """The cookies of the site at *domain*: its current session's, else those of a visit made now.
-
-    Raises UnknownSite where no site has that host.
-    """
-    async with shared_runtime() as runtime:
-        for name, site in runtime.sites.items():
-            if urlsplit(site.url).hostname == domain.lstrip("."):
-                session = await runtime.session(name)
-                return {cookie.name: cookie.value for cookie in session.cookies}
-    raise UnknownSite(f"no configured site has the host {domain[:80]!r}")
+Piece: TypeAlias = str | ImageResponse
 
 
 class Facade(type):
@@ -99,65 +48,82 @@ class Facade(type):
 
 
 class AsyncProvider(metaclass=Facade):
-    """A site as the seeds call it. `site` is its configured name; `home` the URL that the class was written with."""
+    """A site as the seeds call it. `site` is its configured name; `home` the URL that the class was written with.
+
+    All calls take `cookies`, `user_agent` and `timeout` (seconds for the whole call, a visit included; default: the
+    setting limits.total); other keywords are options of the provider. They raise DoorkeyError. The URL is the one that
+    is assigned when the call is made.
+    """
 
     site: ClassVar[str] = ""
     home: ClassVar[str] = ""
     url: ClassVar[str] = ""
     api_path: ClassVar[str] = "/"
     working: ClassVar[bool] = False
-    limit: ClassVar[float | None] = None
-    """Seconds for a whole call that names no `timeout`; None: the setting limits.total."""
 
     @property
     def api_endpoint(self) -> str:
         return urljoin(self.url, self.api_path)
 
     @classmethod
-    async def create_async(cls, model: str, messages: Messages, proxy: str | None = None, **kwargs: Any) -> str:
-        """The whole answer: its text, or the URL of its image. Raises DoorkeyError."""
-        pieces = [piece async for piece in cls.deltas(model, messages, proxy=proxy, **kwargs)]
-        return "".join(piece if isinstance(piece, str) else piece.url for piece in pieces)
+    def create_async(
+        cls, model: str, messages: Messages, proxy: str | None = None, **kwargs: Any
+    ) -> Coroutine[Any, Any, str]:
+        """The whole answer: its text, or the URL of its image."""
+        return joined(cls.pieces(model, messages, proxy, **kwargs))
 
     @classmethod
-    async def deltas(
+    def pieces(
         cls,
         model: str,
         messages: Messages,
-        *,
         proxy: str | None = None,
+        *,
+        timeout: float | None = None,
         cookies: Mapping[str, str] | None = None,
         user_agent: str | None = None,
-        timeout: float | None = None,
         **options: Any,
-    ) -> AsyncGenerator[Delta, None]:
-        """The answer as it comes. *timeout* is seconds for the whole call, a visit included."""
-        moved = cls.url if cls.url != cls.home else None
-        own = Own(url=moved, proxy=proxy, cookies=cookies, user_agent=user_agent)
+    ) -> AsyncGenerator[Piece, None]:
+        """The answer as it comes."""
+        # Not in the generator itself, whose code first runs when it is iterated: by then `url` may be another's.
+        own = Own(url=moved(cls), proxy=proxy or None, cookies=cookies or None, user_agent=user_agent or None)
+        return cls._answered(own, model, messages, timeout, options)
+
+    @classmethod
+    async def _answered(
+        cls, own: Own, model: str, messages: Messages, timeout: float | None, options: Mapping[str, Any]
+    ) -> AsyncGenerator[Piece, None]:
+        if issubclass(cls, ProviderModelMixin):
+            model = cls.get_model(model)
         async with shared_runtime() as runtime:
             name = f"{cls.site}/{model}" if model else cls.site
-            answer = await runtime.answer(name, messages, options=options, timeout=timeout or cls.limit, own=own)
+            answer = await runtime.answer(name, messages, options=options, timeout=timeout, own=own)
             cls.entered(answer.session.tokens)
             async with answer:
                 async for delta in answer:
-                    yield delta
+                    yield response(delta) if isinstance(delta, Image) else delta
 
     @classmethod
-    def entered(cls, tokens: Mapping[str, Any]) -> None:
+    def entered(cls, tokens: Tokens) -> None:
         """Told the tokens of the session that an answer came with."""
 
 
 class AsyncGeneratorProvider(AsyncProvider):
     @classmethod
-    async def create_async_generator(
+    def create_async_generator(
         cls, model: str, messages: Messages, proxy: str | None = None, **kwargs: Any
-    ) -> AsyncGenerator[str | ImageResponse, None]:
-        """The answer as it comes. Errors are raised, never yielded as text."""
-        async for delta in cls.deltas(model, messages, proxy=proxy, **kwargs):
-            yield response(delta) if isinstance(delta, Image) else delta
+    ) -> AsyncGenerator[Piece, None]:
+        """The answer as it comes; an image as one ImageResponse. Errors are raised, never yielded as text."""
+        return cls.pieces(model, messages, proxy, **kwargs)
+
+    @classmethod
+    def create_async(
+        cls, model: str, messages: Messages, proxy: str | None = None, **kwargs: Any
+    ) -> Coroutine[Any, Any, str]:
+        return joined(cls.create_async_generator(model, messages, proxy, **kwargs))
 
 
-class ProviderModelMixin:
+class ProviderModelMixin(metaclass=Facade):
     default_model: ClassVar[str] = ""
     models: ClassVar[list[str]] = []
     model_aliases: ClassVar[dict[str, str]] = {}
@@ -171,5 +137,50 @@ class ProviderModelMixin:
         return name
 
 
+async def joined(pieces: AsyncGenerator[Piece, None]) -> str:
+    async with aclosing(pieces):
+        return "".join([piece if isinstance(piece, str) else piece.url async for piece in pieces])
+
+
 def response(image: Image) -> ImageResponse:
     return ImageResponse(image.url, image.alt, image.data, image.media_type)
+
+
+def moved(cls: type[AsyncProvider]) -> str | None:
+    """The URL that was assigned on the class; None leaves it to the configuration."""
+    return cls.url if cls.url != cls.home else None
+
+
+async def get_cookies(domain: str) -> dict[str, str]:
+    """The cookies of the site at *domain*: its current session's, else those of a visit made now.
+
+    *domain* is a host, with its port where several have one: of a URL assigned on a class, of a configured site, or
+    the one that a seed's site had at first. Raises UnknownSite.
+    """
+    async with shared_runtime() as runtime:
+        name, own = found(domain.lstrip(".").lower(), runtime)
+        session = await runtime.session(name, own=own)
+    return {cookie.name: cookie.value for cookie in session.cookies}
+
+
+def found(host: str, runtime: Runtime) -> tuple[str, Own]:
+    classes = [(cls.site, cls.url, cls.home) for cls in built_on(AsyncProvider) if moved(cls)]
+    for name, url, home in classes:
+        if is_at(host, url) or is_at(host, home):
+            return name, Own(url=url)
+    configured = [(name, site.url) for name, site in runtime.sites.items()]
+    for name, url in (*configured, *HOMES.items()):
+        if is_at(host, url):
+            return name, Own()
+    raise UnknownSite(f"no configured site has the host {host[:80]!r}")
+
+
+def is_at(host: str, url: str) -> bool:
+    parts = urlsplit(url)
+    return host in (parts.hostname, parts.netloc.lower())
+
+
+def built_on(cls: type[AsyncProvider]) -> Iterator[type[AsyncProvider]]:
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from built_on(sub)

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
-from doorkey import Chat, ChatProvider, Delta, Flow, Head, Kind, Page, Request, Session, Verdict
+from doorkey import Chat, ChatProvider, Delta, Flow, Head, Kind, Page, Request, Session, Tokens, Verdict
 from doorkey.errors import MissingToken
 from doorkey_providers.wpaicg_answers import PowerJson, PowerStream
-
-if TYPE_CHECKING:
-    from doorkey.session import Tokens
 
 MARKED = "[data-nonce][data-post-id]"
 ENDPOINT = "/wp-admin/admin-ajax.php"
 MESSAGE = "wpaicg_chat_shortcode_message"
 WIDGET_MESSAGE = "wpaicg_chatbox_message"
+DIED = re.compile(rb"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
+"""WordPress' page for a nonce that has expired: a theme's styles may push its sentence past the first 4 KiB."""
 
 
 class AIPowerSite(ChatProvider):
     """Nonce and post id are on the chat's own element; the page names the endpoint, the answer's type its mode.
 
+    A first visit is the browser's, for the cookies that hosts set by script; a dead nonce is renewed by the page alone.
     `sends_history`: the page's nine fields with earlier turns in one of them; else six, with all turns in `message`.
     """
 
     ready = MARKED
+    needs_scripts = False
     default_model = "site"
     known_models: ClassVar[tuple[str, ...]] = ("site",)
     sends_history: ClassVar[bool] = True
@@ -72,7 +74,7 @@ class AIPowerSite(ChatProvider):
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         start = head.start.strip()
-        if b"The link you followed has expired" in start:
+        if b"The link you followed has expired" in start or (head.status == 403 and DIED.search(start)):
             return Verdict(Kind.STALE, f"{request.what} was refused: the nonce has expired")
         if start == b"0":
             return Verdict(Kind.CHANGED, f"{request.what}: WordPress knows no such action; AI Power 1.x is not there")

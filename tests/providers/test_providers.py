@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorkey import Chat, ChatProvider, Head, Image, Kind, Message, Page, Reply, Request, Session, Site
+from doorkey import Chat, ChatProvider, Head, Image, Kind, Page, Reply, Request, Session
+from doorkey.chat import Message
 from doorkey.errors import Changed, MissingToken, RequestError
+from doorkey.provider import Site
 from doorkey.session import Key
 from doorkey_providers.aichat import AichatAnswer, AichatSite
 from doorkey_providers.aichats import AiChatsSite, AiChatsStream
