@@ -117,6 +117,14 @@ def test_every_python_block_runs_as_far_as_it_needs_no_site(text: str) -> None:
         assert len([line for line in text.splitlines() if line.strip()]) < 40
 
 
+def test_the_table_of_settings_is_whole() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    told = {
+        key: (default, meaning) for key, default, meaning in re.findall(r"^\| `(.*?)` \| (.*?) \| (.*) \|$", text, re.M)
+    }
+    assert told == {key: ("" if default is None else f"`{default}`", meaning) for key, default, meaning in describe()}
+
+
 @pytest.mark.parametrize("line", ["doorkey serv", "doorkey serve --prot 1", "doorkey config chek"])
 def test_a_wrong_command_is_found(line: str) -> None:
     assert commands(f"```sh\nDOORKEY_X=1 {line} | cat\n```\n") == [f"{line} | cat"]

@@ -26,7 +26,7 @@ ORDER = (
     ("ask",),
     ("runtime",),
     ("client", "service"),
-    ("cli",),
+    ("cli", "__main__"),
 )
 """Each may import from its own line and the lines above."""
 LOW = {"transport.decoders"}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from doorkey.answer import Answer
 from doorkey.ask import Asker, ChatKind
-from doorkey.browser import BrowserPool, load_profile
+from doorkey.browser import BrowserPool, Profile, load_profile
 from doorkey.chat import Delta
 from doorkey.clock import Clock, SystemClock
 from doorkey.engine import Engine
@@ -29,7 +29,7 @@ from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
 from doorkey.sessions.visit import Entrance
-from doorkey.settings import Settings, playwright_downloads, screen, state_dir
+from doorkey.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
 from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
 
@@ -168,7 +168,7 @@ class Runtime:
             self._entrances[key] = Entrance(
                 site=moved,
                 provider=provider,
-                profile=lambda: load_profile(moved.profile),
+                profile=lambda: _profile(moved.profile),
                 pool=self.pool,
                 direct=self._direct,
                 clock=self.clock,
@@ -181,7 +181,7 @@ class Runtime:
 
     async def user_agent(self) -> str:
         """The installed Chromium's own user agent, read without opening a page."""
-        return await self.pool.user_agent(load_profile("desktop"))
+        return await self.pool.user_agent(_profile("desktop"))
 
     def status(self) -> list[SiteStatus]:
         """How each configured site stands in this process. Never waits."""
@@ -265,3 +265,8 @@ class Runtime:
             aliases=self.settings.models,
             clock=self.clock,
         )
+
+
+def _profile(name: str) -> Profile:
+    """The profile *name*: one of the user's own, in `profiles` of the configuration directory, or a shipped one."""
+    return load_profile(name, config_dirs()[-1] / "profiles")

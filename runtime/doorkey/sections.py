@@ -97,7 +97,7 @@ class BrowserSettings(Section):
 class StoreSettings(Section):
     url: str = Field(
         default="sqlite",
-        description="Where sessions outlive the process: memory:// | sqlite | sqlite:///absolute/path.",
+        description="Where sessions outlive the process: memory://, sqlite or sqlite:///absolute/path.",
     )
 
     @field_validator("url")

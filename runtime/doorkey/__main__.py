@@ -1,0 +1,10 @@
+"""`python -m doorkey` is the `doorkey` command."""
+
+from __future__ import annotations
+
+import sys
+
+from doorkey.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
