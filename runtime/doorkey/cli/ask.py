@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.frame import config_option, headed_option, json_option, load, print_json, run
-from doorkey.errors import RequestError
+from doorkey.cli.options import config_option, headed_option, json_option
+from doorkey.cli.terminal import Progress, harmless, is_terminal, print_json
+from doorkey.cli.work import run
+from doorkey.errors import EmptyAnswer, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from doorkey.answer import Answer
+    from doorkey.ask import ChatKind
+    from doorkey.chat import Delta, Image
     from doorkey.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and where a picture goes. `model` is empty for the first configured one."""
+
+    text: str = field(repr=False)
+    model: str
+    image: Path | None
+    timeout: float | None
 
 
 @click.command()
 @click.argument("question")
 @click.option("-m", "--model", default="", metavar="SITE/MODEL", help="Which model; default: the first configured.")
-@click.option("--image", type=click.Path(path_type=Path, dir_okay=False), help="Ask for a picture, written to FILE.")
-@click.option("--timeout", type=float, help="Seconds for all of it, a visit included (default: limits.total).")
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Ask for a picture, written to FILE.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="For all of it, a visit included (default: limits.total).",
+)
 @headed_option
 @json_option
 @config_option
@@ -32,71 +61,118 @@ def ask(
     as_json: bool,
     config: Path | None,
 ) -> None:
-    """Ask QUESTION and print the answer as it comes; `-` reads the question from standard input.
+    """Ask QUESTION and print the answer as it comes.
+
+    `-` reads the question from standard input.
 
     \b
     Examples:
       doorkey ask "What is a nonce?"
-      doorkey ask -m chatgptfree/gpt-4o-mini - < question.txt
-      doorkey ask -m aichats --image cat.png "A cat with a key"
+      doorkey ask -m chatgptfree/gpt-4o-mini-2024-07-18 - < question.txt
+      doorkey ask -m aichats --image key.png "A cat with a key"
+      doorkey ask --json "What is a nonce?" | jq -r .answer
     """
-    text = sys.stdin.read() if question == "-" else question
-    if not text.strip():
-        raise RequestError("the question is empty: give some text, or `-` to read it from standard input")
+    asked = Question(_text(question), model, image, timeout)
+    if image is not None:
+        _check_writable(image)
     from doorkey.runtime import Runtime
+    from doorkey.settings import Settings
 
-    settings = load(config)
+    settings = Settings.load(config)
 
     async def work() -> None:
-        async with Runtime(settings, headed=headed) as runtime:
-            await _answered(runtime, model or _first(runtime, image is not None), text, image, timeout, as_json)
+        with Progress(f"asking {model}".rstrip()) as progress:
+            async with Runtime(settings, headed=headed, steps=progress) as runtime:
+                await _ask(runtime, asked, progress, as_json=as_json)
 
     run(work())
 
 
-def _first(runtime: Runtime, wants_image: bool) -> str:
+def _text(question: str) -> str:
+    """The question, or what standard input says. Raises RequestError when that is nothing, or no text."""
+    if question == "-":
+        if sys.stdin is None:
+            raise RequestError("the question was to come from standard input, which is closed")
+        try:
+            question = click.get_binary_stream("stdin").read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise RequestError(f"standard input is no UTF-8 text: byte {error.start} is none") from error
+    if not question.strip():
+        raise RequestError("the question is empty: give some text, or `-` to read it from standard input")
+    return question
+
+
+def _check_writable(file: Path) -> None:
+    """Raises RequestError when *file* can't be written: before the picture is drawn, which may cost something."""
+    place = file if file.exists() else file.parent
+    if not place.exists():
+        raise RequestError(f"the picture can't be written to {file}: there is no folder {place}")
+    if not os.access(place, os.W_OK):
+        raise RequestError(f"the picture can't be written to {file}: {place} is not writable")
+
+
+async def _ask(runtime: Runtime, asked: Question, progress: Progress, *, as_json: bool) -> None:
+    messages = [{"role": "user", "content": asked.text}]
+    kind: ChatKind | None = "image" if asked.image else None
+    model = asked.model or _first(runtime, wants_image=asked.image is not None)
+    async with await runtime.answer(model, messages, kind=kind, timeout=asked.timeout) as answer:
+        progress.hide()
+        text, images = await _printed(answer, quiet=as_json)
+    if asked.image is not None:
+        _save(images, asked.image, answer.site)
+    if as_json:
+        print_json(
+            {
+                "site": answer.site,
+                "generation": answer.session.gen,
+                "renewed": answer.renewed,
+                "answer": text,
+                "images": [image.url for image in images if image.url.startswith("http")],
+                "file": str(asked.image) if asked.image else None,
+            }
+        )
+
+
+def _first(runtime: Runtime, *, wants_image: bool) -> str:
     from doorkey.provider import ChatProvider
 
+    if not runtime.sites:
+        raise RequestError("no site is configured: name one in doorkey.toml, or see it work with `doorkey demo`")
     for name, provider in runtime.providers.items():
         if isinstance(provider, ChatProvider) and (not wants_image or provider.image_models):
             return name
     what = "makes images" if wants_image else "chats"
-    raise RequestError(f"no configured site {what}: name one in doorkey.toml (see `doorkey config check`)")
+    raise RequestError(f"no configured site {what}; configured: {', '.join(runtime.sites)}")
 
 
-async def _answered(
-    runtime: Runtime, model: str, text: str, image: Path | None, timeout: float | None, as_json: bool
-) -> None:
-    from doorkey.chat import Image
-
-    messages = [{"role": "user", "content": text}]
-    answer = await runtime.answer(model, messages, kind="image" if image else None, timeout=timeout)
+async def _printed(answer: Answer[Delta], *, quiet: bool) -> tuple[str, list[Image]]:
+    """The answer's text, printed as it comes unless *quiet*, and its pictures."""
     pieces: list[str] = []
-    async with answer:
-        async for delta in answer:
-            if isinstance(delta, Image):
-                pieces.append(_saved(delta, image))
-            else:
-                pieces.append(delta)
-                if not as_json:
-                    click.echo(delta, nl=False)
-    if as_json:
-        gen = answer.session.gen
-        print_json({"site": answer.site, "generation": gen, "renewed": answer.renewed, "answer": "".join(pieces)})
-    else:
-        click.echo()
-
-
-def _saved(picture: object, file: Path | None) -> str:
-    from doorkey.chat import Image
-
-    assert isinstance(picture, Image)
-    if file is None:
-        click.echo(picture.url, nl=False)
-        return picture.url
+    images: list[Image] = []
+    clean: Callable[[str], str] = harmless if is_terminal() else str
     try:
-        file.write_bytes(picture.data)
+        async for delta in answer:
+            if isinstance(delta, str):
+                pieces.append(delta)
+            else:
+                images.append(delta)
+                delta = delta.url if delta.url.startswith("http") else f"[{delta.media_type}, {len(delta.data)} bytes]"
+            if not quiet:
+                click.echo(clean(delta), nl=False)
+    finally:
+        # Also before an error's message: it has a line of its own.
+        if not quiet and (pieces or images):
+            click.echo()
+    return "".join(pieces), images
+
+
+def _save(images: list[Image], file: Path, site: str) -> None:
+    if not images:
+        raise EmptyAnswer(f"{site}: the answer holds no picture", site=site)
+    image = images[0]
+    try:
+        file.write_bytes(image.data)
     except OSError as error:
-        raise RequestError(f"the picture can't be written to {file}: {error.strerror}") from error
-    click.echo(f"{file}: {len(picture.data)} bytes, {picture.media_type}", err=True)
-    return str(file)
+        kept = f". The site has it at {image.url}" if image.url.startswith("http") else ""
+        raise RequestError(f"the picture can't be written to {file}: {error.strerror}{kept}") from error
+    click.echo(f"{file}: {len(image.data)} bytes, {image.media_type}", err=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from doorkey.cli.frame import config_option, json_option, load, print_json
+from doorkey.cli.options import config_option, json_option
+from doorkey.cli.terminal import print_json, print_table
 
 
 @click.command()
@@ -16,27 +17,31 @@ from doorkey.cli.frame import config_option, json_option, load, print_json
 @json_option
 @config_option
 def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> None:
-    """Show the Chromium that is used; with --install, get one.
+    """Show the Chromium that is used, or get one.
 
     \b
     Examples:
       doorkey browser
       doorkey browser --install
+      doorkey browser --json
     """
     from doorkey.browser.chromium import find_chromium, install_chromium
     from doorkey.errors import BrowserMissing
-    from doorkey.settings import playwright_downloads
+    from doorkey.settings import Settings
 
-    executable = load(config).browser.executable
+    executable = Settings.load(config).browser.executable
     try:
-        found = find_chromium(executable, playwright_downloads())
+        found = find_chromium(executable)
     except BrowserMissing:
-        if not install:
+        # A configured one that does not work is not mended by another.
+        if not install or executable is not None:
             raise
-        ask = None if yes or not sys.stdin.isatty() else (lambda question: click.confirm(question, default=True))
-        found = install_chromium(ask=ask, downloads=playwright_downloads(), say=lambda line: click.echo(line, err=True))
+        interactive = sys.stdin is not None and sys.stdin.isatty()
+        ask = None if yes or not interactive else (lambda question: click.confirm(question, default=True, err=True))
+        found = install_chromium(ask=ask, say=lambda line: click.echo(line, err=True))
+    shown = {"path": str(found.path), "version": found.version, "source": found.source}
     if as_json:
-        print_json({"path": str(found.path), "version": found.version, "source": found.source})
+        print_json({**shown, "headless_only": found.headless_only})
     else:
-        only = " (headless only)" if found.headless_only else ""
-        click.echo(f"{found.version}{only}\n{found.path}\nfound by: {found.source}")
+        shown |= {"windows": "none: a headless shell"} if found.headless_only else {}
+        print_table(list(shown.items()))

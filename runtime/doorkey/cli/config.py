@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.frame import config_option, console, json_option, load, print_json
+from doorkey.cli.options import config_option, json_option
+from doorkey.cli.terminal import print_json, print_table
+
+if TYPE_CHECKING:
+    from doorkey.settings import Settings
 
 
 @click.group()
 def config() -> None:
-    """What is set, and whether it can be used."""
+    """What is set, and whether it can be used.
+
+    \b
+    Examples:
+      doorkey config check
+    """
 
 
 @config.command()
@@ -20,33 +30,49 @@ def config() -> None:
 def check(as_json: bool, config: Path | None) -> None:
     """Check the settings: every fault with its place, or a table of what holds.
 
+    Reads files and environment, and starts nothing: whether a site lets you in is told by `doorkey check`.
+
     \b
     Examples:
       doorkey config check
       doorkey config check --config other.toml
+      doorkey config check --json
     """
-    from doorkey.registry import build_sites, provider_class
+    from doorkey.browser import load_profile
+    from doorkey.registry import build_sites
+    from doorkey.settings import Settings
+
+    settings = Settings.load(config)
+    sites = build_sites(settings)
+    for site in sites.values():
+        load_profile(site.profile)
+    if as_json:
+        pages = {name: site.url for name, site in sites.items()}
+        print_json({"file": settings.source, "settings": settings.model_dump(mode="json"), "pages": pages})
+        return
+    click.echo(f"file: {settings.source or 'none: defaults and the environment only'}\n")
+    print_table(_settings(settings), ("setting", "value", "meaning"))
+    click.echo()
+    if not sites:
+        click.echo("no site is configured: add [sites.NAME] with its url, or try `doorkey demo`")
+        return
+    kinds = [(name, settings.sites[name].provider or name, site.profile, site.url) for name, site in sites.items()]
+    print_table(kinds, ("site", "provider", "profile", "page"))
+    if settings.models:
+        click.echo()
+        print_table([(alias, " → ".join(chain)) for alias, chain in settings.models.items()], ("alias", "models"))
+
+
+def _settings(settings: Settings) -> list[tuple[str, str, str]]:
+    """Each setting that has one value for all sites. A key is never shown."""
     from doorkey.settings import describe
 
-    settings = load(config)
-    sites = build_sites(settings)
-    for name in sites:
-        provider_class(settings.sites[name].provider or name)
-    if as_json:
-        print_json({"file": settings.source, "settings": settings.model_dump(mode="json"), "sites": list(sites)})
-        return
-    from rich.table import Table
-
-    out = console()
-    out.print(f"file: {settings.source or 'none: defaults and the environment only'}")
-    table = Table("setting", "value", "meaning", box=None, header_style="bold")
+    values = settings.model_dump(mode="json")
+    found = []
     for key, _, meaning in describe():
         section, _, name = key.partition(".")
-        part = getattr(settings, section, None)
-        if name and hasattr(part, name):
-            table.add_row(key, str(getattr(part, name)), meaning)
-    out.print(table)
-    for name, site in sites.items():
-        out.print(f"site {name}: {site.url} ({settings.sites[name].provider or name})")
-    if not sites:
-        out.print("no site is configured: add [sites.NAME] with its url, or try `doorkey demo`")
+        if name and section not in ("sites", "models"):
+            value = values[section][name]
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+            found.append((key, shown or "-", meaning))
+    return found

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 
 import click
 
 from doorkey.cli.ask import ask
 from doorkey.cli.browser import browser
+from doorkey.cli.check import check
 from doorkey.cli.config import config
 from doorkey.cli.demo import demo
-from doorkey.cli.frame import EXIT_CODES, fail
+from doorkey.cli.outcome import EXIT_CODES, INTERRUPTED, READER_LEFT, fail
 from doorkey.cli.serve import serve
-from doorkey.cli.sites import check, open_site, sites, visit
+from doorkey.cli.sites import sites
+from doorkey.cli.visit import visit
+from doorkey.cli.window import open_site
 from doorkey.errors import DoorkeyError
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="doorkey", message="%(package)s %(version)s")
-@click.option("--log", type=click.Choice(["debug", "info", "warning"]), default="warning", help="How much is logged.")
-def cli(log: str) -> None:
+@click.option(
+    "--log",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="How much is logged, on standard error (default: info for serve, warning for demo, else error).",
+)
+@click.pass_context
+def cli(context: click.Context, log: str | None) -> None:
     """Get into a site once, by browser or by hand; then every program calls it with plain HTTP.
 
     \b
@@ -29,8 +41,11 @@ def cli(log: str) -> None:
       doorkey serve                      a local OpenAI-compatible service
       doorkey ask -m chatgptfree "Hi"    one question
       doorkey check -v                   enter each configured site, step by step
+      doorkey COMMAND -h                 more on one command
     """
-    logging.basicConfig(level=log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    usual = {"serve": "info", "demo": "warning"}.get(context.invoked_subcommand or "", "error")
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("doorkey").setLevel((log or usual).upper())
 
 
 for command in (serve, ask, demo, sites, check, visit, open_site, browser, config):
@@ -38,10 +53,49 @@ for command in (serve, ask, demo, sites, check, visit, open_site, browser, confi
 
 
 def main() -> None:
-    """Run the command line. Every error of doorkey's is one message on standard error and an exit code."""
+    """Run the command line, and exit. Every error of doorkey's is one message on standard error and an exit code."""
+    _open_standard_streams()
     try:
-        cli()
+        code = _code()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        code = _give_up_output(READER_LEFT)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        click.echo(f"doorkey: the output can't be written: {error.strerror}", err=True)
+        code = _give_up_output(2)
+    sys.exit(code)
+
+
+def _code() -> int:
+    try:
+        # Not standalone: click would take a reader that left for an error of the command's.
+        result = cli.main(standalone_mode=False)
     except DoorkeyError as error:
-        fail(error)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return fail(error)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _open_standard_streams() -> None:
+    """Text that a locale can't show is replaced; a closed stream's number must not be taken by a socket."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # TextIO of the interpreter's own
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            taken = os.open(os.devnull, os.O_RDWR)
+            if taken != number:
+                os.close(taken)
+
+
+def _give_up_output(code: int) -> int:
+    # The interpreter flushes once more at its end, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

@@ -1,0 +1,152 @@
+"""`doorkey check`: enters the configured sites, and says what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doorkey.cli.findings import findings, rules
+from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
+from doorkey.cli.outcome import exit_code, told
+from doorkey.cli.sites import NONE
+from doorkey.cli.terminal import Progress, harmless, print_json
+from doorkey.cli.work import run
+from doorkey.errors import DoorkeyError
+
+if TYPE_CHECKING:
+    from doorkey.runtime import Runtime
+
+QUESTION = "Say hello in one word."
+SHOWN = 120
+"""Characters of an answer that are shown."""
+
+
+@click.command()
+@click.argument("names", metavar="[SITE]...", nargs=-1)
+@click.option("--probe", is_flag=True, help="Ask each chat one question, too.")
+@verbose_option
+@headed_option
+@json_option
+@config_option
+def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_json: bool, config: Path | None) -> None:
+    """Enter the configured sites, or those named, and say what was found.
+
+    With -v: the rules of a visit, each step, what was found (masked) and the verdict. The exit code is the highest of
+    all sites.
+
+    \b
+    Examples:
+      doorkey check
+      doorkey check chatgptfree --probe -v
+      doorkey check --json
+    """
+    from doorkey.settings import Settings
+
+    settings = Settings.load(config)
+
+    async def work() -> list[dict[str, Any]]:
+        from doorkey.runtime import Runtime
+
+        with Progress("checking", verbose=verbose) as say:
+            async with Runtime(settings, headed=headed, steps=lambda step: say(f"step     {step}")) as runtime:
+                for name in names:
+                    runtime.provider(name)
+                results = []
+                for name in names or runtime.sites:
+                    results.append(await Check(runtime, name, say, verbose).made(probe))
+                    if not as_json:
+                        say.print(_line(results[-1]))
+                return results
+
+    results = run(work())
+    if as_json:
+        print_json(results)
+    elif not results:
+        click.echo(NONE)
+    raise SystemExit(max((result["exit"] for result in results), default=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One site's check. `say` is told each line; those of what was found only when `verbose`."""
+
+    runtime: Runtime
+    name: str
+    say: Progress
+    verbose: bool
+
+    async def made(self, probe: bool) -> dict[str, Any]:
+        """What was found, as a plain structure without secrets; `exit` is the exit code of this site alone."""
+        site = self.runtime.sites[self.name]
+        result: dict[str, Any] = {"site": self.name, "url": site.url, "exit": 0}
+        self._tell(f"{self.name} {site.url} (profile {site.profile})")
+        for rule in rules(self.runtime.provider(self.name)):
+            self._tell(f"rule     {rule}")
+        try:
+            result |= await self._entered()
+            result |= await self._probed() if probe else {}
+        except DoorkeyError as error:
+            self._tell(f"verdict  {error.code}: {error.message}")
+            result |= {"error": told(error), "code": error.code, "exit": exit_code(error)}
+        return result
+
+    async def _entered(self) -> dict[str, Any]:
+        from doorkey.provider import ChatProvider
+
+        began = self.runtime.clock.now()
+        session = await self.runtime.visit(self.name)
+        took = round(self.runtime.clock.now() - began, 3)
+        found = findings(session)
+        for kind in ("tokens", "headers", "local"):
+            for name, value in found[kind].items():
+                self._tell(f"{kind.removesuffix('s'):<8} {name} = {value}")
+        for cookie in found["cookies"]:
+            self._tell(f"cookie   {cookie['name']} = {cookie['value']}  {cookie['domain']}{cookie['path']}")
+        self._tell(f"verdict  ok: entered by {session.rung}, generation {session.gen}")
+        provider = self.runtime.provider(self.name)
+        return {
+            "entered": took,
+            "generation": session.gen,
+            "tokens": sorted(session.tokens),
+            "cookies": sorted({cookie.name for cookie in session.cookies}),
+            "models": list(provider.models()) if isinstance(provider, ChatProvider) else [],
+        }
+
+    async def _probed(self) -> dict[str, Any]:
+        from doorkey.provider import ChatProvider
+
+        if not isinstance(self.runtime.provider(self.name), ChatProvider):
+            self._tell("verdict  no chat: there is nothing to ask")
+            return {}
+        self.say(f"step     asking {self.name} one question")
+        began = self.runtime.clock.now()
+        async with await self.runtime.answer(self.name, [{"role": "user", "content": QUESTION}]) as answer:
+            text = "".join([delta async for delta in answer if isinstance(delta, str)])
+        head = answer.head
+        self._tell(
+            f"verdict  ok: HTTP {head.status} {head.media_type} by {answer.transport}, generation "
+            f"{answer.session.gen}, session renewed {answer.renewed} times"
+        )
+        return {
+            "answer": text,
+            "answered": round(self.runtime.clock.now() - began, 3),
+            "renewed": answer.renewed,
+            "transport": answer.transport,
+        }
+
+    def _tell(self, line: str) -> None:
+        if self.verbose:
+            self.say(line)
+
+
+def _line(result: dict[str, Any]) -> str:
+    if "error" in result:
+        return f"{result['site']}: {result['error'].removeprefix(result['site'] + ': ')}"
+    parts = [f"entered in {result['entered']:.2f} s"]
+    parts += [f"{kind}: {', '.join(result[kind])}" for kind in ("tokens", "cookies", "models") if result[kind]]
+    if "answer" in result:
+        parts.append(f"answered in {result['answered']:.2f} s: {result['answer'][:SHOWN]!r}")
+    return harmless(f"{result['site']}: " + " · ".join(parts))

@@ -1,0 +1,99 @@
+"""What is shown: tables and JSON on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+PIPED = 10_000
+"""Columns where there is no terminal: nothing is cut or wrapped for a program that reads along."""
+CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def harmless(text: str) -> str:
+    """*text* of a site without the control characters by which it could write anywhere on a terminal."""
+    return text.translate(CONTROLS)
+
+
+def is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def print_json(data: object) -> None:
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
+    """Aligned columns; on a terminal the last one is wrapped to the width there is."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if is_terminal() else PIPED, highlight=False)
+    table = Table(box=box.Box("    \n" * 8), show_edge=False, show_header=bool(header), pad_edge=False)
+    shown = [[harmless(cell) for cell in row] for row in rows]
+    widest = max((len(row) for row in [*shown, header]), default=0)
+    for at in range(widest):
+        name = header[at] if header else ""
+        table.add_column(Text(name, "bold"), overflow="fold", no_wrap=at < widest - 1)
+    for row in shown:
+        table.add_row(*map(Text, row))
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").splitlines()))
+
+
+class Progress:
+    """Is told each step. Verbose: a line each. Else on a terminal one line that changes, and nothing when piped.
+
+    `hide` ends it: what comes later (a session renewed behind an answer that is being printed) is not shown.
+    """
+
+    def __init__(self, about: str = "", *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._about = about
+        self._wanted = not verbose and sys.stderr is not None and sys.stderr.isatty()
+        self._status: Status | None = None
+
+    def __call__(self, step: str) -> None:
+        if self._verbose:
+            click.echo(f"  {harmless(step)}", err=True)
+        elif self._status is not None:
+            from rich.markup import escape
+
+            self._status.update(escape(harmless(f"{self._about} … {step}".removeprefix(" … "))))
+
+    def print(self, text: str) -> None:
+        """Print *text* on standard output, clear of the line that changes."""
+        # While it is shown, rich sends all of standard output to where it is itself.
+        if self._status is not None:
+            self._status.stop()
+        click.echo(text)
+        if self._status is not None:
+            self._status.start()
+
+    def hide(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def __enter__(self) -> Self:
+        if self._wanted:
+            from rich.console import Console
+            from rich.markup import escape
+
+            self._status = Console(stderr=True, highlight=False).status(escape(harmless(self._about)))
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.hide()
