@@ -136,6 +136,13 @@ class Runtime:
         """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
         entrance = self.entrance(site)
         entrance.steps, before = steps or entrance.steps, entrance.steps
+        held = await self._store.load(entrance.key)
+        # Newer than what other processes visited, too: else the store's session would be taken for the visit's. One
+        # with a use budget is no danger: the store holds it without its values.
+        if held is not None and held.max_uses is None:
+            record = self._keeper.record(entrance.key)
+            record.publish(held, self.clock.now() - max(0.0, self.clock.wall() - held.born))
+            record.proven = max(record.proven, held.gen)  # nobody refused it: no reason to wait longer than usual
         try:
             return await self._keeper.visit(entrance, deadline=self._deadline(self.settings.limits.visit + 5))
         finally:
@@ -155,6 +162,8 @@ class Runtime:
     def entrance(self, site: str, own: Own = NOTHING) -> Entrance:
         """The way into a site, for callers of these circumstances."""
         configured = self.provider(site).site
+        if own.proxy:
+            parse_proxy(own.proxy)  # a setting was checked when it was read; this came with a call
         moved = replace(
             configured,
             url=page_url(own.url, self.provider(site)) if own.url else configured.url,
