@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from doorkey.answer import Answer
 from doorkey.ask import Asker, ChatKind
-from doorkey.browser import BrowserPool, Profile, load_profile
+from doorkey.browser import BrowserPool, Profile, load_profile, parse_proxy
 from doorkey.chat import Delta
 from doorkey.clock import Clock, SystemClock
 from doorkey.engine import Engine
