@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from doorkey.errors import Changed, DoorkeyError, EmptyAnswer
+from doorkey.errors import DoorkeyError, EmptyAnswer
 from doorkey.request import Decoder, Head, MiB
 from doorkey.session import Session
 from doorkey.transport.stream import Stream
@@ -17,9 +17,9 @@ READ_LIMIT = 8 * MiB
 
 
 class Raw:
-    """The decoder of answers that are wanted as they are: bytes in, the same bytes out."""
+    """The decoder of answers that are wanted as they are: bytes in, the same bytes out, and their end is their end."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self) -> None:
         self.verdict: Verdict | None = None
 
     def feed(self, data: bytes) -> Sequence[bytes]:
@@ -27,7 +27,7 @@ class Raw:
 
     def close(self) -> Sequence[bytes]:
         self.verdict = OK
-        return (b"",)  # a body may be empty; an answer may not
+        return ()
 
 
 class Answer(Generic[T]):
@@ -58,12 +58,13 @@ class Answer(Generic[T]):
         self._stream = stream
         self._decoder = decoder
         self._first = first
-        self._chunks = stream.chunks() if stream is not None else None
+        self._chunks: AsyncGenerator[bytes, None] | None = None
 
     async def begin(self) -> Verdict:
         """Read until the first items or the end; the verdict is OK when there is something to give to the caller."""
-        if self._decoder is None or self._chunks is None:
+        if self._decoder is None or self._stream is None:
             return OK
+        self._chunks = self._stream.chunks()
         self._first = await self._next(self._chunks, self._decoder)
         verdict = self._decoder.verdict
         if self._first or verdict is None:
@@ -78,11 +79,12 @@ class Answer(Generic[T]):
             if self._first:
                 first, self._first = self._first, ()
                 yield first
-            decoder, chunks = self._decoder, self._chunks
-            if decoder is None or chunks is None:
+            decoder = self._decoder
+            if decoder is None or self._stream is None:
                 return
+            self._chunks = self._chunks or self._stream.chunks()
             while decoder.verdict is None:
-                batch = await self._next(chunks, decoder)
+                batch = await self._next(self._chunks, decoder)
                 if batch:
                     yield batch
             if not decoder.verdict:
@@ -98,14 +100,16 @@ class Answer(Generic[T]):
                 yield item
 
     async def read(self: Answer[bytes], limit: int = READ_LIMIT) -> bytes:
-        """The whole body. Raises Changed past *limit* bytes."""
-        body = bytearray()
-        async for batch in self.batches():
-            for piece in batch:
-                body += piece
-            if len(body) > limit:
-                raise Changed(f"{self.site}: the answer is longer than {limit} bytes", site=self.site)
-        return bytes(body)
+        """The whole body, in place of iterating. Raises Changed past *limit* bytes."""
+        if self._stream is None:
+            raise ValueError("this answer is no stream of bytes")
+        try:
+            return await self._stream.read(limit)
+        except DoorkeyError as error:
+            error.site = error.site or self.site
+            raise
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """End the upstream request, unless the answer was read to its end. May be called twice."""

@@ -51,7 +51,7 @@ class Journey(Generic[T]):
     start: Callable[[Session], Flow[Any]]
     deadline: float
     clock: Clock
-    decode: Callable[[Head], Decoder[T]] | None = None  # of an answer that is wanted as it is
+    raw: bool = False  # the answer is wanted as it is
     conversation: Conversation = field(init=False)
     flow: Flow[Any] | None = None
     pending: Request | None = None
@@ -88,7 +88,7 @@ class Engine:
         def start(session: Session) -> Flow[None]:
             yield request
 
-        return await self._run(Journey(entrance, start, deadline, self._clock, decode=request.decode or Raw))
+        return await self._run(Journey(entrance, start, deadline, self._clock, raw=True))
 
     async def run(self, entrance: Entrance, start: Callable[[Session], Flow[Any]], *, deadline: float) -> Answer[Any]:
         """The answer of the flow that *start* makes for a session, once its first items are there.
@@ -113,16 +113,18 @@ class Engine:
                 self._refusals.helped(session.key, journey.shape)
             return answer
 
-    async def _advance(self, journey: Journey[T], session: Session) -> Answer[T]:
+    async def _advance(self, journey: Journey[T], session: Session) -> Answer[Any]:
         """Carry the flow on with *session*, to its streamed answer or its value."""
         request = journey.request(session)
         assert journey.flow is not None
         while True:
             sent = self._clock.now()
             stream = await self._accepted(journey, request, session, sent)
-            decode = request.decode or journey.decode
-            if decode is not None:
-                answer = await self._opened(journey, decode, session, stream, sent)
+            if journey.raw:
+                self._worked(session, sent)
+                return Answer(journey.entrance.site.name, stream.head, session, journey.renewals, stream, Raw())
+            if request.decode is not None:
+                answer = await self._opened(journey, request.decode, session, stream, sent)
                 journey.flow.close()
                 return answer
             reply = await whole(stream, request.limit)

@@ -39,17 +39,18 @@ class Stream:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises Changed past *limit* bytes; a bomb is never held, only its first *limit* bytes."""
-        body = bytearray()
-        async for piece in self.chunks():
-            body += piece
-            if len(body) > limit:
-                self.close()
-                raise Changed(f"the answer is longer than {limit} bytes")
-        return bytes(body)
+        content, body = self._response.content, bytearray(self._start)
+        while len(body) <= limit:
+            if content.at_eof():
+                return bytes(body)
+            body += buffered(content) or await limited(content.readany(), "idle", self._idle, self._deadline)
+        self.close()
+        raise Changed(f"the answer is longer than {limit} bytes")
 
     def close(self) -> None:
         """End the upstream request, unless the answer was read to its end (then its connection is free again)."""
-        self._response.close()
+        if not self._response.content.at_eof():
+            self._response.close()
 
 
 def buffered(content: aiohttp.StreamReader) -> bytes:
