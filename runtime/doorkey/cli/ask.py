@@ -94,7 +94,7 @@ def _text(question: str) -> str:
         if sys.stdin is None:
             raise RequestError("the question was to come from standard input, which is closed")
         try:
-            question = click.get_binary_stream("stdin").read().decode("utf-8-sig")
+            question = sys.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise RequestError(f"standard input is no UTF-8 text: byte {error.start} is none") from error
     if not question.strip():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from doorkey.runtime import Runtime
 
 QUESTION = "Say hello in one word."
+STEP = "step     "
 SHOWN = 120
 """Characters of an answer that are shown."""
 
@@ -51,7 +52,9 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
         from doorkey.runtime import Runtime
 
         with Progress("checking", verbose=verbose) as say:
-            async with Runtime(settings, headed=headed, steps=lambda step: say(f"step     {step}")) as runtime:
+            async with Runtime(
+                settings, headed=headed, steps=lambda step: say(f"{STEP}{step}" if verbose else step)
+            ) as runtime:
                 for name in names:
                     runtime.provider(name)
                 results = []
@@ -121,7 +124,7 @@ class Check:
         if not isinstance(self.runtime.provider(self.name), ChatProvider):
             self._tell("verdict  no chat: there is nothing to ask")
             return {}
-        self.say(f"step     asking {self.name} one question")
+        self.say(f"{STEP if self.verbose else ''}asking {self.name} one question")
         began = self.runtime.clock.now()
         async with await self.runtime.answer(self.name, [{"role": "user", "content": QUESTION}]) as answer:
             text = "".join([delta async for delta in answer if isinstance(delta, str)])

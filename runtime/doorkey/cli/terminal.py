@@ -33,13 +33,12 @@ def print_json(data: object) -> None:
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
     """Aligned columns; on a terminal the last one is wrapped to the width there is."""
-    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(width=None if is_terminal() else PIPED, highlight=False)
-    table = Table(box=box.Box("    \n" * 8), show_edge=False, show_header=bool(header), pad_edge=False)
+    table = Table(box=None, show_header=bool(header), pad_edge=False, padding=(0, 2, 0, 0))
     shown = [[harmless(cell) for cell in row] for row in rows]
     widest = max((len(row) for row in [*shown, header]), default=0)
     for at in range(widest):

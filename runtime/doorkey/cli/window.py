@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def open_site(site: str, keep: bool, headed: bool, as_json: bool, config: Path | None) -> None:
     """Open SITE in a browser window until you close it.
 
-    It shows what a visit would see. A window is always on your screen: --headed changes nothing here. With --json, what was kept is printed, masked.
+    It shows what a visit would see. A window is always on your screen: --headed changes nothing here.
+    With --json, what was kept is printed, masked.
 
     \b
     Examples:
