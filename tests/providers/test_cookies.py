@@ -1,0 +1,87 @@
+"""Cookies and user agent that a caller brings along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doorkey.errors import SessionRefused
+from doorkey_providers import Aichat, AiChats, ChatgptFree, ChatGptt, get_cookies
+from doorkey_providers.shared import shared_runtime
+from doorkey_providers.twins.aichat import AichatTwin
+from doorkey_providers.twins.aichats import AiChatsTwin
+from doorkey_providers.twins.twin import Twin
+from doorkey_providers.twins.wordpress import ChatgptFreeTwin, ChatGpttTwin
+
+pytestmark = pytest.mark.browser
+HELLO = [{"role": "user", "content": "Hello"}]
+ALONE: list[tuple[Any, type[Twin]]] = [(Aichat, AichatTwin), (AiChats, AiChatsTwin)]
+WITH_TOKENS: list[tuple[Any, type[Twin]]] = [(ChatGptt, ChatGpttTwin), (ChatgptFree, ChatgptFreeTwin)]
+
+
+async def cookies_of(twin: Twin) -> dict[str, str]:
+    return await get_cookies(twin.origin.removeprefix("http://"))
+
+
+@pytest.mark.parametrize(("cls", "kind"), ALONE)
+async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(cls: Any, kind: type[Twin]) -> None:
+    async with kind() as twin:
+        twin.switch(bind_user_agent=True)
+        cls.url = twin.url
+        cookies = await cookies_of(twin)
+        async with shared_runtime() as runtime:
+            assert await cls.create_async("", HELLO, cookies=cookies) == f"{twin.name} heard: Hello"
+            assert runtime.pool.launches <= 1
+        assert twin.counts.page_loads == 1
+        assert twin.log[-1].user_agent == twin.pages[0].user_agent
+
+
+@pytest.mark.parametrize(("cls", "kind"), ALONE)
+async def test_with_a_user_agent_beside_them_no_browser_is_started(cls: Any, kind: type[Twin]) -> None:
+    async with kind() as twin:
+        cls.url = twin.url
+        cookies = await cookies_of(twin)
+        async with shared_runtime() as runtime:
+            await cls.create_async("", HELLO, cookies=cookies, user_agent="Mine/1.0")
+            assert runtime.pool.launches == 0
+        assert (twin.counts.page_loads, twin.log[-1].user_agent) == (1, "Mine/1.0")
+
+
+@pytest.mark.parametrize(("cls", "kind"), ALONE)
+async def test_passed_cookies_that_the_site_refuses_are_an_error_that_says_so(cls: Any, kind: type[Twin]) -> None:
+    async with kind() as twin, shared_runtime() as runtime:
+        cls.url = twin.url
+        for _ in range(2):
+            with pytest.raises(SessionRefused, match="cookies that were passed") as refused:
+                await cls.create_async("", HELLO, cookies={"dead": "s3cret-value"}, user_agent="Mine/1.0")
+            assert "s3cret" not in str(refused.value)
+        assert (twin.counts.page_loads, runtime.pool.launches) == (0, 0)
+        assert await cls.create_async("", HELLO) == f"{twin.name} heard: Hello"
+
+
+@pytest.mark.parametrize(("cls", "kind"), WITH_TOKENS)
+async def test_passed_cookies_are_there_before_the_page_opens_where_tokens_are_needed(
+    cls: Any, kind: type[Twin]
+) -> None:
+    async with kind() as twin, shared_runtime():
+        cls.url = twin.url
+        await cls.create_async("", HELLO, cookies={"consent": "given"}, user_agent="Mine/1.0")
+        twin.switch(rotate=True)
+        await cls.create_async("", HELLO, cookies={"consent": "given"}, user_agent="Mine/1.0")
+        await cls.create_async("", HELLO)
+        visits = [(page.cookies.get("consent"), page.user_agent == "Mine/1.0") for page in twin.pages]
+        accepted = [(question.cookies.get("consent"), question.user_agent == "Mine/1.0") for question in twin.log]
+        assert visits == [("given", True), ("given", True), (None, False)]
+        assert accepted == [("given", True), ("given", True), ("given", True), (None, False)]
+
+
+async def test_sessions_of_passed_cookies_never_reach_the_disk(own_state: Path) -> None:
+    async with ChatGpttTwin() as twin:
+        ChatGptt.url = twin.url
+        await ChatGptt.create_async("", HELLO, cookies={"consent": "s3cret-value"})
+        await ChatGptt.create_async("", HELLO)
+    written = [path.read_bytes() for path in own_state.rglob("*") if path.is_file()]
+    assert any(twin.script_cookie.encode() in data for data in written)
+    assert not any(b"s3cret-value" in data for data in written)
