@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -24,7 +25,19 @@ from doorkey.errors import DoorkeyError
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """All commands. A reader of the output who left is no failure of a command's, as click has it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(READER_LEFT) from None
+
+
+@click.group(
+    cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="doorkey", message="%(package)s %(version)s")
 @click.option(
     "--log",
@@ -57,21 +70,24 @@ def main() -> None:
     _open_standard_streams()
     try:
         code = _code()
-        if sys.stdout is not None:
+        if code == READER_LEFT:
+            _give_up_output()
+        elif sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        code = _give_up_output(READER_LEFT)
+        code = READER_LEFT
+        _give_up_output()
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
         click.echo(f"doorkey: the output can't be written: {error.strerror}", err=True)
-        code = _give_up_output(2)
+        code = 2
+        _give_up_output()
     sys.exit(code)
 
 
 def _code() -> int:
     try:
-        # Not standalone: click would take a reader that left for an error of the command's.
         result = cli.main(standalone_mode=False)
     except DoorkeyError as error:
         return fail(error)
@@ -95,7 +111,6 @@ def _open_standard_streams() -> None:
                 os.close(taken)
 
 
-def _give_up_output(code: int) -> int:
+def _give_up_output() -> None:
     # The interpreter flushes once more at its end, and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
