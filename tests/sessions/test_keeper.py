@@ -185,10 +185,11 @@ async def test_a_declared_use_budget_leads_to_no_use_beyond_it(
     assert source.visits in (4, 5)  # the last one's successor may be fetched already
 
 
-async def test_a_use_budget_is_learned_from_two_generations_that_ended_alike(
+async def test_a_use_budget_is_learned_from_three_generations_that_ended_alike(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
-    for _ in range(2):
+    for _ in range(3):
+        assert keeper.record(source.key).budget is None
         for _ in range(4):
             session = await keeper.get(source, deadline=soon(clock))
             keeper.worked(session)

@@ -9,6 +9,9 @@ from doorkey.errors import DoorkeyError
 from doorkey.session import Key, Session
 from doorkey.sessions.source import Need
 
+ALIKE = 3
+"""Generations that have to end alike before a use budget is believed."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -24,7 +27,7 @@ class Record:
     proven: int = -1  # the highest one that ever worked
     used: int = 0
     successes: int = 0
-    refused_after: int | None = None
+    refused_after: tuple[int, ...] = ()  # successes of the last generations
     budget: int | None = None  # learned: see learn_budget
     shared: bool = False
     fails: int = 0
@@ -67,15 +70,18 @@ class Record:
         self.cur, self.born, self.next, self.used, self.successes = session, born, None, 0, 0
 
     def learn_budget(self) -> None:
-        """Two generations in a row refused after the same number of successes: the site counts uses."""
+        """Three generations in a row refused after the same number of successes: the site counts uses.
+
+        Two would be common chance: sessions that die at fixed times, under a steady load. Not learned while other
+        processes use the same sessions.
+        """
         if self.shared:
             return
-        counted = self.successes or None
-        if self.budget is not None and (counted or 0) < self.budget:
+        counts = self.refused_after = (*self.refused_after, self.successes)[-ALIKE:]
+        if self.budget is not None and self.successes < self.budget:
             self.budget = None
-        elif counted is not None and counted == self.refused_after:
-            self.budget = counted
-        self.refused_after = counted
+        elif len(counts) == ALIKE and len(set(counts)) == 1 and self.successes:
+            self.budget = self.successes
 
     def need(self, stored: Session | None) -> Need:
         """Why a visit is made now; *stored* is the last session that the store knew."""
