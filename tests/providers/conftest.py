@@ -25,6 +25,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield tmp_path
     for cls in (Aichat, AiChats, ChatGptt, ChatgptFree):
         cls.url = cls.home
+    ChatgptFree._nonce = ChatgptFree._post_id = None
 
 
 class ForwardProxy:
