@@ -22,7 +22,7 @@ ORDER = (
     ("browser",),
     ("transport",),
     ("sessions",),
-    ("answer", "engine", "status"),
+    ("answer", "journey", "engine", "status"),
     ("ask",),
     ("runtime",),
     ("client", "service"),

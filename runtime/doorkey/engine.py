@@ -9,64 +9,27 @@ provider. After the first item given to the caller nothing is ever sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from doorkey.answer import Answer, Raw
 from doorkey.clock import Clock
-from doorkey.errors import Blocked, EmptyAnswer, SiteDown
+from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, SiteDown
+from doorkey.journey import Journey, Refused
 from doorkey.provider import Flow
 from doorkey.request import Decoder, Head, Request
 from doorkey.session import Session
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.refusals import Refusals, Shape, shape_of
+from doorkey.sessions.refusals import Refusals, shape_of
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.direct import Direct
-from doorkey.transport.headers import Conversation
 from doorkey.transport.stream import Stream, whole
 from doorkey.verdict import OK, Kind, Verdict
 
 T = TypeVar("T")
 RENEWALS = 2
 """How often one call may have its session renewed."""
-
-
-class Refused(Exception):
-    """Inside the engine: an attempt was refused before anything reached the caller."""
-
-    def __init__(self, verdict: Verdict, head: Head, sent: float) -> None:
-        super().__init__(verdict.detail)
-        self.verdict = verdict
-        self.head = head
-        self.sent = sent
-
-
-@dataclass(slots=True)
-class Journey(Generic[T]):
-    """One call on its way: its flow, the request that is pending, and what has been spent."""
-
-    entrance: Entrance
-    start: Callable[[Session], Flow[Any]]
-    deadline: float
-    clock: Clock
-    raw: bool = False  # the answer is wanted as it is
-    conversation: Conversation = field(init=False)
-    flow: Flow[Any] | None = None
-    pending: Request | None = None
-    spent: bool = False  # a request that must not be sent twice has succeeded
-    renewals: int = 0
-    shape: Shape | None = None  # of the unknown refusal that was renewed for
-
-    def request(self, session: Session) -> Request:
-        """The request to send now: the flow begins anew with each session, unless something was spent."""
-        if self.flow is None or not self.spent:
-            self.conversation = Conversation(self.clock)
-            self.flow = self.start(session)
-            self.pending = next(self.flow)
-        assert self.pending is not None
-        return self.pending
 
 
 class Engine:
@@ -100,18 +63,22 @@ class Engine:
 
     async def _run(self, journey: Journey[T]) -> Answer[T]:
         not_gen = -1
-        while True:
-            session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
-            try:
-                answer = await self._advance(journey, session)
-            except Refused as refused:
-                self._weigh(journey, session, refused)
-                journey.renewals += 1
-                not_gen = session.gen
-                continue
-            if journey.shape is not None:
-                self._refusals.helped(session.key, journey.shape)
-            return answer
+        try:
+            while True:
+                session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
+                try:
+                    answer = await self._advance(journey, session)
+                except Refused as refused:
+                    self._weigh(journey, session, refused)
+                    journey.renewals += 1
+                    not_gen = session.gen
+                    continue
+                if journey.shape is not None:
+                    self._refusals.helped(session.key, journey.shape)
+                return answer
+        except DoorkeyError as error:
+            error.site = error.site or journey.entrance.site.name
+            raise
 
     async def _advance(self, journey: Journey[T], session: Session) -> Answer[Any]:
         """Carry the flow on with *session*, to its streamed answer or its value."""
@@ -212,22 +179,13 @@ class Engine:
 
     def _weigh(self, journey: Journey[T], session: Session, refused: Refused) -> None:
         """Return when the call is to be renewed for; raise the error that its caller gets otherwise."""
-        key, verdict, status = session.key, refused.verdict, refused.head.status
-        site = journey.entrance.site.name
+        verdict, site, status = refused.verdict, journey.entrance.site.name, refused.head.status
         if verdict.kind is Kind.REFUSED:
-            shape = shape_of(refused.head)
-            if self._refusals.alive(session, refused.sent):
-                raise Blocked(
-                    f"{site}: {verdict.detail}, while the same session is accepted", site=site, answer_status=status
-                )
-            if self._refusals.remembered(key, shape):
-                raise Blocked(
-                    f"{site}: {verdict.detail}; renewing did not help lately", site=site, answer_status=status
-                )
-            if journey.shape is not None or journey.renewals >= RENEWALS:
-                self._refusals.useless(key, shape)
-                raise Blocked(f"{site}: {verdict.detail}, by a fresh session too", site=site, answer_status=status)
-            journey.shape = shape
+            spent = journey.shape is not None or journey.renewals >= RENEWALS
+            why = self._refusals.useless(session, refused.head, refused.sent, renewed=spent)
+            if why:
+                raise Blocked(f"{site}: {verdict.detail}{why}", site=site, answer_status=status)
+            journey.shape = shape_of(refused.head)
             self._keeper.rejected(session, named=False)
             return
         self._keeper.rejected(session, named=True)

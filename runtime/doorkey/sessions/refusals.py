@@ -50,18 +50,28 @@ class Refusals:
             if len(self._accepted) > 2000:
                 self._accepted.popitem(last=False)
 
-    def alive(self, session: Session, sent: float) -> bool:
+    def useless(self, session: Session, head: Head, sent: float, *, renewed: bool) -> str:
+        """Why renewing is of no use against this refusal, as the end of a sentence; empty when it is worth a try.
+
+        *sent* is when the refused request was sent; *renewed* says that the session was renewed for it already.
+        """
+        shape = shape_of(head)
+        pause = self._pauses.get((session.key, shape))
+        if self._alive(session, sent):
+            return ", while the same session is accepted elsewhere"
+        if renewed:
+            self._remember(session.key, shape)
+            return ", by a fresh session too"
+        if pause is not None and self._clock.now() < pause.until:
+            return "; renewing did not help lately"
+        return ""
+
+    def _alive(self, session: Session, sent: float) -> bool:
         """Whether a request sent after one sent at *sent* was accepted with the same session."""
         gen, latest = self._accepted.get(session.key, (-1, 0.0))
         return gen == session.gen and latest > sent + REORDERED
 
-    def remembered(self, key: Key, shape: Shape) -> bool:
-        """Whether a renewal was of no use against this shape of refusal, not long ago."""
-        pause = self._pauses.get((key, shape))
-        return pause is not None and self._clock.now() < pause.until
-
-    def useless(self, key: Key, shape: Shape) -> None:
-        """A renewed session was refused in the same way."""
+    def _remember(self, key: Key, shape: Shape) -> None:
         now = self._clock.now()
         pause = self._pauses.get((key, shape))
         if pause is None:

@@ -1,0 +1,57 @@
+"""One call on its way into a site: what is pending, what was spent, what it met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from doorkey.clock import Clock
+from doorkey.provider import Flow
+from doorkey.request import Head, Request
+from doorkey.session import Session
+from doorkey.sessions.refusals import Shape
+from doorkey.sessions.visit import Entrance
+from doorkey.transport.headers import Conversation
+from doorkey.verdict import Verdict
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """Inside the engine: an attempt was refused before anything reached the caller."""
+
+    def __init__(self, verdict: Verdict, head: Head, sent: float) -> None:
+        super().__init__(verdict.detail)
+        self.verdict = verdict
+        self.head = head
+        self.sent = sent
+
+
+@dataclass(slots=True)
+class Journey(Generic[T]):
+    """`start` makes the flow for a session; `deadline` is the clock's `now`; `raw`: the answer is wanted as it is.
+
+    `spent`: a request that must not be sent twice has succeeded. `shape` is of the unknown refusal renewed for.
+    """
+
+    entrance: Entrance
+    start: Callable[[Session], Flow[Any]]
+    deadline: float
+    clock: Clock
+    raw: bool = False
+    conversation: Conversation = field(init=False)
+    flow: Flow[Any] | None = None
+    pending: Request | None = None
+    spent: bool = False
+    renewals: int = 0
+    shape: Shape | None = None
+
+    def request(self, session: Session) -> Request:
+        """The request to send now: the flow begins anew with each session, unless something was spent."""
+        if self.flow is None or not self.spent:
+            self.conversation = Conversation(self.clock)
+            self.flow = self.start(session)
+            self.pending = next(self.flow)
+        assert self.pending is not None
+        return self.pending
