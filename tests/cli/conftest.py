@@ -1,0 +1,160 @@
+"""The installed command as a user runs it: a process of its own, in a home and a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from doorkey.cli.main import cli
+from doorkey.cli.outcome import exit_code, told
+from doorkey.errors import DoorkeyError
+from doorkey_providers.twins.aichats import AiChatsTwin
+from doorkey_providers.twins.twin import Twin
+from doorkey_providers.twins.wordpress import ChatgptFreeTwin
+
+LIMIT = 60.0
+"""Seconds that any command of these tests may take, on a busy machine too."""
+PASSED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PLAYWRIGHT_BROWSERS_PATH", "COVERAGE_PROCESS_START")
+MARK = "DOORKEY_TEST_MARK"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+class Doorkey:
+    """Runs `doorkey`. Each command carries a mark in its environment, which whatever it starts inherits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "work"
+        self.home = folder / "home"
+        self.mark = uuid.uuid4().hex
+        self.settings: dict[str, str] = {}
+        self.folder.mkdir()
+        self.home.mkdir()
+        beside = Path(sys.executable).with_name("doorkey")
+        self.command = str(beside) if beside.exists() else shutil.which("doorkey") or "doorkey"
+
+    async def start(
+        self,
+        *arguments: str,
+        stdin: int | None = asyncio.subprocess.DEVNULL,
+        stdout: int | None = asyncio.subprocess.PIPE,
+        stderr: int | None = asyncio.subprocess.PIPE,
+        settings: Mapping[str, str] | None = None,
+    ) -> asyncio.subprocess.Process:
+        environment = {name: os.environ[name] for name in PASSED if name in os.environ}
+        environment |= {"HOME": str(self.home), MARK: self.mark, **self.settings, **(settings or {})}
+        return await asyncio.create_subprocess_exec(
+            self.command, *arguments, cwd=self.folder, env=environment, stdin=stdin, stdout=stdout, stderr=stderr
+        )
+
+    async def __call__(
+        self, *arguments: str, stdin: bytes | None = None, settings: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run to the end. *settings* are variables; *stdin* is what standard input says."""
+        source = asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE
+        return await self.end(await self.start(*arguments, stdin=source, settings=settings), stdin)
+
+    async def end(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Done:
+        async with asyncio.timeout(LIMIT):
+            out, err = await process.communicate(stdin)
+        assert process.returncode is not None
+        return Done(process.returncode, (out or b"").decode(), (err or b"").decode())
+
+    def processes(self, name: str = "") -> list[int]:
+        """The pids of all that our commands started and that still run; *name* is a part of the program's."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                mine = entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes()
+                if mine and name in (entry / "comm").read_text():
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # it has ended, or is another user's
+        return found
+
+    async def gone(self, within: float = 10.0) -> None:
+        """Return once none of them runs any more."""
+        async with asyncio.timeout(within):
+            while self.processes():
+                await asyncio.sleep(0.02)
+
+    def use(self, *twins: Twin) -> None:
+        """Configure *twins* as sites."""
+        self.settings |= {f"DOORKEY_SITES__{twin.name.upper()}__URL": twin.url for twin in twins}
+
+
+@pytest.fixture
+async def doorkey(tmp_path: Path) -> AsyncIterator[Doorkey]:
+    made = Doorkey(tmp_path)
+    yield made
+    for pid in made.processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Done]]:
+    """Runs a command in this process: the same as `Doorkey` for whatever ends before anything is started."""
+    for name in [*os.environ]:
+        if name.startswith(("DOORKEY_", "XDG_")) or name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    log = logging.getLogger("doorkey")
+    level = log.level
+
+    def run(*arguments: str, settings: Mapping[str, str] | None = None) -> Done:
+        result = CliRunner().invoke(cli, arguments, env=settings, prog_name="doorkey")
+        if isinstance(result.exception, DoorkeyError):
+            error = result.exception
+            return Done(exit_code(error), result.stdout, f"{result.stderr}doorkey: {told(error)}\n")
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return Done(result.exit_code, result.stdout, result.stderr)
+
+    yield run
+    log.setLevel(level)
+
+
+@pytest.fixture
+async def twin(doorkey: Doorkey) -> AsyncIterator[Twin]:
+    """A site that is configured, and not yet entered."""
+    async with ChatgptFreeTwin() as site:
+        doorkey.use(site)
+        yield site
+
+
+@pytest.fixture
+async def painter(doorkey: Doorkey) -> AsyncIterator[Twin]:
+    """A configured site that draws."""
+    async with AiChatsTwin() as site:
+        doorkey.use(site)
+        yield site
+
+
+@pytest.fixture
+def held(twin: Twin, doorkey: Doorkey) -> Callable[..., Awaitable[asyncio.subprocess.Process]]:
+    """Starts a command, and returns it when its visit waits for the page."""
+
+    async def start(*arguments: str, stderr: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
+        twin.switch(hold_page=True)
+        process = await doorkey.start(*arguments, stderr=stderr)
+        async with asyncio.timeout(LIMIT):
+            await twin.counts.until(lambda counts: counts.held > 0)
+        return process
+
+    return start

@@ -1,0 +1,121 @@
+"""`doorkey serve` says how to call it, answers before a browser is needed, and leaves none behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from doorkey_providers.twins.twin import Twin
+
+from .conftest import LIMIT, Doorkey
+
+START = 10.0
+"""Seconds; on a quiet machine it is under one."""
+
+
+@pytest_asyncio.fixture
+async def serving(doorkey: Doorkey, twin: Twin) -> Process:
+    return await doorkey.start("serve", "--port", "0", "--json")
+
+
+@pytest_asyncio.fixture
+async def told(serving: Process) -> dict[str, str]:
+    return json.loads(await line(serving))
+
+
+@pytest_asyncio.fixture
+async def client(told: dict[str, str]) -> AsyncIterator[aiohttp.ClientSession]:
+    key = Path(told["key_file"]).read_text().strip()
+    base = told["base_url"].removesuffix("/v1")
+    async with aiohttp.ClientSession(base, headers={"authorization": f"Bearer {key}"}) as session:
+        yield session
+
+
+async def line(process: Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(START):
+        return (await process.stdout.readline()).decode()
+
+
+async def until_it_rests(process: Process) -> str:
+    """What it prints until it waits for requests."""
+    lines = []
+    while not lines or not lines[-1].startswith("Ctrl-C"):
+        lines.append(await line(process))
+    return "".join(lines)
+
+
+async def test_it_prints_base_url_key_and_a_call_that_works(doorkey: Doorkey, twin: Twin) -> None:
+    first = await doorkey.start("serve", "--port", "0")
+    text = await until_it_rests(first)
+    key = re.search(r"^key +(\S{20,}) +\(new; shown this once, kept in (\S+)\)$", text, re.M)
+    assert key is not None, text
+    base = re.search(r"^doorkey serves at +(http://127\.0\.0\.1:\d+/v1)$", text, re.M)
+    assert base is not None, text
+    assert f'curl -N {base[1]}/chat/completions -H "Authorization: Bearer $(cat {key[2]})"' in text
+    assert '"model": "chatgptfree/gpt-4o-mini' in text
+    headers = {"authorization": f"Bearer {Path(key[2]).read_text().strip()}"}
+    async with aiohttp.ClientSession() as session, session.get(f"{base[1]}/models", headers=headers) as answer:
+        assert answer.status == 200
+    first.send_signal(signal.SIGINT)
+    assert (await doorkey.end(first)).code == 130
+
+    again = await until_it_rests(await doorkey.start("serve", "--port", "0"))
+    assert key[1] not in again
+    assert key[2] in again
+
+
+async def test_healthz_answers_before_any_browser_is_started(doorkey: Doorkey, client: aiohttp.ClientSession) -> None:
+    async with asyncio.timeout(START), client.get("/healthz") as answer:
+        assert answer.status == 200
+    assert doorkey.processes("chrom") == []
+    assert doorkey.processes("node") == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_its_end_leaves_nothing_running(
+    doorkey: Doorkey, twin: Twin, serving: Process, client: aiohttp.ClientSession, number: signal.Signals
+) -> None:
+    twin.switch(hold_page=True)
+    body = {"model": "chatgptfree", "messages": [{"role": "user", "content": "hi"}]}
+    asking = asyncio.create_task(client.post("/v1/chat/completions", json=body))
+    async with asyncio.timeout(LIMIT):
+        await twin.counts.until(lambda counts: counts.held == 1)
+    assert doorkey.processes("chrom")
+    serving.send_signal(number)
+    done = await doorkey.end(serving)
+    await doorkey.gone()
+    assert done.code == (130 if number is signal.SIGTERM else -signal.SIGKILL)
+    assert "Traceback" not in done.err
+    await asyncio.wait([asking])
+    assert asking.exception() or asking.result().status >= 500
+
+
+async def test_json_is_one_line_that_holds_no_key(told: dict[str, str], client: aiohttp.ClientSession) -> None:
+    assert sorted(told) == ["base_url", "key", "key_file", "models"]
+    assert Path(told["key_file"]).read_text().strip() not in json.dumps(told)
+
+
+async def test_without_a_key_none_is_asked_for(doorkey: Doorkey, twin: Twin) -> None:
+    told = json.loads(await line(await doorkey.start("serve", "--port", "0", "--no-key", "--json")))
+    assert (told["key"], told["key_file"]) == (False, None)
+    async with aiohttp.ClientSession() as session, session.get(f"{told['base_url']}/models") as answer:
+        assert answer.status == 200
+
+
+async def test_a_key_of_ones_own_is_never_printed(doorkey: Doorkey, twin: Twin) -> None:
+    own = {"DOORKEY_SERVICE__KEY": "my-own-key-1234"}
+    process = await doorkey.start("serve", "--port", "0", settings=own)
+    text = await until_it_rests(process)
+    assert "my-own-key" not in text
+    assert "Bearer $KEY" in text
