@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ from typing import Any, ClassVar, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from doorkey import Image, Own, Runtime, Tokens
-from doorkey.errors import UnknownModel, UnknownSite
+from doorkey.errors import RequestError, UnknownModel, UnknownSite
 from doorkey_providers.shared import HOMES, shared_runtime
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
+UNSENDABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class AsyncProvider(metaclass=Facade):
     async def _answered(
         cls, own: Own, model: str, messages: Messages, timeout: float | None, options: Mapping[str, Any]
     ) -> AsyncGenerator[Piece, None]:
+        check(own)
         if issubclass(cls, ProviderModelMixin):
             model = cls.get_model(model)
         async with shared_runtime() as runtime:
@@ -149,6 +152,18 @@ def response(image: Image) -> ImageResponse:
 def moved(cls: type[AsyncProvider]) -> str | None:
     """The URL that was assigned on the class; None leaves it to the configuration."""
     return cls.url if cls.url != cls.home else None
+
+
+def check(own: Own) -> None:
+    """Raises RequestError, without repeating them, for cookies or a user agent that no request could carry."""
+    cookies = {} if own.cookies is None else own.cookies
+    if not isinstance(cookies, Mapping) or not all(isinstance(text, str) for pair in cookies.items() for text in pair):
+        raise RequestError("cookies must be a mapping of names to values, both of them text", param="cookies")
+    for name, value in cookies.items():
+        if not name or UNSENDABLE.search(name + value) or "=" in name or ";" in name + value:
+            raise RequestError("cookies: a name or a value holds what a cookie can't hold", param="cookies")
+    if own.user_agent is not None and UNSENDABLE.search(own.user_agent):
+        raise RequestError("user_agent: a line of text without control characters was expected", param="user_agent")
 
 
 async def get_cookies(domain: str) -> dict[str, str]:

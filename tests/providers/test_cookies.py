@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from doorkey.errors import SessionRefused
+from doorkey.errors import RequestError, SessionRefused
 from doorkey_providers import Aichat, AiChats, ChatgptFree, ChatGptt, get_cookies
 from doorkey_providers.shared import shared_runtime
 from doorkey_providers.twins.aichat import AichatTwin
@@ -85,3 +85,21 @@ async def test_sessions_of_passed_cookies_never_reach_the_disk(own_state: Path) 
     written = [path.read_bytes() for path in own_state.rglob("*") if path.is_file()]
     assert any(twin.script_cookie.encode() in data for data in written)
     assert not any(b"s3cret-value" in data for data in written)
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        {"cookies": "a=s3cret"},
+        {"cookies": {"a": 5}},
+        {"cookies": {"a": "s3cret\r\nx: y"}},
+        {"cookies": {"a": "1; b=s3cret"}},
+        {"cookies": {"a=b": "s3cret"}},
+        {"user_agent": "s3cret\nx: y"},
+    ],
+)
+async def test_what_no_request_could_carry_is_refused_and_not_repeated(brought: dict[str, Any]) -> None:
+    with pytest.raises(RequestError) as refused:
+        await Aichat.create_async("", HELLO, **brought)
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.param in brought
