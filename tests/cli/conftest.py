@@ -44,6 +44,7 @@ class Doorkey:
         self.home = folder / "home"
         self.mark = uuid.uuid4().hex
         self.settings: dict[str, str] = {}
+        self._started: list[asyncio.subprocess.Process] = []
         self.folder.mkdir()
         self.home.mkdir()
         beside = Path(sys.executable).with_name("doorkey")
@@ -59,9 +60,11 @@ class Doorkey:
     ) -> asyncio.subprocess.Process:
         environment = {name: os.environ[name] for name in PASSED if name in os.environ}
         environment |= {"HOME": str(self.home), MARK: self.mark, **self.settings, **(settings or {})}
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             self.command, *arguments, cwd=self.folder, env=environment, stdin=stdin, stdout=stdout, stderr=stderr
         )
+        self._started.append(process)
+        return process
 
     async def __call__(
         self, *arguments: str, stdin: bytes | None = None, settings: Mapping[str, str] | None = None
@@ -94,6 +97,13 @@ class Doorkey:
             while self.processes():
                 await asyncio.sleep(0.02)
 
+    async def close(self) -> None:
+        """End what a test has left running."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            await process.communicate()
+
     def use(self, *twins: Twin) -> None:
         """Configure *twins* as sites."""
         self.settings |= {f"DOORKEY_SITES__{twin.name.upper()}__URL": twin.url for twin in twins}
@@ -103,8 +113,7 @@ class Doorkey:
 async def doorkey(tmp_path: Path) -> AsyncIterator[Doorkey]:
     made = Doorkey(tmp_path)
     yield made
-    for pid in made.processes():
-        os.kill(pid, signal.SIGKILL)
+    await made.close()
 
 
 @pytest.fixture

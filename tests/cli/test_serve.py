@@ -29,7 +29,8 @@ async def serving(doorkey: Doorkey, twin: Twin) -> Process:
 
 @pytest_asyncio.fixture
 async def told(serving: Process) -> dict[str, str]:
-    return json.loads(await line(serving))
+    placard: dict[str, str] = json.loads(await line(serving))
+    return placard
 
 
 @pytest_asyncio.fixture
@@ -48,7 +49,7 @@ async def line(process: Process) -> str:
 
 async def until_it_rests(process: Process) -> str:
     """What it prints until it waits for requests."""
-    lines = []
+    lines: list[str] = []
     while not lines or not lines[-1].startswith("Ctrl-C"):
         lines.append(await line(process))
     return "".join(lines)
