@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from doorkey import Runtime, Settings
@@ -21,8 +21,16 @@ HOMES = {
 
 @dataclass(slots=True)
 class Shared:
+    """One loop's Runtime; `owner` closes it once it is `unused`, or when the loop ends."""
+
     runtime: Runtime
+    owner: asyncio.Task[None] | None = None
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
     users: int = 0
+
+    async def hold(self) -> None:
+        async with self.runtime:
+            await self.unused.wait()
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionary()
@@ -34,19 +42,28 @@ async def shared_runtime() -> AsyncIterator[Runtime]:
 
     Its sessions outlive it in the store. Raises ConfigurationError.
     """
-    loop = asyncio.get_running_loop()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if loop not in _shared:
-        _shared[loop] = Shared(Runtime(settings()))
+        made = _shared[loop] = Shared(Runtime(settings()))
+        made.owner = loop.create_task(made.hold(), name="doorkey's shared runtime")
     shared = _shared[loop]
     shared.users += 1
+    abandoned = False
     try:
         yield shared.runtime
+    except asyncio.CancelledError:
+        # A generator that was forgotten is closed by a task of the loop's own. Cancelled as the loop ends, it may await
+        # nothing (CPython raises RuntimeError); then the owner, who is cancelled just so, closes alone.
+        abandoned = asyncio.current_task() is not task
+        raise
     finally:
         shared.users -= 1
         if not shared.users:
             # Taken out first: a call that begins while this one closes makes its own.
             del _shared[loop]
-            await shared.runtime.close()
+            shared.unused.set()
+            if shared.owner is not None and not abandoned:
+                await asyncio.shield(shared.owner)
 
 
 def settings() -> Settings:

@@ -202,6 +202,22 @@ async def test_leaving_a_generator_early_ends_the_request_at_the_site() -> None:
         await asyncio.wait_for(twin.counts.until(lambda counts: counts.left == 1), 10)
 
 
+def test_a_generator_that_is_forgotten_as_the_loop_ends_makes_no_noise(
+    elsewhere: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def first_piece_only() -> None:
+        async for piece in ChatgptFree.create_async_generator("", HELLO):
+            assert piece
+            break
+
+    with elsewhere(ChatgptFreeTwin()) as twin:
+        ChatgptFree.url = twin.url
+        asyncio.run(ChatgptFree.create_async("", HELLO))
+        asyncio.run(first_piece_only())
+        assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+        assert twin.counts.page_loads == 1
+
+
 async def test_the_cookies_of_a_host_are_those_of_its_session() -> None:
     async with AiChatsTwin() as twin:
         AiChats.url = twin.url
