@@ -33,6 +33,8 @@ class Raw:
 class Answer(Generic[T]):
     """`head` is the site's, `renewed` how often the session was renewed for it, `transport` what carried it.
 
+    `verdict` is OK, or says why this is the site's refusal: only an answer of `Engine.send` is ever handed out so.
+
     Iterate it once, by `batches()` or item by item; leave it by `async with` or `aclose()`, which ends the upstream
     request. A failure on the way is raised from the iteration, after all items that came before it.
     """
@@ -54,6 +56,7 @@ class Answer(Generic[T]):
         self.head = head
         self.session = session
         self.renewed = renewed
+        self.verdict = OK
         self.on_refused: Callable[[Verdict], None] | None = None
         self._stream = stream
         self._decoder = decoder

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from doorkey.answer import Answer, Raw
 from doorkey.clock import Clock
-from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, SiteDown
+from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, SiteDown, SiteError
 from doorkey.journey import Journey, Refused
 from doorkey.provider import Flow
 from doorkey.request import Decoder, Head, Request
@@ -43,9 +43,10 @@ class Engine:
         self._attempts = attempts
 
     async def send(self, entrance: Entrance, request: Request, *, deadline: float) -> Answer[bytes]:
-        """*request*'s answer, whatever its status, once the site accepts the session. *deadline* is the clock's `now`.
+        """*request*'s answer with its true status, as it comes. *deadline* is the clock's `now`.
 
-        Raises what `run` raises.
+        A refused session is renewed as in `run`; what is refused all the same is the site's own answer too, and its
+        `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached, TimeLimit.
         """
 
         def start(session: Session) -> Flow[None]:
@@ -69,7 +70,14 @@ class Engine:
                 try:
                     answer = await self._advance(journey, session)
                 except Refused as refused:
-                    self._weigh(journey, session, refused)
+                    try:
+                        self._weigh(journey, session, refused)
+                    except SiteError as final:
+                        if refused.stream is None:
+                            raise
+                        return self._as_it_is(journey, session, refused.stream, Verdict(Kind.BLOCKED, final.message))
+                    if refused.stream is not None:
+                        refused.stream.close()
                     journey.renewals += 1
                     not_gen = session.gen
                     continue
@@ -89,7 +97,7 @@ class Engine:
             stream = await self._accepted(journey, request, session, sent)
             if journey.raw:
                 self._worked(session, sent)
-                return Answer(journey.entrance.site.name, stream.head, session, journey.renewals, stream, Raw())
+                return self._as_it_is(journey, session, stream, OK)
             if request.decode is not None:
                 answer = await self._opened(journey, request.decode, session, stream, sent)
                 journey.flow.close()
@@ -146,8 +154,13 @@ class Engine:
         verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
         if verdict:
             return stream
+        refused = verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)
+        if journey.raw and refused:
+            raise Refused(verdict, stream.head, sent, stream)
+        if journey.raw:
+            return stream  # its true status is the caller's to read
         stream.close()
-        if verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED):
+        if refused:
             raise Refused(verdict, stream.head, sent)
         raise verdict.error(site.name, stream.head.status)
 
@@ -191,6 +204,11 @@ class Engine:
         self._keeper.rejected(session, named=True)
         if journey.renewals >= RENEWALS:
             raise verdict.error(site, status)
+
+    def _as_it_is(self, journey: Journey[T], session: Session, stream: Stream, verdict: Verdict) -> Answer[Any]:
+        answer = Answer(journey.entrance.site.name, stream.head, session, journey.renewals, stream, Raw())
+        answer.verdict = verdict
+        return answer
 
     def _worked(self, session: Session, sent: float) -> None:
         self._keeper.worked(session)

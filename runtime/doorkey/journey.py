@@ -13,6 +13,7 @@ from doorkey.session import Session
 from doorkey.sessions.refusals import Shape
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.headers import Conversation
+from doorkey.transport.stream import Stream
 from doorkey.verdict import Verdict
 
 T = TypeVar("T")
@@ -21,8 +22,9 @@ T = TypeVar("T")
 class Refused(Exception):
     """Inside the engine: an attempt was refused before anything reached the caller."""
 
-    def __init__(self, verdict: Verdict, head: Head, sent: float) -> None:
+    def __init__(self, verdict: Verdict, head: Head, sent: float, stream: Stream | None = None) -> None:
         super().__init__(verdict.detail)
+        self.stream = stream  # still open, where the site's own answer may be wanted
         self.verdict = verdict
         self.head = head
         self.sent = sent

@@ -8,19 +8,38 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from doorkey.errors import MissingToken
+from doorkey.session import JSON
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A request that the page itself made. Header names are lower-case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: str = field(default="", repr=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A loaded page as a provider reads it: the document, and what the page's scripts left in the browser."""
+    """A loaded page as a provider reads it: the document, and what the page's scripts left in the browser.
+
+    `local` and `session` are its storage; `scripts` the values that the provider named in `script_values`, those that
+    are there; `sent` the page's own requests, where the provider `sees_requests`; `others` the pages it named, by path.
+    """
 
     url: str
     html: str = field(repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    session: Mapping[str, str] = field(default_factory=dict, repr=False)
+    scripts: Mapping[str, JSON] = field(default_factory=dict, repr=False)
+    sent: tuple[Seen, ...] = field(default=(), repr=False)
+    others: Mapping[str, Page] = field(default_factory=dict, repr=False)
 
     def soup(self, only: str | None = None) -> BeautifulSoup:
         """The parsed page; *only* a tag's name keeps just those tags, which takes a third of the time."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from doorkey.chat import Chat, Delta, format_prompt
@@ -18,6 +18,9 @@ from doorkey.page import Page
 from doorkey.request import Head, Reply, Request
 from doorkey.session import Session, Tokens
 from doorkey.verdict import Verdict, default_verdict
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 T = TypeVar("T")
 
@@ -31,6 +34,8 @@ class Site:
     models: tuple[str, ...] = ()
     profile: str = "desktop"
     proxy: str | None = field(default=None, repr=False)
+    options: Any = field(default=None, repr=False)
+    """The site's settings beyond the common ones: an instance of its provider's `Options`."""
 
     @property
     def origin(self) -> str:
@@ -45,27 +50,35 @@ Flow: TypeAlias = Generator[Request, Reply, T]
 class Provider:
     """Knows one kind of site. One instance serves one configured site."""
 
+    Options: ClassVar[type[BaseModel] | None] = None
+    """The settings that a site of this kind takes beyond the common ones; None: no more."""
     page_path: ClassVar[str] = "/"
     """Added to a configured URL that has no path."""
-    ready: ClassVar[str | None] = None
+    ready: str | None = None
     """A CSS selector that is there once the page can be read."""
-    cookies_needed: ClassVar[tuple[str, ...]] = ()
+    cookies_needed: tuple[str, ...] = ()
     """Cookies without which a visit is not done; they also tell a renewed session from the refused one."""
-    cookies_required: ClassVar[bool] = False
+    cookies_required: bool = False
     """Whether a visit that ends without any cookie has failed."""
-    cookies_sliding: ClassVar[tuple[str, ...]] = ()
+    cookies_sliding: tuple[str, ...] = ()
     """Cookies whose new values in answers belong to the session."""
-    needs_scripts: ClassVar[bool] = True
+    needs_scripts: bool = True
     """Whether only a browser can enter: the page's scripts set what requests need."""
-    needs_page: ClassVar[bool] = True
+    needs_page: bool = True
     """Whether requests need something only the page holds (a token). False: cookies alone are a session."""
-    settle: ClassVar[float] = 0.25
+    pages: tuple[str, ...] = ()
+    """More pages of the site that a visit opens, by path; `read` finds them in `Page.others`."""
+    script_values: tuple[str, ...] = ()
+    """Values of the page's scripts to bring along, as paths from its global object ("app.token"); never evaluated."""
+    sees_requests: bool = False
+    """Whether `read` needs the requests that the page itself made."""
+    settle: float = 0.25
     """Seconds that cookies and storage must stay unchanged before a visit is done."""
-    soft: ClassVar[float] = 6 * 3600
+    soft: float = 6 * 3600
     """Age in seconds past which a new session is fetched behind the requests."""
-    hard: ClassVar[float] = 12 * 3600
+    hard: float = 12 * 3600
     """Age in seconds past which a session is not used."""
-    max_uses: ClassVar[int | None] = None
+    max_uses: int | None = None
     """How many requests a session carries, where the site counts."""
 
     def __init__(self, site: Site) -> None:

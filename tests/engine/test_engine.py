@@ -29,8 +29,14 @@ def soon(engine: Engine) -> float:
 
 
 async def fetched(engine: Engine, entrance: TokenEntrance, request: Request) -> bytes:
-    async with await engine.send(entrance, request, deadline=soon(engine)) as answer:  # type: ignore[arg-type]
-        return await answer.read()
+    """The whole body, by a flow: refusals and failures are errors there."""
+
+    def flow(session: Session) -> Flow[Any]:
+        reply: Reply = yield request
+        return [reply.body]
+
+    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    return b"".join([piece async for piece in answer])
 
 
 class Words(EventStream):
@@ -91,6 +97,20 @@ async def test_an_unknown_refusal_by_a_fresh_session_is_blocked_and_remembered(
         assert told.value.answer_status == 403
         assert await fetched(engine, entrance, Request(url="/good")) == b"fine /good"
     assert entrance.visits == 2  # the first session, and one useless visit
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(403, Kind.BLOCKED), (404, Kind.OK), (429, Kind.OK), (503, Kind.OK)])
+async def test_a_plain_request_gets_the_sites_own_answer(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, status: int, verdict: Kind
+) -> None:
+    async def answered(request: web.Request) -> web.Response:
+        return web.Response(text=f"<html>{status}</html>", content_type="text/html", status=status)
+
+    tokens.routes["/x"] = answered
+    async with await engine.send(entrance, Request(url="/x"), deadline=soon(engine)) as answer:  # type: ignore[arg-type]
+        assert (answer.head.status, answer.verdict.kind) == (status, verdict)
+        assert await answer.read() == f"<html>{status}</html>".encode()
+    assert entrance.visits == (2 if status == 403 else 1)
 
 
 async def test_a_renewal_that_helped_is_not_held_against_the_shape(

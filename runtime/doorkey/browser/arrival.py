@@ -20,6 +20,9 @@ class Wanted:
     url: str
     read: Callable[[Page], Tokens]
     ready: str | None = None
+    pages: tuple[str, ...] = ()
+    script_values: tuple[str, ...] = ()
+    sees_requests: bool = False
     cookies_needed: tuple[str, ...] = ()
     cookies_required: bool = False
     settle: float = 0.25

@@ -118,8 +118,14 @@ class Lease:
         page.on("crash", lambda _: crashed.set())
         # Held, as the loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        context.on("page", lambda popup: popups.add(asyncio.create_task(_close(popup))))
-        return await Entry(page, wanted, self._guard, self._clock, self._say).run()
+        entry = Entry(page, wanted, self._guard, self._clock, self._say)
+
+        def opened(popup: Any) -> None:
+            if not entry.opening:
+                popups.add(asyncio.create_task(_close(popup)))
+
+        context.on("page", opened)
+        return await entry.run()
 
     async def _open(self, wanted: Wanted) -> BrowserContext:
         options: dict[str, Any] = {}

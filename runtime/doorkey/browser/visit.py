@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
@@ -23,7 +23,7 @@ from doorkey.errors import (
     MissingToken,
     SiteDown,
 )
-from doorkey.page import Page
+from doorkey.page import Page, Seen
 from doorkey.request import Head
 from doorkey.session import Cookie, Tokens
 
@@ -36,12 +36,23 @@ POLL = 0.05
 MOST_SETTLING = 2.0
 CALL = 5.0
 TOKENS = 10.0
+MOST_SEEN = 1000
 """Seconds: between two looks, for settling at most (longer when asked), for one call into the page, for tokens that
 scripts may add to a page that has loaded."""
 
-STORAGE = """() => {
-  try { return Object.fromEntries(Object.entries(window.localStorage)); } catch { return {}; }
+STATE = """(paths) => {
+  const stored = (name) => { try { return Object.fromEntries(Object.entries(window[name])); } catch { return {}; } };
+  const scripts = {};
+  for (const path of paths) {
+    try {
+      let value = window;
+      for (const part of path.split(".")) value = value[part];
+      if (value !== undefined && typeof value !== "function") scripts[path] = JSON.parse(JSON.stringify(value));
+    } catch { /* not there, or nothing that can be said in JSON */ }
+  }
+  return { local: stored("localStorage"), session: stored("sessionStorage"), scripts };
 }"""
+"""What scripts left in the page. Paths are walked, never evaluated: a setting can't run code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class Look:
     cookies: tuple[Cookie, ...]
 
     def same_state(self, other: Look) -> bool:
-        return self.cookies == other.cookies and self.page.local == other.page.local
+        return (self.cookies, self.page.local) == (other.cookies, other.page.local)
 
 
 class Entry:
@@ -64,6 +75,9 @@ class Entry:
         self._page, self._wanted, self._guard, self._clock, self._say = page, wanted, guard, clock, say
         self._share = wanted.limit / 3
         self._ready = wanted.ready is None
+        self.opening = False  # a page of ours: not a popup
+        self._others: dict[str, BrowserPage] = {}
+        self._seen: list[Seen] = []
 
     async def run(self) -> Arrival:
         why = await self._guard.refuses(self._wanted.url)
@@ -71,6 +85,7 @@ class Entry:
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
         sent = await self._listen()
         response = await self._load()
+        await self._open_others()
         headers = sent or await response.request.all_headers()
         self._say(f"the page came with HTTP {response.status}")
         look, tokens = await self._found(response)
@@ -96,6 +111,8 @@ class Entry:
         sent: dict[str, str] = {}
 
         def asked(event: dict[str, Any]) -> None:
+            if self._wanted.sees_requests and len(self._seen) < MOST_SEEN:
+                self._seen.append(_seen(event["request"]))
             if event.get("type") == "Document" and not documents:
                 documents.add(event["requestId"])
 
@@ -177,8 +194,29 @@ class Entry:
             look = later
         return look, tokens
 
+    async def _open_others(self) -> None:
+        """Open the provider's further pages beside the first, in the same context."""
+        from playwright.async_api import Error
+
+        for path in self._wanted.pages:
+            url = urljoin(self._guard.site_url, path)
+            if _origin(url) != _origin(self._guard.site_url):
+                raise ConfigurationError(f"the page {path!r} is not one of the site's: give a path such as /login")
+            self.opening = True
+            try:
+                page = self._others[path] = await self._page.context.new_page()
+                await page.goto(url, wait_until="load", timeout=self._share * 1000)
+            except Error as error:
+                raise translate(error, f"loading the page {path}", self._share) from error
+            finally:
+                self.opening = False
+
     async def _look(self) -> Look:
-        return await look_at(self._page, self._clock)
+        look = await look_at(self._page, self._clock, self._wanted.script_values)
+        if not self._others and not self._seen:
+            return look
+        others = {path: (await look_at(page, self._clock)).page for path, page in self._others.items()}
+        return replace(look, page=replace(look.page, others=others, sent=tuple(self._seen)))
 
     async def _read(self, look: Look) -> Tokens:
         self._check_landing(look.page.url)
@@ -213,13 +251,20 @@ class Entry:
         return error.again()
 
 
-async def look_at(page: BrowserPage, clock: Clock) -> Look:
+def _seen(request: dict[str, Any]) -> Seen:
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    return Seen(method=request["method"], url=request["url"], headers=headers, body=request.get("postData", ""))
+
+
+async def look_at(page: BrowserPage, clock: Clock, script_values: tuple[str, ...] = ()) -> Look:
     """What *page* holds now. Raises BrowserFailed while it navigates, hangs or is gone."""
     from playwright.async_api import Error
 
     try:
         async with asyncio.timeout(CALL):
-            html, local, found = await asyncio.gather(page.content(), page.evaluate(STORAGE), page.context.cookies())
+            html, state, found = await asyncio.gather(
+                page.content(), page.evaluate(STATE, list(script_values)), page.context.cookies()
+            )
     except Error as error:
         raise translate(error, "reading the page") from error
     except TimeoutError as error:
@@ -239,7 +284,7 @@ async def look_at(page: BrowserPage, clock: Clock) -> Look:
         for cookie in found
     )
     values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
-    return Look(Page(url=page.url, html=html, cookies=values, local=local), cookies)
+    return Look(Page(url=page.url, html=html, cookies=values, **state), cookies)
 
 
 def _origin(url: str) -> str:

@@ -119,18 +119,20 @@ class Entrance:
         if self.provider.needs_scripts:
             return None
         conversation = Conversation(self._clock)
-        request = Request(
-            url=self.site.url, what="the page", accept=PAGE, expects=("text/html",), repeatable=True, follow=3
-        )
+        page = await self._fetched(self.site.url, held, conversation)
+        others = {path: await self._fetched(path, held, conversation) for path in self.provider.pages}
+        tokens = await asyncio.to_thread(self.provider.read, replace(page, others=others))
+        return self._renewed(replace(held, tokens=tokens, rung="direct"), conversation)
+
+    async def _fetched(self, url: str, held: Session, conversation: Conversation) -> Page:
+        request = Request(url=url, what="the page", accept=PAGE, expects=("text/html",), repeatable=True, follow=3)
         stream = await self._direct.open(request, held, self.site, conversation=conversation, total=self._limit)
         if stream.head.status != 200 or not stream.head.is_html:
             stream.close()
             raise Changed(f"the page came with HTTP {stream.head.status} ({stream.head.media_type})")
         reply = await whole(stream, 8 * MiB)
         cookies = {cookie.name: cookie.value for cookie in merged(held.cookies, conversation.cookies)}
-        page = Page(url=reply.url, html=reply.text(), cookies=cookies, local=held.local)
-        tokens = await asyncio.to_thread(self.provider.read, page)
-        return self._renewed(replace(held, tokens=tokens, rung="direct"), conversation)
+        return Page(url=reply.url, html=reply.text(), cookies=cookies, local=held.local)
 
     def _renewed(self, session: Session, conversation: Conversation) -> Session:
         cookies = merged(session.cookies, conversation.cookies)
@@ -153,6 +155,9 @@ class Entrance:
             url=url,
             read=provider.read,
             ready=provider.ready,
+            pages=provider.pages,
+            script_values=provider.script_values,
+            sees_requests=provider.sees_requests,
             cookies_needed=provider.cookies_needed,
             cookies_required=provider.cookies_required,
             settle=provider.settle,
