@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,26 @@ def test_every_site_that_cannot_be_used_is_told() -> None:
     assert "sites.aichat has no url: hosts are presumed dead: say where it is" in message
     assert "sites.blog: sites.blog.provider is not set, and no provider is called 'blog'" in message
     assert "sites.other: no provider is called 'wpaigc' (did you mean 'wpaicg'?)" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('[sites.aichat]\nulr = "http://x/"\n', 2, "unknown key sites.aichat.ulr (did you mean 'url'?)"),
+        ('[sites.x]\nprovder = "wpaicg"\n', 2, "unknown key sites.x.provder (did you mean 'provider'?)"),
+        ('[sites.x]\nprovider = "wpaicg"\nurl = "http://x/"\ntokens.a = "b"\n', 4, "unknown key sites.x.tokens"),
+    ],
+)
+def test_a_key_that_neither_doorkey_nor_the_provider_knows_is_told_with_its_line(
+    tmp_path: Path, text: str, line: int, said: str
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        build_sites(Settings.load(path))
+    assert f"{path}, line {line}: {said}" in caught.value.message
+
+
+def test_a_providers_own_keys_are_neither_shown_nor_dumped() -> None:
+    made = settings(x={"url": "http://x/", "send": {"header": {"authorization": "s3cret"}}})
+    assert "s3cret" not in repr(made) + made.model_dump_json()

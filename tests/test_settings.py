@@ -96,7 +96,6 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
     [
         ("[service]\n\nprot = 1\n", 3, "unknown key service.prot (did you mean 'port'?)"),
         ("[servise]\nport = 1\n", 1, "unknown key servise (did you mean 'service'?)"),
-        ('[sites.x]\nulr = "http://x/"\n', 2, "unknown key sites.x.ulr (did you mean 'url'?)"),
         ("[service]\nport = 70000\n", 2, "less than or equal to 65535; came an integer, '70000'"),
         ('service.port = "abc"\n', 1, "service.port: should be a valid integer"),
         ("[service]\nport = [1]\n", 2, "came a list"),

@@ -17,7 +17,7 @@ Place: TypeAlias = tuple[str, ...]
 
 OTHERS = re.compile(r"DOORKEY_(REQUIRE|TEST_\w+)")
 """Variables that belong to doorkey's tests."""
-UNSHOWN = ("key", "proxy", "url")
+UNSHOWN = ("key", "proxy", "url", "send", "visit")
 """Settings whose value is, or may hold, a secret."""
 KINDS = {
     str: "text",
@@ -41,9 +41,9 @@ class Sources:
     """Where settings came from. `variables` are the environment's, by upper-case name."""
 
     file: Path | None = None
-    text: str = field(default="", repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    overrides: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    text: str = field(default="", repr=False, compare=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    overrides: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def lines(self) -> dict[Place, int]:
@@ -98,23 +98,36 @@ def _path(dotted: str) -> Place:
     return tuple(path)
 
 
-def explain(model: type[BaseModel], error: ValidationError, sources: Sources) -> list[str]:
-    """Each fault as a sentence: its place, its key, what was expected, what kind of value came. Never a secret."""
+def explain(
+    model: type[BaseModel], error: ValidationError, sources: Sources, *, table: Place = (), beside: Iterable[str] = ()
+) -> list[str]:
+    """Each fault as a sentence: its place, its key, what was expected, what kind of value came. Never a secret.
+
+    *table* is where the values that *model* describes stand; *beside* are keys that others allow there.
+    """
     told: dict[str, None] = {}
     for fault in error.errors(include_url=False, include_context=False):
-        place = tuple(str(part) for part in fault["loc"])
-        place = place[: _depth(model, place)]
+        inner = tuple(str(part) for part in fault["loc"])
+        inner = inner[: _depth(model, inner)]
+        place = table + inner
         said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        if not place:
+        if not inner:
             for line in said.splitlines():
-                told[f"{sources.where(_path(line.partition(':')[0]))}{line}"] = None
+                key = table + _path(line.partition(":")[0])
+                told[f"{sources.where(key)}{_dotted(table)}{'.' if table else ''}{line}"] = None
         elif fault["type"] == "extra_forbidden":
-            known = _fields(model, place[:-1])
+            known = (*_fields(model, inner[:-1]), *(beside if len(inner) == 1 else ()))
             told[f"{sources.where(place)}unknown key {_dotted(place)}{near(place[-1], known)}"] = None
         else:
             came = _came(place, fault["input"]) if fault["type"] != "value_error" else ""
             told[f"{sources.where(place)}{_dotted(place)}: {said[:1].lower()}{said[1:]}{came}"] = None
     return list(told)
+
+
+def unknown_keys(keys: Iterable[str], known: Iterable[str], sources: Sources, table: Place) -> list[str]:
+    """Keys of *table* that nobody knows, each with its place and the nearest known one."""
+    known = tuple(known)
+    return [f"{sources.where((*table, key))}unknown key {_dotted((*table, key))}{near(key, known)}" for key in keys]
 
 
 def _came(place: Place, value: object) -> str:

@@ -8,11 +8,16 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from doorkey.errors import ConfigurationError
+from doorkey.faults import explain, unknown_keys
 from doorkey.faults import near as near
 from doorkey.provider import Provider, Site
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from doorkey.settings import Settings
 
 PROVIDERS = "doorkey.providers"
@@ -86,6 +91,11 @@ def build_sites(settings: Settings) -> dict[str, Site]:
                 "" if configured.provider or name in provider_names() else f"sites.{name}.provider is not set, and "
             )
             faults.append(f"sites.{name}: {missing}{exc}")
+            faults += _misspelt(settings, name)
+            continue
+        options, wrong = _options(kind, settings, name)
+        if wrong:
+            faults += wrong
             continue
         if configured.url is None:
             faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")
@@ -96,10 +106,33 @@ def build_sites(settings: Settings) -> dict[str, Site]:
             models=configured.models,
             profile=configured.profile,
             proxy=configured.proxy,
+            options=options,
         )
     if faults:
         raise ConfigurationError(_listed(faults))
     return sites
+
+
+def _options(kind: type[Provider], settings: Settings, name: str) -> tuple[BaseModel | None, list[str]]:
+    """The settings of site *name* that are its provider's own, checked, and what is wrong with them."""
+    configured = settings.sites[name]
+    common, table = type(configured).model_fields, ("sites", name)
+    if kind.Options is None:
+        return None, unknown_keys(configured.more, common, settings.sources, table)
+    try:
+        return kind.Options.model_validate(configured.more), []
+    except ValidationError as exc:
+        # Told, not chained: pydantic's own text may hold a secret.
+        return None, explain(kind.Options, exc, settings.sources, table=table, beside=common)
+
+
+def _misspelt(settings: Settings, name: str) -> list[str]:
+    """Where the provider is not known, the keys that are nearly common ones: `provder` may be why."""
+    configured = settings.sites[name]
+    common = type(configured).model_fields
+    return unknown_keys(
+        [key for key in configured.more if near(key, common)], common, settings.sources, ("sites", name)
+    )
 
 
 def _listed(faults: Iterable[str]) -> str:

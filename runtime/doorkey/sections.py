@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_serializer,
+)
 from pydantic_settings import NoDecode
 
 
@@ -119,6 +131,9 @@ class LimitSettings(Section):
 
 
 class SiteSettings(Section):
+    # What else is set belongs to the site's provider; the registry holds it against the provider's `Options`.
+    model_config = ConfigDict(extra="allow")
+
     provider: str | None = Field(
         default=None, description="The kind of site; without it the site's name is the provider's."
     )
@@ -149,6 +164,21 @@ class SiteSettings(Section):
         if scheme not in ("http", "https") or not usable:
             raise ValueError("expected an http(s) proxy, like http://127.0.0.1:3128")
         return proxy
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """The keys that are the provider's own, as they were set. They may hold secrets."""
+        return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @model_serializer(mode="wrap")
+    def _without_secrets(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        shown: dict[str, Any] = handler(self)
+        if info.mode == "json":
+            return {name: value if name in type(self).model_fields else "(set)" for name, value in shown.items()}
+        return shown
 
     @field_serializer("proxy", when_used="json-unless-none")
     def _without_password(self, proxy: str) -> str:

@@ -41,12 +41,17 @@ class Settings(Section):
         default={},
         description='Aliases: a name and the "site/model" it stands for; the next when a site is down or changed.',
     )
-    _source: Path | None = PrivateAttr(None)
+    _sources: Sources = PrivateAttr(Sources())
 
     @property
     def source(self) -> Path | None:
         """The file that was read."""
-        return self._source
+        return self._sources.file
+
+    @property
+    def sources(self) -> Sources:
+        """Where each setting came from."""
+        return self._sources
 
     @model_validator(mode="after")
     def _names_lead_somewhere(self) -> Self:
@@ -91,7 +96,7 @@ class Settings(Section):
             faults += [fault for fault in explain(cls, exc, sources) if fault.partition(":")[0] not in told]
         if faults:
             raise ConfigurationError("the settings can't be used:\n  " + "\n  ".join(faults))
-        settings._source = path
+        settings._sources = sources
         return settings
 
 
