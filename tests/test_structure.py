@@ -17,7 +17,7 @@ import doorkey
 
 ROOT = Path(__file__).parents[1]
 ORDER = (
-    ("errors", "clock", "session", "chat", "page", "request", "verdict", "provider"),
+    ("errors", "clock", "session", "chat", "page", "upload", "request", "verdict", "provider"),
     ("faults", "sections", "settings", "registry"),
     ("browser",),
     ("transport",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -113,6 +114,23 @@ class Answer(Generic[T]):
             raise
         finally:
             await self.aclose()
+
+    @property
+    def body(self: Answer[bytes]) -> bytes | None:
+        """The whole body, where all of it has come already."""
+        return None if self._stream is None else self._stream.body
+
+    async def pieces(self: Answer[bytes]) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, in place of iterating: one piece for each read of the network."""
+        if self._stream is None:
+            raise ValueError("this answer is no stream of bytes")
+        try:
+            async with aclosing(self._stream.chunks()) as chunks:
+                async for piece in chunks:
+                    yield piece
+        except DoorkeyError as error:
+            error.site = error.site or self.site
+            raise
 
     async def aclose(self) -> None:
         """End the upstream request, unless the answer was read to its end. May be called twice."""

@@ -8,6 +8,7 @@ provider. After the first item given to the caller nothing is ever sent again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from doorkey.transport.stream import Stream, whole
 from doorkey.verdict import OK, Kind, Verdict
 
 T = TypeVar("T")
+log = logging.getLogger("doorkey.engine")
 RENEWALS = 2
 """How often one call may have its session renewed."""
 
@@ -77,6 +79,8 @@ class Engine:
                             raise
                         return self._as_it_is(journey, session, refused.stream, Verdict(Kind.BLOCKED, final.message))
                     if refused.stream is not None:
+                        if not journey.again:
+                            return await self._unrepeated(journey, session, refused.stream, refused.verdict)
                         refused.stream.close()
                     journey.renewals += 1
                     not_gen = session.gen
@@ -119,6 +123,7 @@ class Engine:
             return (
                 isinstance(error, SiteDown)
                 and (request.repeatable or not error.arrived)
+                and request.again
                 and (error.retry_after is None)
                 and self._clock.now() < journey.deadline
             )
@@ -204,6 +209,18 @@ class Engine:
         self._keeper.rejected(session, named=True)
         if journey.renewals >= RENEWALS:
             raise verdict.error(site, status)
+
+    async def _unrepeated(self, journey: Journey[T], session: Session, stream: Stream, verdict: Verdict) -> Answer[Any]:
+        """The site's refusal of a body that is too long to be kept: renewed all the same, so that the caller's own
+        next try is not refused as well."""
+        try:
+            await self._keeper.get(journey.entrance, not_gen=session.gen, deadline=journey.deadline)
+        except DoorkeyError as error:
+            log.info("%s: not renewed behind a refused upload: %s", journey.entrance.site.name, error)
+        except BaseException:
+            stream.close()
+            raise
+        return self._as_it_is(journey, session, stream, Verdict(Kind.BLOCKED, verdict.detail))
 
     def _as_it_is(self, journey: Journey[T], session: Session, stream: Stream, verdict: Verdict) -> Answer[Any]:
         answer = Answer(journey.entrance.site.name, stream.head, session, journey.renewals, stream, Raw())

@@ -49,6 +49,11 @@ class Journey(Generic[T]):
     renewals: int = 0
     shape: Shape | None = None
 
+    @property
+    def again(self) -> bool:
+        """Whether the pending request can be sent again."""
+        return self.pending is None or self.pending.again
+
     def request(self, session: Session) -> Request:
         """The request to send now: the flow begins anew with each session, unless something was spent."""
         if self.flow is None or not self.spent:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doorkey.errors import Changed
 from doorkey.session import JSON
+from doorkey.upload import Upload
 
 if TYPE_CHECKING:
     from doorkey.verdict import Verdict
@@ -34,12 +35,14 @@ class Part:
 class Request:
     """One request to a site.
 
-    `url` is absolute, or a path at the site's origin. At most one body: `form`, `json`, `parts` or `body`.
+    `url` is absolute, or a path at the site's origin. At most one body: `form`, `json`, `parts` or `body` (an Upload is
+    sent as it comes).
     `expects` lists the media types that are an answer (empty: any). `decode` makes a fresh decoder for each attempt
     from the answer's head; without one the reply is read whole, up to `limit` bytes.
     `repeatable`: sending it twice does no harm, even when the first arrived. `own_host`: False for another host than
     the site's (an image): then cookies go along only if their domain says so. `follow`: how many redirects to follow,
-    each of them checked.
+    each of them checked. `encodings`: the compressions that the caller undoes by itself (an Accept-Encoding); the body
+    then comes as the site sends it.
     User agent, cookies, origin and Sec-* are the transport's to set; `headers` holding one raises ValueError.
     """
 
@@ -50,7 +53,7 @@ class Request:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     json: JSON = field(default=None, repr=False)
     parts: tuple[Part, ...] | None = field(default=None, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | Upload | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     accept: str = "*/*"
     expects: tuple[str, ...] = ()
@@ -60,6 +63,12 @@ class Request:
     limit: int = 8 * MiB
     own_host: bool = True
     follow: int = 0
+    encodings: str | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether its body can be sent (again)."""
+        return not isinstance(self.body, Upload) or self.body.repeatable
 
     def __post_init__(self) -> None:
         reserved = [name for name in self.headers if is_reserved(name)]

@@ -12,6 +12,7 @@ from aiohttp import web
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import ConfigurationError
 from doorkey.service.chat import chat_routes
+from doorkey.service.door import door_routes
 from doorkey.service.guard import BODY_LIMIT, guards, sign
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_loopback
@@ -42,6 +43,7 @@ def build_app(
     app.add_routes(image_routes(runtime, clock))
     app.add_routes(model_routes(runtime, clock))
     app.add_routes(site_routes(runtime))
+    app.add_routes(door_routes(runtime))
     return app
 
 
@@ -49,7 +51,10 @@ def build_app(
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Listen, and yield the base URL. Port 0 takes a free one. Raises ConfigurationError when there is no listening."""
     # handler_cancellation: a client that leaves ends what is done for it, up to the site.
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN)
+    # auto_decompress: the door passes bodies on as they come.
+    runner = web.AppRunner(
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN, auto_decompress=False
+    )
     await runner.setup()
     try:
         try:

@@ -17,9 +17,11 @@ from doorkey.errors import Changed, DoorkeyError, RequestError
 from doorkey.provider import Site
 from doorkey.request import HEAD_BYTES, Head, Request
 from doorkey.session import Session
+from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
 from doorkey.transport.reach import PublicResolver, redirected, same_host, target
 from doorkey.transport.stream import Stream, limited, next_piece
+from doorkey.upload import Upload
 
 REDIRECTS = (301, 302, 303, 307, 308)
 IDLE_CONNECTION = 4.0
@@ -68,10 +70,11 @@ class Direct:
         url = target(request, site)
         conversation = conversation or Conversation(self._clock)
         deadline = asyncio.get_running_loop().time() + total
+        upload = request.body if isinstance(request.body, Upload) else None
         for _ in range(request.follow + 1):
             begun = self._begun(request, url, session, site, conversation)
             try:
-                response, start = await limited(begun, "first byte", self._limits.first_byte, deadline)
+                response, start = await limited(begun, "first byte", self._limits.first_byte, deadline, upload)
             except DoorkeyError as error:
                 error.site = site.name
                 raise
@@ -79,8 +82,9 @@ class Direct:
                 self.headers.slide(session, conversation.keep(url, response.cookies, sliding))
             location = response.headers.get("location") if request.follow else None
             if location is None or response.status not in REDIRECTS:
-                head = Head(status=response.status, headers=response.headers, url=url, start=start[:HEAD_BYTES])
-                return Stream(response, head, start, self._limits.idle, deadline)
+                shown = start if request.encodings is None else unpacked(start, response.headers)
+                head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
+                return Stream(response, head, start, self._limits.idle, deadline, upload)
             response.release()
             url = redirected(request, urljoin(url, location), site)
             if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
@@ -101,15 +105,20 @@ class Direct:
         body, kind = encoded(request)
         if kind and "content-type" not in headers:
             headers["content-type"] = kind
+        if request.encodings is not None:
+            headers["accept-encoding"] = request.encodings
+        if isinstance(body, Upload) and body.length is not None:
+            headers["content-length"] = str(body.length)
         # Through a proxy it is the proxy that resolves names; ours would only refuse a proxy on this machine.
         client = self._client(foreign=not request.own_host and site.proxy is None and not same_host(url, site))
         response = await client.request(
             request.method,
-            URL(url) if request.query is None else URL(url).extend_query(request.query),
+            target_url(url, request),
             data=body,
             headers=headers,
             proxy=site.proxy,
             allow_redirects=False,
+            auto_decompress=request.encodings is None,
         )
         kind = response.headers.get("content-type", "")
         tells = response.status >= 400 or kind.startswith(("application/json", "text/html"))
@@ -153,6 +162,12 @@ class Direct:
             else:
                 self._own = client
         return client
+
+
+def target_url(url: str, request: Request) -> URL:
+    """What is written on the wire: of ASCII not a byte is changed."""
+    parsed = URL(url, encoded=url.isascii())
+    return parsed if request.query is None else parsed.extend_query(request.query)
 
 
 def encoded(request: Request) -> tuple[Any, str | None]:

@@ -10,6 +10,7 @@ import aiohttp
 
 from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown, TimeLimit
 from doorkey.request import HEAD_BYTES, Head, Reply
+from doorkey.upload import Upload
 
 T = TypeVar("T")
 
@@ -18,13 +19,25 @@ class Stream:
     """An answer that has begun. `head.start` holds the first bytes, which `chunks` yields again."""
 
     def __init__(
-        self, response: aiohttp.ClientResponse, head: Head, start: bytes, idle: float, deadline: float
+        self,
+        response: aiohttp.ClientResponse,
+        head: Head,
+        start: bytes,
+        idle: float,
+        deadline: float,
+        upload: Upload | None = None,
     ) -> None:
         self.head = head
         self._response = response
         self._start = start
         self._idle = idle
         self._deadline = deadline
+        self._upload = upload
+
+    @property
+    def body(self) -> bytes | None:
+        """The whole body, where all of it has come already."""
+        return self._start if self._response.content.at_eof() else None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body, one piece for each read. Raises Cut when it breaks off, and TimeLimit ("idle", "total")."""
@@ -33,7 +46,7 @@ class Stream:
         content = self._response.content
         while not content.at_eof():
             # What lies there already needs no timer.
-            piece = buffered(content) or await limited(content.readany(), "idle", self._idle, self._deadline)
+            piece = buffered(content) or await self._more()
             if piece:
                 yield piece
 
@@ -43,9 +56,12 @@ class Stream:
         while len(body) <= limit:
             if content.at_eof():
                 return bytes(body)
-            body += buffered(content) or await limited(content.readany(), "idle", self._idle, self._deadline)
+            body += buffered(content) or await self._more()
         self.close()
         raise Changed(f"the answer is longer than {limit} bytes")
+
+    async def _more(self) -> bytes:
+        return await limited(self._response.content.readany(), "idle", self._idle, self._deadline, self._upload)
 
     def close(self) -> None:
         """End the upstream request, unless the answer was read to its end (then its connection is free again)."""
@@ -66,20 +82,27 @@ async def next_piece(content: aiohttp.StreamReader) -> bytes:
     return content.read_nowait() or await content.readany()
 
 
-async def limited(work: Awaitable[T], wait: str, limit: float, deadline: float) -> T:
-    """*work*'s result, within *limit* seconds and before *deadline* (loop time): TimeLimit names which it was."""
+async def limited(work: Awaitable[T], wait: str, limit: float, deadline: float, upload: Upload | None = None) -> T:
+    """*work*'s result, within *limit* seconds and before *deadline* (loop time): TimeLimit names which it was.
+
+    While *upload* moves, *limit* begins anew.
+    """
     loop = asyncio.get_running_loop()
     now = loop.time()
-    end = min(now + limit, deadline)
     try:
-        async with asyncio.timeout_at(end):
+        async with asyncio.timeout_at(min(now + limit, deadline)) as timer:
+            if upload is not None:
+                upload.moved = lambda: timer.reschedule(min(loop.time() + limit, deadline))
             return await work
     except TimeoutError:
-        if end >= deadline:
+        if timer.when() == deadline:
             raise TimeLimit("total", round(max(0.0, deadline - now), 3), setting="limits.total") from None
         raise TimeLimit(wait, limit, setting=f"limits.{wait.replace(' ', '_')}") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise translated(error) from error
+    finally:
+        if upload is not None:
+            upload.moved = None
 
 
 async def whole(stream: Stream, limit: int) -> Reply:
