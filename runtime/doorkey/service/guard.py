@@ -20,6 +20,7 @@ from doorkey.service.key import is_loopback, matches
 log = logging.getLogger(__name__)
 
 BODY_LIMIT = 8 * MiB
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OPEN_PATHS = ("/healthz",)
 ONCE_PATHS = ("/v1/images/generations",)
 """Requests that a client must not repeat by itself: an image that failed may have been drawn all the same."""
@@ -137,7 +138,7 @@ def known_origins(origins: Sequence[str]) -> Middleware:
         }
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             request[CORS] |= {
-                "Access-Control-Allow-Methods": "GET, POST",
+                "Access-Control-Allow-Methods": METHODS,
                 "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", ""),
                 "Access-Control-Max-Age": "600",
             }

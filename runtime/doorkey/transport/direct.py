@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -15,7 +16,7 @@ from yarl import URL
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, RequestError
 from doorkey.provider import Site
-from doorkey.request import HEAD_BYTES, Head, Request
+from doorkey.request import HEAD_BYTES, Head, MiB, Request
 from doorkey.session import Session
 from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
@@ -188,5 +189,11 @@ def _encoded(request: Request) -> tuple[Any, str | None]:
             form.add_field(part.name, part.data, filename=part.filename, content_type=part.media_type)
         return form(), None
     if request.json is not None:
-        return json.dumps(request.json, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
-    return request.body, None
+        text = json.dumps(request.json, ensure_ascii=False, separators=(",", ":"))
+        return _in_pieces(text.encode()), "application/json"
+    return _in_pieces(request.body) if isinstance(request.body, bytes) else request.body, None
+
+
+def _in_pieces(body: bytes) -> bytes | io.BytesIO:
+    # A large one written at once would hold up everybody else.
+    return body if len(body) <= MiB else io.BytesIO(body)
