@@ -1,0 +1,36 @@
+"""Which requests are meant: by method and path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from urllib.parse import urljoin, urlsplit
+
+from doorkey import Request
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """`methods` empty: any; `path` is a glob in which * stands for anything, slashes too."""
+
+    methods: frozenset[str] = frozenset()
+    path: str = "*"
+
+    def meets(self, request: Request) -> bool:
+        if self.methods and request.method.upper() not in self.methods:
+            return False
+        return self.path == "*" or fnmatchcase(path_of(request), self.path)
+
+
+def path_of(request: Request) -> str:
+    return urlsplit(urljoin("http://site/", request.url)).path or "/"
+
+
+def when_of(text: str) -> When:
+    """`POST /api/*`, `POST,PUT`, or `/api/*`. Raises ValueError."""
+    found = re.fullmatch(r"\s*(?:([A-Za-z]+(?:\s*,\s*[A-Za-z]+)*|\*)(?:\s+|$))?(/\S*|\*)?\s*", text)
+    if found is None or not text.strip():
+        raise ValueError("expected methods, a path, or both, like 'POST,PUT /api/*'")
+    methods = frozenset(name.strip().upper() for name in (found[1] or "").split(",") if name.strip() not in ("", "*"))
+    return When(methods, found[2] or "*")
