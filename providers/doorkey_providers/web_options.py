@@ -95,15 +95,14 @@ class TokenOptions(Table):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: object) -> object:
-        more: dict[str, Any] = {}
-        if isinstance(value, dict) and isinstance(value.get("css"), str) and "attribute" not in value:
-            value, more = value["css"], value  # a selector in a table may name its attribute, too
-            source = source_of(f"css:{value}")
-        elif isinstance(value, str):
+        table: dict[str, Any] = value if isinstance(value, dict) else {}
+        if isinstance(value, str):
             source = source_of(value)
+        elif isinstance(table.get("css"), str) and "attribute" not in table:
+            source = source_of(f"css:{table['css']}")  # a selector in a table may name its attribute, too
         else:
             return value
-        return {**more, source.kind: source.name, **({"attribute": source.attribute} if source.attribute else {})}
+        return {**table, source.kind: source.name, **({"attribute": source.attribute} if source.attribute else {})}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

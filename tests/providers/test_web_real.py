@@ -1,0 +1,117 @@
+"""A site by ten lines of TOML, with a real Chromium: its tokens are found, sent, and renewed once for all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from doorkey import Request, Runtime, Settings
+
+pytestmark = pytest.mark.browser
+
+META = """<!doctype html><meta name="csrf-token" content="{token}"><title>wiki</title><p id="app">Welcome</p>"""
+SCRIPT = """<!doctype html><title>app</title><script>
+fetch("/token").then(answer => answer.json()).then(data => {
+  localStorage.setItem("auth", JSON.stringify({access: {token: data.token}}));
+  const ready = document.createElement("main"); ready.id = "in"; document.body.append(ready);
+});
+</script><body></body>"""
+
+
+class Wiki:
+    """Writes need the session's cookie beside the token of its page; `kill` ends all sessions."""
+
+    def __init__(self, page: str) -> None:
+        self.page = page
+        self.numbers = itertools.count(1)
+        self.alive: dict[str, str] = {}
+        self.visits = self.refused = 0
+        self.written: list[str] = []
+
+    def kill(self) -> None:
+        self.alive.clear()
+
+    async def home(self, request: web.Request) -> web.Response:
+        self.visits += 1
+        sid = request.cookies.get("sid", "")
+        if sid not in self.alive:
+            number = next(self.numbers)
+            sid = f"sid-{number}"
+            self.alive[sid] = f"token-{number}"
+        answer = web.Response(text=self.page.replace("{token}", self.alive[sid]), content_type="text/html")
+        answer.set_cookie("sid", sid, httponly=True)
+        return answer
+
+    async def token(self, request: web.Request) -> web.Response:
+        return web.json_response({"token": self.alive[request.cookies["sid"]]})
+
+    async def write(self, request: web.Request) -> web.Response:
+        known = self.alive.get(request.cookies.get("sid", ""))
+        told = request.headers.get("x-csrf-token") or request.headers.get("authorization", "").removeprefix("Bearer ")
+        if known is None or told != known:
+            self.refused += 1
+            return web.json_response({"error": {"code": "badtoken"}}, status=400)
+        self.written.append(str((await request.post())["text"]))
+        return web.json_response({"ok": True})
+
+
+@asynccontextmanager
+async def serving(wiki: Wiki, tmp_path: Path, lines: str) -> AsyncIterator[Runtime]:
+    """A Runtime whose only setting is the site: *lines* of its table."""
+    app = web.Application()
+    app.router.add_get("/", wiki.home)
+    app.router.add_get("/token", wiki.token)
+    app.router.add_post("/api/items", wiki.write)
+    async with TestServer(app, host="127.0.0.1") as server:
+        path = tmp_path / "doorkey.toml"
+        path.write_text(f'[sites.wiki]\nprovider = "web"\nurl = "{server.make_url("/")}"\n{lines}\n')
+        settings = Settings.load(path, store={"url": "memory://"})
+        async with Runtime(settings) as runtime:
+            yield runtime
+
+
+async def write(runtime: Runtime, text: str) -> int:
+    async with await runtime.send("wiki", Request(url="/api/items", method="POST", form={"text": text})) as answer:
+        assert b"ok" in b"".join([piece async for piece in answer])
+        return answer.head.status
+
+
+@pytest.mark.parametrize(
+    ("page", "lines"),
+    [
+        (
+            META,
+            """ready = "#app"
+            tokens.csrf = "meta[name=csrf-token]@content"
+            send.header.X-CSRF-Token = "{csrf}"
+            send.when = "POST /api/*"
+            cookies.needed = "sid"
+            stale = ["400 json:error.code=badtoken"]""",
+        ),
+        (
+            SCRIPT,
+            """ready = "#in"
+            tokens.jwt = { local = "auth", inside = "access.token" }
+            send.header.Authorization = "Bearer {jwt}"
+            stale = ["400 json:error.code=badtoken"]""",
+        ),
+    ],
+    ids=["meta and cookie", "script and local storage"],
+)
+async def test_twenty_writes_with_a_dead_session_cost_one_renewal(tmp_path: Path, page: str, lines: str) -> None:
+    wiki = Wiki(page)
+    async with serving(wiki, tmp_path, lines) as runtime:
+        assert await write(runtime, "first") == 200
+        assert (wiki.visits, wiki.refused) == (1, 0)
+        wiki.kill()
+        statuses = await asyncio.gather(*(write(runtime, f"text {number}") for number in range(20)))
+    assert statuses == [200] * 20
+    assert sorted(wiki.written) == sorted(["first", *(f"text {number}" for number in range(20))])
+    assert wiki.visits == 2
