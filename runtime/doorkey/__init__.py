@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from doorkey.session import Session, Tokens
     from doorkey.sessions.own import Own
     from doorkey.settings import Settings
+    from doorkey.site_client import client as client
+    from doorkey.site_client_sync import sync_client as sync_client
     from doorkey.transport.decoders import EventStream, JsonDocument
     from doorkey.verdict import Kind, Verdict
 
@@ -34,6 +36,7 @@ _HOMES = {
     "Image": "chat",
     "JsonDocument": "transport.decoders",
     "Kind": "verdict",
+    "client": "site_client",
     "format_prompt": "chat",
     "Own": "sessions.own",
     "Page": "page",
@@ -43,6 +46,7 @@ _HOMES = {
     "Runtime": "runtime",
     "Session": "session",
     "Settings": "settings",
+    "sync_client": "site_client_sync",
     "Tokens": "session",
     "Verdict": "verdict",
 }

@@ -90,6 +90,12 @@ def is_reserved(name: str) -> bool:
     return lower.startswith("sec-") or lower in {"user-agent", "cookie", "origin", "host", "accept-encoding"}
 
 
+def insists_on(accept: str) -> tuple[str, ...]:
+    """The media types that an Accept header insists on: a page in place of JSON is a refusal."""
+    kinds = tuple(kind.partition(";")[0].strip().lower() for kind in accept.split(","))
+    return kinds if all(kind.endswith("json") for kind in kinds) else ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The beginning of an answer: what can be judged before its body is read.

@@ -97,8 +97,8 @@ async def test_a_query_arrives_byte_for_byte(query: str, base: str, site: TokenS
     [
         "/site/wiki/../other/x", "/site/wiki/a/%2e%2e/b", "/site/wiki/a/..%2fb", "/site/wiki/%2e%2E%5cb",
         "/site/wiki/./x", "/site/wiki//other.host/x", "/site/wiki/\\other.host", "/site/wiki/a%0d%0aX:%20y",
-        "/site/wiki/a%00", "/site/../site/wiki/x", "/site/", "/site//x", "http://other.host/site/wiki/x", "/site/wiki/#x",
-    ],
+        "/site/wiki/a%00", "/site/../site/wiki/x", "/site/", "/site//x", "http://other.host/site/wiki/x",
+        "/site/wiki/#x",    ],
 )  # fmt: skip
 async def test_no_path_leads_elsewhere(path: str, base: str, site: TokenSite) -> None:
     answer = await raw(base, f"GET {path} HTTP/1.1")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from doorkey.errors import DoorkeyError
-from doorkey.request import Request
+from doorkey.request import Request, insists_on
 from doorkey.service.chat import origin_headers
 from doorkey.service.exchange import ID
 from doorkey.service.failure import Refusal
-from doorkey.service.threshold import accepted, destination, expected, passed_in, passed_out
+from doorkey.service.threshold import accepted, destination, passed_in, passed_out
 from doorkey.upload import KEPT, Upload
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def _asked(request: web.Request, path: str) -> Request:
         what=f"{request.method} through the door",
         headers=passed_in(headers),
         accept=headers.get("accept", "*/*"),
-        expects=expected(headers),
+        expects=insists_on(headers.get("accept", "")),
         body=await _body(request),
         repeatable=request.method in HARMLESS,
         encodings=accepted(headers),

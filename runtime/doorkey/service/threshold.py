@@ -76,12 +76,6 @@ def accepted(headers: Mapping[str, str]) -> str:
     return readable(headers.get("accept-encoding", ""))
 
 
-def expected(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The media types that the client insists on: a page in place of JSON is a refusal."""
-    kinds = tuple(kind.partition(";")[0].strip().lower() for kind in headers.get("accept", "").split(","))
-    return kinds if all(kind.endswith("json") for kind in kinds) else ()
-
-
 def passed_out(head: Head, name: str, origin: str) -> CIMultiDict[str]:
     """The answer's headers as the client gets them: places at the site's *origin* become places behind the door."""
     gone = dropped(head.headers)

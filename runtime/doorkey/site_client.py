@@ -1,0 +1,289 @@
+"""A client into one site that feels like an aiohttp session.
+
+async with doorkey.client("wiki") as wiki:
+    async with wiki.get("/api/items", params={"page": 2}) as answer:
+        print(answer.status, await answer.json())
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias
+from urllib.parse import urljoin, urlsplit
+
+from doorkey.answer import Answer
+from doorkey.errors import Blocked, DoorkeyError, RateLimited, SiteError
+from doorkey.payload import Data, body_of
+from doorkey.provider import Site
+from doorkey.request import Reply, Request, insists_on
+from doorkey.runtime import Runtime
+from doorkey.settings import Settings
+from doorkey.transport.reach import origin_of
+from doorkey.upload import Upload
+
+HARMLESS = ("GET", "HEAD", "OPTIONS")
+MOVED = (301, 302, 303, 307, 308)
+MOST_REDIRECTS = 10
+Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
+
+
+class Sender(Protocol):
+    """What a client needs of a Runtime."""
+
+    @property
+    def sites(self) -> Mapping[str, Site]: ...
+
+    async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]: ...
+
+
+class Content:
+    """A body as it comes, to be read once."""
+
+    def __init__(self, answer: Answer[bytes]) -> None:
+        self._answer = answer
+
+    async def iter_any(self) -> AsyncGenerator[bytes, None]:
+        """The pieces as the network brings them."""
+        async with aclosing(self._answer.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def iter_chunked(self, size: int) -> AsyncGenerator[bytes, None]:
+        """Pieces of at most *size* bytes."""
+        async with aclosing(self.iter_any()) as pieces:
+            async for piece in pieces:
+                for at in range(0, len(piece), size):
+                    yield piece[at : at + size]
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The lines, each with its end."""
+        rest = b""
+        async with aclosing(self.iter_any()) as pieces:
+            async for piece in pieces:
+                *lines, rest = (rest + piece).splitlines(keepends=True)
+                if rest.endswith(b"\n"):
+                    lines, rest = [*lines, rest], b""
+                for line in lines:
+                    yield line
+        if rest:
+            yield rest
+
+
+class Response:
+    """The site's answer, whatever its status. `renewed`: how often the session was renewed for it."""
+
+    def __init__(self, answer: Answer[bytes], request: Request) -> None:
+        self.status = answer.head.status
+        self.headers = answer.head.headers
+        self.url = answer.head.url
+        self.method = request.method
+        self.renewed = answer.renewed
+        self.refused = not answer.verdict
+        self.content = Content(answer)
+        self._answer = answer
+        self._upload = request.body if isinstance(request.body, Upload) else None
+        self._body: bytes | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status < 400
+
+    @property
+    def content_type(self) -> str:
+        return self._answer.head.media_type or "application/octet-stream"
+
+    async def read(self) -> bytes:
+        """The whole body; it is kept."""
+        if self._body is None:
+            self._body = b"".join([piece async for piece in self.content.iter_any()])
+            await self.aclose()
+        return self._body
+
+    async def text(self) -> str:
+        return (await self._reply()).text()
+
+    async def json(self) -> Any:
+        """Raises Changed when the body is no JSON."""
+        return (await self._reply()).data()
+
+    async def _reply(self) -> Reply:
+        return Reply(status=self.status, headers=self.headers, url=self.url, body=await self.read())
+
+    def raise_for_status(self) -> None:
+        """Raises SiteError (Blocked for a refused session), or RateLimited, for a status of 400 and more."""
+        if self.ok:
+            return
+        site, message = self._answer.site, f"{self._answer.site}: {self.method} {urlsplit(self.url).path} met HTTP"
+        if self.status == 429:
+            raise RateLimited(f"{message} 429", site=site, retry_after=self._answer.head.retry_after)
+        kind = Blocked if self.refused else SiteError
+        raise kind(f"{message} {self.status}", site=site, answer_status=self.status)
+
+    async def aclose(self) -> None:
+        """End the request, unless its answer was read."""
+        await self._answer.aclose()
+        if self._upload is not None:
+            await self._upload.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.aclose()
+
+
+class Call:
+    """A request to be sent: by `await`, or by `async with`, which also ends it."""
+
+    def __init__(self, client: Client, request: Request, timeout: float, *, follow: bool) -> None:
+        self._client = client
+        self._request = request
+        self._timeout = timeout
+        self._follow = follow
+        self._response: Response | None = None
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        return self._client.send(self._request, timeout=self._timeout, follow=self._follow).__await__()
+
+    async def __aenter__(self) -> Response:
+        self._response = await self
+        return self._response
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._response is not None:
+            await self._response.aclose()
+
+
+class Client:
+    """Requests to one site, each with its session. `timeout`: seconds for a whole request; without it only its parts
+    are limited (limits.visit, limits.first_byte, limits.idle)."""
+
+    def __init__(self, site: str, runtime: Sender | None = None, *, timeout: float | None = None) -> None:
+        self.site = site
+        self._timeout = math.inf if timeout is None else timeout
+        self._given = runtime
+        self._own: Runtime | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._given is None:
+            own = Runtime(Settings.load())
+            own.provider(self.site)  # a name that is unknown is told now
+            self._own = own
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            await own.close()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Params | None = None,
+        data: Data | None = None,
+        json: Any = None,
+        files: Any = None,
+        headers: Mapping[str, str] | None = None,
+        allow_redirects: bool = True,
+        timeout: float | None = None,
+    ) -> Call:
+        """*url* is a path of the site or an absolute URL there. Raises RequestError for another, when it is sent."""
+        body, kind = body_of(data, json, files)
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        accept = own.pop("accept", "*/*")
+        if kind is not None:
+            own.setdefault("content-type", kind)
+        if isinstance(params, str):
+            url, params = f"{url}{'&' if '?' in url else '?'}{params}", None
+        request = Request(
+            url=url,
+            method=method.upper(),
+            what=f"{method.upper()} {url.partition('?')[0]}",
+            query=params,
+            headers=own,
+            accept=accept,
+            expects=insists_on(accept),
+            referer=own.pop("referer", None),
+            repeatable=method.upper() in HARMLESS,
+            **body,
+        )
+        return Call(self, request, self._timeout if timeout is None else timeout, follow=allow_redirects)
+
+    def get(self, url: str, **more: Any) -> Call:
+        return self.request("GET", url, **more)
+
+    def options(self, url: str, **more: Any) -> Call:
+        return self.request("OPTIONS", url, **more)
+
+    def head(self, url: str, **more: Any) -> Call:
+        return self.request("HEAD", url, **{"allow_redirects": False, **more})
+
+    def post(self, url: str, **more: Any) -> Call:
+        return self.request("POST", url, **more)
+
+    def put(self, url: str, **more: Any) -> Call:
+        return self.request("PUT", url, **more)
+
+    def patch(self, url: str, **more: Any) -> Call:
+        return self.request("PATCH", url, **more)
+
+    def delete(self, url: str, **more: Any) -> Call:
+        return self.request("DELETE", url, **more)
+
+    async def send(self, request: Request, *, timeout: float, follow: bool) -> Response:
+        """*request*'s answer, redirects followed. Raises DoorkeyError, and what a body's own source raised."""
+        runtime = self._own or self._given
+        if runtime is None:
+            raise RuntimeError("the client is not open: use it by `async with`")
+        for _ in range(MOST_REDIRECTS + 1):
+            try:
+                answer = await runtime.send(self.site, request, timeout=timeout)
+            except BaseException as error:
+                if isinstance(request.body, Upload):
+                    await request.body.aclose()
+                    if isinstance(error, DoorkeyError) and request.body.failure is not None:
+                        raise request.body.failure from error
+                raise
+            onward = redirected(request, answer, runtime.sites[self.site].origin) if follow else None
+            if onward is None:
+                return Response(answer, request)
+            await answer.aclose()
+            request = onward
+        raise SiteError(f"{self.site}: redirected more than {MOST_REDIRECTS} times", site=self.site)
+
+
+def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request | None:
+    """The request that a redirect asks for; None where there is none to follow by itself.
+
+    Followed here, not by the transport: a redirect to a login page has to be judged first.
+    """
+    head = answer.head
+    location = head.headers.get("location")
+    if head.status not in MOVED or not location or not answer.verdict:
+        return None
+    url = urljoin(head.url, location).partition("#")[0]
+    turned = head.status == 303 or (head.status in (301, 302) and request.method == "POST")
+    if not turned and not request.again:
+        return None
+    if turned and request.method != "HEAD":
+        headers = {name: value for name, value in request.headers.items() if not name.startswith("content-")}
+        request = replace(request, method="GET", repeatable=True, form=None, json=None, parts=None, body=None)
+        request = replace(request, headers=headers)
+    same = origin_of(url) == origin
+    if not same and request.method not in ("GET", "HEAD"):
+        return None
+    return replace(request, url=url, query=None, own_host=same)
+
+
+def client(site: str, *, runtime: Sender | None = None, timeout: float | None = None) -> Client:
+    """A client into a configured *site*, with a Runtime of its own (from `Settings.load()`) unless one is given."""
+    return Client(site, runtime, timeout=timeout)
