@@ -35,6 +35,8 @@ class Rule:
         """Whether the answer looks like this. Of its body the first 4 KiB count."""
         if self.status and not fnmatchcase(str(head.status), self.status.replace("xx", "??")):
             return False
+        if head.status == 429 or (head.status >= 500 and not self.status):
+            return False  # "enough" and a site that is down may hold any words
         match self.sign:
             case "redirect":
                 return any(leads_to(self.name, url) for url in _led(request, head))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from doorkey.registry import build_sites, provider_class
 from doorkey.request import Part
 from doorkey.session import Key
 from doorkey_providers.web import WebSite
-from doorkey_providers.web_options import WebOptions
+from doorkey_providers.web_options import SendOptions, TokenOptions, WebOptions
 
 URL = "https://wiki.example/app/"
 
@@ -277,6 +279,7 @@ CUT_OFF = b'{"a":[1,{"b":"}"}],"error":{"code":"badtoken","info":"Inval'
         ("header:MediaWiki-API-Error=badtoken", Head(status=200, headers={"mediawiki-api-error": "badtoken"})),
         ("200 type:text/html", answer(200)),
         ("403 body:CSRF", answer(403, b"CSRF verification failed")),
+        ("500 body:CSRF", answer(500, b"CSRF verification failed")),
         ({"is": 404, "when": "/api*"}, answer(404)),
     ],
 )
@@ -293,7 +296,9 @@ def test_an_answer_is_stale_when_it_looks_as_configured(rule: object, head: Head
         ("redirect:/enter", answer(302, location="/home"), Kind.OK),
         ("json:error.code=badtoken", answer(200, b'{"error":{"code":"other"}}', "application/json"), Kind.OK),
         ({"is": 404, "when": "POST"}, answer(404), Kind.OK),
-        (403, answer(429), Kind.RATE_LIMITED),
+        (429, answer(429), Kind.RATE_LIMITED),
+        ("body:log in", answer(429, b"log in"), Kind.RATE_LIMITED),
+        ("body:log in", answer(503, b"log in"), Kind.SITE_DOWN),
         (403, answer(503), Kind.SITE_DOWN),
     ],
 )
@@ -376,7 +381,7 @@ def test_a_streamed_body_can_take_no_field() -> None:
         sent({"form": {"t": "{t}"}}, request, t="1")
 
 
-def test_ten_lines_of_toml_are_a_site_and_each_fault_has_its_line(tmp_path: Any) -> None:
+def test_ten_lines_of_toml_are_a_site_and_each_fault_has_its_line(tmp_path: Path) -> None:
     path = tmp_path / "doorkey.toml"
     path.write_text(
         """[sites.wiki]
@@ -416,3 +421,24 @@ def test_no_option_shows_what_it_sends() -> None:
     assert "s3cret" not in json.dumps(
         Settings.model_validate({"sites": {"w": {"send": {"a": "s3cret"}}}}).model_dump(mode="json")
     )
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "web.md"
+
+
+@pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf-8"), re.S))
+def test_every_site_of_the_documentation_can_be_built(tmp_path: Path, block: str) -> None:
+    path = tmp_path / "doorkey.toml"
+    path.write_text(block)
+    for site in build_sites(Settings.load(path)).values():
+        assert provider_class("web")(site).sendings  # type: ignore[attr-defined]
+
+
+def test_every_option_is_documented() -> None:
+    text = DOCS.read_text("utf-8")
+    names = [
+        field.alias or name
+        for model in (WebOptions, TokenOptions, SendOptions)
+        for name, field in model.model_fields.items()
+    ]
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []

@@ -115,3 +115,33 @@ async def test_twenty_writes_with_a_dead_session_cost_one_renewal(tmp_path: Path
     assert statuses == [200] * 20
     assert sorted(wiki.written) == sorted(["first", *(f"text {number}" for number in range(20))])
     assert wiki.visits == 2
+
+
+class Once(Wiki):
+    """Each page bears a token that serves for one write."""
+
+    async def home(self, request: web.Request) -> web.Response:
+        answer = await super().home(request)
+        token = f"once-{next(self.numbers)}"
+        self.alive[token] = token
+        answer.text = META.replace("{token}", token)
+        return answer
+
+    async def write(self, request: web.Request) -> web.Response:
+        if self.alive.pop(request.headers.get("x-csrf-token", ""), None) is None:
+            self.refused += 1
+            return web.json_response({"error": {"code": "badtoken"}}, status=400)
+        self.written.append(str((await request.post())["text"]))
+        return web.json_response({"ok": True})
+
+
+async def test_tokens_that_serve_once_are_fetched_one_for_each_write(tmp_path: Path) -> None:
+    wiki = Once(META)
+    lines = """tokens.csrf = "meta[name=csrf-token]@content"
+        send.header.X-CSRF-Token = "{csrf}"
+        max_uses = 1
+        stale = ["json:error.code=badtoken"]"""
+    async with serving(wiki, tmp_path, lines) as runtime:
+        await asyncio.gather(*(write(runtime, f"text {number}") for number in range(20)))
+    assert sorted(wiki.written) == sorted(f"text {number}" for number in range(20))
+    assert wiki.refused == 0
