@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from doorkey.cli.options import config_option, json_option
-from doorkey.cli.terminal import print_json, print_table
+from doorkey.cli.terminal import is_terminal, print_json, print_table
 
 
 @click.command()
@@ -36,8 +36,11 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
         # A configured one that does not work is not mended by another.
         if not install or executable is not None:
             raise
-        interactive = sys.stdin is not None and sys.stdin.isatty()
-        ask = None if yes or not interactive else (lambda question: click.confirm(question, default=True, err=True))
+        ask = (
+            None
+            if yes or not is_terminal(sys.stdin)
+            else (lambda question: click.confirm(question, default=True, err=True))
+        )
         found = install_chromium(ask=ask, say=lambda line: click.echo(line, err=True))
     shown = {"path": str(found.path), "version": found.version, "source": found.source}
     if as_json:
