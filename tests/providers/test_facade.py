@@ -91,6 +91,9 @@ async def test_an_image_comes_with_url_bytes_and_alt() -> None:
         assert image.data_uri.startswith("data:image/png;base64,iVBOR")
         assert image.alt == "Hello"
         assert await AiChats.create_async("dalle", HELLO) == image.url
+        twin.switch(image_elsewhere=True)
+        assert not (await AiChats.create_async("dalle", HELLO)).startswith(twin.origin)
+        assert twin.fetches[-1].cookies == {}
 
 
 async def test_a_page_without_tokens_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch) -> None:
