@@ -21,7 +21,7 @@ Run = Callable[[Sequence[str]], int]
 
 
 def driver_fault() -> str:
-    """Why Playwright's driver can't start on this system; empty when it can. Starts a process: not on the event loop."""
+    """Why Playwright's driver can't start here; empty when it can. Starts a process: call it off the event loop."""
     found = importlib.util.find_spec("playwright")
     if found is None or found.origin is None:
         return "Playwright is not installed"
