@@ -53,6 +53,7 @@ class Entered:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self.steps = None
         self.provider = Provider(site)
         self.key = Key(site.name, site.url)
 

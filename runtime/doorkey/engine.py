@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from doorkey.answer import Answer, Raw
 from doorkey.clock import Clock
-from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, SiteDown, SiteError
+from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, SiteDown, SiteError, VisitFailed
 from doorkey.journey import Journey, Refused
 from doorkey.provider import Flow
 from doorkey.request import Decoder, Head, Request
@@ -65,7 +65,7 @@ class Engine:
         return await self._run(Journey(entrance, start, deadline, self._clock))
 
     async def _run(self, journey: Journey[T]) -> Answer[T]:
-        not_gen = -1
+        not_gen, told = -1, None
         try:
             while True:
                 session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
@@ -83,11 +83,14 @@ class Engine:
                             return await self._unrepeated(journey, session, refused.stream, refused.verdict)
                         refused.stream.close()
                     journey.renewals += 1
-                    not_gen = session.gen
+                    not_gen, told = session.gen, refused.verdict.error(journey.entrance.site.name, refused.head.status)
                     continue
                 if journey.shape is not None:
                     self._refusals.helped(session.key, journey.shape)
                 return answer
+        except VisitFailed as error:
+            # No visit now, as fresh sessions are refused: the caller is told the site's own refusal.
+            raise (told or error).again(error.retry_after) from error
         except DoorkeyError as error:
             error.site = error.site or journey.entrance.site.name
             raise
@@ -157,6 +160,8 @@ class Engine:
             total=journey.deadline - self._clock.now(),
         )
         verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
+        if journey.entrance.steps is not None:
+            journey.entrance.say(f"{request.what}: HTTP {stream.head.status}, {verdict.kind.value}")
         if verdict:
             return stream
         refused = verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)

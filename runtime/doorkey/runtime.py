@@ -136,13 +136,6 @@ class Runtime:
         """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
         entrance = self.entrance(site)
         entrance.steps, before = steps or entrance.steps, entrance.steps
-        held = await self._store.load(entrance.key)
-        # Newer than what other processes visited, too: else the store's session would be taken for the visit's. One
-        # with a use budget is no danger: the store holds it without its values.
-        if held is not None and held.max_uses is None:
-            record = self._keeper.record(entrance.key)
-            record.publish(held, self.clock.now() - max(0.0, self.clock.wall() - held.born))
-            record.proven = max(record.proven, held.gen)  # nobody refused it: no reason to wait longer than usual
         try:
             return await self._keeper.visit(entrance, deadline=self._deadline(self.settings.limits.visit + 5))
         finally:

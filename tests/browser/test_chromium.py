@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import playwright
 import pytest
 
-from doorkey.browser.chromium import find_chromium, install_chromium
+from doorkey.browser.chromium import Chromium, find_chromium
+from doorkey.browser.install import driver_fault, install_chromium
 from doorkey.browser.launch import PLAYWRIGHTS_FEATURES, arguments, sandboxed
 from doorkey.errors import BrowserMissing, ConfigurationError
+
+debian = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="packages are Debian's")
 
 
 def script(path: Path, text: str) -> Path:
@@ -45,28 +48,78 @@ def test_a_wrong_setting_is_an_error_although_another_browser_is_there(tmp_path:
         find_chromium(tmp_path / "nothing")
 
 
+class Machine:
+    """A system without a Chromium, whose commands are noted and answered; `gives` makes one of them bring it."""
+
+    def __init__(self, gives: str = "", faults: Sequence[str] = ()) -> None:
+        self.ran: list[str] = []
+        self.said: list[str] = []
+        self._gives = gives
+        self._faults = list(faults)
+        self._there = False
+
+    def run(self, command: Sequence[str]) -> int:
+        self.ran.append(" ".join(command))
+        self._there = self._there or bool(self._gives and self._gives in self.ran[-1])
+        return 0 if self._there or "libatomic1" in self.ran[-1] else 1
+
+    def find(self, configured: Path | None, downloads: Path | None) -> Chromium:
+        if not self._there:
+            raise BrowserMissing("no Chromium was found")
+        return Chromium(Path("/it"), "150.0", 150, "system")
+
+    def fault(self) -> str:
+        return self._faults.pop(0) if self._faults else ""
+
+    def install(self, *, root: bool, ask: Callable[[str], bool] | None = None) -> Chromium:
+        return install_chromium(
+            say=self.said.append, ask=ask, run=self.run, root=root, fault=self.fault, find=self.find
+        )
+
+
+def test_a_download_is_tried_before_the_systems_packages() -> None:
+    machine = Machine(gives="playwright install")
+    assert machine.install(root=False).major == 150
+    assert [command.rpartition(" ")[2] for command in machine.ran] == ["chromium"]
+
+
 def test_a_failed_download_without_root_gives_the_one_command() -> None:
-    ran: list[Sequence[str]] = []
-
-    def failing(command: Sequence[str]) -> int:
-        ran.append(command)
-        return 1
-
-    with pytest.raises(BrowserMissing, match="install"):
-        install_chromium(say=lambda _: None, run=failing, root=False)
-    assert ran[0][-2:] == ["--no-shell", "chromium"]
+    machine = Machine()
+    with pytest.raises(BrowserMissing, match=r"sudo apt-get install -y chromium|system's own means"):
+        machine.install(root=False)
 
 
+@debian
+def test_as_root_the_systems_packages_are_announced_and_installed() -> None:
+    machine = Machine(gives="apt-get install -y chromium")
+    assert machine.install(root=True).source == "system"
+    assert "--with-deps" in machine.ran[0]
+    assert any("installing system packages" in step for step in machine.said)
+
+
+@debian
 def test_a_person_who_says_no_gets_no_system_package() -> None:
-    ran: list[Sequence[str]] = []
+    machine = Machine()
+    with pytest.raises(BrowserMissing, match="by hand"):
+        machine.install(root=True, ask=lambda _: False)
+    assert not any("apt-get" in command for command in machine.ran)
 
-    def failing(command: Sequence[str]) -> int:
-        ran.append(command)
-        return 1
 
-    with pytest.raises(BrowserMissing):
-        install_chromium(say=lambda _: None, ask=lambda _: False, run=failing, root=True)
-    assert not any("apt-get" in command for command in ran)
+@debian
+def test_what_playwrights_driver_lacks_is_installed_first() -> None:
+    machine = Machine(gives="playwright install", faults=["libatomic.so.1: no such file"])
+    machine.install(root=True)
+    assert "libatomic1" in machine.ran[0]
+
+
+def test_a_driver_that_can_not_be_mended_is_told() -> None:
+    machine = Machine(faults=["it fails", "it fails"])
+    with pytest.raises(BrowserMissing, match="driver does not start"):
+        machine.install(root=True)
+
+
+def test_the_driver_of_this_machine_starts() -> None:
+    assert driver_fault() == ""
 
 
 def test_the_features_that_playwright_switches_off_stay_off() -> None:

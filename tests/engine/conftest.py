@@ -45,10 +45,15 @@ class TokenEntrance:
     provider: Provider
     server: TokenSite
     visits: int = 0
+    steps: Callable[[str], None] | None = None
     key: Key = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = Key(self.site.name, self.site.url)
+
+    def say(self, step: str) -> None:
+        if self.steps is not None:
+            self.steps(step)
 
     async def fetch(self, need: Need) -> Session:
         self.visits += 1

@@ -132,6 +132,15 @@ async def test_a_site_that_refuses_every_session_ends_in_an_error(
     assert entrance.visits == 3  # the first, and the two renewals a call may have
 
 
+async def test_who_listens_hears_each_verdict(engine: Engine, entrance: TokenEntrance, tokens: TokenSite) -> None:
+    steps: list[str] = []
+    entrance.steps = steps.append
+    await fetched(engine, entrance, Request(url="/warm", what="the call"))
+    tokens.token = "t2"
+    await fetched(engine, entrance, Request(url="/x", what="the call"))
+    assert steps == ["the call: HTTP 200, ok", "the call: HTTP 200, stale", "the call: HTTP 200, ok"]
+
+
 async def test_a_refusal_in_the_body_before_the_first_item_renews_too(
     engine: Engine, entrance: TokenEntrance, tokens: TokenSite
 ) -> None:

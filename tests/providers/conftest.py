@@ -41,17 +41,24 @@ class ForwardProxy:
         self.seen: list[str] = []
         self.denied = 0
         self.port = 0
+        self.serving: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         return f"http://{self.login + '@' if self.login else ''}127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            writer.write(await self._answer(lines, reader, writer))
-            await writer.drain()
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                writer.write(await self._answer(lines, reader, writer))
+                await writer.drain()
+        finally:
+            self.serving.discard(task)
+            await _closed(writer)
 
     async def _answer(self, lines: list[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         method, target, _ = lines[0].split(" ")
@@ -69,14 +76,22 @@ class ForwardProxy:
         head = [f"{method} {path or '/'} HTTP/1.1", *kept, "Via: 1.1 counting", "Connection: close", "", ""]
         back.write("\r\n".join(head).encode("latin-1"))
         upwards = asyncio.create_task(_pump(reader, back))
-        await _pump(there, writer)
-        upwards.cancel()
-        back.close()
+        try:
+            await _pump(there, writer)
+        finally:
+            upwards.cancel()
+            await _closed(back)
         return b""
 
 
 def _refused(status: str, *headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *headers, "Content-Length: 0", "Connection: close", "", ""]).encode()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,11 +106,11 @@ async def proxy() -> AsyncIterator[ForwardProxy]:
     forward = ForwardProxy()
     server = await asyncio.start_server(forward.serve, "127.0.0.1", 0)
     forward.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield forward
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        if "ForwardProxy.serve" in repr(task.get_coro()):
-            task.cancel()
+    yield forward
+    server.close()
+    for task in list(forward.serving):
+        task.cancel()
+    await asyncio.gather(*forward.serving, return_exceptions=True)
 
 
 Elsewhere = Callable[[Twin], AbstractContextManager[Twin]]

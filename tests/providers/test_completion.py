@@ -47,6 +47,14 @@ async def test_it_works_in_a_thread() -> None:
         assert (twin.log[-1].fields["temperature"], twin.log[-1].fields["top_p"]) == (1, 1)
 
 
+async def test_five_threads_at_once_are_one_page_load() -> None:
+    async with AichatTwin() as twin:
+        Aichat.url = twin.url
+        calls = (asyncio.to_thread(lambda: list(Aichat._create_completion("", HELLO))) for _ in range(5))
+        assert await asyncio.gather(*calls) == [ANSWER] * 5
+        assert twin.counts.page_loads == 1
+
+
 def test_nothing_starts_before_the_first_piece_is_asked_for(elsewhere: Any) -> None:
     with elsewhere(AichatTwin()) as twin:
         Aichat.url = twin.url

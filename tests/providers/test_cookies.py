@@ -31,22 +31,13 @@ async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(cls: Any,
         twin.switch(bind_user_agent=True)
         cls.url = twin.url
         cookies = await cookies_of(twin)
+        heard = f"{twin.name} heard: Hello"
         async with shared_runtime() as runtime:
-            assert await cls.create_async("", HELLO, cookies=cookies) == f"{twin.name} heard: Hello"
-            assert runtime.pool.launches <= 1
-        assert twin.counts.page_loads == 1
-        assert twin.log[-1].user_agent == twin.pages[0].user_agent
-
-
-@pytest.mark.parametrize(("cls", "kind"), ALONE)
-async def test_with_a_user_agent_beside_them_no_browser_is_started(cls: Any, kind: type[Twin]) -> None:
-    async with kind() as twin:
-        cls.url = twin.url
-        cookies = await cookies_of(twin)
-        async with shared_runtime() as runtime:
-            await cls.create_async("", HELLO, cookies=cookies, user_agent="Mine/1.0")
+            visitor = twin.pages[0].user_agent
+            assert await cls.create_async("", HELLO, cookies=cookies, user_agent=visitor) == heard
             assert runtime.pool.launches == 0
-        assert (twin.counts.page_loads, twin.log[-1].user_agent) == (1, "Mine/1.0")
+            assert await cls.create_async("", HELLO, cookies=cookies) == heard
+        assert (twin.counts.page_loads, twin.log[-1].user_agent) == (1, visitor)
 
 
 @pytest.mark.parametrize(("cls", "kind"), ALONE)
@@ -78,7 +69,7 @@ async def test_passed_cookies_are_there_before_the_page_opens_where_tokens_are_n
 
 
 async def test_sessions_of_passed_cookies_never_reach_the_disk(own_state: Path) -> None:
-    async with ChatGpttTwin() as twin:
+    async with ChatGpttTwin() as twin, shared_runtime():
         ChatGptt.url = twin.url
         await ChatGptt.create_async("", HELLO, cookies={"consent": "s3cret-value"})
         await ChatGptt.create_async("", HELLO)

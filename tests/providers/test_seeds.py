@@ -51,6 +51,21 @@ async def check(source: str, **names: Any) -> None:
     assert result.attempted
 
 
+def wire(twin: Twin) -> tuple[str, str, dict[str, str]]:
+    """Method, path and the headers that the seeds name of the last question; the site's origin is left out of them."""
+    last = twin.log[-1]
+    names = ("accept", "origin", "referer", "content-type")
+    headers = {name: (last.header(name) or "").replace(twin.origin, "") for name in names}
+    fetch = [last.header(f"sec-fetch-{name}") for name in ("dest", "mode", "site")]
+    assert fetch == ["empty", "cors", "same-origin"]
+    assert "Chrome/" in last.user_agent
+    assert last.header("origin") == twin.origin
+    return last.method, last.path, headers
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
 GENERATOR = r"""
 >>> messages = [
 ...     {'role': 'user', 'content': 'Привет, как дела?'},
@@ -88,6 +103,18 @@ async def test_the_examples_of_aichat_sync(twin: Twin) -> None:
     await check(GENERATOR, _create_completion=module._create_completion)
     await check(ATTRIBUTES)
     await check(METHOD)
+    assert wire(twin) == (
+        "POST",
+        "/api/text",
+        {"accept": "*/*", "origin": "", "referer": "/chat", "content-type": "application/json"},
+    )
+    assert twin.log[-1].fields == {
+        "message": "user: Привет, как дела?\nassistant:",
+        "temperature": 1,
+        "presence_penalty": 0,
+        "top_p": 1,
+        "frequency_penalty": 0,
+    }
     assert (module.url, module.model, module.supports_stream, module.needs_auth) == (
         "https://chat-gpt.org/chat",
         ["gpt-3.5-turbo"],
@@ -180,14 +207,22 @@ print(response)
 
 @pytest.mark.parametrize("twin", ["aichats"], indirect=True)
 async def test_the_examples_of_aichats(twin: Twin, capsys: pytest.CaptureFixture[str]) -> None:
-    out = []
+    out, pages = [], []
     for source in (CHAT, PICTURE, CHAT_WHOLE, PICTURE_WHOLE):
         await run(source, AiChats=AiChats)
         out.append(capsys.readouterr().out)
+        method, path, headers = wire(twin)
+        pages.append(headers["referer"])
+        assert (method, path, headers["accept"]) == ("POST", "/chat/send2/", "application/json, text/event-stream")
     assert out[0].replace("\n", "") == "aichats heard: Hello, how are you?"
     assert out[1].startswith(f"![Generate a picture of a cat.]({twin.origin}/images/")
     assert out[2] == "aichats heard: Hello, how are you?\n"
     assert out[3].startswith(f"{twin.origin}/images/")
+    assert pages == ["/chat/", "/image/"] * 2
+    assert twin.log[-1].fields == {
+        "type": "image",
+        "messagesHistory": [{"from": "you", "content": "Generate a picture of a cat."}],
+    }
     assert twin.counts.page_loads == 1
 
 
@@ -217,7 +252,13 @@ if __name__ == '__main__':
 async def test_the_example_of_chatgptfree(twin: Twin, capsys: pytest.CaptureFixture[str]) -> None:
     await run(RESPONSES, asyncio=asyncio)
     assert capsys.readouterr().out.replace("\n", "") == "chatgptfree heard: Привет, как дела?"
-    assert len(twin.log[-1].fields) == 6
+    assert wire(twin) == (
+        "POST",
+        "/wp-admin/admin-ajax.php",
+        {"accept": "*/*", "origin": "", "referer": "/", "content-type": FORM},
+    )
+    fields = ["_wpnonce", "post_id", "url", "action", "message", "bot_id"]
+    assert list(twin.log[-1].fields) == fields
 
 
 PLAIN = """
@@ -240,7 +281,15 @@ async def test_the_examples_of_chatgptt(twin: Twin, proxy: Any, capsys: pytest.C
     await run(PLAIN, ChatGptt=ChatGptt)
     await run(PROXIED.replace("http://proxy.example.com", proxy.url), ChatGptt=ChatGptt)
     assert capsys.readouterr().out == "chatgptt heard: Hello, how are you?\n" * 2
-    assert len(twin.log[-1].fields) == 9
+    assert wire(twin) == (
+        "POST",
+        "/wp-admin/admin-ajax.php",
+        {"accept": "application/json", "origin": "", "referer": "/", "content-type": FORM},
+    )
+    sent = twin.log[-1].fields
+    six = ["_wpnonce", "post_id", "url", "action", "message", "bot_id"]
+    assert set(sent) == {*six, "chatbot_identity", "wpaicg_chat_client_id", "wpaicg_chat_history"}
+    assert (sent["chatbot_identity"], sent["wpaicg_chat_history"]) == ("shortcode", "[]")
     assert [record.header("via") for record in twin.pages] == [None, "1.1 counting"]
 
 

@@ -237,3 +237,27 @@ async def test_closing_ends_the_visit_under_way_and_tells_who_waits(
     await keeper.close()
     with pytest.raises(VisitFailed, match="shutting down"):
         await call
+
+
+async def test_a_visit_asked_for_by_name_heeds_no_pause_of_this_or_another_process(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    one, other = keepers(store, patience=0.0), keepers(store)
+    source.failure = SiteDown("the site can't be reached")
+    with pytest.raises(SiteDown):
+        await one.get(source, deadline=soon(clock))
+    source.failure = None
+    assert (await other.visit(source, deadline=soon(clock))).gen
+    assert source.visits == 2
+
+
+async def test_a_visit_asked_for_by_name_is_newer_than_what_another_process_visited(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    one, other = keepers(store), keepers(store)
+    first = await one.get(source, deadline=soon(clock))
+    second = await other.visit(source, deadline=soon(clock))
+    assert second.gen > first.gen
+    assert source.visits == 2

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from doorkey.browser.arrival import Arrival, Wanted
-    from doorkey.browser.chromium import Chromium, find_chromium, install_chromium
+    from doorkey.browser.chromium import Chromium, find_chromium
     from doorkey.browser.egress import Proxy, parse_proxy
+    from doorkey.browser.install import driver_fault, install_chromium
     from doorkey.browser.lease import Lease
     from doorkey.browser.pool import BrowserPool
     from doorkey.browser.profile import Profile, load_profile
@@ -23,8 +24,9 @@ _HOMES = {
     "Profile": "profile",
     "Proxy": "egress",
     "Wanted": "arrival",
+    "driver_fault": "install",
     "find_chromium": "chromium",
-    "install_chromium": "chromium",
+    "install_chromium": "install",
     "load_profile": "profile",
     "open_window": "window",
     "parse_proxy": "egress",
@@ -39,6 +41,7 @@ __all__ = [
     "Profile",
     "Proxy",
     "Wanted",
+    "driver_fault",
     "find_chromium",
     "install_chromium",
     "load_profile",

@@ -1,14 +1,12 @@
-"""The Chromium on this machine: finding one, getting one."""
+"""The Chromium on this machine."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +31,6 @@ SHELL = "chromium-headless-shell"
 ANSWER = 10.0
 """Seconds that `--version` may take."""
 GET_ONE = "doorkey browser --install"
-PACKAGES = ("chromium", "xvfb", "fonts-liberation")
-
-Run = Callable[[Sequence[str]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,42 +118,3 @@ def _examine(path: Path, source: str) -> tuple[Chromium | None, str]:
         return None, "--version does not name a Chromium"
     shell = "headless-shell" in path.name or "headless_shell" in path.name
     return Chromium(path, match[1], int(match[2]), source, shell), ""
-
-
-def install_chromium(
-    *,
-    say: Callable[[str], None],
-    ask: Callable[[str], bool] | None = None,
-    downloads: Path | None = None,
-    run: Run | None = None,
-    root: bool | None = None,
-) -> Chromium:
-    """Get a Chromium: Playwright's download, else the system's package. Returns the one found after it.
-
-    *say* is told each step; *ask* (None where there is no terminal) is asked before a system package is installed.
-    Raises BrowserMissing with the one command to run by hand.
-    """
-    run = run or _run
-    root = os.geteuid() == 0 if root is None else root
-    if importlib.util.find_spec("playwright") is not None:
-        say("downloading Playwright's Chromium")
-        command = [sys.executable, "-m", "playwright", "install", "--no-shell", *(["--with-deps"] if root else [])]
-        if run([*command, "chromium"]) == 0:
-            return find_chromium(None, downloads)
-        say("the download failed")
-    by_hand = f"apt-get install -y {' '.join(PACKAGES)}"
-    if not Path("/etc/debian_version").exists():
-        raise BrowserMissing("Chromium could not be downloaded: install Chromium or Chrome by your system's own means")
-    if not root:
-        raise BrowserMissing(f"Chromium could not be downloaded. To get the system's: sudo {by_hand}")
-    if ask is not None and not ask(f"Install the system packages {', '.join(PACKAGES)}?"):
-        raise BrowserMissing(f"no Chromium was installed. To do it by hand: {by_hand}")
-    say(f"installing system packages: {by_hand}")
-    # On a fresh machine the lists of packages are missing or old.
-    if run(by_hand.split()) != 0 and (run(["apt-get", "update"]) != 0 or run(by_hand.split()) != 0):
-        raise BrowserMissing(f"the packages could not be installed. To see why: {by_hand}")
-    return find_chromium(None, downloads)
-
-
-def _run(command: Sequence[str]) -> int:
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - commands of this module

@@ -20,7 +20,7 @@ from doorkey.browser.profile import Display, Profile
 from doorkey.browser.running import Driver, Running
 from doorkey.browser.trouble import DriverGone
 from doorkey.clock import Clock, SystemClock
-from doorkey.errors import BrowserFailed, BrowserMissing
+from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
@@ -196,10 +196,18 @@ class BrowserPool:
             if self._folder is None:
                 self._folder = await asyncio.to_thread(folder.make, self._state)
             try:
-                running = await self._launch(self._chromium, display, x_display, self._folder)
-            except DriverGone:
-                await self._driver.stop()
-                running = await self._launch(self._chromium, display, x_display, self._folder)
+                try:
+                    running = await self._launch(self._chromium, display, x_display, self._folder)
+                except DriverGone:
+                    await self._driver.stop()
+                    running = await self._launch(self._chromium, display, x_display, self._folder)
+            except BrowserFailed as error:
+                if display == "screen":
+                    raise ConfigurationError(
+                        f"no window can be opened on the screen {self._screen!r} (DISPLAY): is it there, and may you "
+                        'use it? browser.display = "virtual" needs none'
+                    ) from error
+                raise
             self._driver.remember(running.driver)
             self._browsers[display] = running
             self.launches += 1

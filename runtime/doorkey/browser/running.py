@@ -7,11 +7,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doorkey.browser.install import driver_fault
 from doorkey.browser.launch import Sandbox, arguments, sandboxed
 from doorkey.browser.process import Process
 from doorkey.browser.profile import Display
-from doorkey.browser.trouble import DriverGone, limited, translate
-from doorkey.errors import BrowserFailed, DoorkeyError
+from doorkey.browser.trouble import DriverGone, limited
+from doorkey.errors import BrowserFailed, BrowserMissing, DoorkeyError
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright
@@ -144,8 +145,13 @@ class Driver:
                     self._playwright = await async_playwright().start()
             except TimeoutError as error:
                 raise BrowserFailed(f"Playwright's driver did not start within {LAUNCH:g} s") from error
-            except OSError as error:
-                raise translate(error, "starting Playwright") from error
+            except Exception as error:
+                why = await asyncio.to_thread(driver_fault)
+                if why:
+                    raise BrowserMissing(
+                        f"Playwright's driver does not start: {why}. To change that: doorkey browser --install"
+                    ) from error
+                raise BrowserFailed(f"Playwright's driver does not start ({type(error).__name__})") from error
         return self._playwright
 
     def remember(self, process: Process) -> None:

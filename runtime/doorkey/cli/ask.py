@@ -149,7 +149,7 @@ async def _printed(answer: Answer[Delta], *, quiet: bool) -> tuple[str, list[Ima
     """The answer's text, printed as it comes unless *quiet*, and its pictures."""
     pieces: list[str] = []
     images: list[Image] = []
-    clean: Callable[[str], str] = harmless if is_terminal() else str
+    clean: Callable[[str], str] = harmless if is_terminal(sys.stdout) else str
     try:
         async for delta in answer:
             if isinstance(delta, str):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from doorkey.cli.options import config_option, json_option
-from doorkey.cli.terminal import print_json, print_table
+from doorkey.cli.terminal import is_terminal, print_json, print_table
 
 
 @click.command()
@@ -25,20 +25,23 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
       doorkey browser --install
       doorkey browser --json
     """
-    from doorkey.browser.chromium import find_chromium, install_chromium
+    from doorkey.browser import driver_fault, find_chromium, install_chromium
     from doorkey.errors import BrowserMissing
-    from doorkey.settings import Settings
+    from doorkey.settings import Settings, playwright_downloads
 
     executable = Settings.load(config).browser.executable
-    try:
-        found = find_chromium(executable)
-    except BrowserMissing:
-        # A configured one that does not work is not mended by another.
-        if not install or executable is not None:
-            raise
-        interactive = sys.stdin is not None and sys.stdin.isatty()
-        ask = None if yes or not interactive else (lambda question: click.confirm(question, default=True, err=True))
-        found = install_chromium(ask=ask, say=lambda line: click.echo(line, err=True))
+    if install:
+        quiet = yes or not is_terminal(sys.stdin)
+        found = install_chromium(
+            ask=None if quiet else (lambda question: click.confirm(question, default=True, err=True)),
+            say=lambda line: click.echo(line, err=True),
+            configured=executable,
+            downloads=playwright_downloads(),
+        )
+    elif why := driver_fault():
+        raise BrowserMissing(f"Playwright's driver does not start: {why}. To change that: doorkey browser --install")
+    else:
+        found = find_chromium(executable, playwright_downloads())
     shown = {"path": str(found.path), "version": found.version, "source": found.source}
     if as_json:
         print_json({**shown, "headless_only": found.headless_only})

@@ -19,6 +19,7 @@ from doorkey.cli.fetch import fetch
 from doorkey.cli.outcome import EXIT_CODES, INTERRUPTED, READER_LEFT, fail
 from doorkey.cli.serve import serve
 from doorkey.cli.sites import sites
+from doorkey.cli.terminal import is_terminal
 from doorkey.cli.visit import visit
 from doorkey.cli.window import open_site
 from doorkey.errors import DoorkeyError
@@ -27,13 +28,17 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Commands(click.Group):
-    """All commands. A reader of the output who left is no failure of a command's, as click has it."""
+    """All commands. A reader who left is no failure of a command's, and an interrupt says nothing, as click has it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
             raise click.exceptions.Exit(READER_LEFT) from None
+        except KeyboardInterrupt:
+            if is_terminal(sys.stderr):
+                click.echo(err=True)  # below the terminal's ^C
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 @click.group(

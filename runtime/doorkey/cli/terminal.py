@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 import click
 
@@ -23,8 +23,9 @@ def harmless(text: str) -> str:
     return text.translate(CONTROLS)
 
 
-def is_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person may look at *stream*; None is one that was closed."""
+    return stream is not None and stream.isatty()
 
 
 def print_json(data: object) -> None:
@@ -37,7 +38,7 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> No
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if is_terminal() else PIPED, highlight=False)
+    console = Console(width=None if is_terminal(sys.stdout) else PIPED, highlight=False)
     table = Table(box=None, show_header=bool(header), pad_edge=False, padding=(0, 2, 0, 0))
     shown = [[harmless(cell) for cell in row] for row in rows]
     widest = max((len(row) for row in [*shown, header]), default=0)
@@ -60,7 +61,7 @@ class Progress:
     def __init__(self, about: str = "", *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._about = about
-        self._wanted = not verbose and sys.stderr is not None and sys.stderr.isatty()
+        self._wanted = not verbose and is_terminal(sys.stderr)
         self._status: Status | None = None
 
     def __call__(self, step: str) -> None:

@@ -92,8 +92,13 @@ class Keeper:
     async def visit(self, source: Source, *, deadline: float) -> Session:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
         rec = self.record(source.key)
+        # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
+        stored = None if source.key.own else await self._store.load(source.key)
+        if stored is not None and stored.max_uses is None:
+            rec.publish(stored, self._here(stored))
+            rec.proven = max(rec.proven, stored.gen)  # nobody refused it: no reason to wait longer than usual
         seen = rec.cur.gen if rec.cur else -1
-        rec.next_ok, rec.next = 0.0, None
+        rec.next_ok, rec.next, rec.hurried = 0.0, None, True
         rec.doubted = max(rec.doubted, seen)
         return await self.get(source, not_gen=seen, deadline=deadline)
 
@@ -103,10 +108,10 @@ class Keeper:
         store = self._private if source.key.own else self._store
         seen = rec.cur.gen if rec.cur else -1
         while True:
-            match await store.begin(source.key, seen, self._claim_ttl):
+            match await store.begin(source.key, seen, self._claim_ttl, patient=False):
                 case Newer(newer):
                     seen = newer.gen
-                case Backoff(seconds, _):
+                case Backoff(seconds, _):  # not while it is hurried
                     await self._clock.sleep(seconds)
                 case Busy(seconds):
                     await store.changed(source.key, seconds)
@@ -198,10 +203,10 @@ class Keeper:
         store = self._private if rec.key.own else self._store
         try:
             while True:
-                match await store.begin(rec.key, seen, self._claim_ttl):
+                match await store.begin(rec.key, seen, self._claim_ttl, patient=not rec.hurried):
                     case Newer(session):
                         rec.shared = True
-                        rec.publish(session, self._clock.now() - max(0.0, self._clock.wall() - session.born))
+                        rec.publish(session, self._here(session))
                         return
                     case Backoff(seconds, why):
                         rec.next_ok = self._clock.now() + seconds
@@ -222,7 +227,7 @@ class Keeper:
             )
             raise
         finally:
-            rec.flight = None
+            rec.flight, rec.hurried = None, False
 
     async def _climb(self, source: Source, rec: Record, store: Store, claim: Claim) -> bool:
         """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
@@ -260,6 +265,10 @@ class Keeper:
         rec.fails += 1
         pause = min(self._longest_pause, self._pause * 2.0 ** min(rec.fails - 1, 30))
         rec.next_ok = self._clock.now() + pause * self._uniform(0.5, 1.0)
+
+    def _here(self, session: Session) -> float:
+        """When *session* was born, by this process's clock."""
+        return self._clock.now() - max(0.0, self._clock.wall() - session.born)
 
     def _forget_idle(self, most: int = 1000) -> None:
         own = [key for key, rec in self._records.items() if key.own and rec.flight is None and not rec.waiting]

@@ -19,8 +19,8 @@ class MemoryStore:
         self._rows: OrderedDict[Key, Row] = OrderedDict()
         self._notices: dict[Key, asyncio.Event] = {}
 
-    async def begin(self, key: Key, seen: int, ttl: float) -> Outcome:
-        row, outcome = self._row(key).begin(key, seen, ttl, self._clock.wall())
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> Outcome:
+        row, outcome = self._row(key).begin(key, seen, ttl, self._clock.wall(), patient)
         self._put(key, row)
         return outcome
 

@@ -34,6 +34,7 @@ class Record:
     next_ok: float = 0.0
     why: DoorkeyError | None = None
     flight: asyncio.Task[None] | None = field(default=None, repr=False)
+    hurried: bool = False  # a visit was asked for by name: no pause holds it back
     waiting: int = 0
     visits: int = 0
 

@@ -42,9 +42,9 @@ class SqliteStore:
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
 
-    async def begin(self, key: Key, seen: int, ttl: float) -> Outcome:
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> Outcome:
         def step(row: Row, wall: float) -> tuple[Row, Outcome]:
-            return row.begin(key, seen, ttl, wall)
+            return row.begin(key, seen, ttl, wall, patient)
 
         return await self._step(key, step)
 

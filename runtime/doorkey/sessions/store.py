@@ -64,12 +64,12 @@ class Row:
     failed_until: float = 0.0
     why: str = ""
 
-    def begin(self, key: Key, seen: int, ttl: float, wall: float) -> tuple[Row, Outcome]:
-        """Decide what a keeper that has seen generation *seen* does next."""
+    def begin(self, key: Key, seen: int, ttl: float, wall: float, patient: bool) -> tuple[Row, Outcome]:
+        """Decide what a keeper that has seen generation *seen* does next; one not *patient* heeds no pause."""
         session = self.session
         if session and self.whole and session.gen > seen and wall < session.born + session.hard:
             return self, Newer(session)
-        if wall < self.failed_until:
+        if patient and wall < self.failed_until:
             return self, Backoff(self.failed_until - wall, self.why)
         if self.claim and wall < self.claimed_until:
             return self, Busy(self.claimed_until - wall)
@@ -108,7 +108,7 @@ class Store(Protocol):
     A store that can't be opened as it was configured raises ConfigurationError; one that is away, Unavailable.
     """
 
-    async def begin(self, key: Key, seen: int, ttl: float) -> Outcome: ...
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> Outcome: ...
 
     async def renew(self, claim: Claim, ttl: float) -> bool: ...
 

@@ -66,7 +66,7 @@ class Entrance:
         self._longer = min(MOST_LONGER, self._longer + 1.0) if need.fresh else 0.0
         async for session in self._rungs(need):
             if need.named and need.refused is not None and self._same(session, need.refused):
-                self._say(f"{session.rung}: the page handed out the refused session again")
+                self.say(f"{session.rung}: the page handed out the refused session again")
                 continue
             return session
         raise Changed(
@@ -93,7 +93,7 @@ class Entrance:
         try:
             return await rung(held)
         except DoorkeyError as error:
-            self._say(f"a rung below the browser failed: {error.message}")
+            self.say(f"a rung below the browser failed: {error.message}")
             return None
 
     async def _refresh(self, held: Session) -> Session | None:
@@ -143,14 +143,14 @@ class Entrance:
             return await self._visit(url, previous, rung)
         except BrowserFailed as error:
             # A browser that was killed says nothing about the site: the pool starts another.
-            self._say(f"{error.message}; once more with a new one")
+            self.say(f"{error.message}; once more with a new one")
             return await self._visit(url, previous, rung)
 
     async def _visit(self, url: str, previous: Session | None, rung: str) -> Session:
         from doorkey.browser import Wanted, parse_proxy
 
         provider, own = self.provider, self._own
-        self._say(f"{rung}: opening {self.site.url}")
+        self.say(f"{rung}: opening {self.site.url}")
         wanted = Wanted(
             url=url,
             read=provider.read,
@@ -169,7 +169,7 @@ class Entrance:
         )
         proxy = parse_proxy(self.site.proxy) if self.site.proxy else None
         lease = self._pool.lease(
-            self._profile(), site_url=self.site.url, proxy=proxy, headed=self._headed, steps=self._say
+            self._profile(), site_url=self.site.url, proxy=proxy, headed=self._headed, steps=self.say
         )
         try:
             async with lease as context:
@@ -190,7 +190,7 @@ class Entrance:
         before = Kept(held.cookies, None, held.local) if held else None
         user_agent = await pool.user_agent(self._profile(), headed=self._headed)
         kept = await open_window(
-            pool, self._profile(), self.site.url, proxy=proxy, headed=self._headed, kept=before, steps=self._say
+            pool, self._profile(), self.site.url, proxy=proxy, headed=self._headed, kept=before, steps=self.say
         )
 
         def session() -> Session:
@@ -267,7 +267,7 @@ class Entrance:
             return False  # nothing to tell them apart by
         return all(found.cookie(name) == refused.cookie(name) for name in names)
 
-    def _say(self, step: str) -> None:
+    def say(self, step: str) -> None:
         if self.steps is not None:
             self.steps(step)
 

@@ -1,0 +1,60 @@
+"""`doorkey check` and `doorkey visit` go in now, and say what they found without giving the key away."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from doorkey_providers.twins.twin import Twin
+
+from .conftest import Doorkey
+
+pytestmark = pytest.mark.browser
+
+
+async def test_check_says_every_rule_step_token_and_verdict(doorkey: Doorkey, twin: Twin) -> None:
+    done = await doorkey("check", "-v", "--probe")
+    assert done.code == 0
+    assert done.out.startswith("chatgptfree: entered in ")
+    assert "answered in" in done.out
+    for line in (
+        "rule     the page is ready when it has [data-nonce]",
+        f"step     browser: opening {twin.url}",
+        "step     the page came with HTTP 200",
+        "token    nonce = ",
+        "cookie   wp_guard_ok = ",
+        "verdict  ok: entered by browser",
+        "step     asking chatgptfree",
+        "verdict  ok: HTTP 200",
+    ):
+        assert f"\n  {line}" in done.err
+    cookie = twin.log[-1].cookies["wp_guard_ok"]
+    nonce = next(str(value) for name, value in twin.log[-1].fields.items() if "nonce" in name)
+    assert cookie not in done.out + done.err
+    assert nonce not in done.out + done.err
+
+
+async def test_one_site_that_fails_hides_no_other(doorkey: Doorkey, twin: Twin, painter: Twin) -> None:
+    twin.switch(down=True)
+    settings = {"DOORKEY_LIMITS__PATIENCE": "0"}
+    results = json.loads((done := await doorkey("check", "--json", settings=settings)).out)
+    assert done.code == 5
+    found = {result["site"]: (result["exit"], result.get("code")) for result in results}
+    assert found == {"chatgptfree": (5, "provider_unavailable"), "aichats": (0, None)}
+
+
+async def test_visit_goes_in_anew_and_masks_what_it_shows_unless_asked(doorkey: Doorkey, twin: Twin) -> None:
+    assert " none " in (await doorkey("sites")).out
+    told = json.loads((await doorkey("visit", "chatgptfree", "--json", "--reveal")).out)
+    shown = await doorkey("visit", "chatgptfree")
+    assert (shown.code, shown.err) == (0, "")
+    assert twin.counts.page_loads == 2
+    assert len(told["tokens"]["nonce"]) == 10
+    assert told["tokens"]["nonce"] not in shown.out
+    assert told["cookies"][0]["value"] not in shown.out
+    assert "… (10 characters)" in shown.out
+    (site,) = json.loads((await doorkey("sites", "--json")).out)
+    assert (site["name"], site["state"], site["rung"]) == ("chatgptfree", "fresh", "browser")
+    assert site["gen"] > told["generation"]
+    assert twin.counts.page_loads == 2

@@ -1,0 +1,102 @@
+"""Help and documentation tell of every command, option and exit code, and what is shown holds no secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from doorkey.cli.findings import masked
+from doorkey.cli.main import cli
+from doorkey.cli.outcome import EXIT_CODES, exit_code, told
+from doorkey.cli.terminal import harmless
+from doorkey.errors import BrowserFailed, DoorkeyError, SiteDown, TimeLimit
+
+from .conftest import Done
+
+DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def commands(group: click.Group = cli, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+
+
+def all_errors(kind: type[DoorkeyError] = DoorkeyError) -> Iterator[type[DoorkeyError]]:
+    yield kind
+    for heir in kind.__subclasses__():
+        yield from all_errors(heir)
+
+
+def command_at(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    return command
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_each_command_has_help_with_an_example_and_is_documented(
+    quick: Callable[..., Done], path: tuple[str, ...]
+) -> None:
+    done = quick(*path, "-h")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(rf"Examples:\n    (?:\S+=\S+ )?doorkey {' '.join(path)}\b", done.out)
+    assert f"doorkey {' '.join(path)}" in DOCS
+    for option in command_at(path).params:
+        for name in option.opts if isinstance(option, click.Option) else ():
+            assert f"`{name}" in DOCS or f" {name}" in DOCS, name
+
+
+def test_the_ways_in_are_all_there() -> None:
+    assert set(cli.commands) == {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config"}
+    for name in ("serve", "ask", "demo", "check", "visit", "open"):
+        assert "--headed" in {flag for param in cli.commands[name].params for flag in param.opts}
+    for name in ("serve", "ask", "sites", "check", "visit", "open", "browser"):
+        assert "--json" in {flag for param in cli.commands[name].params for flag in param.opts}
+
+
+def test_every_error_has_an_exit_code_that_is_documented(quick: Callable[..., Done]) -> None:
+    codes = re.findall(r"^  (\d+) ", EXIT_CODES, re.M)
+    assert codes == re.findall(r"^\| (\d+) \|", DOCS, re.M)
+    assert EXIT_CODES.splitlines()[2] in quick("-h").out
+    for kind in all_errors():
+        error = kind.__new__(kind)
+        assert str(exit_code(error)) in codes
+        assert exit_code(error) != 0
+
+
+def test_an_error_names_its_site_once_and_when_to_try_again() -> None:
+    assert told(SiteDown("HTTP 503", site="wiki", retry_after=2.6)) == "wiki: HTTP 503. Try again in 3 s"
+    assert told(TimeLimit("visit", 3, site="wiki")).count("wiki") == 1
+    assert told(BrowserFailed("a \x1b[2J word")) == "a \N{REPLACEMENT CHARACTER}[2J word"
+
+
+def test_a_secret_is_masked_and_a_short_one_not_even_begun() -> None:
+    assert masked("0123456789") == "01… (10 characters)"
+    assert masked("0123456") == "… (7 characters)"
+
+
+def test_a_site_cannot_write_elsewhere_on_a_terminal() -> None:
+    assert harmless("a\tb\nc\x1b[31m\x07\x9b\r") == "a\tb\nc" + "\N{REPLACEMENT CHARACTER}[31m" + "\ufffd" * 3
+
+
+def test_config_check_shows_settings_and_no_key(quick: Callable[..., Done]) -> None:
+    settings = {
+        "DOORKEY_SERVICE__KEY": "hunter2",
+        "DOORKEY_SITES__CHATGPTFREE__URL": "http://127.0.0.1:1",
+        "DOORKEY_SITES__CHATGPTFREE__PROXY": "http://me:hunter2@127.0.0.1:2",
+    }
+    table = quick("config", "check", settings=settings)
+    assert re.search(r"^service\.port +8787 +TCP port", table.out, re.M)
+    assert re.search(r"^chatgptfree +chatgptfree +desktop +http://127\.0\.0\.1:1/", table.out, re.M)
+    machine = quick("config", "check", "--json", settings=settings)
+    assert json.loads(machine.out)["settings"]["service"]["port"] == 8787
+    assert "hunter2" not in table.out + machine.out
