@@ -41,7 +41,13 @@ MOST_SEEN = 1000
 scripts may add to a page that has loaded."""
 
 STATE = """(paths) => {
-  const stored = (name) => { try { return Object.fromEntries(Object.entries(window[name])); } catch { return {}; } };
+  const stored = (name) => {
+    try {
+      const held = window[name];  // by index: the keys "key" and "length" are no properties of it
+      const names = Array.from({ length: held.length }, (_, at) => held.key(at));
+      return Object.fromEntries(names.map((name) => [name, held.getItem(name)]));
+    } catch { return {}; }
+  };
   const scripts = {};
   for (const path of paths) {
     try {
