@@ -97,6 +97,6 @@ def _whole(request: Request) -> bytes:
     if not isinstance(request.body, bytes):
         raise RequestError(
             "a token can't be put into a body that is sent as it comes: send it as a header or in the query "
-            "(send.header, send.query), or send a body of at most 8 MiB"
+            "(send.header, send.query), or send less at once"
         )
     return request.body

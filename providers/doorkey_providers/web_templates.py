@@ -47,7 +47,10 @@ class Template:
 
 def _of(tokens: Tokens, name: str) -> JSON:
     if name not in tokens:
-        raise Changed(f"the session holds no {name}: it was made before that token was configured. See: doorkey visit")
+        raise Changed(
+            f"the session holds no token {name}: it was made before sites.NAME.tokens.{name} was configured. "
+            "Make a new one: doorkey visit SITE"
+        )
     return tokens[name]
 
 

@@ -245,7 +245,7 @@ def test_a_token_with_a_line_break_never_becomes_a_header() -> None:
 
 
 def test_a_session_from_before_the_token_was_configured_is_told() -> None:
-    with pytest.raises(Changed, match="holds no t: it was made before"):
+    with pytest.raises(Changed, match="holds no token t: it was made before"):
         made(tokens={"t": "body"}, send={"header": {"X": "{t}"}}).dress(Request(url="/"), session())
 
 

@@ -49,6 +49,9 @@ class Wiki:
         answer.set_cookie("sid", sid, httponly=True)
         return answer
 
+    async def login(self, request: web.Request) -> web.Response:
+        return web.Response(text='<input name="once" value="by-page">', content_type="text/html")
+
     async def token(self, request: web.Request) -> web.Response:
         return web.json_response({"token": self.alive[request.cookies["sid"]]})
 
@@ -68,6 +71,7 @@ async def serving(wiki: Wiki, tmp_path: Path, lines: str) -> AsyncIterator[Runti
     app = web.Application()
     app.router.add_get("/", wiki.home)
     app.router.add_get("/token", wiki.token)
+    app.router.add_get("/login", wiki.login)
     app.router.add_post("/api/items", wiki.write)
     async with TestServer(app, host="127.0.0.1") as server:
         path = tmp_path / "doorkey.toml"
@@ -145,3 +149,29 @@ async def test_tokens_that_serve_once_are_fetched_one_for_each_write(tmp_path: P
         await asyncio.gather(*(write(runtime, f"text {number}") for number in range(20)))
     assert sorted(wiki.written) == sorted(f"text {number}" for number in range(20))
     assert wiki.refused == 0
+
+
+BUSY = """<!doctype html><title>busy</title><script>
+window.app = {config: {token: "by-script"}};
+sessionStorage.setItem("key", "by-session");
+document.cookie = "XSRF-TOKEN=by%3Dcookie; path=/";
+fetch("/api/items", {method: "POST", headers: {"Authorization": "Bearer by-request"},
+                     body: new URLSearchParams({csrf: "by body"})});
+</script>"""
+
+
+async def test_every_kind_of_token_is_found_in_a_real_page(tmp_path: Path) -> None:
+    wiki = Wiki(BUSY)
+    lines = """tokens.script = "script:app.config.token"
+        tokens.session = "session:key"
+        tokens.cookie = "cookie:XSRF-TOKEN"
+        tokens.request = "request:Authorization"
+        tokens.body = "request-body:csrf"
+        tokens.html = 'html:/token: "([^"]+)"/'
+        tokens.page = { page = "/login", css = "input[name=once]@value" }"""
+    async with serving(wiki, tmp_path, lines) as runtime:
+        session = await runtime.session("wiki")
+    assert dict(session.tokens) == {
+        "script": "by-script", "session": "by-session", "cookie": "by=cookie", "request": "Bearer by-request",
+        "body": "by body", "html": "by-script", "page": "by-page",
+    }  # fmt: skip
