@@ -65,6 +65,7 @@ class TokenEntrance:
     site: Site
     server: TokenSite
     visits: int = 0
+    steps: None = None
 
     def __post_init__(self) -> None:
         self.key = Key(self.site.name, self.site.url)

@@ -211,13 +211,13 @@ async def _shown(fetched: Fetched, answer: Response, progress: Progress) -> int:
     except OSError as error:
         raise RequestError(f"{fetched.output} can't be written: {error.strerror}") from error
     # What goes to the terminal itself would be mixed with a line that changes.
-    if fetched.output is None and is_terminal():
+    if fetched.output is None and is_terminal(sys.stdout):
         progress.hide()
     try:
         if fetched.show_head:
             target.write(_head(answer))
         async for piece in answer.content.iter_any():
-            target.write(_plain(piece) if fetched.output is None and is_terminal() else piece)
+            target.write(_plain(piece) if fetched.output is None and is_terminal(sys.stdout) else piece)
             size += len(piece)
             progress(f"{size / 1e6:.1f} MB" + (f" of {int(total) / 1e6:.1f}" if total.isdigit() else ""))
             if fetched.output is None:

@@ -1,0 +1,251 @@
+"""What the door costs, against a bare aiohttp reverse proxy: small answers at 1, 16 and 64 at a time, and 1 GiB.
+
+Site, door and proxy are processes of their own. The two take turns within one run, so that a noisy machine disturbs
+both alike; what counts is the ratio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from doorkey.answer import Answer
+from doorkey.clock import SystemClock
+from doorkey.engine import Engine
+from doorkey.provider import Provider, Site
+from doorkey.request import MiB, Request
+from doorkey.service.app import build_app
+from doorkey.session import Cookie, Key, Session
+from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.refusals import Refusals
+from doorkey.sessions.source import Need
+from doorkey.settings import ServiceSettings
+from doorkey.transport.direct import Direct
+
+RATE_GOAL, SPEED_GOAL, MEMORY_GOAL = 0.8, 0.9, 32.0
+ROUNDS, REQUESTS = 9, 800
+SIZE = 1024 * MiB
+KEY = "bench"
+GONE = {"host", "connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"}
+
+
+class Entered:
+    """A way in that was gone already: its session is at hand."""
+
+    steps = None
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.provider = Provider(site)
+        self.key = Key(site.name, site.url)
+
+    async def fetch(self, need: Need) -> Session:
+        cookies = tuple(Cookie(f"c{n}", "v" * 40, "127.0.0.1") for n in range(5))
+        headers = {"user-agent": "Chrome/150", "accept-language": "en-US,en;q=0.9"}
+        return Session(
+            key=self.key, gen=0, url=self.site.url, born=time.time(), soft=1e6, hard=2e6,
+            cookies=cookies, headers=headers,
+        )  # fmt: skip
+
+
+class EnteredRuntime:
+    """A Runtime, as far as the door needs one."""
+
+    def __init__(self, url: str) -> None:
+        self.sites = {"bench": Site(name="bench", url=url)}
+        clock = self._clock = SystemClock()
+        self._entered = Entered(self.sites["bench"])
+        keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
+        self._engine = Engine(keeper=keeper, direct=Direct(clock=clock), refusals=Refusals(clock), clock=clock)
+
+    async def send(self, site: str, request: Request, *, timeout: float) -> Answer[bytes]:
+        return await self._engine.send(self._entered, request, deadline=self._clock.now() + timeout)  # type: ignore[arg-type]  # keeps its contract
+
+
+def the_door(url: str) -> web.Application:
+    return build_app(EnteredRuntime(url), service=ServiceSettings(), key=KEY)  # type: ignore[arg-type]  # keeps its contract
+
+
+def bare_proxy(url: str) -> web.Application:
+    clients: list[aiohttp.ClientSession] = []
+
+    async def passed(request: web.Request) -> web.StreamResponse:
+        if not clients:
+            clients.append(
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+            )
+        async with clients[0].request(
+            request.method,
+            url.rstrip("/") + request.raw_path.removeprefix("/site/bench"),
+            headers={name: value for name, value in request.headers.items() if name.lower() not in GONE},
+            data=request.content if request.body_exists else None,
+            allow_redirects=False,
+            auto_decompress=False,
+        ) as answer:
+            headers = {name: value for name, value in answer.headers.items() if name.lower() not in GONE}
+            response = web.StreamResponse(status=answer.status, headers=headers)
+            await response.prepare(request)
+            async for piece in answer.content.iter_any():
+                await response.write(piece)
+            await response.write_eof()
+            return response
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", passed)
+    return app
+
+
+def the_site(_: str) -> web.Application:
+    async def small(request: web.Request) -> web.Response:
+        return web.json_response({"items": [{"id": n, "name": "a nonce"} for n in range(5)]})
+
+    async def big(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-length": str(SIZE), "content-type": "application/octet-stream"})
+        await response.prepare(request)
+        piece = b"x" * MiB
+        for _ in range(SIZE // MiB):
+            await response.write(piece)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/api/items", small)
+    app.router.add_get("/big", big)
+    return app
+
+
+KINDS = {"site": the_site, "door": the_door, "proxy": bare_proxy}
+
+
+async def listen(kind: str, url: str) -> None:
+    runner = web.AppRunner(KINDS[kind](url), access_log=None, auto_decompress=False, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
+class Process:
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process = process
+        self.port = port
+
+    @classmethod
+    async def start(cls, kind: str, url: str = "") -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, __file__, kind, url, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        return cls(process, int(await process.stdout.readline()))
+
+    def memory(self) -> float:
+        """The most that it ever held, in MiB."""
+        match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
+        assert match is not None
+        return int(match[1]) / 1024
+
+    async def end(self) -> None:
+        self.process.terminate()
+        await self.process.wait()
+
+
+class Connection:
+    """A client that costs next to nothing: the same bytes on one connection, again and again."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> Connection:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=MiB))
+
+    async def get(self, path: str) -> int:
+        """How many bytes the answer's body had."""
+        self._writer.write(f"GET /site/bench{path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {KEY}\r\n\r\n".encode())
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        assert b" 200 " in head[:20], head
+        match = re.search(rb"content-length: (\d+)", head.lower())
+        assert match is not None, head
+        left = size = int(match[1])
+        while left:
+            piece = await self._reader.read(min(left, MiB))
+            assert piece
+            left -= len(piece)
+        return size
+
+    async def close(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+async def rate(port: int, at_once: int) -> float:
+    connections = [await Connection.open(port) for _ in range(at_once)]
+
+    async def work(connection: Connection) -> None:
+        for _ in range(REQUESTS // at_once):
+            await connection.get("/api/items")
+
+    began = time.perf_counter()
+    await asyncio.gather(*map(work, connections))
+    taken = time.perf_counter() - began
+    for connection in connections:
+        await connection.close()
+    return REQUESTS // at_once * at_once / taken
+
+
+async def speed(port: int) -> float:
+    """MiB each second of one large download."""
+    connection = await Connection.open(port)
+    began = time.perf_counter()
+    size = await connection.get("/big")
+    taken = time.perf_counter() - began
+    await connection.close()
+    return size / MiB / taken
+
+
+async def measure(door: Process, proxy: Process) -> bool:
+    good = True
+    for at_once in (1, 16, 64):
+        await rate(door.port, at_once), await rate(proxy.port, at_once)
+        pairs = [(await rate(door.port, at_once), await rate(proxy.port, at_once)) for _ in range(ROUNDS)]
+        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+        ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+        good = good and ratio >= RATE_GOAL
+        print(
+            f"door, {at_once:>2} at a time: doorkey {ours:6.0f}/s, bare proxy {theirs:6.0f}/s, "
+            f"ratio {ratio:.2f} (goal {RATE_GOAL})"
+        )
+    before = door.memory()
+    pairs = [(await speed(door.port), await speed(proxy.port)) for _ in range(3)]
+    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    more = door.memory() - before
+    print(
+        f"door, 1 GiB: doorkey {ours:5.0f} MiB/s, bare proxy {theirs:5.0f} MiB/s, ratio {ratio:.2f} "
+        f"(goal {SPEED_GOAL}), {more:.0f} MiB more memory (goal {MEMORY_GOAL:g})"
+    )
+    return good and ratio >= SPEED_GOAL and more <= MEMORY_GOAL
+
+
+async def main() -> int:
+    site = await Process.start("site")
+    started = [site]
+    try:
+        for kind in ("door", "proxy"):  # noqa: PERF401 - those that did start are ended
+            started.append(await Process.start(kind, f"http://127.0.0.1:{site.port}/"))
+        return 0 if await measure(*started[1:]) else 1
+    finally:
+        for process in started:
+            await process.end()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(listen(*sys.argv[1:]) if len(sys.argv) > 2 else main()))
