@@ -13,7 +13,7 @@ from doorkey import Request
 from doorkey.errors import RequestError
 
 BODILESS = ("GET", "HEAD", "OPTIONS")
-FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+FORM, MULTIPART, JSON_TYPE = "application/x-www-form-urlencoded", "multipart/form-data", "application/json"
 
 
 def pairs_without(pairs: str, names: Iterable[str]) -> list[str]:
@@ -30,18 +30,24 @@ def media_type(request: Request) -> str:
     return content_type(request).partition(";")[0].strip().lower()
 
 
-def carries_form(request: Request, *, empty: bool) -> bool:
-    """Whether the body is a form; with *empty*, also where a body may stand and none does."""
+def carries_form(request: Request) -> bool:
+    """Whether the body is a form, or may become one."""
     if request.form is not None or request.parts:
         return True
     if request.body:
         return media_type(request) in (FORM, MULTIPART)
-    return empty and request.json is None and request.method.upper() not in BODILESS
+    return _may_begin(request, FORM)
+
+
+def _may_begin(request: Request, kind: str) -> bool:
+    """Whether a body of this *kind* may stand where none does."""
+    bare = not request.body and request.json is None and not request.parts and request.form is None
+    return bare and request.method.upper() not in BODILESS and media_type(request) in ("", kind)
 
 
 def with_form(request: Request, values: Mapping[str, str]) -> Request:
     """Where the body is a form, or a body may stand and none does; another kind of body is left."""
-    if not carries_form(request, empty=True):
+    if not carries_form(request):
         return request
     if request.parts:
         like = replace(request.parts[0], filename=None, media_type="text/plain")
@@ -49,15 +55,21 @@ def with_form(request: Request, values: Mapping[str, str]) -> Request:
         return replace(request, parts=(*new, *(part for part in request.parts if part.name not in values)))
     if not request.body:
         return replace(request, body=None, form={**(request.form or {}), **values})
-    whole = _whole(request)
     if media_type(request) == MULTIPART:
-        return replace(request, body=multipart(whole, content_type(request), values))
-    kept_pairs = pairs_without(whole.decode("latin-1"), values)
+        return replace(request, body=_after(parts_of(values, content_type(request)), request.body))
+    if not isinstance(request.body, bytes):
+        return replace(request, body=_after(urlencode(values).encode() + b"&", request.body))
+    kept_pairs = pairs_without(request.body.decode("latin-1"), values)
     return replace(request, body="&".join([*kept_pairs, urlencode(values)]).encode("latin-1"))
 
 
-def multipart(body: bytes, kind: str, values: Mapping[str, str]) -> bytes:
-    """*body* with a part for each value before its own: what was sent stays as it was, byte for byte."""
+def _after(start: bytes, body: Any) -> Any:
+    """*start*, and then *body* as it is, byte for byte, be it in hand or sent as it comes."""
+    return start + body if isinstance(body, bytes) else body.after(start)
+
+
+def parts_of(values: Mapping[str, str], kind: str) -> bytes:
+    """A part for each value, to stand before those of a multipart body whose Content-Type is *kind*."""
     found = re.search(r'boundary=(?:"([^"]+)"|([^;\s]+))', kind, re.I)
     if found is None:
         raise RequestError("a multipart body was expected to name its boundary in Content-Type; it names none")
@@ -67,7 +79,7 @@ def multipart(body: bytes, kind: str, values: Mapping[str, str]) -> bytes:
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(escaped)}"\r\n\r\n{value}\r\n'
         for name, value in values.items()
     )
-    return parts.encode() + body
+    return parts.encode()
 
 
 def with_json(request: Request, values: Mapping[str, Any]) -> Request:
@@ -75,28 +87,22 @@ def with_json(request: Request, values: Mapping[str, Any]) -> Request:
     if request.body:
         if not media_type(request).endswith("json"):
             return request
+        if not isinstance(request.body, bytes):
+            raise RequestError(
+                "a token can't be put into JSON that is sent as it comes: send it as a header or in the query "
+                "(send.header, send.query), or send less at once"
+            )
         try:
-            body = json.loads(_whole(request))
+            body = json.loads(request.body)
         except (ValueError, RecursionError):
             return request  # the site will say so
         return replace(request, body=None, json=_merged(body, values)) if isinstance(body, dict) else request
     if isinstance(request.json, dict):
         return replace(request, json=_merged(request.json, values))
-    if request.json is None and not carries_form(request, empty=False) and request.method.upper() not in BODILESS:
-        return replace(request, body=None, json=dict(values))
-    return request
+    return replace(request, body=None, json=dict(values)) if _may_begin(request, JSON_TYPE) else request
 
 
 def _merged(below: Any, above: Any) -> Any:
     if not isinstance(below, dict) or not isinstance(above, Mapping):
         return above
     return {**below, **{name: _merged(below.get(name), value) for name, value in above.items()}}
-
-
-def _whole(request: Request) -> bytes:
-    if not isinstance(request.body, bytes):
-        raise RequestError(
-            "a token can't be put into a body that is sent as it comes: send it as a header or in the query "
-            "(send.header, send.query), or send less at once"
-        )
-    return request.body

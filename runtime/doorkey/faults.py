@@ -107,8 +107,7 @@ def explain(
     """
     told: dict[str, None] = {}
     for fault in error.errors(include_url=False, include_context=False):
-        inner = tuple(str(part) for part in fault["loc"])
-        inner = inner[: _depth(model, inner)]
+        inner = _keys(model, fault["loc"])
         place = table + inner
         said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
         if not inner:
@@ -148,27 +147,39 @@ def _dotted(place: Place) -> str:
 def _inner(model: object, name: str) -> object:
     """What stands under *name* in a table that *model* describes; None when nothing may."""
     if isinstance(model, type) and issubclass(model, BaseModel):
-        known = model.model_fields.get(name)
+        known = next((field for key, field in model.model_fields.items() if name in (key, field.alias)), None)
         return known.annotation if known else None
     return get_args(model)[1] if getattr(model, "__origin__", None) is dict else None
 
 
-def _depth(model: object, place: Place) -> int:
-    """How much of pydantic's location is keys: the rest are members of a union, or places in a list."""
-    for depth, name in enumerate(place):
+def _is_list(model: object) -> bool:
+    return getattr(model, "__origin__", None) in (list, tuple)
+
+
+def _keys(model: object, location: Iterable[str | int]) -> Place:
+    """The keys in pydantic's *location*: the rest are members of a union, or places in a list."""
+    keys: list[str] = []
+    for name in location:
+        if _is_list(model):
+            model = get_args(model)[0]
+            continue
         if (
             not (isinstance(model, type) and issubclass(model, BaseModel))
-            and getattr(model, "__origin__", 0) is not dict
+            and getattr(model, "__origin__", None) is not dict
         ):
-            return depth
-        model = _inner(model, name)
-    return len(place)
+            break
+        keys.append(str(name))
+        model = _inner(model, str(name))
+    return tuple(keys)
 
 
 def _fields(model: object, place: Place) -> tuple[str, ...]:
     for name in place:
         model = _inner(model, name)
-    return tuple(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ()
+        model = get_args(model)[0] if _is_list(model) else model
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return ()
+    return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
 def strangers(model: type[BaseModel], variables: Iterable[str], prefix: str) -> list[str]:

@@ -50,6 +50,10 @@ class Upload:
             at += 1
             yield piece
 
+    def after(self, start: bytes) -> Upload:
+        """This body with *start* before it. They are one body: what was read of either was read of both."""
+        return _After(start, self)
+
     async def aclose(self) -> None:
         """Read no more of it."""
         if self._reading is not None:
@@ -83,3 +87,32 @@ class Upload:
         else:
             self._kept.append(piece)
         return piece
+
+
+class _After(Upload):
+    """What came to be before a body that only its own reader knows."""
+
+    def __init__(self, start: bytes, rest: Upload) -> None:
+        super().__init__(rest, None if rest.length is None else len(start) + rest.length, keep=0)
+        self._start = start
+        self._rest = rest
+
+    @property
+    def repeatable(self) -> bool:
+        return self._rest.repeatable
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        self._rest.moved = self._told
+        yield self._start
+        try:
+            async for piece in self._rest:
+                yield piece
+        finally:
+            self.failure = self._rest.failure
+
+    def _told(self) -> None:
+        if self.moved is not None:
+            self.moved()
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from doorkey.provider import Site
 from doorkey.registry import build_sites, provider_class
 from doorkey.request import Part
 from doorkey.session import Key
+from doorkey.upload import Upload
 from doorkey_providers.web import WebSite
+from doorkey_providers.web_bodies import FORM
 from doorkey_providers.web_options import SendOptions, TokenOptions, WebOptions
 
 URL = "https://wiki.example/app/"
@@ -208,6 +211,8 @@ def test_json_keeps_the_tokens_own_kind_and_what_the_caller_sent() -> None:
         ("json", Request(url="/a", method="POST", headers={"content-type": "application/json"}, body=b"{broken")),
         ("form", Request(url="/a", method="PUT", headers={"content-type": "image/png"}, body=b"PNG")),
         ("json", Request(url="/a", method="PUT", headers={"content-type": "image/png"}, body=b"PNG")),
+        ("form", Request(url="/a", method="POST", headers={"content-type": "application/json"})),
+        ("json", Request(url="/a", method="POST", headers={"content-type": "text/plain"})),
         ("form", Request(url="https://other.example/a", method="POST", own_host=False)),
     ],
 )
@@ -360,6 +365,7 @@ def test_a_token_in_a_sliding_cookie_follows_the_cookie() -> None:
         ({"send": {"header": {"Cookie": "x"}}}, "set by the transport"),
         ({"send": {"header": {"X": "a\nb"}}}, "expected one line"),
         ({"send": {"when": "POST api"}}, "expected methods, a path"),
+        ({"send": [{"heder": {}}]}, "Extra inputs"),
         ({"stale": ["sesion expired"]}, "expected a status (401)"),
         ({"stale": [True]}, "expected statuses and rules"),
         ({"stale": [{"when": "/x"}]}, "expected a table with `is`"),
@@ -374,11 +380,35 @@ def test_what_can_not_work_is_refused_when_it_is_read(options: dict[str, Any], s
     assert said in wrong(**options)
 
 
-def test_a_streamed_body_can_take_no_field() -> None:
-    request = Request(url="/a", method="POST", headers={"content-type": "application/x-www-form-urlencoded"})
-    object.__setattr__(request, "body", lambda: None)
+async def streamed(request: Request) -> bytes:
+    assert isinstance(request.body, Upload)
+    return b"".join([piece async for piece in request.body])
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_a_field_goes_before_a_form_that_is_sent_as_it_comes() -> None:
+    kind = {"content-type": "multipart/form-data; boundary=B"}
+    request = Request(url="/a", method="POST", headers=kind, body=Upload(pieces(b"--B", b"--"), 5))
+    for token in ("1", "2"):  # the first attempt is refused: the second one gets the new token
+        dressed = sent({"form": {"t": "{t}"}}, request, t=token)
+        body = await streamed(dressed)
+        assert body == b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\n%s\r\n--B--' % token.encode()
+        assert isinstance(dressed.body, Upload)
+        assert dressed.body.length == len(body)
+        assert dressed.again
+    form = Request(url="/a", method="POST", headers={"content-type": FORM}, body=Upload(pieces(b"a=1")))
+    assert await streamed(sent({"form": {"t": "{t}"}}, form, t="x y")) == b"t=x+y&a=1"
+
+
+def test_json_that_is_sent_as_it_comes_can_take_no_field() -> None:
+    body = Upload(pieces(b"{}"))
+    request = Request(url="/a", method="POST", headers={"content-type": "application/json"}, body=body)
     with pytest.raises(RequestError, match="send it as a header"):
-        sent({"form": {"t": "{t}"}}, request, t="1")
+        sent({"json": {"t": "{t}"}}, request, t="1")
 
 
 def test_ten_lines_of_toml_are_a_site_and_each_fault_has_its_line(tmp_path: Path) -> None:
@@ -399,16 +429,23 @@ life = "30m"
     site = build_sites(Settings.load(path))["wiki"]
     provider: Provider = provider_class("web")(site)
     assert provider.pages == ("/login",)
-    text = path.read_text().replace("{csrf}", "{crsf}").replace("next =", "nxt =").replace('"30m"', '"30x"')
+    text = (
+        path.read_text()
+        .replace("{csrf}", "{crsf}")
+        .replace("next =", "nxt =")
+        .replace("send.when", "send.wen")
+        .replace('"30m"', '"30x"')
+    )
     path.write_text(text + 'redy = "x"\ntokens.third = "["\n')
     with pytest.raises(ConfigurationError) as caught:
         build_sites(Settings.load(path))
     said = caught.value.message
     assert f"{path}, line 6: unknown key sites.wiki.tokens.other.nxt (did you mean 'next'?)" in said
+    assert f"{path}, line 8: unknown key sites.wiki.send.wen (did you mean 'when'?)" in said
     assert f"{path}, line 10: sites.wiki.life" in said
     assert f"{path}, line 11: unknown key sites.wiki.redy (did you mean 'ready'?)" in said
     assert f"{path}, line 12: sites.wiki.tokens.third: expected a CSS selector" in said
-    path.write_text(text.replace("nxt =", "next =").replace('"30x"', '"30m"'))
+    path.write_text(text.replace("nxt =", "next =").replace("wen =", "when =").replace('"30x"', '"30m"'))
     with pytest.raises(ConfigurationError) as caught:
         build_sites(Settings.load(path))
     fault = "sites.wiki.send.header.X-CSRF-Token: no token is called 'crsf' (did you mean 'csrf'?)"
