@@ -39,7 +39,7 @@ def chat_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
     return [web.post("/v1/chat/completions", complete)]
 
 
-def origin_headers(answer: Answer[Delta]) -> dict[str, str]:
+def origin_headers(answer: Answer[Any]) -> dict[str, str]:
     """Who answered, and how."""
     return {
         "x-doorkey-site": answer.site,

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from doorkey.errors import DoorkeyError
 from doorkey.request import Request, insists_on
@@ -18,6 +19,7 @@ from doorkey.upload import KEPT, Upload
 
 if TYPE_CHECKING:
     from doorkey.answer import Answer
+    from doorkey.provider import Site
     from doorkey.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def door_routes(runtime: Runtime) -> list[web.RouteDef]:
         try:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
             async with await runtime.send(name, asked, timeout=math.inf) as answer:
-                return await _given(request, name, answer, runtime.sites[name].origin)
+                return await _given(request, runtime.sites[name], answer)
         finally:
             if isinstance(asked.body, Upload):
                 await asked.body.aclose()
@@ -72,10 +74,10 @@ async def _body(request: web.Request) -> bytes | Upload | None:
     return Upload(request.content.iter_any(), length)
 
 
-async def _given(request: web.Request, name: str, answer: Answer[bytes], origin: str) -> web.StreamResponse:
+async def _given(request: web.Request, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
     """The site's answer, given on as it comes."""
-    headers = passed_out(answer.head, name, origin)
-    headers.update(origin_headers(answer))  # type: ignore[arg-type]  # reads what all answers have
+    headers = CIMultiDict(passed_out(answer.head, site))
+    headers.extend(origin_headers(answer))
     if not answer.verdict:
         headers["x-doorkey-verdict"] = answer.verdict.kind.value
     body = answer.body

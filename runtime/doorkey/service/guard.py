@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
-import uuid
 from collections.abc import Sequence
+from functools import lru_cache
 from time import monotonic
 
 from aiohttp import web
@@ -34,22 +35,27 @@ def guards(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> 
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id (the client's own `x-request-id` where it is a plain one) and one line in the log."""
-    own = request.headers.get("x-request-id", "")
-    request[ID] = own if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else uuid.uuid4().hex
+    own = request.headers.get("x-request-id")
+    request[ID] = own if own and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else new_id()
     began, status = monotonic(), "left"
     try:
         response = await handler(request)
         status = str(response.status)
         return response
     finally:
-        # The template, not the path: what a caller types into an address may be a secret.
-        route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
-        log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status, monotonic() - began)
+        if log.isEnabledFor(logging.INFO):
+            # The template, not the path: what a caller types into an address may be a secret.
+            route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
+            log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status, monotonic() - began)
+
+
+def new_id() -> str:
+    return os.urandom(16).hex()
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
     """Put onto each answer what all answers carry (aiohttp's `on_response_prepare`)."""
-    response.headers["x-request-id"] = request[ID] if ID in request else uuid.uuid4().hex
+    response.headers["x-request-id"] = request[ID] if ID in request else new_id()
     for name, value in request.get(CORS, {}).items():
         response.headers[name] = value
 
@@ -91,13 +97,18 @@ def known_hosts(hosts: Sequence[str]) -> Middleware:
     """Take only requests to a loopback name or one of *hosts*: a web page can point any name of its own at us."""
     known = {host.lower().strip("[]") for host in hosts}
 
+    @lru_cache(64)
+    def is_known(header: str) -> bool:
+        name = host_name(header)
+        return is_loopback(name) or name in known
+
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.getall("Host", [])
         if len(given) != 1:
             raise Refusal(400, "invalid_host", f"one Host header was expected, {len(given)} came")
-        name = host_name(given[0])
-        if not is_loopback(name) and name not in known:
+        if not is_known(given[0]):
+            name = host_name(given[0])
             shown = name[:100] if re.fullmatch(r"[a-z0-9._:-]+", name) else "that name"
             raise Refusal(
                 403,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
-from multidict import CIMultiDict
-
+from doorkey.provider import Site
 from doorkey.request import Head, is_reserved
 from doorkey.service.failure import Refusal
 from doorkey.transport.compressed import readable
 
+PLAIN = re.compile(r"/site/([a-z0-9_-]+)((?:/[\w~!$&'()*+,;=:@-][\w.~!$&'()*+,;=:@-]*)*/?(?:\?[!\"$-~]*)?)", re.A)
+"""A target that can be read in one way only, as nearly all are: nothing in it to be looked at twice."""
 DOOR = re.compile(r"/site/([^/?]+)(/[^?]*)?(\?.*)?", re.S)
 HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -39,6 +41,10 @@ def destination(target: str) -> tuple[str, str]:
 
     *target* is the raw request target. Raises Refusal for one that could be read as leading elsewhere.
     """
+    plain = PLAIN.fullmatch(target)
+    if plain is not None:
+        name, rest = plain.groups()
+        return name, rest if rest.startswith("/") else f"/{rest}"
     found = DOOR.fullmatch(target)
     if found is None:
         raise Refusal(400, "invalid_path", "a path like /site/NAME/path was expected, without a host before it")
@@ -62,8 +68,8 @@ def passed_in(headers: Mapping[str, str]) -> dict[str, str]:
     gone = dropped(headers)
     passed: dict[str, str] = {}
     for name, value in headers.items():
-        lower = name.lower()
-        if lower in gone or lower in OURS_IN or is_reserved(lower) or lower.startswith(("x-forwarded-", "x-doorkey-")):
+        lower = _entering(name)
+        if lower is None or lower in gone:
             continue
         if not value.isascii() and re.search("[\udc80-\udcff]", value):
             raise Refusal(400, "invalid_header", f"the header {lower[:60]} is no UTF-8")
@@ -71,22 +77,35 @@ def passed_in(headers: Mapping[str, str]) -> dict[str, str]:
     return passed
 
 
+@lru_cache(1024)
+def _entering(name: str) -> str | None:
+    """The header's name in lower case; None for one that stays outside."""
+    lower = name.lower()
+    ours = lower in OURS_IN or lower in HOP_BY_HOP or is_reserved(lower)
+    return None if ours or lower.startswith(("x-forwarded-", "x-doorkey-")) else lower
+
+
+@lru_cache(1024)
+def _leaving(name: str) -> str | None:
+    lower = name.lower()
+    ours = lower in OURS_OUT or lower in HOP_BY_HOP
+    return None if ours or lower.startswith(("access-control-", "x-doorkey-")) else lower
+
+
 def accepted(headers: Mapping[str, str]) -> str:
     """The compressions that the client undoes and we can judge through."""
     return readable(headers.get("accept-encoding", ""))
 
 
-def passed_out(head: Head, name: str, origin: str) -> CIMultiDict[str]:
-    """The answer's headers as the client gets them: places at the site's *origin* become places behind the door."""
+def passed_out(head: Head, site: Site) -> list[tuple[str, str]]:
+    """The answer's headers as the client gets them: places at the *site*'s origin become places behind the door."""
     gone = dropped(head.headers)
-    out: CIMultiDict[str] = CIMultiDict()
-    for header, value in head.headers.items():
-        lower = header.lower()
-        if lower in gone or lower in OURS_OUT or lower.startswith("access-control-"):
-            continue
-        out.add(header, moved(value, head.url, name, origin) if lower in MOVED else value)
     # A page of the site's that a browser shows here must not act as a page of ours.
-    out.add("Content-Security-Policy", "sandbox")
+    out = [("Content-Security-Policy", "sandbox")]
+    for header, value in head.headers.items():
+        lower = _leaving(header)
+        if lower is not None and lower not in gone:
+            out.append((header, moved(value, head.url, site.name, site.origin) if lower in MOVED else value))
     return out
 
 
@@ -111,7 +130,7 @@ def _place(scheme: str, host: str | None, port: int | None) -> tuple[str, str | 
     return scheme, host, port or {"http": 80, "https": 443}.get(scheme)
 
 
-def dropped(headers: Mapping[str, str]) -> set[str]:
-    """The headers of one connection, in lower case: the usual ones, and those that `Connection` names."""
+def dropped(headers: Mapping[str, str]) -> Collection[str]:
+    """The headers, in lower case, that `Connection` names as its own."""
     named = headers.get("connection")
-    return HOP_BY_HOP if named is None else HOP_BY_HOP | {part.strip().lower() for part in named.split(",")}
+    return () if named is None else {part.strip().lower() for part in named.split(",")}
