@@ -33,6 +33,7 @@ class WebSite(Provider):
         self.options = options
         tokens = options.tokens.values()
         self.ready = options.ready
+        self.steps = options.visit.steps
         self.cookies_needed = options.cookies.needed
         self.cookies_sliding = options.cookies.sliding
         self.pages = tuple(dict.fromkeys(token.page for token in tokens if token.page is not None))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from doorkey import Provider
 from doorkey_providers.web_rules import Rule, rule_of
 from doorkey_providers.web_sources import IN_ANSWERS, ON_PAGES, Source, checked, css_of, source_of
 from doorkey_providers.web_templates import Template, check_header
@@ -182,6 +183,12 @@ class LifeOptions(Table):
         return self
 
 
+class VisitOptions(Table):
+    steps: Annotated[tuple[Any, ...], BeforeValidator(Provider.steps_of)] = Field(
+        default=(), repr=False, description="How a browser logs in where `ready` is not there."
+    )
+
+
 class WebOptions(Table):
     ready: Css | None = Field(default=None, description="A selector of what only a page that let one in has.")
     tokens: dict[str, TokenOptions] = Field(default={}, description="What requests need, each by a name of yours.")
@@ -191,6 +198,7 @@ class WebOptions(Table):
     stale: Rules = Field(default=(), description="How an answer looks when the session is dead.")
     alive: Rules = Field(default=(), description="How a good answer looks, where HTTP 200 may be none.")
     max_uses: int | None = Field(default=None, gt=0, description="How many requests a session carries.")
+    visit: VisitOptions = VisitOptions()
     cookies: CookieOptions = CookieOptions()
     life: LifeOptions = LifeOptions()
 
@@ -203,6 +211,8 @@ class WebOptions(Table):
             for name in self.tokens
             if not re.fullmatch(r"[\w-]+", name)
         ]
+        if self.visit.steps and self.ready is None:
+            faults.append("visit.steps: expected ready beside them: a selector that only a logged-in page has")
         for send in self.send:
             try:
                 templates = send.templates()

@@ -119,7 +119,8 @@ def explain(
             told[f"{sources.where(place)}unknown key {_dotted(place)}{near(place[-1], known)}"] = None
         else:
             came = _came(place, fault["input"]) if fault["type"] != "value_error" else ""
-            told[f"{sources.where(place)}{_dotted(place)}: {said[:1].lower()}{said[1:]}{came}"] = None
+            for line in said.splitlines():
+                told[f"{sources.where(place)}{_dotted(place)}: {line[:1].lower()}{line[1:]}{came}"] = None
     return list(told)
 
 

@@ -101,6 +101,13 @@ def test_what_a_visit_needs_is_known_from_the_tokens() -> None:
     assert not made().needs_page
 
 
+def test_the_steps_of_a_login_are_the_configured_ones() -> None:
+    steps = [{"open": "/login"}, {"fill": "#pw", "value": "env:WIKI_PW"}, {"click": "button"}]
+    site = made(ready="#out", visit={"steps": steps})
+    assert [str(step) for step in site.steps] == ["open /login", "fill #pw", "click button"]
+    assert "WIKI_PW" not in repr(site.options)
+
+
 def test_lives_cookies_and_uses_are_the_configured_ones() -> None:
     site = made(life="12h", max_uses=1, cookies={"needed": ["sid"], "sliding": "sid"}, ready="#app")
     assert (site.hard, site.soft, site.max_uses) == (12 * 3600, 6 * 3600, 1)
@@ -374,6 +381,8 @@ def test_a_token_in_a_sliding_cookie_follows_the_cookie() -> None:
         ({"life": {"soft": "2h", "hard": "1h"}}, "soft to be no longer than hard"),
         ({"ready": "a["}, "expected a CSS selector"),
         ({"max_uses": 0}, "greater than 0"),
+        ({"visit": {"steps": [{"open": "/login"}]}}, "visit.steps: expected ready"),
+        ({"ready": "b", "visit": {"steps": [{"fill": "#pw", "value": "literal"}]}}, "looks like a password"),
     ],
 )
 def test_what_can_not_work_is_refused_when_it_is_read(options: dict[str, Any], said: str) -> None:
