@@ -17,8 +17,8 @@ import doorkey
 
 ROOT = Path(__file__).parents[1]
 ORDER = (
-    ("errors", "clock", "session", "chat", "page", "upload", "request", "verdict", "provider"),
-    ("faults", "sections", "settings", "registry"),
+    ("errors", "clock", "session", "chat", "page", "upload", "request", "verdict", "steps", "provider"),
+    ("faults", "sections", "settings", "registry", "secret", "imports"),
     ("browser",),
     ("transport",),
     ("sessions",),

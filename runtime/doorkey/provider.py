@@ -17,6 +17,7 @@ from doorkey.errors import RequestError, UnknownModel
 from doorkey.page import Page
 from doorkey.request import Head, Reply, Request
 from doorkey.session import Session, Tokens
+from doorkey.steps import Step, steps_of
 from doorkey.verdict import Verdict, default_verdict
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Provider:
     """Values of the page's scripts to bring along, as paths from its global object ("app.token"); never evaluated."""
     sees_requests: bool = False
     """Whether `read` needs the requests that the page itself made."""
+    steps: tuple[Step, ...] = ()
+    """How a browser logs in where `ready` is not there. Made by `steps_of` from what settings say."""
     settle: float = 0.25
     """Seconds that cookies and storage must stay unchanged before a visit is done."""
     soft: float = 6 * 3600
@@ -83,6 +86,11 @@ class Provider:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+
+    @staticmethod
+    def steps_of(tables: object) -> tuple[Step, ...]:
+        """The login steps that a list of tables tells (docs/login.md). Raises ValueError, a line for each fault."""
+        return steps_of(tables)
 
     def read(self, page: Page) -> Tokens:
         """The tokens on the page. Raises MissingToken(name, where it was sought). Called off the event loop."""

@@ -167,6 +167,11 @@ def screen() -> str | None:
     return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or None
 
 
+def variable(name: str) -> str | None:
+    """The environment variable *name*, which a login step refers to; None where it is not set."""
+    return os.environ.get(name)
+
+
 def playwright_downloads() -> Path | None:
     """Where the person has Playwright keep its browsers, if that is not the usual place."""
     folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from doorkey.page import Page
+from doorkey.secret import resolve
 from doorkey.session import Cookie, Tokens
+from doorkey.steps import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,11 +17,14 @@ class Wanted:
 
     `read` is called off the event loop. `longer` is added to `settle` after a fresh session was refused. `cookies` and
     `local` are put into the empty context before the page opens. `user_agent` only when a caller brought one along.
+    `steps` are run where `ready` is not there, each value resolved by `value_of` when it is needed.
     """
 
     url: str
     read: Callable[[Page], Tokens]
     ready: str | None = None
+    steps: tuple[Step, ...] = ()
+    value_of: Callable[[str], Awaitable[str]] = resolve
     pages: tuple[str, ...] = ()
     script_values: tuple[str, ...] = ()
     sees_requests: bool = False

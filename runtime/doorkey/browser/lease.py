@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from doorkey.browser.arrival import Arrival, Wanted
 from doorkey.browser.egress import Guard, Proxy
+from doorkey.browser.look import Look, look_at
 from doorkey.browser.profile import Profile
 from doorkey.browser.trouble import translate
-from doorkey.browser.visit import Entry, Look, look_at
+from doorkey.browser.visit import Entry
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, ConfigurationError, TimeLimit
+from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, TimeLimit
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 OPEN = 5.0
 LOOK = 0.5
-"""Seconds: that opening a context or a page may take; between two looks at a person's window."""
+PAUSE = 60.0
+"""Seconds: that opening a context or a page may take; between two looks at a person's window; until a login that failed
+may be tried again."""
 
 
 class Lease:
@@ -41,13 +44,16 @@ class Lease:
         self._browser, self._lost, self._clock = browser, lost, clock
         self._profile, self._guard, self._proxy, self._say = profile, guard, proxy, say
         self._opening: asyncio.Task[BrowserContext] | None = None
+        self._entry: Entry | None = None
 
     async def enter(self, wanted: Wanted) -> Arrival:
         """Open `wanted.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
         and local storage unchanged for the settle time. Once per lease.
 
         Raises SiteDown, MissingToken, MissingCookies or Changed for the site; BrowserFailed, at once, when browser or
-        page die; TimeLimit past `wanted.limit`; ConfigurationError when the guard refuses `wanted.url`.
+        page die; TimeLimit past `wanted.limit`; ConfigurationError when the guard refuses `wanted.url`; NeedsPerson
+        when login steps do not suffice. What fails after a login was sent has `retry_after`: sites lock accounts that
+        try too often.
         """
         crashed = asyncio.Event()
         work = asyncio.create_task(self._enter(wanted, crashed))
@@ -59,6 +65,10 @@ class Lease:
             if not work.done():
                 raise TimeLimit("visit", wanted.limit)
             return work.result()
+        except DoorkeyError as error:
+            if self._entry is not None and self._entry.form_sent:
+                error.retry_after = max(PAUSE, error.retry_after or 0.0)
+            raise
         finally:
             for task in (work, *watches):
                 task.cancel()
@@ -118,7 +128,7 @@ class Lease:
         page.on("crash", lambda _: crashed.set())
         # Held, as the loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        entry = Entry(page, wanted, self._guard, self._clock, self._say)
+        entry = self._entry = Entry(page, wanted, self._guard, self._clock, self._say)
 
         def opened(popup: Any) -> None:
             if not entry.opening:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -12,6 +12,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from doorkey.browser.arrival import Arrival, Wanted
 from doorkey.browser.egress import Guard
+from doorkey.browser.look import CALL, Look, look_at
+from doorkey.browser.steps import Login
 from doorkey.browser.trouble import TRANSIENT, translate
 from doorkey.clock import Clock
 from doorkey.errors import (
@@ -25,7 +27,7 @@ from doorkey.errors import (
 )
 from doorkey.page import Page, Seen
 from doorkey.request import Head
-from doorkey.session import Cookie, Tokens
+from doorkey.session import Tokens
 
 if TYPE_CHECKING:
     from playwright.async_api import Page as BrowserPage
@@ -34,42 +36,11 @@ if TYPE_CHECKING:
 HEADERS = ("user-agent", "accept-language")
 POLL = 0.05
 MOST_SETTLING = 2.0
-CALL = 5.0
 TOKENS = 10.0
+WAIT_READY = 2.0
 MOST_SEEN = 1000
-"""Seconds: between two looks, for settling at most (longer when asked), for one call into the page, for tokens that
-scripts may add to a page that has loaded."""
-
-STATE = """(paths) => {
-  const stored = (name) => {
-    try {
-      const held = window[name];  // by index: the keys "key" and "length" are no properties of it
-      const names = Array.from({ length: held.length }, (_, at) => held.key(at));
-      return Object.fromEntries(names.map((name) => [name, held.getItem(name)]));
-    } catch { return {}; }
-  };
-  const scripts = {};
-  for (const path of paths) {
-    try {
-      let value = window;
-      for (const part of path.split(".")) value = value[part];
-      if (value !== undefined && typeof value !== "function") scripts[path] = JSON.parse(JSON.stringify(value));
-    } catch { /* not there, or nothing that can be said in JSON */ }
-  }
-  return { local: stored("localStorage"), session: stored("sessionStorage"), scripts };
-}"""
-"""What scripts left in the page. Paths are walked, never evaluated: a setting can't run code."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What the page held at one moment."""
-
-    page: Page
-    cookies: tuple[Cookie, ...]
-
-    def same_state(self, other: Look) -> bool:
-        return (self.cookies, self.page.local) == (other.cookies, other.page.local)
+"""Seconds: between two looks, for settling at most (longer when asked), for tokens that scripts may add to a page that
+has loaded, for them to show that one is logged in."""
 
 
 class Entry:
@@ -84,6 +55,13 @@ class Entry:
         self.opening = False  # a page of ours: not a popup
         self._others: dict[str, BrowserPage] = {}
         self._seen: list[Seen] = []
+        self._logging_in = False  # then the page's requests hold what was filled in: they are not kept
+        self._login = Login(page, wanted, guard, clock, say)
+
+    @property
+    def form_sent(self) -> bool:
+        """Whether a login's form may have been sent."""
+        return self._login.sent
 
     async def run(self) -> Arrival:
         why = await self._guard.refuses(self._wanted.url)
@@ -91,6 +69,8 @@ class Entry:
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
         sent = await self._listen()
         response = await self._load()
+        if self._wanted.steps:
+            response = await self._logged_in(response)
         await self._open_others()
         headers = sent or await response.request.all_headers()
         self._say(f"the page came with HTTP {response.status}")
@@ -117,7 +97,7 @@ class Entry:
         sent: dict[str, str] = {}
 
         def asked(event: dict[str, Any]) -> None:
-            if self._wanted.sees_requests and len(self._seen) < MOST_SEEN:
+            if self._wanted.sees_requests and not self._logging_in and len(self._seen) < MOST_SEEN:
                 self._seen.append(_seen(event["request"]))
             if event.get("type") == "Document" and not documents:
                 documents.add(event["requestId"])
@@ -169,6 +149,44 @@ class Entry:
         except Error as error:
             raise translate(error, "loading the page") from error
         return response
+
+    async def _logged_in(self, response: Response) -> Response:
+        """The page's answer once it lets one in: as it is, or after the steps."""
+        if self._wanted.ready is None:
+            raise ConfigurationError("login steps need `ready`: a selector of what only a page that let one in has")
+        if await self._let_in(WAIT_READY):
+            self._say("the site knows us still: no login is needed")
+            return response
+        self._logging_in = True
+        try:
+            await self._login.run(lambda: self._let_in(0.0))
+        finally:
+            self._logging_in = False
+        self._seen.clear()
+        response = await self._load()
+        if not await self._let_in(min(TOKENS, self._share)):
+            raise await self._login.failure(f"the login steps are done, but {self._wanted.ready} is not there")
+        self._say("logged in")
+        return response
+
+    async def _let_in(self, limit: float) -> bool:
+        """Whether `ready` is there, or comes within *limit* seconds; one that asks for a password says no at once."""
+        end = self._clock.now() + limit
+        while True:
+            try:
+                look = await look_at(self._page, self._clock)
+                at_home = _origin(look.page.url) == _origin(self._guard.site_url)
+                if at_home and await asyncio.to_thread(self._shows_ready, look.page):
+                    return True
+            except BrowserFailed:
+                if self._page.is_closed():
+                    raise
+            if self._clock.now() >= end or await self._login.asks_password():
+                return False
+            await self._clock.sleep(POLL)
+
+    def _shows_ready(self, page: Page) -> bool:
+        return self._wanted.ready is None or page.find(self._wanted.ready) is not None
 
     async def _found(self, response: Response) -> tuple[Look, Tokens]:
         """The first look that holds everything wanted. Raises what was missing last when its share of time is over."""
@@ -228,8 +246,7 @@ class Entry:
         self._check_landing(look.page.url)
         wanted = self._wanted
         if not self._ready:
-            assert wanted.ready is not None
-            self._ready = await asyncio.to_thread(lambda: look.page.find(wanted.ready or "") is not None)
+            self._ready = await asyncio.to_thread(self._shows_ready, look.page)
         tokens = await asyncio.to_thread(wanted.read, look.page)
         if not self._ready:
             raise MissingToken("sign of being ready", wanted.ready or "")
@@ -260,37 +277,6 @@ class Entry:
 def _seen(request: dict[str, Any]) -> Seen:
     headers = {name.lower(): value for name, value in request["headers"].items()}
     return Seen(method=request["method"], url=request["url"], headers=headers, body=request.get("postData", ""))
-
-
-async def look_at(page: BrowserPage, clock: Clock, script_values: tuple[str, ...] = ()) -> Look:
-    """What *page* holds now. Raises BrowserFailed while it navigates, hangs or is gone."""
-    from playwright.async_api import Error
-
-    try:
-        async with asyncio.timeout(CALL):
-            html, state, found = await asyncio.gather(
-                page.content(), page.evaluate(STATE, list(script_values)), page.context.cookies()
-            )
-    except Error as error:
-        raise translate(error, "reading the page") from error
-    except TimeoutError as error:
-        raise BrowserFailed(f"reading the page: it did not answer within {CALL:g} s") from error
-    cookies = tuple(
-        Cookie(
-            name=cookie["name"],
-            value=cookie["value"],
-            domain=cookie["domain"].lstrip("."),
-            path=cookie["path"],
-            host_only=not cookie["domain"].startswith("."),
-            secure=cookie["secure"],
-            http_only=cookie["httpOnly"],
-            same_site=cookie["sameSite"],
-            expires=None if cookie["expires"] < 0 else cookie["expires"],
-        )
-        for cookie in found
-    )
-    values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
-    return Look(Page(url=page.url, html=html, cookies=values, **state), cookies)
 
 
 def _origin(url: str) -> str:

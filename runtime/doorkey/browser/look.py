@@ -1,0 +1,81 @@
+"""What a page holds at one moment: its document, storage and cookies."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from doorkey.browser.trouble import translate
+from doorkey.clock import Clock
+from doorkey.errors import BrowserFailed
+from doorkey.page import Page
+from doorkey.session import Cookie
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page as BrowserPage
+
+CALL = 5.0
+"""Seconds for one call into the page."""
+
+STATE = """(paths) => {
+  const stored = (name) => {
+    try {
+      const held = window[name];  // by index: the keys "key" and "length" are no properties of it
+      const names = Array.from({ length: held.length }, (_, at) => held.key(at));
+      return Object.fromEntries(names.map((name) => [name, held.getItem(name)]));
+    } catch { return {}; }
+  };
+  const scripts = {};
+  for (const path of paths) {
+    try {
+      let value = window;
+      for (const part of path.split(".")) value = value[part];
+      if (value !== undefined && typeof value !== "function") scripts[path] = JSON.parse(JSON.stringify(value));
+    } catch { /* not there, or nothing that can be said in JSON */ }
+  }
+  return { local: stored("localStorage"), session: stored("sessionStorage"), scripts };
+}"""
+"""What scripts left in the page. Paths are walked, never evaluated: a setting can't run code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the page held at one moment."""
+
+    page: Page
+    cookies: tuple[Cookie, ...]
+
+    def same_state(self, other: Look) -> bool:
+        return (self.cookies, self.page.local) == (other.cookies, other.page.local)
+
+
+async def look_at(page: BrowserPage, clock: Clock, script_values: tuple[str, ...] = ()) -> Look:
+    """What *page* holds now. Raises BrowserFailed while it navigates, hangs or is gone."""
+    from playwright.async_api import Error
+
+    try:
+        async with asyncio.timeout(CALL):
+            html, state, found = await asyncio.gather(
+                page.content(), page.evaluate(STATE, list(script_values)), page.context.cookies()
+            )
+    except Error as error:
+        raise translate(error, "reading the page") from error
+    except TimeoutError as error:
+        raise BrowserFailed(f"reading the page: it did not answer within {CALL:g} s") from error
+    cookies = tuple(
+        Cookie(
+            name=cookie["name"],
+            value=cookie["value"],
+            domain=cookie["domain"].lstrip("."),
+            path=cookie["path"],
+            host_only=not cookie["domain"].startswith("."),
+            secure=cookie["secure"],
+            http_only=cookie["httpOnly"],
+            same_site=cookie["sameSite"],
+            expires=None if cookie["expires"] < 0 else cookie["expires"],
+        )
+        for cookie in found
+    )
+    values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
+    return Look(Page(url=page.url, html=html, cookies=values, **state), cookies)

@@ -1,0 +1,188 @@
+"""Runs the steps of a login in a page. What it fills in is said nowhere: not in steps, errors or tracebacks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from doorkey.browser.arrival import Wanted
+from doorkey.browser.egress import Guard
+from doorkey.browser.trouble import translate
+from doorkey.clock import Clock
+from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
+from doorkey.steps import Step
+
+if TYPE_CHECKING:
+    from playwright.async_api import Frame
+    from playwright.async_api import Page as BrowserPage
+
+STEP = 10.0
+POLL = 0.05
+ASKING = 2.0
+"""Seconds: for one step at most, between two looks, for a question to the page."""
+
+ASKS = """() => {
+  const shown = (css) => [...document.querySelectorAll(css)].some((e) => !e.checkVisibility || e.checkVisibility());
+  if (shown("input[autocomplete=one-time-code]")) return "a one-time code";
+  if (shown("iframe[src*=captcha], [class*=captcha], .cf-turnstile")) return "a CAPTCHA";
+  return shown("input[type=password]") ? "a password" : "";
+}"""
+
+
+class Login:
+    """One run of `wanted.steps`. `sent`: whether a form may have been sent."""
+
+    def __init__(
+        self, page: BrowserPage, wanted: Wanted, guard: Guard, clock: Clock, say: Callable[[str], None]
+    ) -> None:
+        self._page, self._wanted, self._guard, self._clock, self._say = page, wanted, guard, clock, say
+        self._limit = min(STEP, wanted.limit / 4)
+        self._navigated = False
+        self.sent = False
+        # Only what settings name: a redirect must not choose who is told a password.
+        places = (guard.site_url, *(step.place for step in wanted.steps if "://" in step.place))
+        self._origins = {_origin(place) for place in places}
+
+    async def run(self, ready: Callable[[], Awaitable[bool]]) -> None:
+        """Run the steps; return once the site has answered the last one. *ready* tells whether it let one in.
+
+        Raises Changed for a step that does not fit the page, NeedsPerson when the site asks for more than the steps
+        give, ConfigurationError for a value that can't be had or must not go there.
+        """
+        self._page.on("framenavigated", self._went)
+        try:
+            for number, step in enumerate(self._wanted.steps, 1):
+                self._say(f"login step {number}: {step}")
+                await self._step(f"login step {number} ({step})", step)
+            if self.sent:
+                await self._until(lambda: self._answered(ready))
+        finally:
+            self._page.remove_listener("framenavigated", self._went)
+
+    async def failure(self, why: str) -> DoorkeyError:
+        """What to raise where the steps are over, or stuck for the reason *why*, and nobody was let in."""
+        asked = await self._ask(ASKS) if self.sent else ""
+        if asked == "a password":
+            return NeedsPerson(
+                f"the site did not take the login: after the steps, {self._where} asks for a password again. Check the "
+                "values that the steps refer to; a login by hand: doorkey login SITE --by-hand"
+            )
+        if asked:
+            return NeedsPerson(f"the site asks for {asked} after the login steps: doorkey login SITE --by-hand")
+        return Changed(f"{why} (the page is {self._where}). Compare visit.steps with the site's login page")
+
+    def _went(self, frame: Frame) -> None:
+        self._navigated = self._navigated or frame == self._page.main_frame
+
+    async def _step(self, name: str, step: Step) -> None:
+        from playwright.async_api import Error
+        from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+        try:
+            match step.action:
+                case "open":
+                    await self._open(step)
+                case "fill":
+                    await self._fill(name, step)
+                case "click":
+                    await self._click(step)
+                case "wait":
+                    await self._wait(step)
+        except (PlaywrightTimeout, _NotThere):
+            failure = await self.failure(f"{name}: the page did not come to that within {self._limit:g} s")
+            # Not chained, here and below: Playwright's own text has a log of its calls, with what was filled in.
+            raise failure from None
+        except Error as error:
+            raise translate(error, name, self._limit) from None
+
+    async def _open(self, step: Step) -> None:
+        url = urljoin(self._guard.site_url, step.target)
+        why = await self._guard.refuses(url)
+        if why is not None:
+            raise ConfigurationError(f"the page of a login step is not opened: {why}")
+        await self._page.goto(url, wait_until="load", timeout=self._limit * 1000)
+
+    async def _fill(self, name: str, step: Step) -> None:
+        field = self._page.locator(step.target).first
+        kind = await field.get_attribute("type", timeout=self._limit * 1000)
+        if (kind or "").lower() == "password" and not step.refers:
+            raise ConfigurationError(
+                f'{name}: this is a password\'s field, and its value must not stand in a settings file: "env:NAME", '
+                '"file:PATH" or "command:…" says where it is'
+            )
+        value = await self._wanted.value_of(step.value)
+        here = _origin(self._page.url)
+        if here not in self._origins:
+            raise ConfigurationError(
+                f"{name}: the page has led to {here}: nothing is filled in there unless a step names that place, "
+                f'like {{ wait = "url:{here}/*" }}'
+            )
+        await field.fill(value, timeout=self._limit * 1000)
+
+    async def _click(self, step: Step) -> None:
+        target = self._page.locator(step.target).first
+        await target.wait_for(state="visible", timeout=self._limit * 1000)
+        self._navigated, self.sent = False, True
+        await target.click(timeout=self._limit * 1000)
+
+    async def _wait(self, step: Step) -> None:
+        if not step.place:
+            await self._page.locator(step.target).first.wait_for(state="attached", timeout=self._limit * 1000)
+        elif not await self._until(lambda: self._at(step.place)):
+            raise _NotThere
+        else:
+            await self._page.wait_for_load_state("load", timeout=self._limit * 1000)
+
+    async def _at(self, glob: str) -> bool:
+        url = self._page.url
+        if "://" in glob:
+            return fnmatchcase(url, glob)
+        parts = urlsplit(url)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        return _origin(url) == _origin(self._guard.site_url) and fnmatchcase(path, glob)
+
+    async def _answered(self, ready: Callable[[], Awaitable[bool]]) -> bool:
+        if self._navigated and await self._ask("document.readyState") == "complete":
+            return True
+        return await ready()
+
+    async def _until(self, holds: Callable[[], Awaitable[bool]]) -> bool:
+        end = self._clock.now() + self._limit
+        while not await holds():
+            if self._clock.now() >= end:
+                return False
+            await self._clock.sleep(POLL)
+        return True
+
+    async def asks_password(self) -> bool:
+        """Whether the page shows a password's field."""
+        return await self._ask(ASKS) == "a password"
+
+    async def _ask(self, script: str) -> str:
+        """What the page says to *script*; nothing while it navigates or hangs."""
+        from playwright.async_api import Error
+
+        try:
+            async with asyncio.timeout(ASKING):
+                return str(await self._page.evaluate(script))
+        except (Error, TimeoutError):
+            return ""
+
+    @property
+    def _where(self) -> str:
+        # Without the query: it may hold what was typed.
+        parts = urlsplit(self._page.url)
+        same = _origin(self._page.url) == _origin(self._guard.site_url)
+        return parts.path if same else f"{_origin(self._page.url)}{parts.path}"
+
+
+class _NotThere(Exception):
+    """A place that was waited for did not come."""
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()

@@ -1,0 +1,139 @@
+"""A login by steps in a real Chromium: once, where it is needed, and told nowhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from doorkey.browser import Arrival, BrowserPool, Wanted
+from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
+from doorkey.session import Cookie
+from doorkey.steps import Step, steps_of
+
+from .conftest import DESKTOP, csrf
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from login_site import PASSWORD, USER, LoginSite
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+VALUES = {"env:WIKI_USER": USER, "env:WIKI_PW": PASSWORD}
+STEPS = steps_of(
+    [
+        {"open": "/login"},
+        {"fill": "#user", "value": "env:WIKI_USER"},
+        {"fill": "#pw", "value": "env:WIKI_PW"},
+        {"click": "form button"},
+    ]
+)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def members() -> AsyncIterator[LoginSite]:
+    site = LoginSite()
+    async with TestServer(site.app(), host="127.0.0.1") as server:
+        site.url = str(server.make_url("/"))
+        yield site
+
+
+async def enter(
+    pool: BrowserPool,
+    site: LoginSite,
+    steps: tuple[Step, ...] = STEPS,
+    values: dict[str, str] = VALUES,
+    said: list[str] | None = None,
+    cookies: tuple[Cookie, ...] = (),
+) -> Arrival:
+    async def value_of(reference: str) -> str:
+        return values.get(reference, reference)
+
+    wanted = Wanted(
+        url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=8.0,
+        cookies=cookies, sees_requests=True,
+    )  # fmt: skip
+    async with pool.lease(DESKTOP, site_url=site.url, steps=(said if said is not None else []).append) as lease:
+        return await lease.enter(wanted)
+
+
+async def failure(pool: BrowserPool, site: LoginSite, *more: object) -> DoorkeyError:
+    with pytest.raises(DoorkeyError) as raised:
+        await enter(pool, site, *more)  # type: ignore[arg-type]  # enter's own arguments
+    return raised.value
+
+
+async def test_steps_log_in_and_bring_what_the_page_then_holds(pool: BrowserPool, members: LoginSite) -> None:
+    arrival = await enter(pool, members)
+    (session,) = members.sessions
+    assert arrival.tokens == {"csrf": f"csrf-{session}"}
+    assert [cookie.value for cookie in arrival.cookies] == [session]
+    assert members.tries == [(USER, PASSWORD)]
+
+
+async def test_nobody_logs_in_while_the_site_knows_the_session(pool: BrowserPool, members: LoginSite) -> None:
+    first = await enter(pool, members)
+    again = await enter(pool, members, cookies=first.cookies)
+    assert (again.tokens, members.logins) == (first.tokens, 1)
+
+
+async def test_what_is_filled_in_is_said_nowhere(pool: BrowserPool, members: LoginSite) -> None:
+    said: list[str] = []
+    arrival = await enter(pool, members, said=said)
+    assert "login step 3: fill #pw" in said
+    assert not any(secret in text for text in [*said, repr(arrival)] for secret in (USER, PASSWORD))
+    assert not any("pw=" in seen.body for seen in arrival.page.sent)
+
+
+async def test_a_login_that_is_not_taken_asks_for_a_person_and_for_a_pause(
+    pool: BrowserPool, members: LoginSite
+) -> None:
+    error = await failure(pool, members, STEPS, {**VALUES, "env:WIKI_PW": "wrong guess"})
+    assert isinstance(error, NeedsPerson)
+    assert "did not take the login" in error.message
+    assert "/login asks for a password again" in error.message
+    assert "wrong guess" not in error.message
+    assert error.retry_after is not None
+    assert error.retry_after >= 60
+    assert members.logins == 1
+
+
+async def test_a_question_that_no_step_answers_needs_a_person(pool: BrowserPool, members: LoginSite) -> None:
+    members.asks_code = True
+    steps = (*STEPS, Step("wait", "url:/home*"))
+    error = await failure(pool, members, steps)
+    assert isinstance(error, NeedsPerson)
+    assert "asks for a one-time code" in error.message
+
+
+async def test_a_field_that_is_not_there_names_its_step(pool: BrowserPool, members: LoginSite) -> None:
+    error = await failure(pool, members, (STEPS[0], Step("fill", "#username", "env:WIKI_USER")))
+    assert isinstance(error, Changed)
+    assert "login step 2 (fill #username)" in error.message
+    assert "the page is /login" in error.message
+    assert error.retry_after is None
+
+
+async def test_a_password_that_stands_in_the_settings_is_not_filled_in(pool: BrowserPool, members: LoginSite) -> None:
+    error = await failure(pool, members, (STEPS[0], Step("fill", "input[type=password]", "in the clear")))
+    assert isinstance(error, ConfigurationError)
+    assert "in the clear" not in error.message
+    assert members.logins == 0
+
+
+async def test_nothing_is_filled_in_at_a_place_that_no_step_names(pool: BrowserPool, members: LoginSite) -> None:
+    async with TestServer(LoginSite().app(), host="127.0.0.1") as elsewhere:
+        other = str(elsewhere.make_url("/login"))
+
+        async def away(request: object) -> object:
+            raise web.HTTPFound(other)
+
+        app = web.Application()
+        app.router.add_get("/{path:.*}", away)  # type: ignore[arg-type]  # raises
+        async with TestServer(app, host="127.0.0.1") as home:
+            error = await failure(pool, LoginSite(url=str(home.make_url("/"))))
+    assert isinstance(error, ConfigurationError)
+    assert "nothing is filled in there unless a step names that place" in error.message
