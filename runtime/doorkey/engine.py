@@ -25,6 +25,7 @@ from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.refusals import Refusals, shape_of
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.direct import Direct
+from doorkey.transport.reach import target
 from doorkey.transport.stream import Stream, whole
 from doorkey.verdict import OK, Kind, Verdict
 
@@ -50,6 +51,7 @@ class Engine:
         A refused session is renewed as in `run`; what is refused all the same is the site's own answer too, and its
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached, TimeLimit.
         """
+        target(request, entrance.site)  # before anybody visits for what can't be sent
 
         def start(session: Session) -> Flow[None]:
             yield request

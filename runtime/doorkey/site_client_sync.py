@@ -53,7 +53,7 @@ class SyncResponse:
             while (piece := self._client.wait(_next(pieces))) is not None:
                 yield piece
         finally:
-            self._client.wait(pieces.aclose())
+            self._client.leave(pieces.aclose())
 
     def iter_lines(self) -> Generator[bytes, None, None]:
         """The lines, without their ends."""
@@ -62,14 +62,15 @@ class SyncResponse:
             while (line := self._client.wait(_next(lines))) is not None:
                 yield line.rstrip(b"\r\n")
         finally:
-            self._client.wait(lines.aclose())
+            self._client.leave(lines.aclose())
 
     def raise_for_status(self) -> None:
         """Raises SiteError (Blocked for a refused session), or RateLimited, for a status of 400 and more."""
         self._response.raise_for_status()
 
     def close(self) -> None:
-        self._client.wait(self._response.aclose())
+        """End the request, unless its answer was read."""
+        self._client.leave(self._response.aclose())
 
     def __enter__(self) -> Self:
         return self
@@ -138,6 +139,13 @@ class SyncClient:
         except BaseException:
             future.cancel()
             raise
+
+    def leave(self, ending: Coroutine[Any, Any, None]) -> None:
+        """`wait`, where there is still something to end: a closed client has ended it all."""
+        if self._thread is None:
+            ending.close()
+        else:
+            self.wait(ending)
 
     def request(self, method: str, url: str, *, stream: bool = False, **more: Any) -> SyncResponse:
         """As `Client.request`; `stream` leaves the body to be read as it comes."""

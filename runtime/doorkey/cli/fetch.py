@@ -101,7 +101,7 @@ def _request(asked: dict[str, Any], *, only_head: bool) -> tuple[str, dict[str, 
     if asked["data"]:
         joined = "&".join(_text(data) for data in asked["data"])
         if asked["as_query"]:
-            method, arguments["params"] = "GET", joined
+            method, arguments["params"] = "GET", joined.replace(" ", "%20")
         else:
             arguments |= _form(joined, headers)
     elif asked["data_binary"]:

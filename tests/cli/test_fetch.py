@@ -1,0 +1,160 @@
+"""`doorkey fetch`: one request with the session, by curl's letters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+pytestmark = pytest.mark.filterwarnings("default::ResourceWarning")
+SIZE = 30_000_000
+
+
+class Wiki:
+    """Hands out a token on its page, and tells back what it was sent with it."""
+
+    def __init__(self) -> None:
+        self.token = "t1"
+        self.url = ""
+        self.loads = 0
+
+    async def page(self, request: web.Request) -> web.Response:
+        self.loads += 1
+        return web.Response(text=f'<meta name=csrf content="{self.token}">', content_type="text/html")
+
+    async def api(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if request.headers.get("x-csrf") != self.token:
+            return web.Response(text="<html>no</html>", content_type="text/html", status=403)
+        sent = {"method": request.method, "path": request.raw_path, "kind": request.headers.get("content-type", "")}
+        text = body[:1000].decode(errors="replace")
+        return web.json_response({**sent, "length": len(body), "body": text, "mine": request.headers.get("x-mine")})
+
+    async def big(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-length": str(SIZE), "set-cookie": "sid=secret"})
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        for _ in range(SIZE // 1_000_000):
+            await response.write(b"x" * 1_000_000)
+        return response
+
+    async def never(self, request: web.Request) -> web.Response:
+        return web.Response(text="you may not", status=403)
+
+
+@pytest.fixture
+async def wiki(doorkey: Any) -> AsyncIterator[Wiki]:
+    site = Wiki()
+    app = web.Application(client_max_size=2 * SIZE)
+    app.router.add_get("/", site.page)
+    app.router.add_get("/big", site.big)
+    app.router.add_get("/never", site.never)
+    app.router.add_route("*", "/api/{tail:.*}", site.api)
+    async with TestServer(app, host="127.0.0.1") as server:
+        site.url = str(server.make_url("/"))
+        lines = [
+            "[sites.wiki]", 'provider = "web"', f'url = "{site.url}"', 'tokens.csrf = "meta[name=csrf]@content"',
+            'send.header.X-CSRF = "{csrf}"',
+        ]  # fmt: skip
+        (doorkey.folder / "doorkey.toml").write_text("\n".join(lines))
+        yield site
+
+
+@pytest.mark.browser
+async def test_each_letter_sends_what_curl_would(wiki: Wiki, doorkey: Any) -> None:
+    (doorkey.folder / "body.txt").write_bytes(b"a=1\n&b=2\n")
+    form, js = "application/x-www-form-urlencoded", "application/json"
+    expected = {
+        ("/api/x",): ("GET", "/api/x", "", ""),
+        ("/api/x", "-d", "a=1", "-d", "b=2"): ("POST", "/api/x", form, "a=1&b=2"),
+        ("/api/x", "-d", "@body.txt"): ("POST", "/api/x", form, "a=1&b=2"),
+        ("/api/x", "--data-binary", "@body.txt"): ("POST", "/api/x", form, "a=1\n&b=2\n"),
+        ("/api/x", "--json", '{"a": 1}'): ("POST", "/api/x", js, '{"a": 1}'),
+        ("/api/x?q=%2F", "-G", "-d", "a=1"): ("GET", "/api/x?q=%2F&a=1", "", ""),
+        ("/api/x", "-X", "patch", "-d", "raw", "-H", "Content-Type: a/b"): ("PATCH", "/api/x", "a/b", "raw"),
+        ("/api/x", "-T", "body.txt"): ("PUT", "/api/x", "application/octet-stream", "a=1\n&b=2\n"),
+    }  # fmt: skip
+    for arguments, (method, path, kind, body) in expected.items():
+        done = await doorkey("fetch", "wiki", *arguments, "-H", "X-Mine: yes")
+        assert (done.code, done.err) == (0, ""), arguments
+        said = json.loads(done.out)
+        assert said == {
+            "method": method, "path": path, "kind": kind, "body": body, "length": len(body), "mine": "yes"
+        }  # fmt: skip
+    assert wiki.loads == 1
+
+
+@pytest.mark.browser
+async def test_a_form_with_files_and_a_pipe_are_sent_and_a_dead_session_is_renewed(wiki: Wiki, doorkey: Any) -> None:
+    (doorkey.folder / "photo.png").write_bytes(b"\x89PNG")
+    assert (await doorkey("fetch", "wiki", "/api/x")).code == 0
+    wiki.token = "t2"
+    done = await doorkey("fetch", "wiki", "/api/up", "-F", "file=@photo.png", "-F", "title=Key")
+    said = json.loads(done.out)
+    assert said["kind"].startswith("multipart/form-data; boundary=")
+    assert 'name="file"; filename="photo.png"\r\nContent-Type: image/png\r\n\r\n' in said["body"]
+    piped = await doorkey("fetch", "wiki", "/api/up", "-T", "-", stdin=b"x" * SIZE)
+    assert json.loads(piped.out)["length"] == SIZE
+    assert wiki.loads == 2
+
+
+@pytest.mark.browser
+async def test_an_answer_goes_to_a_file_a_head_to_the_terminal_and_a_status_to_the_exit_code(
+    wiki: Wiki, doorkey: Any
+) -> None:
+    assert (await doorkey("fetch", "wiki", "/big", "-o", "big.bin")).code == 0
+    assert (doorkey.folder / "big.bin").stat().st_size == SIZE
+    head = await doorkey("fetch", "wiki", "/big", "-I")
+    assert head.out.startswith("HTTP/1.1 200\r\n")
+    assert f"Content-Length: {SIZE}" in head.out
+    assert "secret" not in head.out
+    missing = await doorkey("fetch", "wiki", "/nothing")
+    assert (missing.code, missing.out) == (0, "404: Not Found")
+    failed = await doorkey("fetch", "wiki", "/nothing", "-f")
+    assert (failed.code, failed.out) == (1, "")
+    assert "HTTP 404" in failed.err
+    refused = await doorkey("fetch", "wiki", "/never")
+    assert (refused.code, refused.out) == (1, "you may not")
+    assert "refusal" in refused.err
+
+
+@pytest.mark.browser
+async def test_a_reader_who_leaves_ends_it(wiki: Wiki, doorkey: Any) -> None:
+    process = await doorkey.start("fetch", "wiki", "/big")
+    assert await process.stdout.read(10) == b"x" * 10
+    process.stdout._transport.close()
+    async with asyncio.timeout(30):
+        assert await process.wait() == 141
+        assert await process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nowhere", "/"), "no site is called 'nowhere'"),
+        (("wiki", "//other.host/x"), "can be requested"),
+        (("wiki", "https://other.host/x"), "outside of wiki"),
+        (("wiki", "/", "-H", "Cookie: a=b"), "comes from the session"),
+        (("wiki", "/", "-H", "nothing"), "Name: value"),
+        (("wiki", "/", "-H", "a: b\r\nc: d"), "on one line"),
+        (("wiki", "/", "-d", "a", "-F", "b=c"), "-d and -F exclude each other"),
+        (("wiki", "/", "-X", "A B"), "a method"),
+        (("wiki", "/", "-F", "nothing"), "NAME=CONTENT"),
+        (("wiki", "/", "-d", "@nofile"), "nofile can't be read"),
+        (("wiki", "/", "-T", "nofile"), "nofile can't be read"),
+    ],
+)
+def test_what_can_not_be_sent_is_one_message_and_code_2(
+    arguments: tuple[str, ...], told: str, quick: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = {"DOORKEY_SITES__WIKI__PROVIDER": "chatgptfree", "DOORKEY_SITES__WIKI__URL": "http://127.0.0.1:9/"}
+    done = quick("fetch", *arguments, settings=settings)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
