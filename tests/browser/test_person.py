@@ -1,0 +1,138 @@
+"""A person's own browser: plain, theirs, watched from outside; what they logged in to is taken while it is open."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+
+from doorkey.browser import Arrival, Wanted
+from doorkey.browser.home import Home
+from doorkey.browser.person import LISTENING, Person
+from doorkey.clock import SystemClock
+from doorkey.errors import ConfigurationError, NeedsPerson
+
+from .conftest import csrf
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from login_site import PASSWORD, USER, LoginSite
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def members() -> AsyncIterator[LoginSite]:
+    site = LoginSite()
+    async with TestServer(site.app(), host="127.0.0.1") as server:
+        site.url = str(server.make_url("/"))
+        yield site
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "people", "wiki", "wiki|http://127.0.0.1/")
+
+
+def login(home: Home, site: LoginSite, done: asyncio.Event, ready: str | None = "a[href*=logout]") -> Any:
+    person = Person(home=home, clock=SystemClock(), display="virtual")
+    wanted = Wanted(url=site.url, read=csrf, ready=ready, settle=0.0, limit=15.0)
+    return asyncio.create_task(person.log_in(wanted, site.url, done))
+
+
+@asynccontextmanager
+async def hands(home: Home, task: asyncio.Task[Arrival]) -> AsyncIterator[Any]:
+    """The page of the person's browser, for a test to play the person; left again at the end."""
+    from playwright.async_api import async_playwright
+
+    async with asyncio.timeout(20), async_playwright() as playwright:
+        while not (home.told.exists() and (found := LISTENING.search(home.told.read_text()))):
+            assert not task.done(), task.exception()
+            await asyncio.sleep(0.05)
+        browser = await playwright.chromium.connect_over_cdp(f"ws://127.0.0.1:{found[1]}{found[2]}")
+        page = browser.contexts[0].pages[0]
+        await page.wait_for_load_state()
+        yield page
+        await browser.close()
+
+
+async def log_in(page: Any) -> None:
+    await page.wait_for_selector("#user")
+    await page.fill("#user", USER)
+    await page.fill("#pw", PASSWORD)
+    await page.click("button")
+    await page.wait_for_selector("a[href*=logout]")
+
+
+async def test_a_login_by_hand_is_seen_and_brings_what_a_visit_brings(home: Home, members: LoginSite) -> None:
+    task = login(home, members, asyncio.Event())
+    async with hands(home, task) as page:
+        automated = await page.evaluate("navigator.webdriver")
+        await log_in(page)
+    arrival = await asyncio.wait_for(task, 30)
+    (session,) = members.sessions
+    assert arrival.tokens == {"csrf": f"csrf-{session}"}
+    assert [cookie.value for cookie in arrival.cookies] == [session]
+    assert "HeadlessChrome" not in arrival.headers["user-agent"]
+    assert automated is False
+    assert set(members.agents) == {arrival.headers["user-agent"]}
+
+
+async def test_without_a_sign_the_person_says_when_it_is_done(home: Home, members: LoginSite) -> None:
+    done = asyncio.Event()
+    task = login(home, members, done, ready=None)
+    async with hands(home, task) as page:
+        await log_in(page)
+    assert not task.done()
+    done.set()
+    assert (await asyncio.wait_for(task, 30)).cookies
+
+
+async def test_done_said_too_early_goes_on_waiting(home: Home, members: LoginSite) -> None:
+    done = asyncio.Event()
+    task = login(home, members, done)
+    async with hands(home, task) as page:
+        done.set()
+        while done.is_set():
+            await asyncio.sleep(0.05)
+        assert not task.done()
+        await log_in(page)
+    assert (await asyncio.wait_for(task, 30)).tokens
+
+
+async def test_a_window_that_is_closed_early_says_what_to_do(home: Home, members: LoginSite) -> None:
+    task = login(home, members, asyncio.Event())
+    async with hands(home, task) as page:
+        session = await page.context.browser.new_browser_cdp_session()
+        await session.send("Browser.close")
+    with pytest.raises(NeedsPerson, match="leave its window open"):
+        await asyncio.wait_for(task, 30)
+
+
+async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(home: Home, members: LoginSite) -> None:
+    task = login(home, members, asyncio.Event())
+    async with hands(home, task):
+        found = LISTENING.search(home.told.read_text())
+        with pytest.raises(ConfigurationError, match="goes on in another doorkey"), home.held():
+            pass
+    task.cancel()
+    await asyncio.wait([task])
+    assert found is not None
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection("127.0.0.1", int(found[1]))
+    assert stat.S_IMODE(home.path.stat().st_mode) == stat.S_IMODE(home.browser.stat().st_mode) == 0o700
+
+
+async def test_what_is_remembered_is_forgotten_as_a_whole(home: Home) -> None:
+    before = home.known
+    home.remember()
+    assert (before, home.known) == (False, True)
+    home.forget()
+    assert not home.path.exists()
