@@ -40,9 +40,12 @@ async def ask(page: Page, question: str) -> str:
 
 
 async def test_the_cookie_comes_by_script_a_moment_after_load(twin: Twin, chromium: Browser) -> None:
+    without_scripts = await chromium.new_context(java_script_enabled=False)
+    page = await without_scripts.new_page()
+    await page.goto(twin.url, wait_until="networkidle")
+    assert twin.script_cookie not in {cookie.get("name") for cookie in await without_scripts.cookies()}
     page = await chromium.new_page()
     await page.goto(twin.url)
-    assert twin.script_cookie not in {cookie.get("name") for cookie in await page.context.cookies()}
     await page.wait_for_selector("button:enabled", timeout=LIMIT)
     assert twin.script_cookie in {cookie.get("name") for cookie in await page.context.cookies()}
 

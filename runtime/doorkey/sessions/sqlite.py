@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -131,7 +132,7 @@ class SqliteStore:
             ) from error
         db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         try:
-            db.execute("pragma journal_mode=wal")
+            _switch_to_wal(db)
             db.execute("pragma synchronous=normal")
             db.execute(SCHEMA)
         except BaseException:
@@ -167,3 +168,17 @@ class SqliteStore:
             "replace into sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (str(key), text, row.whole, row.gen, row.claim, row.claimed_until, row.failed_until, row.why, change),
         )
+
+
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    """SQLite's own waiting does not cover this switch: two processes that start at once would find it locked."""
+    end = time.monotonic() + BUSY
+    while True:
+        try:
+            db.execute("pragma journal_mode=wal")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(POLL)  # in the store's own thread
+        else:
+            return
