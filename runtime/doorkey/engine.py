@@ -74,16 +74,9 @@ class Engine:
                 try:
                     answer = await self._advance(journey, session)
                 except Refused as refused:
-                    try:
-                        self._weigh(journey, session, refused)
-                    except SiteError as final:
-                        if refused.stream is None:
-                            raise
-                        return self._as_it_is(journey, session, refused.stream, Verdict(Kind.BLOCKED, final.message))
-                    if refused.stream is not None:
-                        if not journey.again:
-                            return await self._unrepeated(journey, session, refused.stream, refused.verdict)
-                        refused.stream.close()
+                    final = await self._refusal(journey, session, refused)
+                    if final is not None:
+                        return final
                     journey.renewals += 1
                     not_gen, told = session.gen, refused.verdict.error(journey.entrance.site.name, refused.head.status)
                     continue
@@ -216,6 +209,22 @@ class Engine:
         self._keeper.rejected(session, named=True)
         if journey.renewals >= RENEWALS:
             raise verdict.error(site, status)
+
+    async def _refusal(self, journey: Journey[T], session: Session, refused: Refused) -> Answer[Any] | None:
+        """The site's own refusal, where it is the caller's answer; None when the session is to be renewed for it."""
+        stream = refused.stream
+        try:
+            self._weigh(journey, session, refused)
+        except SiteError as final:
+            if stream is None:
+                raise
+            return self._as_it_is(journey, session, stream, Verdict(Kind.BLOCKED, final.message))
+        if stream is None:
+            return None
+        if not journey.again:
+            return await self._unrepeated(journey, session, stream, refused.verdict)
+        stream.close()
+        return None
 
     async def _unrepeated(self, journey: Journey[T], session: Session, stream: Stream, verdict: Verdict) -> Answer[Any]:
         """The site's refusal of a body that is too long to be kept: renewed all the same, so that the caller's own
