@@ -165,12 +165,27 @@ class Keeper:
         pause = rec.next_ok - now
         lasting = isinstance(rec.why, LASTING)
         if lasting or pause > min(self._patience, deadline - now):
+            if await self._cured(rec):
+                return
             why = rec.why or VisitFailed(
                 f"{rec.key.site}: new sessions are refused as well; the next visit is in {pause:.0f} s",
                 site=rec.key.site,
             )
             raise why.again(pause) from why
         await self._clock.sleep(pause)
+
+    async def _cured(self, rec: Record) -> bool:
+        """Whether another process has a session by now: a person who logged in there ends the pause here."""
+        if rec.key.own:
+            return False
+        stored = await self._store.load(rec.key)
+        born = self._here(stored) if stored is not None else 0.0
+        newest = max(rec.bad, rec.cur.gen if rec.cur else -1)
+        if stored is None or stored.max_uses is not None or not rec.usable(stored, born, newest, self._clock.now()):
+            return False
+        rec.next_ok, rec.why, rec.shared = 0.0, None, True
+        rec.publish(stored, born)
+        return True
 
     def _launch(self, source: Source, rec: Record, seen: int) -> None:
         if self._closed:
@@ -257,6 +272,8 @@ class Keeper:
     def _remember(self, rec: Record, error: DoorkeyError) -> float:
         rec.why = error
         self._penalty(rec)
+        if error.retry_after is not None:
+            rec.next_ok = max(rec.next_ok, self._clock.now() + error.retry_after)
         after = rec.next_ok - self._clock.now()
         log.warning("%s: visit failed, next in %.1f s: %s", rec.key.site, after, error.message)
         return after

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, Changed, DoorkeyError, MissingToken, SessionRefused
+from doorkey.errors import BrowserFailed, Changed, DoorkeyError, MissingToken, NeedsPerson, SessionRefused
 from doorkey.page import Page
 from doorkey.provider import Provider, Site
-from doorkey.request import MiB, Request
 from doorkey.session import Cookie, Session, Tokens
+from doorkey.sessions.identity import Identity
+from doorkey.sessions.light import Light, hard_age
 from doorkey.sessions.own import NOTHING, Own, key_of
 from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
-from doorkey.transport.headers import Conversation, merged
-from doorkey.transport.stream import whole
 
 if TYPE_CHECKING:
-    from doorkey.browser import BrowserPool, Profile
+    from doorkey.browser import Arrival, BrowserPool, Profile, Wanted
+    from doorkey.browser.home import Home
+    from doorkey.browser.person import Person
 
-PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 MOST_LONGER = 5.0
 """Seconds that a visit may wait longer after fresh sessions were refused."""
 
@@ -43,16 +43,18 @@ class Entrance:
         clock: Clock,
         limit: float,
         own: Own = NOTHING,
+        home: Home | None = None,
         headed: bool | None = None,
         steps: Callable[[str], None] | None = None,
     ) -> None:
         self.site = site
         self.provider = provider
         self.key = key_of(site, own)
+        self.identity = Identity(site, provider, home)
         self.steps = steps
         self._profile = profile
         self._pool = pool
-        self._direct = direct
+        self._light = Light(site, provider, self.identity, direct, clock, limit)
         self._clock = clock
         self._limit = limit
         self._own = own
@@ -69,24 +71,27 @@ class Entrance:
                 self.say(f"{session.rung}: the page handed out the refused session again")
                 continue
             return session
-        raise Changed(
+        error = Changed(
             f"{self.site.name}: the page still hands out the token that the site refuses. A page cache in front of the "
             "site does that: have it purged, or point the site's url at a page that is not cached",
             site=self.site.name,
         )
+        raise self.identity.failed(error)
 
     async def _rungs(self, need: Need) -> AsyncIterator[Session]:
         held = need.refused or need.previous
         # A refusal without a name may be a dead cookie: only a browser in an empty context gets everything anew.
         if held is not None and (held.cookies or held.tokens) and (need.refused is None or need.named):
-            for rung in (self._refresh, self._page):
+            for rung in (self._light.refresh, self._light.page):
                 session = await self._cheap(rung, held)
                 if session is not None:
                     yield session
         previous = need.previous
-        yield await self._browse(self.site.url, previous, "browser")
+        known = self._own_cookies() or self.identity.cookies(need, previous)
+        yield await self._browse(self.site.url, previous, "browser", known)
         if need.named:
-            yield await self._browse(cache_busting(self.site.url), previous, "browser past the cache")
+            known = self._own_cookies() or self.identity.cookies(replace(need, fresh=True), previous)
+            yield await self._browse(cache_busting(self.site.url), previous, "browser past the cache", known)
 
     async def _cheap(self, rung: Callable[[Session], Awaitable[Session | None]], held: Session) -> Session | None:
         """What a rung below the browser yields; a failure there only means that the next one is climbed."""
@@ -96,65 +101,43 @@ class Entrance:
             self.say(f"a rung below the browser failed: {error.message}")
             return None
 
-    async def _refresh(self, held: Session) -> Session | None:
-        flow = self.provider.refresh(held)
-        if flow is None:
-            return None
-        conversation = Conversation(self._clock)
-        request = next(flow)
-        while True:
-            dressed = self.provider.dress(request, held)
-            stream = await self._direct.open(dressed, held, self.site, conversation=conversation, total=self._limit)
-            verdict = self.provider.judge(dressed, stream.head, held)
-            if not verdict:
-                stream.close()
-                raise verdict.error(self.site.name, stream.head.status)
-            try:
-                request = flow.send(await whole(stream, request.limit))
-            except StopIteration as stop:
-                tokens = {**held.tokens, **stop.value}
-                return self._renewed(replace(held, tokens=tokens, rung="token endpoint"), conversation)
-
-    async def _page(self, held: Session) -> Session | None:
-        if self.provider.needs_scripts:
-            return None
-        conversation = Conversation(self._clock)
-        page = await self._fetched(self.site.url, held, conversation)
-        others = {path: await self._fetched(path, held, conversation) for path in self.provider.pages}
-        tokens = await asyncio.to_thread(self.provider.read, replace(page, others=others))
-        return self._renewed(replace(held, tokens=tokens, rung="direct"), conversation)
-
-    async def _fetched(self, url: str, held: Session, conversation: Conversation) -> Page:
-        request = Request(url=url, what="the page", accept=PAGE, expects=("text/html",), repeatable=True, follow=3)
-        stream = await self._direct.open(request, held, self.site, conversation=conversation, total=self._limit)
-        if stream.head.status != 200 or not stream.head.is_html:
-            stream.close()
-            raise Changed(f"the page came with HTTP {stream.head.status} ({stream.head.media_type})")
-        reply = await whole(stream, 8 * MiB)
-        cookies = {cookie.name: cookie.value for cookie in merged(held.cookies, conversation.cookies)}
-        return Page(url=reply.url, html=reply.text(), cookies=cookies, local=held.local)
-
-    def _renewed(self, session: Session, conversation: Conversation) -> Session:
-        cookies = merged(session.cookies, conversation.cookies)
-        return replace(session, gen=0, born=self._clock.wall(), cookies=cookies, hard=self._hard(cookies))
-
-    async def _browse(self, url: str, previous: Session | None, rung: str) -> Session:
+    async def _browse(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
         try:
-            return await self._visit(url, previous, rung)
+            return await self._visit(url, previous, rung, known)
         except BrowserFailed as error:
+            if error.retry_after is not None:
+                raise  # a login may be under way at the site: not twice in a row
             # A browser that was killed says nothing about the site: the pool starts another.
             self.say(f"{error.message}; once more with a new one")
-            return await self._visit(url, previous, rung)
+            return await self._visit(url, previous, rung, known)
 
-    async def _visit(self, url: str, previous: Session | None, rung: str) -> Session:
-        from doorkey.browser import Wanted, parse_proxy
+    async def _visit(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
+        from doorkey.browser import parse_proxy
 
-        provider, own = self.provider, self._own
         self.say(f"{rung}: opening {self.site.url}")
-        wanted = Wanted(
+        proxy = parse_proxy(self.site.proxy) if self.site.proxy else None
+        profile = self.identity.profile(self._profile())
+        lease = self._pool.lease(profile, site_url=self.site.url, proxy=proxy, headed=self._headed, steps=self.say)
+        try:
+            async with lease as context:
+                arrival = await context.enter(self._wanted(url, previous, known))
+        except MissingToken as error:
+            raise self.identity.failed(error.at(self.site.name)) from error
+        except DoorkeyError as error:
+            error.site = self.site.name
+            raise self.identity.failed(error) from error.__cause__
+        self.identity.succeeded()
+        return self._arrived(arrival, url, previous, rung)
+
+    def _wanted(self, url: str, previous: Session | None, known: tuple[Cookie, ...]) -> Wanted:
+        from doorkey.browser import Wanted
+
+        provider = self.provider
+        return Wanted(
             url=url,
             read=provider.read,
             ready=provider.ready,
+            steps=provider.steps,
             pages=provider.pages,
             script_values=provider.script_values,
             sees_requests=provider.sees_requests,
@@ -162,25 +145,47 @@ class Entrance:
             cookies_required=provider.cookies_required,
             settle=provider.settle,
             longer=self._longer,
-            cookies=self._own_cookies(),
+            cookies=known,
             local=previous.local if previous else {},
-            limit=self._limit,
-            user_agent=own.user_agent,
+            # Over before the keeper's own limit: what it raises knows whether a login was sent.
+            limit=self._limit * (0.9 if provider.steps else 1.0),
+            user_agent=self._own.user_agent,
         )
-        proxy = parse_proxy(self.site.proxy) if self.site.proxy else None
-        lease = self._pool.lease(
-            self._profile(), site_url=self.site.url, proxy=proxy, headed=self._headed, steps=self.say
-        )
+
+    def _arrived(self, arrival: Arrival, url: str, previous: Session | None, rung: str) -> Session:
+        final = arrival.url if url == self.site.url else self.site.url
+        return self._made(final, arrival.cookies, arrival.headers, arrival.tokens, arrival.local, previous, rung)
+
+    async def opened(self, person: Person, held: Session | None, done: asyncio.Event) -> Session:
+        """The session of a person who logs in now, in a browser of their own."""
+        wanted = replace(self._wanted(self.site.url, held, ()), steps=(), limit=self._limit)
         try:
-            async with lease as context:
-                arrival = await context.enter(wanted)
-        except MissingToken as error:
-            raise error.at(self.site.name) from error
+            arrival = await person.log_in(wanted, self.site.url, done)
         except DoorkeyError as error:
             error.site = self.site.name
             raise
-        final = arrival.url if url == self.site.url else self.site.url
-        return self._made(final, arrival.cookies, arrival.headers, arrival.tokens, arrival.local, previous, rung)
+        return self._arrived(arrival, self.site.url, held, "a person")
+
+    async def imported(
+        self, cookies: tuple[Cookie, ...], headers: Mapping[str, str], local: Mapping[str, str]
+    ) -> Session:
+        """The session of a login that was brought along. Raises SessionRefused where the site does not know it."""
+        if "user-agent" not in headers:
+            headers = {**headers, "user-agent": await self._pool.user_agent(self._profile())}
+        held = self._made(self.site.url, cookies, headers, {}, local, None, "imported")
+        if not self.provider.needs_page and self.provider.ready is None:
+            return held
+        try:
+            found = await self._cheap(self._light.page, held) or await self._visit(
+                self.site.url, held, "browser", cookies
+            )
+        except (Changed, NeedsPerson) as error:
+            raise SessionRefused(
+                f"the site does not know the login that was brought along: it has ended, or belongs to another browser "
+                f"({error.message})",
+                site=self.site.name,
+            ) from error
+        return replace(found, rung="imported")
 
     async def shown(self, held: Session | None) -> Callable[[], Session]:
         """Show the page to a person until they close it; then the session that the window held can be made."""
@@ -217,7 +222,7 @@ class Entrance:
             url=url,
             born=self._clock.wall(),
             soft=provider.soft,
-            hard=self._hard(cookies),
+            hard=hard_age(self.provider, cookies, self._clock.wall()),
             max_uses=provider.max_uses,
             cookies=cookies,
             headers=dict(headers),
@@ -252,11 +257,6 @@ class Entrance:
     def _own_cookies(self) -> tuple[Cookie, ...]:
         host = urlsplit(self.site.url).hostname or ""
         return tuple(Cookie(name, value, host) for name, value in (self._own.cookies or {}).items())
-
-    def _hard(self, cookies: tuple[Cookie, ...]) -> float:
-        """No session outlives the cookies it needs."""
-        ends = [c.expires for c in cookies if c.expires is not None and c.name in self.provider.cookies_needed]
-        return min([self.provider.hard, *(max(0.0, end - self._clock.wall()) for end in ends)])
 
     def _same(self, found: Session, refused: Session) -> bool:
         named = self.provider.cookies_needed

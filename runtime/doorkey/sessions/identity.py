@@ -1,0 +1,71 @@
+"""Who visits: nobody in particular, whoever the login steps make it, or a person who logged in by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from doorkey.errors import Changed, DoorkeyError, MissingToken, NeedsPerson
+from doorkey.page import Page
+from doorkey.provider import Provider, Site
+from doorkey.session import Cookie, Session
+from doorkey.sessions.source import Need
+
+if TYPE_CHECKING:
+    from doorkey.browser import Profile
+    from doorkey.browser.home import Home
+
+LONGEST = 3600.0
+"""Seconds that the pause after failed logins grows to, doubled each time: sites lock accounts that try too often."""
+
+
+class Identity:
+    """The identity of one key's sessions. `home`: where a person's login is remembered; None: nobody logs in."""
+
+    def __init__(self, site: Site, provider: Provider, home: Home | None) -> None:
+        self._site, self._provider, self._home = site, provider, home
+        self._failures = 0
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person logged in, or brought a login along."""
+        return self._home is not None and self._home.known
+
+    @property
+    def lasts(self) -> bool:
+        """Whether a session's cookies are worth keeping for the next visit: they are somebody's login."""
+        return bool(self._provider.steps) or self.by_hand
+
+    def cookies(self, need: Need, previous: Session | None) -> tuple[Cookie, ...]:
+        """What the site may know the visitor by. A session that never worked is not tried again, where steps help."""
+        if previous is None or not self.lasts or (need.fresh and self._provider.steps):
+            return ()
+        return previous.cookies
+
+    def profile(self, profile: Profile) -> Profile:
+        """*profile*, with a window where a person's login was won in one: headless, a browser is another."""
+        if self.by_hand and profile.display in (None, "headless"):
+            return replace(profile, display="virtual")
+        return profile
+
+    def check(self, page: Page) -> None:
+        """Raises MissingToken for a page that greets nobody, where one should be known."""
+        ready = self._provider.ready
+        if self.lasts and ready is not None and page.find(ready) is None:
+            raise MissingToken("sign of being logged in", ready, site=self._site.name)
+
+    def succeeded(self) -> None:
+        self._failures = 0
+
+    def failed(self, error: DoorkeyError) -> DoorkeyError:
+        """*error* of a visit as it is to be raised: with a pause that grows after each login, or calling the person."""
+        name = self._site.name
+        if error.retry_after and self._provider.steps:
+            error.retry_after = min(LONGEST, error.retry_after * 2.0 ** min(self._failures, 30))
+            self._failures += 1
+        if isinstance(error, NeedsPerson):
+            error.args = (error.message.replace("SITE", name),)
+            error.message = error.args[0]
+        elif self.by_hand and isinstance(error, Changed) and not self._provider.steps:
+            return NeedsPerson(f"the login has ended ({error.message}). Log in again: doorkey login {name}", site=name)
+        return error
