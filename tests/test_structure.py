@@ -24,7 +24,7 @@ ORDER = (
     ("sessions",),
     ("answer", "journey", "engine", "status"),
     ("ask",),
-    ("runtime",),
+    ("login", "runtime"),
     ("payload", "site_client", "site_client_sync", "service"),
     ("cli", "__main__"),
 )

@@ -14,10 +14,13 @@ from urllib.parse import urlsplit
 from doorkey.answer import Answer
 from doorkey.ask import Asker, ChatKind
 from doorkey.browser import BrowserPool, Profile, load_profile, parse_proxy
+from doorkey.browser.home import Home
+from doorkey.browser.person import Person
 from doorkey.chat import Delta
 from doorkey.clock import Clock, SystemClock
 from doorkey.engine import Engine
 from doorkey.errors import UnknownSite
+from doorkey.login import Logins
 from doorkey.provider import Provider, Site
 from doorkey.registry import build_sites, make_provider, near, page_url
 from doorkey.request import Request
@@ -176,6 +179,7 @@ class Runtime:
                 clock=self.clock,
                 limit=self.settings.limits.visit,
                 own=own,
+                home=self.logins.home(key),
                 headed=self._headed,
                 steps=self._steps,
             )
@@ -222,6 +226,28 @@ class Runtime:
         )
         self._exits.push_async_callback(pool.close)
         return pool
+
+    @cached_property
+    def logins(self) -> Logins:
+        """Logging in and out of sites."""
+        return Logins(
+            root=state_dir() / "people", keeper=self._keeper, store=self._store, clock=self.clock, person=self._person
+        )
+
+    def _person(self, entrance: Entrance, home: Home) -> Person:
+        browser, site = self.settings.browser, entrance.site
+        virtual = (_profile(site.profile).display or browser.display) == "virtual"
+        return Person(
+            home=home,
+            clock=self.clock,
+            display="virtual" if virtual else "screen",
+            screen=screen(),
+            executable=browser.executable,
+            downloads=playwright_downloads(),
+            sandbox=browser.sandbox,
+            proxy=parse_proxy(site.proxy) if site.proxy else None,
+            say=entrance.say,
+        )
 
     @cached_property
     def _direct(self) -> Direct:

@@ -16,6 +16,8 @@ from doorkey.cli.check import check
 from doorkey.cli.config import config
 from doorkey.cli.demo import demo
 from doorkey.cli.fetch import fetch
+from doorkey.cli.login import login
+from doorkey.cli.logout import logout
 from doorkey.cli.outcome import EXIT_CODES, INTERRUPTED, READER_LEFT, fail
 from doorkey.cli.serve import serve
 from doorkey.cli.sites import sites
@@ -67,7 +69,7 @@ def cli(context: click.Context, log: str | None) -> None:
     logging.getLogger("doorkey").setLevel((log or usual).upper())
 
 
-for command in (serve, ask, fetch, demo, sites, check, visit, open_site, browser, config):
+for command in (serve, ask, fetch, demo, sites, check, visit, login, logout, open_site, browser, config):
     cli.add_command(command)
 
 

@@ -1,0 +1,122 @@
+"""`doorkey login`: a site entered as somebody, by steps, by hand or with another browser's login."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from doorkey.cli.findings import findings
+from doorkey.cli.options import config_option, json_option, verbose_option
+from doorkey.cli.terminal import Progress, harmless, print_json
+from doorkey.cli.work import run
+
+if TYPE_CHECKING:
+    from doorkey.imports import Imported
+    from doorkey.session import Session
+
+
+@click.command()
+@click.argument("site")
+@click.option(
+    "--from",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Take the login from a file: Playwright's storage state, a cookies.txt or a HAR.",
+)
+@click.option("--by-hand", is_flag=True, help="Log in by hand, even where the site has login steps.")
+@verbose_option
+@json_option
+@config_option
+def login(site: str, file: Path | None, by_hand: bool, verbose: bool, as_json: bool, config: Path | None) -> None:
+    """Log in to SITE; from then on doorkey keeps the session alive, for every program.
+
+    A site with visit.steps logs in by them. Otherwise your own browser opens, plainly: log in as you always do. It is
+    done when the page shows the site's `ready`, or when you press Enter here; then the window closes by itself.
+
+    \b
+    Examples:
+      doorkey login wiki
+      doorkey login wiki --from cookies.txt
+      doorkey logout wiki
+    """
+    from doorkey.settings import Settings
+
+    if file is not None and by_hand:
+        raise click.UsageError("--from takes a login from a file, --by-hand asks you for one: use one of them")
+    settings = Settings.load(config)
+
+    async def work() -> tuple[Session, Imported | None]:
+        from doorkey.runtime import Runtime
+
+        with Progress(f"logging in to {site}", verbose=verbose) as progress:
+            async with Runtime(settings, steps=progress) as runtime:
+                provider = runtime.provider(site)
+                if file is not None:
+                    return await runtime.logins.brought(runtime.entrance(site), file)
+                if provider.steps and not by_hand:
+                    return await runtime.visit(site), None
+                click.echo(_how(site, provider.ready is not None), err=True)
+                with _enter() as done:
+                    return await runtime.logins.by_hand(runtime.entrance(site), done), None
+
+    session, taken = run(work())
+    if as_json:
+        print_json(findings(session))
+        return
+    if taken is not None:
+        _say_taken(taken)
+    click.echo(
+        f"logged in to {site}: generation {session.gen}, {len(session.cookies)} cookies, {len(session.tokens)} tokens"
+    )
+
+
+def _how(site: str, sees: bool) -> str:
+    if sees:
+        return f"Log in to {site} in the window that opens, and leave it open: doorkey sees when you are in."
+    return f"Log in to {site} in the window that opens, leave it open, and press Enter here when you are in."
+
+
+def _say_taken(taken: Imported) -> None:
+    click.echo(
+        harmless(f"taken from the {taken.kind}: {', '.join(cookie.name for cookie in taken.cookies) or 'no cookie'}")
+    )
+    if taken.local:
+        click.echo(harmless(f"and of local storage: {', '.join(taken.local)}"))
+    if taken.expired:
+        click.echo(harmless(f"expired, left out: {', '.join(taken.expired)}"))
+    if taken.foreign:
+        click.echo(harmless(f"of other hosts, left out: {', '.join(taken.foreign)}"))
+
+
+@contextmanager
+def _enter() -> Iterator[asyncio.Event]:
+    """An event that is set whenever a line comes on standard input, where a person or a program may write one."""
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    number = sys.stdin.fileno() if sys.stdin is not None and not sys.stdin.closed else -1
+    mode = os.fstat(number).st_mode if number >= 0 else 0
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or (number >= 0 and os.isatty(number))):
+        yield done
+        return
+
+    def came() -> None:
+        line = os.read(number, 4096)
+        if not line:
+            loop.remove_reader(number)
+        elif b"\n" in line:
+            done.set()
+
+    loop.add_reader(number, came)
+    try:
+        yield done
+    finally:
+        loop.remove_reader(number)
