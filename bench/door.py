@@ -8,6 +8,7 @@ what is measured is the way, not what is said.
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import statistics
 import sys
@@ -132,6 +133,8 @@ async def listen(kind: str, url: str) -> None:
     runner = web.AppRunner(KINDS[kind](url), access_log=None, auto_decompress=False, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
+    if kind == "door":
+        gc.freeze()  # as `doorkey serve` does
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doorkey.errors import Changed
@@ -85,11 +86,13 @@ class Request:
         return replace(self, headers={**self.headers, **headers})
 
 
+@lru_cache(1024)
 def is_reserved(name: str) -> bool:
     lower = name.lower()
     return lower.startswith("sec-") or lower in {"user-agent", "cookie", "origin", "host", "accept-encoding"}
 
 
+@lru_cache(256)
 def insists_on(accept: str) -> tuple[str, ...]:
     """The media types that an Accept header insists on: a page in place of JSON is a refusal."""
     kinds = tuple(kind.partition(";")[0].strip().lower() for kind in accept.split(","))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shlex
 from dataclasses import dataclass, field
@@ -70,6 +71,8 @@ async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bo
             file = _key_file(service) if chosen.value is not None else None
             placard = Placard(base, chosen.shown, chosen.value is not None, file, runtime.models())
             click.echo(placard.as_json() if as_json else placard.as_text())
+            # What is here now stays: looking through it again and again for garbage costs each request.
+            gc.freeze()
             await asyncio.Event().wait()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
@@ -22,7 +23,7 @@ from doorkey.service.key import is_loopback, matches
 log = logging.getLogger(__name__)
 
 Check: TypeAlias = Callable[[web.Request], web.Response | None]
-"""Returns an answer where no handler is needed; raises Refusal. No coroutine: each of their layers costs each request."""
+"""Returns an answer where no handler is needed; raises Refusal. No coroutine: each layer costs each request"""
 
 BODY_LIMIT = 8 * MiB
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -53,8 +54,13 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
             log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status, monotonic() - began)
 
 
+_START = os.urandom(8).hex()
+_numbers = itertools.count()
+
+
 def new_id() -> str:
-    return os.urandom(16).hex()
+    """An id that no other request has, of this process or another."""
+    return f"{_START}{next(_numbers):016x}"
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:

@@ -94,7 +94,10 @@ def _leaving(name: str) -> str | None:
 
 def accepted(headers: Mapping[str, str]) -> str:
     """The compressions that the client undoes and we can judge through."""
-    return readable(headers.get("accept-encoding", ""))
+    return _readable(headers.get("accept-encoding", ""))
+
+
+_readable = lru_cache(256)(readable)
 
 
 def passed_out(head: Head, site: Site) -> list[tuple[str, str]]:
