@@ -56,7 +56,8 @@ def test_each_command_has_help_with_an_example_and_is_documented(
 
 
 def test_the_ways_in_are_all_there() -> None:
-    assert set(cli.commands) == {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config"}
+    ways = {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config", "fetch", "login", "logout"}
+    assert set(cli.commands) == ways
     for name in ("serve", "ask", "demo", "check", "visit", "open"):
         assert "--headed" in {flag for param in cli.commands[name].params for flag in param.opts}
     for name in ("serve", "ask", "sites", "check", "visit", "open", "browser"):
