@@ -25,7 +25,7 @@ ORDER = (
     ("answer", "journey", "engine", "status"),
     ("ask",),
     ("login", "runtime"),
-    ("payload", "site_client", "site_client_sync", "service"),
+    ("payload", "site_response", "site_client", "site_client_sync", "service"),
     ("cli", "__main__"),
 )
 """Each may import from its own line and the lines above."""

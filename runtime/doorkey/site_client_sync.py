@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from doorkey.request import Reply
-from doorkey.site_client import Client, Response, Sender
+from doorkey.site_client import Client, Sender
+from doorkey.site_response import Response
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from doorkey.errors import RequestError
 
 if TYPE_CHECKING:
     from doorkey.settings import Settings
-    from doorkey.site_client import Response
+    from doorkey.site_response import Response
 
 STATUSES = """A status of 400 and more is an answer like any other (exit code 0) unless --fail asks. The site's refusal
 of a fresh session is printed, too, with exit code 1."""
