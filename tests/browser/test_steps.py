@@ -117,6 +117,13 @@ async def test_a_field_that_is_not_there_names_its_step(pool: BrowserPool, membe
     assert error.retry_after is None
 
 
+async def test_a_step_that_can_not_be_done_is_no_failure_of_the_browser(pool: BrowserPool, members: LoginSite) -> None:
+    error = await failure(pool, members, (STEPS[0], Step("fill", "form", "env:WIKI_PW")))
+    assert isinstance(error, Changed)
+    assert "login step 2 (fill form)" in error.message
+    assert PASSWORD not in error.message
+
+
 async def test_a_password_that_stands_in_the_settings_is_not_filled_in(pool: BrowserPool, members: LoginSite) -> None:
     error = await failure(pool, members, (STEPS[0], Step("fill", "input[type=password]", "in the clear")))
     assert isinstance(error, ConfigurationError)

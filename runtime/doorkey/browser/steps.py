@@ -12,7 +12,7 @@ from doorkey.browser.arrival import Wanted
 from doorkey.browser.egress import Guard
 from doorkey.browser.trouble import translate
 from doorkey.clock import Clock
-from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
+from doorkey.errors import BrowserFailed, Changed, ConfigurationError, DoorkeyError, NeedsPerson
 from doorkey.steps import Step
 
 if TYPE_CHECKING:
@@ -96,7 +96,11 @@ class Login:
             # Not chained, here and below: Playwright's own text has a log of its calls, with what was filled in.
             raise failure from None
         except Error as error:
-            raise translate(error, name, self._limit) from None
+            failure = translate(error, name, self._limit)
+            if isinstance(failure, BrowserFailed) and not self._page.is_closed():
+                # A selector that is none, an element that takes no text: another browser would say the same.
+                failure = await self.failure(failure.message)
+            raise failure from None
 
     async def _open(self, step: Step) -> None:
         url = urljoin(self._guard.site_url, step.target)
