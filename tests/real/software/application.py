@@ -38,7 +38,8 @@ class Application:
     """How often each mark that begins like this is in the application's own database."""
     kill_sessions: Callable[[], None]
     """End all sessions, as an administrator would at the server."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    password: str = field(default=PASSWORD, repr=False)
 
 
 class Group(Protocol):

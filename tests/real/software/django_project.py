@@ -18,6 +18,9 @@ class Notes(AppConfig):
     path = str(folder)
     default_auto_field = "django.db.models.AutoField"
 
+    def import_models(self) -> None:
+        self.models, self.models_module = self.apps.all_models["notes"], sys.modules[__name__]
+
 
 notes.Notes = Notes
 settings.configure(

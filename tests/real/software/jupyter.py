@@ -1,10 +1,11 @@
-"""Jupyter Server, from PyPI: a password login, an `_xsrf` cookie beside a header, files as its data."""
+"""JupyterLab on Jupyter Server, from PyPI: a password login, an `_xsrf` cookie beside a header, files as its data."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,20 +19,25 @@ CONFIG = Path(__file__).with_name("jupyter_config.py")
 
 @contextmanager
 def jupyter(packages: Packages, folder: Path) -> Iterator[Application]:
-    python, port = str(packages.python("jupyter", ["jupyter_server>=2.14"])), free_port()
+    python, port = str(packages.python("jupyter", ["jupyterlab>=4.2"])), free_port()
     (folder / "files").mkdir()
     # Its events are its own record of what was written.
     events = folder / "events.jsonl"
-    command = [python, "-m", "jupyter_server", f"--config={CONFIG}", f"--ServerApp.port={port}", "--allow-root"]
+    command = [python, "-m", "jupyterlab", f"--config={CONFIG}", f"--ServerApp.port={port}", "--allow-root"]
     command += [f"--ServerApp.root_dir={folder / 'files'}"]
-    environment = {"PASSWORD": PASSWORD, "EVENTS": str(events), "PYTHONPATH": str(CONFIG.parent)}
+    environment = {
+        "PASSWORD": PASSWORD,
+        "EVENTS": str(events),
+        "ROTATIONS": str(folder / "rotations"),
+        "PYTHONPATH": str(CONFIG.parent),
+    }
     with server(command, port, folder, environment) as process:
         yield Application(
             name="jupyter",
-            url=f"http://127.0.0.1:{port}/",
+            url=f"http://127.0.0.1:{port}/lab",
             write=_put,
             writes=lambda mark: _saved(events, mark),
-            kill_sessions=lambda: _rotate(process.pid, folder / "rotated"),
+            kill_sessions=lambda: _rotate(process.pid, folder / "rotations"),
             environment={"JUPYTER_PASSWORD": PASSWORD},
         )
 
@@ -48,6 +54,11 @@ def _saved(events: Path, mark: str) -> dict[str, int]:
     return counted(name for name in names if name.startswith(mark))
 
 
-def _rotate(pid: int, done: Path) -> None:
-    """The secret that login cookies are signed with is another one."""
+def _rotate(pid: int, rotations: Path) -> None:
+    """The secret that login cookies are signed by is another one."""
+    before = rotations.stat().st_size if rotations.exists() else 0
     os.kill(pid, signal.SIGUSR1)
+    end = time.monotonic() + 10
+    while not rotations.exists() or rotations.stat().st_size == before:
+        assert time.monotonic() < end, "Jupyter Server did not rotate its secret"
+        time.sleep(0.01)

@@ -16,6 +16,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(app: Any) -> None:
     def rotate(*_: object) -> None:
         app.web_app.settings["cookie_secret"] = secrets.token_bytes(32)
+        with open(os.environ["ROTATIONS"], "a") as rotations:
+            rotations.write("rotated\n")
 
     signal.signal(signal.SIGUSR1, rotate)
 
@@ -28,5 +30,8 @@ if "get_config" in globals():
     c.ServerApp.ip = "127.0.0.1"
     c.ServerApp.open_browser = False
     c.ServerApp.port_retries = 0
-    c.ServerApp.jpserver_extensions = {"jupyter_config": True}
+    c.ServerApp.jpserver_extensions = {"jupyterlab": True, "jupyter_config": True}
+    c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+    c.LabApp.news_url = None
+    c.LabApp.extension_manager = "readonly"
     c.EventLogger.handlers = [logging.FileHandler(os.environ["EVENTS"])]
