@@ -1,1 +1,0 @@
-"""Software that none of us wrote, as ordinary processes on loopback."""
