@@ -69,7 +69,9 @@ async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bo
         app = build_app(runtime, service=service, key=chosen.value)
         async with serve(app, service.host, service.port) as base:
             file = _key_file(service) if chosen.value is not None else None
-            placard = Placard(base, chosen.shown, chosen.value is not None, file, runtime.models())
+            placard = Placard(
+                base, chosen.shown, chosen.value is not None, file, runtime.models(), tuple(runtime.sites)
+            )
             click.echo(placard.as_json() if as_json else placard.as_text())
             # What is here now stays: looking through it again and again for garbage costs each request.
             gc.freeze()
@@ -92,6 +94,7 @@ class Placard:
     asks_key: bool
     file: Path | None
     models: tuple[str, ...]
+    sites: tuple[str, ...] = ()
 
     def as_json(self) -> str:
         """One line. The key itself is never in it: `key_file` says where to read it; null when it was given."""
@@ -106,6 +109,10 @@ class Placard:
 
     def as_text(self) -> str:
         lines = [f"doorkey serves at  {self.base}/v1", f"key                {self.key}"]
+        if self.sites and not self.models:
+            return "\n".join(
+                [*lines, f"sites              {', '.join(self.sites)}, each behind {self.base}/site/NAME/"]
+            )
         if not self.models:
             return "\n".join(
                 [*lines, "no site is configured yet: name one in doorkey.toml (see `doorkey config check`)"]
