@@ -101,7 +101,8 @@ async def test_fifty_writes_over_a_killed_session_are_each_there_once_after_one_
     await asyncio.gather(*(write(number) for number in range(WRITES)), kill())
     assert accepted == ["written"] * WRITES
     assert application.writes("fifty") == {f"fifty{number}x": 1 for number in range(WRITES)}
-    assert [line for line in said if line.startswith("login step 1:")] == 2 * said[-1:], "\n".join(said)
+    logins = [line for line in said if line.startswith("login step 1:")]
+    assert len(logins) == 2, "\n".join(said)
 
 
 async def test_the_client_writes_over_a_killed_session(application: Application, runtime: Runtime, site: str) -> None:

@@ -21,7 +21,7 @@ class Write:
     method: str
     path: str
     form: Mapping[str, str] | None = None
-    json: Mapping[str, Any] | None = None
+    json: dict[str, Any] | None = None
     accepted: Callable[[int, bytes], bool] = lambda status, body: 200 <= status < 400
     """Whether the application says that it was written."""
 
