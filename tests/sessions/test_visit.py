@@ -37,6 +37,10 @@ class EndpointProvider(NonceProvider):
         return {"nonce": reply.text()}
 
 
+class LoginProvider(NonceProvider):
+    steps = Provider.steps_of([{"open": "/login"}])
+
+
 class CookieProvider(Provider):
     needs_page = False
 
@@ -178,6 +182,16 @@ async def test_a_page_that_only_has_the_refused_token_is_a_clear_error(
     first = await entrance.fetch(Need())
     with pytest.raises(Changed, match="page cache"):
         await entrance.fetch(Need(first, refused=first, named=True))
+
+
+async def test_after_a_new_login_the_same_token_is_another_session(
+    entrances: Callable[..., Entrance], pool: PaperPool
+) -> None:
+    entrance = entrances(LoginProvider)
+    first = await entrance.fetch(Need())
+    renewed = await entrance.fetch(Need(first, refused=first, named=True))
+    assert (renewed.rung, renewed.tokens == first.tokens, renewed.cookie("sid")) == ("browser", True, "s2")
+    assert len(pool.visits) == 2
 
 
 async def test_a_refusal_without_a_name_takes_one_browser_visit_whatever_it_finds(

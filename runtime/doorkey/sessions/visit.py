@@ -259,10 +259,11 @@ class Entrance:
         return tuple(Cookie(name, value, host) for name, value in (self._own.cookies or {}).items())
 
     def _same(self, found: Session, refused: Session) -> bool:
-        named = self.provider.cookies_needed
+        named, tokens_tell = self.provider.cookies_needed, bool(found.tokens) and not self.provider.steps
         if dict(found.tokens) != dict(refused.tokens):
             return False
-        names = named or (() if found.tokens else {cookie.name for cookie in (*found.cookies, *refused.cookies)})
+        # After a new login a token may be the old one (an XSRF cookie that the site lets be): its other cookies tell.
+        names = named or (() if tokens_tell else {cookie.name for cookie in (*found.cookies, *refused.cookies)})
         if not names and not found.tokens:
             return False  # nothing to tell them apart by
         return all(found.cookie(name) == refused.cookie(name) for name in names)

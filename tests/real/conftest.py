@@ -1,0 +1,56 @@
+"""The applications: fetched once into a cache, each started once for its tests, its data in a temporary folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from software.application import Application, Group
+from software.django_admin import django_admin
+from software.dokuwiki import dokuwiki
+from software.flask_once import flask_once
+from software.jupyter import jupyter
+from software.mediawiki import mediawiki
+from software.packages import Packages, Unavailable
+
+GROUPS: dict[str, Group] = {
+    "mediawiki": mediawiki,
+    "dokuwiki": dokuwiki,
+    "django": django_admin,
+    "flask": flask_once,
+    "jupyter": jupyter,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "application" in metafunc.fixturenames:
+        each = [pytest.param(name, marks=pytest.mark.real(name)) for name in GROUPS]
+        metafunc.parametrize("application", each, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def packages(pytestconfig: pytest.Config) -> Packages:
+    terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
+
+    def say(line: str) -> None:
+        if terminal is not None:
+            terminal.write_line(f"test-real: {line}")
+
+    return Packages(platformdirs.user_cache_path("doorkey") / "test-real", say)
+
+
+@pytest.fixture(scope="module")
+def application(
+    request: pytest.FixtureRequest, packages: Packages, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Application]:
+    folder = tmp_path_factory.mktemp(request.param)
+    try:
+        with GROUPS[request.param](packages, folder) as running:
+            yield running
+    except Unavailable as unavailable:
+        pytest.skip(f"{request.param} can't be had here: {unavailable}")

@@ -1,0 +1,1 @@
+"""Software that none of us wrote, as ordinary processes on loopback."""
