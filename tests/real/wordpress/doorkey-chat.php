@@ -1,0 +1,48 @@
+<?php
+/*
+ * Plugin Name: doorkey's chat
+ * Description: Answers as the plugin AI Power was seen to, by generation and mode; written for doorkey's tests.
+ *
+ * Nonces, sanitizing and refusals are WordPress' own functions. What the site's AI backend, its quota and its bans would
+ * say is handed in as it is, by `answer` in switches.json.
+ */
+namespace Doorkey\Chat;
+
+require __DIR__ . '/doorkey-chat/switches.php';
+require __DIR__ . '/doorkey-chat/classic.php';
+require __DIR__ . '/doorkey-chat/newer.php';
+
+add_shortcode('doorkey_chat', fn () => newer() ? newer_page() : classic_page());
+add_action('wp_enqueue_scripts', __NAMESPACE__ . '\scripts');
+add_action('wp_footer', __NAMESPACE__ . '\widget');
+add_action('template_redirect', function () {
+    if (is_page('members')) {
+        auth_redirect();
+    }
+});
+
+$handlers = newer() ? [
+    'aipkit_cache_sse_message' => 'newer_message',
+    'aipkit_frontend_chat_stream' => 'newer_stream',
+    'aipkit_get_frontend_chat_nonce' => 'newer_nonce',
+] : [
+    'wpaicg_chat_shortcode_message' => 'classic_message',
+    'wpaicg_chatbox_message' => 'classic_message',
+];
+foreach (now('gone') ? [] : $handlers as $action => $handler) {
+    add_action("wp_ajax_$action", __NAMESPACE__ . "\\$handler");
+    add_action("wp_ajax_nopriv_$action", __NAMESPACE__ . "\\$handler");
+}
+
+// What no plugin knows is counted, too: WordPress says 0 to it.
+add_action('admin_init', function () use ($handlers) {
+    $action = $_REQUEST['action'] ?? '';
+    if (wp_doing_ajax() && (now('gone') || !isset($handlers[$action]))) {
+        arrived('action');
+    }
+    // Another plugin of the site, which guards every request by a nonce of its own.
+    if (wp_doing_ajax() && now('guarded')) {
+        arrived('guard');
+        check_ajax_referer('guard', 'guard');
+    }
+});

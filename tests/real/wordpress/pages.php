@@ -1,0 +1,19 @@
+<?php
+// Makes the pages: a chat for everybody, and one for members. Arguments: the site's folder, host:port.
+[, $site, $_SERVER['HTTP_HOST']] = $argv;
+require "$site/wp-load.php";
+foreach (['chat' => 'Chat', 'members' => 'Members'] as $slug => $title) {
+    $made = wp_insert_post([
+        'post_type' => 'page',
+        'post_status' => 'publish',
+        'post_name' => $slug,
+        'post_title' => $title,
+        'post_content' => '[doorkey_chat]',
+    ], true);
+    if (is_wp_error($made)) {
+        fwrite(STDERR, $made->get_error_message());
+        exit(1);
+    }
+}
+$wp_rewrite->set_permalink_structure('/%postname%/');
+$wp_rewrite->flush_rules(false);
