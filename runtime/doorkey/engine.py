@@ -52,11 +52,7 @@ class Engine:
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached, TimeLimit.
         """
         target(request, entrance.site)  # before anybody visits for what can't be sent
-
-        def start(session: Session) -> Flow[None]:
-            yield request
-
-        return await self._run(Journey(entrance, start, deadline, self._clock, raw=True))
+        return await self._run(Journey(entrance, deadline, self._clock, single=request))
 
     async def run(self, entrance: Entrance, start: Callable[[Session], Flow[Any]], *, deadline: float) -> Answer[Any]:
         """The answer of the flow that *start* makes for a session, once its first items are there.
@@ -64,7 +60,7 @@ class Engine:
         Raises DoorkeyError: what a visit raised, the final verdict of the site, RequestError from the provider,
         TimeLimit.
         """
-        return await self._run(Journey(entrance, start, deadline, self._clock))
+        return await self._run(Journey(entrance, deadline, self._clock, start))
 
     async def _run(self, journey: Journey[T]) -> Answer[T]:
         not_gen, told = -1, None
@@ -93,11 +89,13 @@ class Engine:
     async def _advance(self, journey: Journey[T], session: Session) -> Answer[Any]:
         """Carry the flow on with *session*, to its streamed answer or its value."""
         request = journey.request(session)
-        assert journey.flow is not None
         while True:
             sent = self._clock.now()
-            stream = await self._accepted(journey, request, session, sent)
-            if journey.raw:
+            try:
+                stream = await self._once(journey, request, session, sent)
+            except SiteDown as down:
+                stream = await self._repeated(journey, request, session, sent, down)
+            if journey.flow is None:
                 self._worked(session, sent)
                 return self._as_it_is(journey, session, stream, OK)
             if request.decode is not None:
@@ -114,8 +112,10 @@ class Engine:
                     raise EmptyAnswer(f"{journey.entrance.site.name}: the answer is empty") from None
                 return Answer(journey.entrance.site.name, reply, session, journey.renewals, first=list(stop.value))
 
-    async def _accepted(self, journey: Journey[T], request: Request, session: Session, sent: float) -> Stream:
-        """The answer of one request, judged acceptable by its head. Sent again only where that does no harm."""
+    async def _repeated(
+        self, journey: Journey[T], request: Request, session: Session, sent: float, down: SiteDown
+    ) -> Stream:
+        """The answer of a request that met a site that is *down*: sent again, only where that does no harm."""
 
         def may_repeat(error: BaseException) -> bool:
             return (
@@ -127,11 +127,8 @@ class Engine:
             )
 
         # Entered at the first failure only: tenacity's machinery would cost every request more than our own path does.
-        try:
-            return await self._once(journey, request, session, sent)
-        except SiteDown as down:
-            if not may_repeat(down):
-                raise
+        if not may_repeat(down):
+            raise down
         wait = wait_random_exponential(multiplier=0.25, max=4)
         retrying = AsyncRetrying(
             retry=retry_if_exception(may_repeat),
@@ -144,6 +141,7 @@ class Engine:
         return await retrying(self._once, journey, request, session, sent)
 
     async def _once(self, journey: Journey[T], request: Request, session: Session, sent: float) -> Stream:
+        """The answer of one request, judged acceptable by its head."""
         provider, site = journey.entrance.provider, journey.entrance.site
         dressed = provider.dress(request, session)
         stream = await self._direct.open(
@@ -160,9 +158,9 @@ class Engine:
         if verdict:
             return stream
         refused = verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)
-        if journey.raw and refused:
+        if journey.single is not None and refused:
             raise Refused(verdict, stream.head, sent, stream)
-        if journey.raw:
+        if journey.single is not None:
             return stream  # its true status is the caller's to read
         stream.close()
         if refused:

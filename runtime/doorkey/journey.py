@@ -32,16 +32,17 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Journey(Generic[T]):
-    """`start` makes the flow for a session; `deadline` is the clock's `now`; `raw`: the answer is wanted as it is.
+    """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
-    `spent`: a request that must not be sent twice has succeeded. `shape` is of the unknown refusal renewed for.
+    `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `shape` is of the
+    unknown refusal renewed for.
     """
 
     entrance: Entrance
-    start: Callable[[Session], Flow[Any]]
     deadline: float
     clock: Clock
-    raw: bool = False
+    start: Callable[[Session], Flow[Any]] | None = None
+    single: Request | None = None
     conversation: Conversation = field(init=False)
     flow: Flow[Any] | None = None
     pending: Request | None = None
@@ -56,7 +57,9 @@ class Journey(Generic[T]):
 
     def request(self, session: Session) -> Request:
         """The request to send now: the flow begins anew with each session, unless something was spent."""
-        if self.flow is None or not self.spent:
+        if self.single is not None:
+            self.conversation, self.pending = Conversation(self.clock), self.single
+        elif self.start is not None and (self.flow is None or not self.spent):
             self.conversation = Conversation(self.clock)
             self.flow = self.start(session)
             self.pending = next(self.flow)

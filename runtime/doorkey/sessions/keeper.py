@@ -64,11 +64,12 @@ class Keeper:
         self._closed = False
 
     def record(self, key: Key) -> Record:
-        if key not in self._records:
+        rec = self._records.get(key)
+        if rec is None:
             if key.own:
                 self._forget_idle()
-            self._records[key] = Record(key)
-        return self._records[key]
+            rec = self._records[key] = Record(key)
+        return rec
 
     async def get(self, source: Source, *, not_gen: int = -1, deadline: float) -> Session:
         """A usable session newer than *not_gen*; visits when there is none, together with all who wait.

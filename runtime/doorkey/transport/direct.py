@@ -21,10 +21,14 @@ from doorkey.session import Session
 from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
 from doorkey.transport.reach import PublicResolver, redirected, same_host, target
-from doorkey.transport.stream import Stream, limited, next_piece
+from doorkey.transport.stream import BROKEN, Stream, next_piece, translated
+from doorkey.transport.waits import Wait, Waits
 from doorkey.upload import Upload
 
 REDIRECTS = (301, 302, 303, 307, 308)
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+NO_USER_AGENT = ("user-agent",)
+"""A session without one, from an import, gets none of aiohttp's either."""
 IDLE_CONNECTION = 4.0
 """Seconds an unused connection is kept: below the 5 s after which common servers close theirs under our POST."""
 
@@ -44,6 +48,7 @@ class Direct:
         self._clock = clock
         self._limits = limits or Limits()
         self.headers = SessionHeaders(clock)
+        self._waits = Waits()
         self._own: aiohttp.ClientSession | None = None
         self._foreign: aiohttp.ClientSession | None = None
 
@@ -73,19 +78,23 @@ class Direct:
         deadline = asyncio.get_running_loop().time() + total
         upload = request.body if isinstance(request.body, Upload) else None
         for _ in range(request.follow + 1):
-            begun = self._begun(request, url, session, site, conversation)
             try:
-                response, start = await limited(begun, "first byte", self._limits.first_byte, deadline, upload)
+                with Wait(self._waits, "first byte", self._limits.first_byte, deadline, upload):
+                    response, start = await self._begun(request, url, session, site, conversation)
             except DoorkeyError as error:
                 error.site = site.name
                 raise
+            except BROKEN as broken:
+                failure = translated(broken)
+                failure.site = site.name
+                raise failure from broken
             if "set-cookie" in response.headers:
                 self.headers.slide(session, conversation.keep(url, response.cookies, sliding))
             location = response.headers.get("location") if request.follow else None
             if location is None or response.status not in REDIRECTS:
                 shown = start if request.encodings is None else unpacked(start, response.headers)
                 head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
-                return Stream(response, head, start, self._limits.idle, deadline, upload)
+                return Stream(response, head, start, self._waits, self._limits.idle, deadline, upload)
             response.release()
             url = redirected(request, urljoin(url, location), site)
             if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
@@ -97,6 +106,7 @@ class Direct:
             if client is not None:
                 await client.close()
         self._own = self._foreign = None
+        self._waits.close()
 
     async def _begun(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
@@ -120,6 +130,7 @@ class Direct:
             proxy=site.proxy,
             allow_redirects=False,
             auto_decompress=request.encodings is None,
+            skip_auto_headers=None if "user-agent" in headers else NO_USER_AGENT,
         )
         kind = response.headers.get("content-type", "")
         tells = response.status >= 400 or kind.startswith(("application/json", "text/html"))
@@ -140,7 +151,8 @@ class Direct:
         cookie = conversation.header(url, headers.get("cookie"))
         if cookie:
             headers["cookie"] = cookie
-        headers.update({name.lower(): value for name, value in request.headers.items()})
+        for name, value in request.headers.items():
+            headers[name.lower()] = value
         return headers
 
     def _client(self, *, foreign: bool) -> aiohttp.ClientSession:
@@ -154,7 +166,6 @@ class Direct:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Our own limits name themselves; aiohttp's would only cost a timer more.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                skip_auto_headers=("user-agent",),
                 max_line_size=65536,
                 max_field_size=65536,
             )
@@ -189,8 +200,7 @@ def _encoded(request: Request) -> tuple[Any, str | None]:
             form.add_field(part.name, part.data, filename=part.filename, content_type=part.media_type)
         return form(), None
     if request.json is not None:
-        text = json.dumps(request.json, ensure_ascii=False, separators=(",", ":"))
-        return _in_pieces(text.encode()), "application/json"
+        return _in_pieces(COMPACT.encode(request.json).encode()), "application/json"
     return _in_pieces(request.body) if isinstance(request.body, bytes) else request.body, None
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable
-from typing import TypeVar
+from collections.abc import AsyncGenerator
 
 import aiohttp
 
-from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown, TimeLimit
+from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown
 from doorkey.request import HEAD_BYTES, Head, Reply
+from doorkey.transport.waits import Wait, Waits
 from doorkey.upload import Upload
 
-T = TypeVar("T")
+BROKEN = (aiohttp.ClientError, OSError, ValueError)
+"""What aiohttp raises when an exchange fails: `translated` tells it in our own words."""
 
 
 class Stream:
@@ -23,6 +23,7 @@ class Stream:
         response: aiohttp.ClientResponse,
         head: Head,
         start: bytes,
+        waits: Waits,
         idle: float,
         deadline: float,
         upload: Upload | None = None,
@@ -30,6 +31,7 @@ class Stream:
         self.head = head
         self._response = response
         self._start = start
+        self._waits = waits
         self._idle = idle
         self._deadline = deadline
         self._upload = upload
@@ -61,7 +63,11 @@ class Stream:
         raise Changed(f"the answer is longer than {limit} bytes")
 
     async def _more(self) -> bytes:
-        return await limited(self._response.content.readany(), "idle", self._idle, self._deadline, self._upload)
+        with Wait(self._waits, "idle", self._idle, self._deadline, self._upload):
+            try:
+                return await self._response.content.readany()
+            except BROKEN as error:
+                raise translated(error) from error
 
     def close(self) -> None:
         """End the upstream request, unless the answer was read to its end (then its connection is free again)."""
@@ -73,36 +79,13 @@ def buffered(content: aiohttp.StreamReader) -> bytes:
     """What has come and was not read yet. Raises DoorkeyError when the answer broke off."""
     try:
         return content.read_nowait()
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except BROKEN as error:
         raise translated(error) from error
 
 
 async def next_piece(content: aiohttp.StreamReader) -> bytes:
     """The next bytes, however few; none at the end."""
     return content.read_nowait() or await content.readany()
-
-
-async def limited(work: Awaitable[T], wait: str, limit: float, deadline: float, upload: Upload | None = None) -> T:
-    """*work*'s result, within *limit* seconds and before *deadline* (loop time): TimeLimit names which it was.
-
-    While *upload* moves, *limit* begins anew.
-    """
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    try:
-        async with asyncio.timeout_at(min(now + limit, deadline)) as timer:
-            if upload is not None:
-                upload.moved = lambda: timer.reschedule(min(loop.time() + limit, deadline))
-            return await work
-    except TimeoutError:
-        if timer.when() == deadline:
-            raise TimeLimit("total", round(max(0.0, deadline - now), 3), setting="limits.total") from None
-        raise TimeLimit(wait, limit, setting=f"limits.{wait.replace(' ', '_')}") from None
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise translated(error) from error
-    finally:
-        if upload is not None:
-            upload.moved = None
 
 
 async def whole(stream: Stream, limit: int) -> Reply:
