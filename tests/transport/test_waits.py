@@ -79,7 +79,8 @@ async def test_a_limit_inside_another_ends_only_the_inner_one() -> None:
         with pytest.raises(TimeLimit, match="first byte"):
             await wait(waits, SHORT, NEVER, asyncio.Event())
         task = asyncio.current_task()
-        assert task is not None and task.cancelling() == 0
+        assert task is not None
+        assert task.cancelling() == 0
 
 
 async def test_closing_stops_the_timer() -> None:
