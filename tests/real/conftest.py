@@ -17,6 +17,8 @@ from software.flask_once import flask_once
 from software.jupyter import jupyter
 from software.mediawiki import mediawiki
 from software.packages import Packages, Unavailable
+from software.wordpress import WordPress
+from software.wordpress import wordpress as running_wordpress
 
 GROUPS: dict[str, Group] = {
     "mediawiki": mediawiki,
@@ -54,3 +56,19 @@ def application(
             yield running
     except Unavailable as unavailable:
         pytest.skip(f"{request.param} can't be had here: {unavailable}")
+
+
+@pytest.fixture(scope="module")
+def started_wordpress(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WordPress]:
+    try:
+        with running_wordpress(packages, tmp_path_factory.mktemp("wordpress")) as running:
+            yield running
+    except Unavailable as unavailable:
+        pytest.skip(f"wordpress can't be had here: {unavailable}")
+
+
+@pytest.fixture
+def wordpress(started_wordpress: WordPress) -> WordPress:
+    """A WordPress as it is at first: what earlier tests switched and sent is forgotten."""
+    started_wordpress.reset()
+    return started_wordpress

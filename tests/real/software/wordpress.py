@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from doorkey_providers.twins.wpaicg_literals import Row
 from software.application import PASSWORD, USER
 from software.packages import Packages, Unavailable
 from software.php import Php
@@ -31,8 +32,8 @@ DAY = 86_400
 class Switches:
     """How the site behaves.
 
-    `answer`: {name, status, type, body}: what a question that WordPress lets in gets, to the byte. `gone`: the plugin
-    is not active. `guarded`: another plugin asks for a nonce of its own. `nonce_life` is in seconds.
+    `answer`: {name, step, status, type, body}: what a question that WordPress lets in gets, to the byte. `gone`: the
+    plugin is not active. `guarded`: another plugin asks for a nonce of its own. `nonce_life` is in seconds.
     """
 
     generation: str = "1.9"
@@ -69,9 +70,10 @@ class WordPress:
         written.write_text(json.dumps(told))
         written.replace(self.folder / "switches.json")
 
-    def answer(self, name: str, status: int, media_type: str, body: bytes) -> None:
-        told = {"name": name, "status": status, "type": media_type, "body": base64.b64encode(body).decode()}
-        self.switch(answer=told)
+    def say(self, row: Row) -> None:
+        """Answer a question that WordPress itself has nothing against with these bytes, at the step they belong to."""
+        told = {"name": row.name, "step": row.step, "status": row.status, "type": row.content_type}
+        self.switch(answer={**told, "body": base64.b64encode(row.body).decode()})
 
     def reset(self) -> None:
         (self.folder / "arrived.jsonl").write_text("")
@@ -79,21 +81,32 @@ class WordPress:
         self.switch()
 
     def kill_nonces(self) -> None:
-        """End every nonce that is out, by another life: by one second, so that ticks differ and age does not matter."""
-        life = self.switches.nonce_life
-        self.switch(nonce_life=life - 2 if life == DAY else DAY)
+        """End every nonce that is out, by another `nonce_life`: its ticks have other numbers."""
+        self.switch(nonce_life=DAY // 2 if self.switches.nonce_life == DAY else DAY)
+
+    def kill_sessions(self) -> None:
+        """End the member's sessions, as an administrator would."""
+        self.run("logout.php")
 
     def await_death(self, nonce: str, limit: float) -> None:
         """Return once WordPress, asked again and again, takes *nonce* no more. Raises RuntimeError past *limit*."""
         action = CHAT_NONCE[self.switches.generation[0]]
-        self.php.run(str(OURS / "dead.php"), str(self.folder / "site"), self.host, action, nonce, str(limit))
+        self.run("dead.php", action, nonce, str(limit))
+
+    def nonce(self) -> str:
+        """What the page would hold for a guest now."""
+        chat = {"action": CHAT_NONCE[self.switches.generation[0]], "nonce_life": self.switches.nonce_life}
+        return str(self.nonces([{**chat, "uid": 0, "session_token": ""}])[0]["nonce"])
 
     def nonces(self, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What WordPress makes now of each {action, uid, session_token, nonce_life}; with `salt`, `time`, `nonce`."""
         made = self.folder / "nonces.json"
-        site = str(self.folder / "site")
-        self.php.run(str(OURS / "nonces.php"), site, self.host, str(made), json.dumps(wanted))
+        self.run("nonces.php", str(made), json.dumps(wanted))
         return list(json.loads(made.read_text()))
+
+    def run(self, script: str, *arguments: str) -> None:
+        """Run one of our scripts inside WordPress. Raises RuntimeError with what it said."""
+        self.php.run(str(OURS / script), str(self.folder / "site"), self.host, *arguments)
 
     def arrived(self) -> list[dict[str, Any]]:
         """Each question as it came: refused (why, or ""), method, fields, names of cookies, uid."""
@@ -132,9 +145,9 @@ def _install(made: WordPress, database: Database) -> None:
     shutil.copy(OURS / "doorkey-chat.php", plugins)
     settings.touch(0o600)
     settings.write_text(json.dumps({"socket": os.fspath(database.socket), "password": database.password}))
-    # Two processes: a plugin can't be loaded while tables are made.
-    made.php.run(str(OURS / "install.php"), str(site), made.host, USER, PASSWORD)
-    made.php.run(str(OURS / "pages.php"), str(site), made.host)
+    # Two processes: plugins are not loaded while tables are made.
+    made.run("install.php", USER, PASSWORD)
+    made.run("pages.php")
 
 
 def _left_out(folder: str, names: list[str]) -> list[str]:

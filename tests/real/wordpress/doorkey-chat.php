@@ -22,7 +22,8 @@ add_action('template_redirect', function () {
 });
 
 $handlers = newer() ? [
-    'aipkit_cache_sse_message' => 'newer_message',
+    'aipkit_frontend_chat_message' => 'newer_whole',
+    'aipkit_cache_sse_message' => 'newer_cache',
     'aipkit_frontend_chat_stream' => 'newer_stream',
     'aipkit_get_frontend_chat_nonce' => 'newer_nonce',
 ] : [

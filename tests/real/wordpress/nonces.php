@@ -1,8 +1,10 @@
 <?php
 // Writes what WordPress makes of actions, users, sessions and lives into a JSON file. Arguments: the site's folder,
 // host:port, the file, and a JSON list of {action, uid, session_token, nonce_life}.
-[, $site, $_SERVER['HTTP_HOST'], $file, $wanted] = $argv;
-require "$site/wp-load.php";
+$_SERVER['HTTP_HOST'] = $argv[2];
+require "$argv[1]/wp-load.php";
+// Named only now: WordPress uses such names itself.
+[,,, $file, $wanted] = $argv;
 $made = [];
 foreach (json_decode($wanted, true) as $asked) {
     remove_all_filters('nonce_life');

@@ -1,7 +1,7 @@
 <?php
 // Makes the pages: a chat for everybody, and one for members. Arguments: the site's folder, host:port.
-[, $site, $_SERVER['HTTP_HOST']] = $argv;
-require "$site/wp-load.php";
+$_SERVER['HTTP_HOST'] = $argv[2];
+require "$argv[1]/wp-load.php";
 foreach (['chat' => 'Chat', 'members' => 'Members'] as $slug => $title) {
     $made = wp_insert_post([
         'post_type' => 'page',

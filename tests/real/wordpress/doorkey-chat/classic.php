@@ -62,7 +62,7 @@ function scripts(): void
 function classic_message(): never
 {
     classic_guard();
-    say_handed_in();
+    say_handed_in('message');
     $message = wp_unslash($_REQUEST['message'] ?? '');
     // What 1.7 and 1.8 do to every prompt.
     $message = now('generation') === '1.9' ? $message : sanitize_text_field($message);

@@ -3,6 +3,8 @@
 namespace Doorkey\Chat;
 
 const NEWER_NONCE = 'aipkit_frontend_chat_nonce';
+define(__NAMESPACE__ . '\PADDING', ': ' . str_repeat(' ', 2048) . "\n\n");
+const NEWER_END = "event: done\ndata: {\"finished\":true}\n\n";
 
 /** One element for each bot: a popup's wrapper, or a chat inline. */
 function newer_page(): string
@@ -22,37 +24,54 @@ function newer_page(): string
     return $page . "<script>localStorage.aipkit_guest_uuid ||= '5f0c9d7e-1f1e-4c55-9d3a-0c8f6f1a2b3c';</script>";
 }
 
-function newer_message(): never
+/** The whole answer at once. */
+function newer_whole(): never
 {
     if (!check_ajax_referer(NEWER_NONCE, '_ajax_nonce', false)) {
         arrived('nonce');
-        $message = 'Security check failed (nonce).';
-        wp_send_json_error(['message' => $message, 'code' => 'nonce_failure_cache_sse'], 403);
+        newer_failed(403, ['message' => 'Security check failed. Please refresh the page and try again.']);
     }
+    say_handed_in('message');
+    arrived('');
+    $answer = 'The blog heard: ' . wp_unslash($_POST['message'] ?? '');
+    newer_said(['reply' => $answer, 'message_id' => 'aipkit-blog']);
+}
+
+/** Leave a message, for the key of its answer. */
+function newer_cache(): never
+{
+    if (!check_ajax_referer(NEWER_NONCE, '_ajax_nonce', false)) {
+        arrived('nonce');
+        $message = 'Your session has expired or the request is invalid. Please refresh the page and try again.';
+        newer_failed(403, ['message' => $message, 'code' => 'nonce_failure_cache_sse']);
+    }
+    say_handed_in('cache');
     $message = wp_unslash($_POST['message'] ?? '');
     if (trim($message) === '') {
         arrived('empty');
-        wp_send_json_error(['message' => 'Message is empty.', 'code' => 'empty_data_to_cache'], 400);
+        $message = 'Data to cache (message or image) cannot be empty.';
+        newer_failed(400, ['message' => $message, 'code' => 'empty_data_to_cache']);
     }
     $key = wp_generate_password(24, false);
     set_transient("doorkey_$key", $message, 300);
     arrived('');
-    wp_send_json_success(['cache_key' => $key]);
+    newer_said(['cache_key' => $key]);
 }
 
+/** Fetch the answer to a message that was left. */
 function newer_stream(): never
 {
     if (!check_ajax_referer(NEWER_NONCE, '_ajax_nonce', false)) {
         arrived('nonce');
-        stream([newer_event('error', ['error' => 'Security check failed (nonce).', 'non_retryable' => true])]);
+        stream([PADDING, newer_error('Security check failed. Please refresh the page and try again.'), NEWER_END]);
     }
-    say_handed_in();
-    $key = sanitize_key($_GET['cache_key'] ?? '') === '' ? '' : wp_unslash($_GET['cache_key']);
-    $message = get_transient("doorkey_$key");
-    // Once only: a key that somebody fetched with is gone.
+    say_handed_in('stream');
+    $key = wp_unslash($_GET['cache_key'] ?? '');
+    $message = $key === '' ? false : get_transient("doorkey_$key");
+    // Once only: the key goes with its answer.
     if ($message === false || !delete_transient("doorkey_$key")) {
         arrived('cache key');
-        stream([newer_event('error', ['error' => 'The message could not be found.'])]);
+        stream([PADDING, newer_error('The message could not be found.')]);
     }
     arrived('');
     stream(newer_events("The blog heard: $message"));
@@ -61,21 +80,38 @@ function newer_stream(): never
 function newer_nonce(): never
 {
     arrived('');
-    wp_send_json_success(['nonce' => wp_create_nonce(NEWER_NONCE)]);
+    newer_said(['nonce' => wp_create_nonce(NEWER_NONCE)]);
 }
 
 function newer_events(string $answer): iterable
 {
-    yield ':' . str_repeat(' ', 2048) . "\n\n";
+    yield PADDING;
     yield newer_event('message_start', ['message_id' => 'aipkit-blog']);
     yield newer_event('status', ['status' => 'Processing request']);
     foreach (pieces($answer) as $words) {
         yield 'data: ' . wp_json_encode(['delta' => $words]) . "\n\n";
     }
-    yield newer_event('done', ['finished' => true]);
+    yield NEWER_END;
 }
 
 function newer_event(string $name, array $data): string
 {
     return "event: $name\ndata: " . wp_json_encode($data) . "\n\n";
+}
+
+function newer_error(string $words): string
+{
+    return "event: error\nid: err-1700000000\ndata: " . wp_json_encode(['error' => $words]) . "\n\n";
+}
+
+function newer_said(array $data): never
+{
+    wp_send_json_success($data);
+    exit;
+}
+
+function newer_failed(int $status, array $data): never
+{
+    wp_send_json_error($data, $status);
+    exit;
 }

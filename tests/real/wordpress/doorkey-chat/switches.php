@@ -26,11 +26,11 @@ function arrived(string $refused): void
     file_put_contents(dirname(ABSPATH) . '/arrived.jsonl', "$line\n", FILE_APPEND | LOCK_EX);
 }
 
-/** Say what was handed in as the answer to a question that WordPress itself has nothing against; if there is any. */
-function say_handed_in(): void
+/** Say what was handed in as the answer to this step of a question; if there is any. */
+function say_handed_in(string $step): void
 {
     $answer = now('answer');
-    if ($answer !== null) {
+    if ($answer !== null && $answer['step'] === $step) {
         arrived($answer['name']);
         plain($answer['status'], $answer['type'], base64_decode($answer['body']));
     }

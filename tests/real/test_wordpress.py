@@ -1,0 +1,241 @@
+"""A real WordPress, entered by a real browser: its nonces die, and each failure that AI Power knows is told."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from doorkey import Kind, Runtime, Settings, Verdict
+from doorkey.errors import Changed, DoorkeyError
+from doorkey_providers.twins.nonce import Nonces
+from doorkey_providers.twins.wpaicg_literals import ANSWER, FAILED, FIRST, GOOD, ROWS, Row
+
+sys.path.insert(0, str(Path(__file__).parent))
+from software.wordpress import WordPress
+from software.wordpress_nonces import WANTED
+
+pytestmark = [pytest.mark.real("wordpress"), pytest.mark.browser]
+
+MODES = FIRST
+QUESTION = 'Say "100%25" in <b>bold</b>,\ntwice\\'
+DAMAGED = 'Say "100" in bold, twice\\'
+"""What WordPress' `sanitize_text_field` leaves of it."""
+EXPIRED = b"The link you followed has expired."
+AT_ONCE = 50
+LIMIT = 90.0
+
+
+@pytest.fixture
+async def runtime(wordpress: WordPress) -> AsyncIterator[Runtime]:
+    async with Runtime(settings(wordpress.url)) as made:
+        yield made
+
+
+def settings(url: str) -> Settings:
+    blog = {"provider": "wpaicg", "url": f"{url}/chat/"}
+    return Settings.model_validate({"sites": {"blog": blog}, "store": {"url": "memory://"}})
+
+
+async def asked(runtime: Runtime, text: str = "Hello there") -> tuple[str, str]:
+    """The answer and the rung of the session that it came by."""
+    async with await runtime.answer("blog", [{"role": "user", "content": text}], timeout=LIMIT) as answer:
+        return "".join([str(delta) async for delta in answer]), answer.session.rung
+
+
+async def failed(runtime: Runtime) -> tuple[str, str]:
+    """What a caller was given of an answer, and the name of the error that ended it."""
+    given: list[str] = []
+    question = [{"role": "user", "content": "Hello there"}]
+    try:
+        async for delta in runtime.ask("blog", question, timeout=LIMIT):
+            given.append(str(delta))  # noqa: PERF401  what came before the error counts
+    except DoorkeyError as error:
+        return "".join(given), type(error).__name__
+    return "".join(given), ""
+
+
+def heard(text: str) -> str:
+    return f"The blog heard: {text}"
+
+
+def refusals(wordpress: WordPress) -> list[str]:
+    return [each["refused"] for each in wordpress.arrived() if each["refused"]]
+
+
+async def said(wordpress: WordPress, row: Row, nonce: str, message: str) -> tuple[int, str, bytes]:
+    """What the site says to a question as a page's script sends it, without doorkey."""
+    form = {"action": "wpaicg_chat_shortcode_message", "_wpnonce": nonce, "message": message}
+    if row.generation == "2.x":
+        steps = {"message": "aipkit_frontend_chat_message", "cache": "aipkit_cache_sse_message"}
+        action = steps.get(row.step, "aipkit_frontend_chat_stream")
+        form = {"action": action, "_ajax_nonce": nonce, "message": message}
+    method, where = ("GET", "params") if row.step == "stream" else ("POST", "data")
+    url = f"{wordpress.url}/wp-admin/admin-ajax.php"
+    async with aiohttp.ClientSession() as session, session.request(method, url, **{where: form}) as answer:
+        return answer.status, answer.headers["content-type"].partition(";")[0], await answer.read()
+
+
+def test_nonces_that_wordpress_makes_now_come_out_of_the_twin(wordpress: WordPress) -> None:
+    vectors = wordpress.nonces(WANTED)
+    made = [
+        Nonces(v["salt"], v["nonce_life"]).make(v["action"], v["time"], v["uid"], v["session_token"]) for v in vectors
+    ]
+    assert made == [vector["nonce"] for vector in vectors]
+
+
+OWN_WORDS = {"nonce": {}, "empty": {}, "unknown action": {"gone": True}, "other plugin": {"guarded": True}}
+"""What WordPress' own functions say, by case, and what has to be switched for it."""
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.case in OWN_WORDS], ids=lambda row: row.name)
+async def test_wordpress_itself_says_what_the_literals_hold(wordpress: WordPress, row: Row) -> None:
+    wordpress.switch(generation=row.generation, stream=row.mode == "stream", **OWN_WORDS[row.case])
+    nonce = "0123456789" if row.case == "nonce" else wordpress.nonce()
+    status, media_type, body = await said(wordpress, row, nonce, "" if row.case == "empty" else "Hello")
+    # Asked by a script WordPress sends the sentence without the page around it.
+    told = (EXPIRED in body) == (EXPIRED in row.body) if EXPIRED in row.body else body == row.body
+    assert (status, media_type, told) == (row.status, row.content_type.partition(";")[0], True), body
+
+
+@pytest.mark.parametrize(("generation", "mode"), MODES)
+async def test_a_question_is_answered_before_and_after_its_nonce_died(
+    wordpress: WordPress, runtime: Runtime, generation: str, mode: str
+) -> None:
+    wordpress.switch(generation=generation, stream=mode == "stream")
+    answer = heard(DAMAGED if generation in ("1.7", "1.8") else QUESTION)
+    assert await asked(runtime, QUESTION) == (answer, "browser")
+    wordpress.kill_nonces()
+    text, rung = await asked(runtime, QUESTION)
+    assert text == answer
+    assert rung in ("direct", "token endpoint")
+    assert refusals(wordpress) == ["nonce"]
+
+
+async def test_a_nonce_that_came_of_age_is_renewed_for(wordpress: WordPress, runtime: Runtime) -> None:
+    wordpress.switch(nonce_life=8)
+    await asked(runtime)
+    nonce = wordpress.arrived()[-1]["fields"]["_wpnonce"]
+    await asyncio.to_thread(wordpress.await_death, nonce, 20.0)
+    assert (await asked(runtime))[0] == heard("Hello there")
+    assert wordpress.arrived()[-1]["fields"]["_wpnonce"] != nonce
+
+
+@pytest.mark.parametrize(("generation", "mode"), MODES)
+async def test_fifty_at_once_over_a_death_are_fifty_answers_by_one_renewal(
+    wordpress: WordPress, runtime: Runtime, generation: str, mode: str
+) -> None:
+    wordpress.switch(generation=generation, stream=mode == "stream")
+    await asked(runtime)
+    answers: dict[int, str] = {}
+    enough, killed = asyncio.Event(), asyncio.Event()
+
+    async def ask(number: int) -> None:
+        if number >= AT_ONCE // 2:
+            await killed.wait()
+        answers[number], _ = await asked(runtime, f"Question {number}")
+        if len(answers) == AT_ONCE // 5:
+            enough.set()
+
+    async def kill() -> None:
+        await enough.wait()
+        wordpress.kill_nonces()
+        killed.set()
+
+    await asyncio.gather(*(ask(number) for number in range(AT_ONCE)), kill())
+    assert answers == {number: heard(f"Question {number}") for number in range(AT_ONCE)}
+    assert runtime.status()[0].visits == 2, "the first visit and one renewal"
+    assert set(refusals(wordpress)) == {"nonce"}
+    assert len(refusals(wordpress)) <= AT_ONCE
+
+
+@pytest.mark.parametrize(("generation", "mode"), MODES)
+async def test_each_failure_is_its_error_and_no_answer(
+    wordpress: WordPress, runtime: Runtime, generation: str, mode: str
+) -> None:
+    wordpress.switch(generation=generation, stream=mode == "stream")
+    await asked(runtime)
+    rows = [row for row in FAILED if (row.generation, row.mode) == (generation, mode) and row.kind is not Kind.STALE]
+    assert len(rows) >= 6
+    ended: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        wordpress.say(row)
+        before = len(wordpress.arrived())
+        given, error = await failed(runtime)
+        assert row.text.startswith(given), f"{row.name}: {given!r} was given as an answer"
+        ended[row.name] = error, ",".join(each["refused"] for each in wordpress.arrived()[before:])
+    came = {row.name: row.name if row.step != "stream" else f",{row.name}" for row in rows}
+    assert ended == {row.name: (type(Verdict(row.kind).error("blog")).__name__, came[row.name]) for row in rows}
+    assert runtime.status()[0].visits == 1, "a failure that no new session cures is not renewed for"
+
+
+@pytest.mark.parametrize(("generation", "mode"), MODES)
+async def test_the_literal_answers_are_understood(
+    wordpress: WordPress, runtime: Runtime, generation: str, mode: str
+) -> None:
+    wordpress.switch(generation=generation, stream=mode == "stream")
+    for row in GOOD:
+        if (row.generation, row.mode, row.text) == (generation, mode, ANSWER):
+            wordpress.say(row)
+            assert (await asked(runtime))[0] == ANSWER
+
+
+async def test_a_plugin_that_is_gone_or_guarded_is_told_without_a_renewal(
+    wordpress: WordPress, runtime: Runtime
+) -> None:
+    await asked(runtime)
+    wordpress.switch(gone=True)
+    assert await failed(runtime) == ("", "Changed")
+    wordpress.switch(gone=False, guarded=True)
+    assert await failed(runtime) == ("", "Blocked")
+    assert runtime.status()[0].visits == 1
+
+
+async def test_a_long_prompt_arrives_whole(wordpress: WordPress, runtime: Runtime) -> None:
+    long = "äöü \\ \"' <p> & \n" * 18_750
+    assert len(long) == 300_000
+    assert (await asked(runtime, long))[0] == heard(long)
+
+
+async def test_an_answers_own_cookies_reach_no_other_question_of_17(wordpress: WordPress, runtime: Runtime) -> None:
+    wordpress.switch(generation="1.7")
+    for text in ("mine", "yours"):
+        await asked(runtime, text)
+    assert [name for each in wordpress.arrived() for name in each["cookies"] if "history" in name] == []
+
+
+async def test_the_client_stays_the_same_over_renewals(wordpress: WordPress, runtime: Runtime) -> None:
+    for _ in range(3):
+        await asked(runtime)
+        wordpress.kill_nonces()
+    clients = {each["fields"]["wpaicg_chat_client_id"] for each in wordpress.arrived()}
+    assert len(clients) == 1
+    assert clients != {""}
+
+
+async def test_a_page_cache_that_holds_a_dead_nonce_is_got_past_once(wordpress: WordPress) -> None:
+    with wordpress.cached() as url:
+        async with Runtime(settings(url)) as runtime:
+            await asked(runtime)
+            wordpress.kill_nonces()
+            text, rung = await asked(runtime)
+            dead = wordpress.arrived()[0]["fields"]["_wpnonce"]
+            async with aiohttp.ClientSession() as session, session.get(f"{url}/chat/") as page:
+                assert (page.headers["X-Cache"], dead in await page.text()) == ("HIT", True)
+    assert text == heard("Hello there")
+    assert "cache" in rung
+    assert refusals(wordpress) == ["nonce"]
+
+
+async def test_a_page_cache_that_cannot_be_got_past_is_named(wordpress: WordPress) -> None:
+    with wordpress.cached(knows_queries=False) as url:
+        async with Runtime(settings(url)) as runtime:
+            await asked(runtime)
+            wordpress.kill_nonces()
+            with pytest.raises(Changed, match="page cache"):
+                await asked(runtime)
+    assert refusals(wordpress) == ["nonce"]
