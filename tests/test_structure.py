@@ -17,8 +17,8 @@ import doorkey
 
 ROOT = Path(__file__).parents[1]
 ORDER = (
-    ("errors", "clock", "session", "chat", "page", "upload", "request", "verdict", "steps", "provider"),
-    ("faults", "sections", "settings", "registry", "secret", "imports"),
+    ("errors", "clock", "session", "chat", "page", "upload", "request", "protections", "verdict", "steps", "provider"),
+    ("faults", "sections", "settings", "registry", "secret", "imports", "recognition"),
     ("browser",),
     ("transport",),
     ("sessions",),

@@ -58,10 +58,12 @@ class WebSite(Provider):
         return request
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
+        verdict = super().judge(request, head, session)
+        if verdict.by:
+            return verdict  # what stands before the site says so itself
         for rule in self.options.stale:
             if rule.concerns(request) and rule.holds(request, head):
                 return Verdict(Kind.STALE, f"{request.what} was refused with HTTP {head.status} (stale: {rule.text})")
-        verdict = super().judge(request, head, session)
         if not verdict or head.status not in WHOLE or request.method.upper() == "HEAD":
             return verdict
         rules = [rule for rule in self.options.alive if rule.concerns(request) and rule.can_tell(head)]

@@ -116,7 +116,21 @@ class SessionRefused(SiteError):
 
 
 class Blocked(SiteError):
+    """A ban, a firewall, a content filter; `by` names it where it has a name."""
+
     code = "blocked"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        site: str | None = None,
+        retry_after: float | None = None,
+        answer_status: int | None = None,
+        by: str = "",
+    ) -> None:
+        super().__init__(message, site=site, retry_after=retry_after, answer_status=answer_status)
+        self.by = by
 
 
 class Changed(SiteError):

@@ -17,6 +17,8 @@ from doorkey.errors import (
     SessionRefused,
     SiteDown,
 )
+from doorkey.protections.finding import of_head
+from doorkey.protections.signs import Finding, Obstacle
 from doorkey.request import Head, Request
 
 
@@ -37,11 +39,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`detail` goes into errors and logs: never a cookie, a token or a prompt. `retry_after` is in seconds."""
+    """`detail` goes into errors and logs: never a cookie, a token or a prompt. `retry_after` is in seconds.
+
+    `by` names the protection that was recognised (docs/challenges.md), where one was.
+    """
 
     kind: Kind
     detail: str = ""
     retry_after: float | None = None
+    by: str = ""
 
     def __bool__(self) -> bool:
         return self.kind is Kind.OK
@@ -53,13 +59,13 @@ class Verdict:
             case Kind.STALE | Kind.REFUSED:
                 return SessionRefused(message, site=site, answer_status=status)
             case Kind.CHALLENGED:
-                return NeedsPerson(message, site=site)
+                return NeedsPerson(message.replace(" SITE", f" {site}"), site=site)
             case Kind.RATE_LIMITED:
                 return RateLimited(message, site=site, retry_after=self.retry_after)
             case Kind.QUOTA:
                 return QuotaReached(message, site=site, retry_after=self.retry_after)
             case Kind.BLOCKED:
-                return Blocked(message, site=site, answer_status=status)
+                return Blocked(message, site=site, answer_status=status, by=self.by)
             case Kind.SITE_DOWN:
                 return SiteDown(message, site=site, retry_after=self.retry_after)
             case Kind.CUT:
@@ -70,19 +76,33 @@ class Verdict:
 
 OK = Verdict(Kind.OK)
 
+KINDS = {
+    Obstacle.WAIT: Kind.CHALLENGED,
+    Obstacle.PERSON: Kind.CHALLENGED,
+    Obstacle.HEADLESS: Kind.CHALLENGED,
+    Obstacle.BLOCK: Kind.BLOCKED,
+    Obstacle.CONTENT: Kind.BLOCKED,
+    Obstacle.RATE: Kind.RATE_LIMITED,
+    Obstacle.QUOTA: Kind.QUOTA,
+    Obstacle.EXPIRED: Kind.STALE,
+    Obstacle.UNEXPECTED: Kind.CHANGED,
+}
+"""What an answer means that one of the table's protections gave."""
+
 LOGIN_WORDS = ("login", "log-in", "signin", "sign-in", "sign_in", "wp-login", "/auth", "sso")
 """What paths of login pages hold, by common usage (weak: a redirect there only makes a refusal likely)."""
 
 
 def default_verdict(request: Request, head: Head) -> Verdict:
-    """What an answer means that no provider has named.
+    """What an answer means that no provider has named: what the table of protections says comes first.
 
     401, 403, 419, 440, a redirect to a login page, and HTML where something else was asked, are refusals that a renewed
-    session may cure. 429 and 5xx are not, whatever their body.
+    session may cure. 5xx are not, whatever their body.
     """
+    found = of_head(request, head)
+    if found is not None:
+        return _named(found, request, head)
     status = head.status
-    if status == 429:
-        return Verdict(Kind.RATE_LIMITED, f"{request.what} met HTTP 429: the site limits its rate", head.retry_after)
     if status >= 500:
         return Verdict(Kind.SITE_DOWN, f"{request.what} met HTTP {status}", head.retry_after)
     if status in (401, 403, 419, 440):
@@ -96,3 +116,9 @@ def default_verdict(request: Request, head: Head) -> Verdict:
     if status >= 400 and request.expects:
         return Verdict(Kind.CHANGED, f"{request.what} met HTTP {status} ({head.media_type or 'no type'})")
     return OK
+
+
+def _named(found: Finding, request: Request, head: Head) -> Verdict:
+    todo = f"; {found.protection.todo}" if found.protection.todo else ""
+    detail = f"{request.what} met HTTP {head.status}, {found.obstacle.value} ({found.name}){todo}"
+    return Verdict(KINDS[found.obstacle], detail, found.retry_after, found.name)

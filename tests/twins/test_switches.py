@@ -121,7 +121,7 @@ async def test_a_site_that_is_down_is_down_everywhere(twin: Twin, visit: Visit) 
     visitor = await visit(twin)
     twin.switch(down=True)
     assert (await visitor.ask())[0] == 503
-    assert "503 Service Temporarily Unavailable" in await visitor.load()
+    assert "503 Service Unavailable" in await visitor.load()
 
 
 async def test_a_page_without_tokens(twin: Twin, stranger: Callable[[Twin], Visitor]) -> None:

@@ -58,10 +58,9 @@ def forbidden() -> str:
 
 
 def unavailable() -> str:
+    """What a load balancer's 503 looks like when nothing stands behind it; nginx' own would be a rate limit."""
     return (
-        "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
-        "<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n"
-        "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+        "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n"
     )
 
 

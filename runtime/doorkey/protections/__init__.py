@@ -1,0 +1,1 @@
+"""What stands before sites: a table of protections, and how to tell them."""

@@ -1,0 +1,173 @@
+"""The vocabulary in which the table of protections is written: how each shows itself, and what it then is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from doorkey.request import HEAD_BYTES, Head, Request
+
+Source: TypeAlias = Literal["run", "doc", "sig", "weak"]
+"""Where a row's facts are from: seen here on the real thing · vendor's documentation · signatures that open-source
+detectors use · blogs or memory, to be confirmed."""
+
+MOST_TEXT = 400
+MOST_LINKS = 5
+"""A page with fewer characters and no more links than these is little else than the widget on it."""
+GATED = (401, 403, 429, 503)
+"""The statuses that a gate's own page comes with, where not 200."""
+
+
+class Obstacle(Enum):
+    """What stands before a site."""
+
+    WAIT = "a challenge that a browser passes by itself"
+    PERSON = "a challenge for a person"
+    HEADLESS = "a refusal of browsers without a window"
+    BLOCK = "a block"
+    RATE = "a rate limit"
+    EXPIRED = "an expired token"
+    QUOTA = "a quota"
+    CONTENT = "a content filter"
+    UNEXPECTED = "an answer that is not the site's"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """How an answer tells by its head. All that is given must hold.
+
+    `value` is how the header's value begins; `media` the end of the media type ("html", "json"); `holds` and `lacks`
+    are looked for in the body's first 4 KiB, `whole` is all of it; `at` is the end of the request's path. `instead`:
+    only where a page came in place of an answer, and is little else than what it holds.
+    """
+
+    status: tuple[int, ...] = ()
+    header: str = ""
+    value: str = ""
+    without: str = ""
+    media: str = ""
+    holds: tuple[bytes, ...] = ()
+    lacks: tuple[bytes, ...] = ()
+    matches: re.Pattern[bytes] | None = None
+    whole: bytes | None = None
+    at: str = ""
+    instead: bool = False
+
+    def shows(self, request: Request, head: Head) -> bool:
+        """Whether *head*, the answer to *request*, bears it."""
+        if self.status and head.status not in self.status:
+            return False
+        if self.header:
+            value = head.headers.get(self.header)
+            if value is None or not value.lower().startswith(self.value):
+                return False
+        if self.without and self.without in head.headers:
+            return False
+        if self.media and not (head.is_html if self.media == "html" else head.media_type.endswith(self.media)):
+            return False
+        start = head.start
+        if any(mark not in start for mark in self.holds) or any(mark in start for mark in self.lacks):
+            return False
+        if self.matches is not None and self.matches.search(start) is None:
+            return False
+        if self.whole is not None and start.strip() != self.whole:
+            return False
+        if self.at and not urlsplit(head.url or request.url).path.endswith(self.at):
+            return False
+        return not self.instead or _in_place_of_an_answer(request, head)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How a page tells in a browser. All that is given must hold.
+
+    `title` is the whole title, in any case; `has` and `lacks` are CSS selectors; `text` stands in what is shown.
+    """
+
+    title: str = ""
+    has: str = ""
+    lacks: str = ""
+    text: str = ""
+    status: tuple[int, ...] = ()
+
+    def shows(self, page: Facts) -> bool:
+        """Whether *page* bears it."""
+        if self.status and page.status not in self.status:
+            return False
+        if self.title and page.title.strip().casefold() != self.title.casefold():
+            return False
+        if (self.has and self.has not in page.found) or (self.lacks and self.lacks in page.found):
+            return False
+        return self.text in page.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is to be known of a page in a browser. `found`: those of the table's selectors that select something.
+
+    `status`, `headers` (lower-case names) and `start` are its document's; `text` is the beginning of what is shown,
+    `length` all of it in characters; `born` differs from document to document.
+    """
+
+    url: str = ""
+    title: str = ""
+    found: frozenset[str] = frozenset()
+    text: str = field(default="", repr=False)
+    length: int = 0
+    links: int = 0
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    born: float = 0.0
+
+    @property
+    def little_else(self) -> bool:
+        return self.status in GATED or (self.length < MOST_TEXT and self.links <= MOST_LINKS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """One row of the table. `widget`: it is found in sites' own pages, too, and stands before one only where the page
+    is little else. `todo` says to a person what helps; `cookie` is what passing yields, `tied` what that is tied to.
+    """
+
+    name: str
+    obstacle: Obstacle
+    source: Source
+    signs: tuple[Sign, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    widget: bool = False
+    todo: str = ""
+    cookie: str = ""
+    tied: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A protection that was recognised. `retry_after` is in seconds, where the site named a time."""
+
+    protection: Protection
+    retry_after: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.protection.name
+
+    @property
+    def obstacle(self) -> Obstacle:
+        return self.protection.obstacle
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.obstacle.value}"
+
+
+def _in_place_of_an_answer(request: Request, head: Head) -> bool:
+    unasked = bool(request.expects) and not any("html" in kind for kind in request.expects)
+    if not unasked and head.status not in GATED:
+        return False
+    start = re.sub(rb"<(script|style)\b.*?(</\1\s*>|\Z)", b"", head.start, flags=re.S | re.I)
+    text = b" ".join(re.sub(rb"<[^>]*(>|\Z)", b" ", start).split())
+    return len(head.start) < HEAD_BYTES and len(text) < MOST_TEXT and start.count(b"<a ") <= MOST_LINKS
