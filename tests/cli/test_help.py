@@ -56,11 +56,12 @@ def test_each_command_has_help_with_an_example_and_is_documented(
 
 
 def test_the_ways_in_are_all_there() -> None:
-    ways = {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config", "fetch", "login", "logout"}
+    ways = {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config", "fetch", "login"}
+    ways |= {"logout", "add"}
     assert set(cli.commands) == ways
-    for name in ("serve", "ask", "demo", "check", "visit", "open"):
+    for name in ("serve", "ask", "demo", "check", "visit", "open", "add"):
         assert "--headed" in {flag for param in cli.commands[name].params for flag in param.opts}
-    for name in ("serve", "ask", "sites", "check", "visit", "open", "browser"):
+    for name in ("serve", "ask", "sites", "check", "visit", "open", "browser", "add"):
         assert "--json" in {flag for param in cli.commands[name].params for flag in param.opts}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from doorkey.cli.add import add
 from doorkey.cli.ask import ask
 from doorkey.cli.browser import browser
 from doorkey.cli.check import check
@@ -69,7 +70,7 @@ def cli(context: click.Context, log: str | None) -> None:
     logging.getLogger("doorkey").setLevel((log or usual).upper())
 
 
-for command in (serve, ask, fetch, demo, sites, check, visit, login, logout, open_site, browser, config):
+for command in (serve, ask, fetch, demo, add, sites, check, visit, login, logout, open_site, browser, config):
     cli.add_command(command)
 
 

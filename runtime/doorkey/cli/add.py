@@ -1,0 +1,203 @@
+"""`doorkey add`: a site's settings, written by what its page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from doorkey.cli.added import Added
+from doorkey.cli.check import Check
+from doorkey.cli.options import config_option, headed_option, json_option
+from doorkey.cli.settings_file import appended, check_addable, taken
+from doorkey.cli.terminal import Progress, print_json
+from doorkey.cli.work import run
+from doorkey.errors import Changed, ConfigurationError, DoorkeyError
+
+if TYPE_CHECKING:
+    from doorkey.browser import Arrival
+    from doorkey.page import Page
+    from doorkey.recognition.framework import Framework
+    from doorkey.recognition.proposal import Proposal
+    from doorkey.runtime import Runtime
+    from doorkey.settings import Settings
+
+
+@click.command()
+@click.argument("url")
+@click.option("--name", help="What the site is called from now on (default: by its host).")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@headed_option
+@json_option
+@config_option
+def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, config: Path | None) -> int:
+    """Visit the page at URL, recognise what it is, and add it to your settings file as a site.
+
+    What is there already is never changed. A page that asks for a login is added with the steps of it: they take user
+    and password from environment variables. Then the site is entered, as `doorkey check` does.
+
+    \b
+    Examples:
+      doorkey add https://wiki.example/
+      doorkey add https://shop.example/admin/ --name shop
+      doorkey add https://blog.example/chat/ --dry-run
+    """
+    from doorkey.sections import web_url
+
+    try:
+        web_url(url)
+    except ValueError as exc:
+        hint = f": did you mean https://{url}?" if re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?", url) else ""
+        raise click.UsageError(f"URL: {exc}{hint}") from exc
+    if name is not None and not re.fullmatch(r"[a-z0-9_-]+", name):
+        raise click.UsageError("--name: expected a name of a-z, 0-9, _ and - only")
+    from doorkey.settings import Settings
+
+    # A file that is named and not there is going to be made.
+    settings = Settings.load(config if config is None or config.exists() else Path(os.devnull))
+    adding = Adding(url, name or name_of_host(url), config, settings, headed, dry_run)
+    added = run(adding.done())
+    if as_json:
+        print_json(added.as_json())
+    else:
+        added.show()
+    return added.exit
+
+
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """One site on its way into the settings file. `name` is empty where only the page can tell one."""
+
+    url: str
+    name: str
+    config: Path | None
+    settings: Settings
+    headed: bool
+    dry_run: bool
+
+    async def done(self) -> Added:
+        """Look, propose, write and check. Raises DoorkeyError where nothing was written."""
+        from doorkey.recognition.table import written
+        from doorkey.settings import variable
+
+        if self.name:
+            self._check_free(self.name)
+        with Progress(f"adding {self.url}") as say:
+            site, proposal, page = await self._proposed(say)
+            table = written(proposal, site)
+            self._check_free(site, table)
+            if not self.dry_run:
+                appended(self.file, site, table)
+            missing = tuple(name for name in proposal.variables if variable(name) is None)
+            by_hand = proposal.login is not None and not proposal.login.by_steps
+            check = None if self.dry_run or missing or by_hand else await self._checked(site, say)
+        return Added(
+            site=site,
+            proposal=proposal,
+            page=page,
+            table=table,
+            file=self.file,
+            config=self.config,
+            settings=self.settings,
+            dry_run=self.dry_run,
+            missing=missing,
+            check=check,
+        )
+
+    @property
+    def file(self) -> Path:
+        from doorkey.settings import FILE
+
+        return self.config or self.settings.source or Path(FILE)
+
+    def _check_free(self, site: str, table: str = "") -> None:
+        """Raises ConfigurationError where *site* can't be added: before a browser starts, and with its *table*."""
+        from doorkey.registry import build_sites
+        from doorkey.settings import Settings
+
+        if site in self.settings.sites:
+            raise ConfigurationError(taken(site, self.settings.source))
+        if not self.dry_run:
+            check_addable(self.file, site, table)
+        if table:
+            tables = tomllib.loads(table)["sites"]
+            build_sites(Settings.load(self.settings.source, sites=tables))
+
+    async def _proposed(self, say: Progress) -> tuple[str, Proposal, Page]:
+        """The site's name, and what its page calls for: where a login can be had, the page behind that."""
+        from doorkey.recognition.login_form import login_form
+        from doorkey.recognition.proposal import proposed
+        from doorkey.recognition.signs import recognised
+        from doorkey.runtime import Runtime
+        from doorkey.settings import variable
+
+        async with Runtime(self.settings, headed=self.headed, steps=say) as runtime:
+            arrival = await self._opened(runtime, say, self.url)
+            page = arrival.page
+            if arrival.status >= 400 and login_form(page) is None:
+                raise Changed(
+                    f"{self.url} came with HTTP {arrival.status}, and not with a page to add: open it in your own "
+                    "browser, and add the address of a page that is there for you",
+                )
+            site = self.name or name_of_kind(recognised(page)[0])
+            proposal = proposed(page, self.url, site)
+            if proposal.variables and all(variable(name) is not None for name in proposal.variables):
+                login = proposal.login
+                assert login is not None
+                try:
+                    arrival = await self._opened(runtime, say, proposal.url, proposal.steps, login.ready)
+                except DoorkeyError as error:
+                    unset = " and ".join(proposal.variables)
+                    error.message += f". Nothing was written; without {unset} the steps are written, and not taken"
+                    raise
+                return site, proposed(arrival.page, self.url, site, proposal), arrival.page
+            return site, proposal, page
+
+    async def _opened(
+        self, runtime: Runtime, say: Progress, url: str, steps: tuple[Any, ...] = (), ready: str | None = None
+    ) -> Arrival:
+        from doorkey.browser import Wanted, load_profile
+        from doorkey.recognition.signs import SCRIPT_VALUES
+        from doorkey.settings import config_dirs
+        from doorkey.steps import steps_of
+
+        wanted = Wanted(
+            url=url,
+            read=lambda _: {},
+            ready=ready,
+            steps=steps_of(steps),
+            script_values=SCRIPT_VALUES,
+            limit=self.settings.limits.visit,
+        )
+        profile = load_profile("desktop", config_dirs()[-1] / "profiles")
+        headed = True if self.headed else None
+        async with runtime.pool.lease(profile, site_url=url, headed=headed, steps=say) as lease:
+            return await lease.enter(wanted)
+
+    async def _checked(self, site: str, say: Progress) -> dict[str, Any]:
+        from doorkey.runtime import Runtime
+        from doorkey.settings import Settings
+
+        async with Runtime(Settings.load(self.file), headed=self.headed, steps=say) as runtime:
+            return await Check(runtime, site, say, verbose=False).made(probe=False)
+
+
+def name_of_host(url: str) -> str:
+    """A site's name by its host, without www and the last part; empty for an address or a name of this machine."""
+    host = (urlsplit(url).hostname or "").removeprefix("www.")
+    if re.fullmatch(r"[\d.]+|.*:.*|localhost", host):
+        return ""
+    return re.sub(r"[^a-z0-9_-]+", "-", host.rpartition(".")[0] or host).strip("-")
+
+
+def name_of_kind(framework: Framework) -> str:
+    if framework.provider != "web":
+        return framework.provider
+    found = re.match(r"[A-Z][\w.]*", framework.name)
+    return found[0].lower().replace(".", "") if found else "site"
