@@ -52,6 +52,9 @@ class Entered:
         self.provider = Provider(site)
         self.key = Key(site.name, site.url)
 
+    def fits(self, session: Session) -> bool:
+        return True
+
     async def fetch(self, need: Need) -> Session:
         return Session(
             key=self.key, gen=0, url=self.site.url, born=time.time(), soft=1e6, hard=2e6,

@@ -57,6 +57,9 @@ class Entered:
         self.provider = Provider(site)
         self.key = Key(site.name, site.url)
 
+    def fits(self, session: Session) -> bool:
+        return True
+
     async def fetch(self, need: Need) -> Session:
         cookies = tuple(Cookie(f"c{n}", "v" * 40, "127.0.0.1") for n in range(5))
         return Session(

@@ -71,6 +71,9 @@ class TokenEntrance:
         self.key = Key(self.site.name, self.site.url)
         self.provider = TokenProvider(self.site)
 
+    def fits(self, session: Session) -> bool:
+        return True
+
     async def fetch(self, need: Need) -> Session:
         self.visits += 1
         return Session(

@@ -45,10 +45,18 @@ class WebSite(Provider):
         self.soft = options.life.soft if options.life.soft is not None else options.life.hard / 2
         self.max_uses = options.max_uses
         self.sendings = tuple(_sending(send) for send in options.send)
+        nexts = [next_source(token, options.cookies.sliding) for token in tokens]
+        self.passes_on = any(nexts)
+        self.next_in_body = any(source is not None and source.kind not in ("header", "cookie") for source in nexts)
+        self.single_use = tuple(name for name, token in options.tokens.items() if token.next is not None)
+        self.using_up = tuple(sending for sending in self.sendings if sending.takes & set(self.single_use))
 
     def read(self, page: Page) -> Tokens:
         self._let_in(page)
         return {name: self._token(name, token, page) for name, token in self.options.tokens.items()}
+
+    def fits(self, session: Session) -> bool:
+        return session.tokens.keys() >= self.options.tokens.keys()
 
     def dress(self, request: Request, session: Session) -> Request:
         if not request.own_host:
@@ -82,11 +90,8 @@ class WebSite(Provider):
                 found[name] = value
         return found
 
-    @property
-    def next_in_body(self) -> bool:
-        """Whether the next tokens are in the bodies of answers: then those are read whole."""
-        sources = [next_source(token, self.cookies_sliding) for token in self.options.tokens.values()]
-        return any(source is not None and source.kind not in ("header", "cookie") for source in sources)
+    def uses_up(self, request: Request) -> bool:
+        return request.own_host and any(sending.means(request) for sending in self.using_up)
 
     def _let_in(self, page: Page) -> None:
         """Raises Changed on a login page, and MissingToken where `ready` is not there."""

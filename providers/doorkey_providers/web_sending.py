@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -24,8 +24,17 @@ class Sending:
     form: Mapping[str, Template] = field(default_factory=dict)
     json: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """The names of the tokens that go in."""
+        texts = (*self.header.values(), *self.query.values(), *self.form.values(), *_leaves(self.json))
+        return frozenset(name for text in texts for name in text.names)
+
+    def means(self, request: Request) -> bool:
+        return not self.when or any(when.meets(request) for when in self.when)
+
     def into(self, request: Request, tokens: Tokens) -> Request:
-        if self.when and not any(when.meets(request) for when in self.when):
+        if not self.means(request):
             return request
         if self.header:
             request = with_headers(request, _texts(self.header, tokens))
@@ -36,6 +45,14 @@ class Sending:
         if self.json:
             request = with_json(request, _filled(self.json, tokens))
         return request
+
+
+def _leaves(value: Any) -> Iterator[Template]:
+    if isinstance(value, Template):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _leaves(inner)
 
 
 def _texts(templates: Mapping[str, Template], tokens: Tokens) -> dict[str, str]:

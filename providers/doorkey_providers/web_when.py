@@ -28,9 +28,9 @@ def path_of(request: Request) -> str:
 
 
 def when_of(text: str) -> When:
-    """`POST /api/*`, `POST,PUT`, or `/api/*`. Raises ValueError."""
-    found = re.fullmatch(r"\s*(?:([A-Za-z]+(?:\s*,\s*[A-Za-z]+)*|\*)(?:\s+|$))?(/\S*|\*)?\s*", text)
+    """`POST /api/*`, `POST,PUT`, `/api/*` or `*/api.php`. Raises ValueError."""
+    found = re.fullmatch(r"\s*(?:([A-Za-z]+(?:\s*,\s*[A-Za-z]+)*|\*)(?:\s+|$))?([/*]\S*)?\s*", text)
     if found is None or not text.strip():
-        raise ValueError("expected methods, a path, or both, like 'POST,PUT /api/*'")
+        raise ValueError("expected methods, a path, or both, like 'POST,PUT /api/*'; a path begins with / or *")
     methods = frozenset(name.strip().upper() for name in (found[1] or "").split(",") if name.strip() not in ("", "*"))
     return When(methods, found[2] or "*")

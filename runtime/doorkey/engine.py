@@ -23,6 +23,7 @@ from doorkey.request import Decoder, Head, Request
 from doorkey.session import Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.refusals import Refusals, shape_of
+from doorkey.sessions.succession import pass_on, turn
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.direct import Direct
 from doorkey.transport.reach import target
@@ -52,7 +53,11 @@ class Engine:
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached, TimeLimit.
         """
         target(request, entrance.site)  # before anybody visits for what can't be sent
-        return await self._run(Journey(entrance, deadline, self._clock, single=request))
+        journey: Journey[bytes] = Journey(entrance, deadline, self._clock, single=request)
+        if entrance.provider.single_use and entrance.provider.uses_up(request):
+            async with turn(self._keeper.record(entrance.key), deadline, self._clock):
+                return await self._run(journey)
+        return await self._run(journey)
 
     async def run(self, entrance: Entrance, start: Callable[[Session], Flow[Any]], *, deadline: float) -> Answer[Any]:
         """The answer of the flow that *start* makes for a session, once its first items are there.
@@ -96,6 +101,8 @@ class Engine:
             except SiteDown as down:
                 stream = await self._repeated(journey, request, session, sent, down)
             if journey.flow is None:
+                if journey.entrance.provider.passes_on:
+                    await self._pass_on(journey, request, session, stream)
                 self._worked(session, sent)
                 return self._as_it_is(journey, session, stream, OK)
             if request.decode is not None:
@@ -204,7 +211,15 @@ class Engine:
             journey.shape = shape_of(refused.head)
             self._keeper.rejected(session, named=False)
             return
+        # A path that is forbidden to every session must not cost a visit each time it is asked for.
+        shape = shape_of(refused.head, journey.asked)
+        if self._refusals.hopeless(session, shape):
+            raise Blocked(
+                f"{site}: {verdict.detail}, while the session is accepted elsewhere", site=site, answer_status=status
+            )
         self._keeper.rejected(session, named=True)
+        if journey.renewals:
+            self._refusals.persists(session, shape)
         if journey.renewals >= RENEWALS:
             raise verdict.error(site, status)
 
@@ -240,6 +255,13 @@ class Engine:
         answer = Answer(journey.entrance.site.name, stream.head, session, journey.renewals, stream, Raw())
         answer.verdict = verdict
         return answer
+
+    async def _pass_on(self, journey: Journey[T], request: Request, session: Session, stream: Stream) -> None:
+        try:
+            await pass_on(journey.entrance.provider, self._keeper.record(session.key), request, session, stream)
+        except BaseException:
+            stream.close()
+            raise
 
     def _worked(self, session: Session, sent: float) -> None:
         self._keeper.worked(session)

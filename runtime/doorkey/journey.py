@@ -55,6 +55,11 @@ class Journey(Generic[T]):
         """Whether the pending request can be sent again."""
         return self.pending is None or self.pending.again
 
+    @property
+    def asked(self) -> str:
+        """Method and path of the pending request, without its query."""
+        return "" if self.pending is None else f"{self.pending.method} {self.pending.url.partition('?')[0]}"
+
     def request(self, session: Session) -> Request:
         """The request to send now: the flow begins anew with each session, unless something was spent."""
         if self.single is not None:

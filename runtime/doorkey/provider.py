@@ -83,6 +83,12 @@ class Provider:
     """Age in seconds past which a session is not used."""
     max_uses: int | None = None
     """How many requests a session carries, where the site counts."""
+    passes_on: bool = False
+    """Whether answers may carry tokens for the next request: then `next_tokens` is asked."""
+    next_in_body: bool = False
+    """Whether those are in the bodies of answers: then texts are read whole before the caller gets them."""
+    single_use: tuple[str, ...] = ()
+    """Tokens that serve once: requests that use one up go one after another."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -96,9 +102,21 @@ class Provider:
         """The tokens on the page. Raises MissingToken(name, where it was sought). Called off the event loop."""
         return {}
 
+    def fits(self, session: Session) -> bool:
+        """Whether a session from the store holds all that requests need: settings may have changed since its visit."""
+        return True
+
     def dress(self, request: Request, session: Session) -> Request:
         """*request* with the session's tokens where they belong. Called anew for each attempt."""
         return request
+
+    def uses_up(self, request: Request) -> bool:
+        """Whether *request* takes a token of `single_use` with it."""
+        return False
+
+    def next_tokens(self, request: Request, answer: Head) -> Tokens:
+        """The tokens that *answer* carries for the next request: a whole Reply where `next_in_body` says so."""
+        return {}
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         """What the answer means, as far as its head tells. A form with a name decides before `default_verdict`."""

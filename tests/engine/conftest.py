@@ -55,6 +55,9 @@ class TokenEntrance:
         if self.steps is not None:
             self.steps(step)
 
+    def fits(self, session: Session) -> bool:
+        return True
+
     async def fetch(self, need: Need) -> Session:
         self.visits += 1
         clock = SystemClock()

@@ -132,6 +132,25 @@ async def test_a_site_that_refuses_every_session_ends_in_an_error(
     assert entrance.visits == 3  # the first, and the two renewals a call may have
 
 
+async def test_a_path_that_is_forbidden_to_all_sessions_soon_costs_no_more_visits(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    async def forbidden(request: web.Request) -> web.Response:
+        return web.Response(text="stale token")
+
+    tokens.routes["/secret"] = forbidden
+    with pytest.raises(SessionRefused):
+        await fetched(engine, entrance, Request(url="/secret"))
+    assert await fetched(engine, entrance, Request(url="/open")) == b"fine /open"
+    visits = entrance.visits
+    for _ in range(3):
+        with pytest.raises(Blocked, match="accepted elsewhere"):
+            await fetched(engine, entrance, Request(url="/secret?again"))
+    assert entrance.visits == visits
+    tokens.token = "t2"  # what dies meanwhile is renewed all the same
+    assert await fetched(engine, entrance, Request(url="/open")) == b"fine /open"
+
+
 async def test_who_listens_hears_each_verdict(engine: Engine, entrance: TokenEntrance, tokens: TokenSite) -> None:
     steps: list[str] = []
     entrance.steps = steps.append

@@ -85,10 +85,14 @@ class HeldSource:
     most_at_once: int = 0
     needs: list[Need] = field(default_factory=list)
     failure: DoorkeyError | None = None
+    outgrown: int = -1  # the generation that settings no longer fit
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.gate.set()
+
+    def fits(self, session: Session) -> bool:
+        return self.outgrown != session.gen
 
     async def fetch(self, need: Need) -> Session:
         self.visits += 1

@@ -261,3 +261,13 @@ async def test_a_visit_asked_for_by_name_is_newer_than_what_another_process_visi
     second = await other.visit(source, deadline=soon(clock))
     assert second.gen > first.gen
     assert source.visits == 2
+
+
+async def test_a_stored_session_that_settings_have_outgrown_is_visited_anew(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    before = await keepers(store).get(source, deadline=soon(clock))
+    source.outgrown = before.gen
+    after = await keepers(store).get(source, deadline=soon(clock))
+    assert (after.gen > before.gen, source.visits) == (True, 2)

@@ -22,7 +22,7 @@ from doorkey.errors import (
     VisitFailed,
 )
 from doorkey.session import Key, Session
-from doorkey.sessions.record import Record
+from doorkey.sessions.record import Record, Records
 from doorkey.sessions.source import Source
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store, kept
 
@@ -60,16 +60,11 @@ class Keeper:
         self._longest_pause = longest_pause
         self._claim_ttl = claim_ttl
         self._uniform = uniform
-        self._records: dict[Key, Record] = {}
+        self._records = Records()
         self._closed = False
 
     def record(self, key: Key) -> Record:
-        rec = self._records.get(key)
-        if rec is None:
-            if key.own:
-                self._forget_idle()
-            rec = self._records[key] = Record(key)
-        return rec
+        return self._records.get(key) or self._records.add(key)
 
     async def get(self, source: Source, *, not_gen: int = -1, deadline: float) -> Session:
         """A usable session newer than *not_gen*; visits when there is none, together with all who wait.
@@ -85,7 +80,7 @@ class Keeper:
                 continue
             if rec.flight is None:
                 if now < rec.next_ok:
-                    await self._wait_out(rec, now, deadline)
+                    await self._wait_out(source, rec, now, deadline)
                     continue
                 self._launch(source, rec, seen=max(not_gen, rec.bad, rec.cur.gen if rec.cur else -1))
             await self._wait(rec, deadline)
@@ -162,11 +157,11 @@ class Keeper:
             self._launch(source, rec, seen=session.gen)
         return session
 
-    async def _wait_out(self, rec: Record, now: float, deadline: float) -> None:
+    async def _wait_out(self, source: Source, rec: Record, now: float, deadline: float) -> None:
         pause = rec.next_ok - now
         lasting = isinstance(rec.why, LASTING)
         if lasting or pause > min(self._patience, deadline - now):
-            if await self._cured(rec):
+            if await self._cured(source, rec):
                 return
             why = rec.why or VisitFailed(
                 f"{rec.key.site}: new sessions are refused as well; the next visit is in {pause:.0f} s",
@@ -175,14 +170,19 @@ class Keeper:
             raise why.again(pause) from why
         await self._clock.sleep(pause)
 
-    async def _cured(self, rec: Record) -> bool:
+    async def _cured(self, source: Source, rec: Record) -> bool:
         """Whether another process has a session by now: a person who logged in there ends the pause here."""
         if rec.key.own:
             return False
         stored = await self._store.load(rec.key)
         born = self._here(stored) if stored is not None else 0.0
         newest = max(rec.bad, rec.cur.gen if rec.cur else -1)
-        if stored is None or stored.max_uses is not None or not rec.usable(stored, born, newest, self._clock.now()):
+        if (
+            stored is None
+            or stored.max_uses is not None
+            or not source.fits(stored)
+            or not rec.usable(stored, born, newest, self._clock.now())
+        ):
             return False
         rec.next_ok, rec.why, rec.shared = 0.0, None, True
         rec.publish(stored, born)
@@ -220,6 +220,8 @@ class Keeper:
         try:
             while True:
                 match await store.begin(rec.key, seen, self._claim_ttl, patient=not rec.hurried):
+                    case Newer(session) if not source.fits(session):
+                        seen = session.gen
                     case Newer(session):
                         rec.shared = True
                         rec.publish(session, self._here(session))
@@ -287,8 +289,3 @@ class Keeper:
     def _here(self, session: Session) -> float:
         """When *session* was born, by this process's clock."""
         return self._clock.now() - max(0.0, self._clock.wall() - session.born)
-
-    def _forget_idle(self, most: int = 1000) -> None:
-        own = [key for key, rec in self._records.items() if key.own and rec.flight is None and not rec.waiting]
-        for key in own[: max(0, len(own) - most + 1)]:
-            del self._records[key]

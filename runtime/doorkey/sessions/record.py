@@ -37,6 +37,7 @@ class Record:
     hurried: bool = False  # a visit was asked for by name: no pause holds it back
     waiting: int = 0
     visits: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # held while a single-use token is used up
 
     def usable(self, session: Session | None, born: float, not_gen: int, now: float) -> bool:
         return session is not None and session.gen > max(not_gen, self.bad) and now < born + session.hard
@@ -91,3 +92,15 @@ class Record:
         if cur is None or cur.gen > max(self.bad, self.doubted):
             return Need(previous=previous)
         return Need(previous, refused=cur, named=cur.gen <= self.bad, fresh=self.proven < cur.gen)
+
+
+class Records(dict[Key, Record]):
+    """The records by key. Those of callers' own cookies are forgotten when they are many, oldest first."""
+
+    def add(self, key: Key, most: int = 1000) -> Record:
+        if key.own:
+            idle = [own for own, rec in self.items() if own.own and rec.flight is None and not rec.waiting]
+            for own in idle[: max(0, len(idle) - most + 1)]:
+                del self[own]
+        rec = self[key] = Record(key)
+        return rec

@@ -10,17 +10,18 @@ from doorkey.clock import Clock
 from doorkey.request import Head
 from doorkey.session import Key, Session
 
-Shape: TypeAlias = tuple[int, str, str]
-"""How a refusal looks: status, media type, kind of body."""
+Shape: TypeAlias = tuple[int, str, str, str]
+"""How a refusal looks: status, media type, kind of body; and, of one with a name, what was asked for."""
 
+MOST = 2000
 REORDERED = 0.1
 """Seconds by which a site may take up requests in another order than they were sent in."""
 
 
-def shape_of(head: Head) -> Shape:
+def shape_of(head: Head, asked: str = "") -> Shape:
     start = head.start.lstrip()
     kind = "empty" if not start else "html" if head.is_html else "json" if start[:1] in (b"{", b"[") else "text"
-    return head.status, head.media_type, kind
+    return head.status, head.media_type, kind, asked
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class Refusals:
         self._clock = clock
         self._first = first
         self._longest = longest
-        self._pauses: dict[tuple[Key, Shape], _Pause] = {}
+        self._pauses: OrderedDict[tuple[Key, Shape], _Pause] = OrderedDict()
         self._accepted: OrderedDict[Key, tuple[int, float]] = OrderedDict()
 
     def accepted(self, session: Session, sent: float) -> None:
@@ -47,7 +48,7 @@ class Refusals:
         gen, latest = self._accepted.get(session.key, (-1, 0.0))
         if session.gen > gen or (session.gen == gen and sent > latest):
             self._accepted[session.key] = (session.gen, sent)
-            if len(self._accepted) > 2000:
+            if len(self._accepted) > MOST:
                 self._accepted.popitem(last=False)
 
     def useless(self, session: Session, head: Head, sent: float, *, renewed: bool) -> str:
@@ -66,6 +67,16 @@ class Refusals:
             return "; renewing did not help lately"
         return ""
 
+    def hopeless(self, session: Session, shape: Shape) -> bool:
+        """Whether a refusal that has a name is no matter of the session: a fresh one met it too, there alone."""
+        pause = self._pauses.get((session.key, shape))
+        gen, _ = self._accepted.get(session.key, (-1, 0.0))
+        return pause is not None and self._clock.now() < pause.until and gen == session.gen
+
+    def persists(self, session: Session, shape: Shape) -> None:
+        """A session renewed for this refusal, which has a name, met it again."""
+        self._remember(session.key, shape)
+
     def _alive(self, session: Session, sent: float) -> bool:
         """Whether a request sent after one sent at *sent* was accepted with the same session."""
         gen, latest = self._accepted.get(session.key, (-1, 0.0))
@@ -76,6 +87,8 @@ class Refusals:
         pause = self._pauses.get((key, shape))
         if pause is None:
             self._pauses[key, shape] = _Pause(now + self._first, self._first)
+            if len(self._pauses) > MOST:
+                self._pauses.popitem(last=False)
         elif now >= pause.until:
             pause.length = min(self._longest, pause.length * 2)
             pause.until = now + pause.length

@@ -23,9 +23,13 @@ class Need:
 
 
 class Source(Protocol):
-    """Where the sessions of one key come from. `fetch` yields one without a generation, or raises DoorkeyError."""
+    """Where the sessions of one key come from. `fetch` yields one without a generation, or raises DoorkeyError; `fits`
+    tells whether one from the store still serves.
+    """
 
     @property
     def key(self) -> Key: ...
 
     async def fetch(self, need: Need) -> Session: ...
+
+    def fits(self, session: Session) -> bool: ...

@@ -61,6 +61,10 @@ class Entrance:
         self._headed = headed
         self._longer = 0.0
 
+    def fits(self, session: Session) -> bool:
+        """Whether a session from the store still serves, as the settings are now."""
+        return self.provider.fits(session)
+
     async def fetch(self, need: Need) -> Session:
         """A session without a generation. Raises what the last rung raised, or Changed when all repeat the refused."""
         if self._own.cookies is not None and not self.provider.needs_page:

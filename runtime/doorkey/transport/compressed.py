@@ -11,8 +11,8 @@ READABLE = ("gzip", "x-gzip", "deflate")
 """The compressions that the standard library undoes: only what can be judged may be asked for."""
 
 
-def unpacked(start: bytes, headers: Mapping[str, str]) -> bytes:
-    """As much of a body as *start*, its beginning as it came, tells; nothing where it can't be read."""
+def unpacked(start: bytes, headers: Mapping[str, str], most: int = HEAD_BYTES) -> bytes:
+    """What *start*, a body's beginning as it came, says, up to *most* bytes; nothing where it can't be read."""
     coding = headers.get("content-encoding", "").strip().lower()
     if not start or coding in ("", "identity"):
         return start
@@ -21,7 +21,7 @@ def unpacked(start: bytes, headers: Mapping[str, str]) -> bytes:
     # 32: gzip or zlib, as the header says; some servers send deflate without any.
     for window in (32 + zlib.MAX_WBITS, -zlib.MAX_WBITS):
         try:
-            return zlib.decompressobj(window).decompress(start, HEAD_BYTES)
+            return zlib.decompressobj(window).decompress(start, most)
         except zlib.error:
             continue
     return b""

@@ -62,6 +62,14 @@ class Stream:
         self.close()
         raise Changed(f"the answer is longer than {limit} bytes")
 
+    async def hold(self, limit: int) -> bool:
+        """Read ahead, up to *limit* bytes, and say whether that is all; `read` and `chunks` give it again."""
+        content, body = self._response.content, bytearray(self._start)
+        while not content.at_eof() and len(body) < limit:
+            body += buffered(content) or await self._more()
+        self._start = bytes(body)
+        return content.at_eof()
+
     async def _more(self) -> bytes:
         with Wait(self._waits, "idle", self._idle, self._deadline, self._upload):
             try:
