@@ -12,6 +12,7 @@ Two questions choose the class: who can act, and what do we do about it.
     ├── SiteError                      502  provider_error      the site answered, and not with an answer
     │   ├── SessionRefused             502  session_refused     fresh sessions are refused too
     │   ├── Blocked                    502  blocked             a ban, a firewall, a content filter
+    │   │   └── HeadlessDenied         502  blocked             a browser without a window is refused
     │   ├── Changed                    502  site_changed        what the site sends is no longer what we know
     │   │   ├── MissingToken           502  site_changed        (also RuntimeError)
     │   │   └── MissingCookies         502  site_changed        (also RuntimeError)
@@ -131,6 +132,10 @@ class Blocked(SiteError):
     ) -> None:
         super().__init__(message, site=site, retry_after=retry_after, answer_status=answer_status)
         self.by = by
+
+
+class HeadlessDenied(Blocked):
+    """The site refuses browsers without a window."""
 
 
 class Changed(SiteError):

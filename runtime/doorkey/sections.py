@@ -94,6 +94,9 @@ class BrowserSettings(Section):
     display: Literal["headless", "virtual", "screen"] = Field(
         default="headless", description="Where pages show: nowhere, on a virtual screen (Xvfb), or on yours."
     )
+    virtual: bool = Field(
+        default=True, description="Whether a site that refuses browsers without a window gets one on a virtual screen."
+    )
     sandbox: bool | Literal["auto"] = Field(
         default="auto", description='Chromium\'s sandbox; "auto": on, but not as root.'
     )
@@ -125,9 +128,17 @@ class LimitSettings(Section):
     idle: Seconds = Field(default=60.0, description="Seconds an answer may pause on the way.")
     total: Seconds = Field(default=600.0, description="Seconds for a whole answer, a visit included.")
     visit: Seconds = Field(default=60.0, description="Seconds the browser may take to enter a site.")
+    challenge: Seconds = Field(
+        default=45.0, description="Seconds more, where the browser has to pass what stands before a site."
+    )
     patience: float = Field(
         default=2.0, ge=0, allow_inf_nan=False, description="Seconds of a pause waited out, not told."
     )
+
+    @property
+    def entering(self) -> float:
+        """Seconds that the way in may take, with all that stands before it."""
+        return self.visit + self.challenge
 
 
 class SiteSettings(Section):

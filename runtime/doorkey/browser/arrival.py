@@ -13,11 +13,12 @@ from doorkey.steps import Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a visit has to bring. `settle`, `longer` and `limit` are seconds.
+    """What a visit has to bring. `settle`, `longer`, `limit` and `challenge` are seconds.
 
     `read` is called off the event loop. `longer` is added to `settle` after a fresh session was refused. `cookies` and
     `local` are put into the empty context before the page opens. `user_agent` only when a caller brought one along.
-    `steps` are run where `ready` is not there, each value resolved by `value_of` when it is needed.
+    `steps` are run where `ready` is not there, each value resolved by `value_of` when it is needed. `challenge` is
+    added to `limit` where something stands before the site that a browser passes.
     """
 
     url: str
@@ -35,6 +36,7 @@ class Wanted:
     cookies: tuple[Cookie, ...] = field(default=(), repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
     limit: float = 30.0
+    challenge: float = 45.0
     user_agent: str | None = None
 
 

@@ -31,6 +31,14 @@ class VirtualDisplay:
         self._name = ""
         self._lock = asyncio.Lock()
 
+    def no_help(self, display: str, *, allowed: bool) -> str:
+        """Why it can't help where a browser on *display* was refused for having no window; empty when it can."""
+        if display != "headless":
+            return "this browser had one"
+        if not allowed:
+            return "browser.virtual forbids one"
+        return "" if shutil.which(self._command) else f"one needs {self._command} here (apt-get install xvfb)"
+
     async def name(self) -> str:
         """The display's name, as ":7". Raises ConfigurationError when Xvfb is missing, BrowserFailed when it fails."""
         async with self._lock:

@@ -14,6 +14,7 @@ from doorkey.browser.process import PROC, Process
 from doorkey.errors import ConfigurationError
 
 KNOWN = "logged-in"
+WINDOWED = "with-a-window"
 
 
 class Home:
@@ -42,6 +43,16 @@ class Home:
         """From now on the sessions of this key are a person's."""
         self._make()
         (self.path / KNOWN).touch(mode=0o600)
+
+    @property
+    def windowed(self) -> bool:
+        """Whether the site refused a browser without a window."""
+        return (self.path / WINDOWED).exists()
+
+    def remember_window(self) -> None:
+        """From now on the site is visited with a window; until they log out."""
+        self._make()
+        (self.path / WINDOWED).touch(mode=0o600)
 
     def forget(self) -> None:
         """Remove all of it. Raises ConfigurationError while a login goes on."""

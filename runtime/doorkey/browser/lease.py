@@ -52,18 +52,23 @@ class Lease:
 
         Raises SiteDown, MissingToken, MissingCookies or Changed for the site; BrowserFailed, at once, when browser or
         page die; TimeLimit past `wanted.limit`; ConfigurationError when the guard refuses `wanted.url`; NeedsPerson
-        when login steps do not suffice. What fails after a login was sent has `retry_after`: sites lock accounts that
+        when login steps do not suffice, or a challenge does not pass; Blocked, HeadlessDenied or RateLimited for what
+        else stands before the site. What fails after a login was sent has `retry_after`: sites lock accounts that
         try too often.
         """
         crashed = asyncio.Event()
         work = asyncio.create_task(self._enter(wanted, crashed))
         watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(crashed.wait())]
         try:
-            await asyncio.wait([work, *watches], timeout=wanted.limit, return_when=asyncio.FIRST_COMPLETED)
+            limit = wanted.limit
+            done, _ = await asyncio.wait([work, *watches], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not done and self._entry is not None and self._entry.challenged:
+                limit += wanted.challenge
+                await asyncio.wait([work, *watches], timeout=wanted.challenge, return_when=asyncio.FIRST_COMPLETED)
             if self._lost.is_set() or crashed.is_set():
                 raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
             if not work.done():
-                raise TimeLimit("visit", wanted.limit)
+                raise TimeLimit("visit", limit)
             return work.result()
         except DoorkeyError as error:
             if self._entry is not None and self._entry.form_sent:

@@ -32,9 +32,9 @@ class BrowserPool:
     """One Chromium for each display serves many contexts. Nothing is started before the first lease.
 
     `contexts`: leases at once. A browser is replaced when it has died, and after `uses` leases, `age` seconds or above
-    `memory` MiB, once its leases are given back; it is ended after `idle` seconds without one. `screen` is the value
-    of DISPLAY or WAYLAND_DISPLAY, needed for windows on a screen. `state` is a folder for our own temporary
-    files, `downloads` where Playwright keeps its browsers when that is not its usual place.
+    `memory` MiB, once its leases are given back; it is ended after `idle` seconds without one. `screen` is the value of
+    DISPLAY or WAYLAND_DISPLAY, for windows on a screen; `virtual`: whether a site that refuses browsers without one may
+    get it on a virtual display. `state`: a folder for our temporary files; `downloads`: Playwright's, where not usual.
     """
 
     def __init__(
@@ -51,10 +51,11 @@ class BrowserPool:
         clock: Clock | None = None,
         state: Path | None = None,
         screen: str | None = None,
+        virtual: bool = True,
         downloads: Path | None = None,
     ) -> None:
         self._executable, self._display, self._sandbox, self._screen = executable, display, sandbox, screen
-        self._downloads = downloads
+        self._downloads, self._may_be_virtual = downloads, virtual
         self._contexts, self._uses, self._age, self._memory, self._idle = contexts, uses, age, memory, idle
         self._clock = clock or SystemClock()
         self._state = state or Path(tempfile.gettempdir()) / "doorkey"
@@ -69,8 +70,7 @@ class BrowserPool:
         self._retired: set[Running] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idling: asyncio.Task[None] | None = None
-        self._wanted = 0
-        self._closed = False
+        self._wanted, self._closed = 0, False
         self.launches = 0
 
     def lease(
@@ -107,6 +107,10 @@ class BrowserPool:
         finally:
             # The pool's own task: a caller that is cancelled, or in a hurry, leaves nothing behind.
             self._spawn(self._give_back(running, lease))
+
+    def no_window(self, profile: Profile, *, headed: bool | None = None) -> str:
+        """Why a site that refuses browsers without a window can't get one; empty when it can."""
+        return self._virtual.no_help(self._mode(profile, headed), allowed=self._may_be_virtual and headed is None)
 
     async def user_agent(self, profile: Profile, *, headed: bool | None = None) -> str:
         """The browser's own user agent, read without a page."""

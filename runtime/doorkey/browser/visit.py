@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from doorkey.browser.arrival import Arrival, Wanted
+from doorkey.browser.challenge import Challenge, refused
 from doorkey.browser.egress import Guard
-from doorkey.browser.look import CALL, Look, look_at
+from doorkey.browser.look import Look, look_at
 from doorkey.browser.steps import Login
+from doorkey.browser.traffic import Traffic
 from doorkey.browser.trouble import TRANSIENT, translate
 from doorkey.clock import Clock
 from doorkey.errors import (
@@ -25,7 +27,7 @@ from doorkey.errors import (
     MissingToken,
     SiteDown,
 )
-from doorkey.page import Page, Seen
+from doorkey.page import Page
 from doorkey.request import Head
 from doorkey.session import Tokens
 
@@ -38,7 +40,6 @@ POLL = 0.05
 MOST_SETTLING = 2.0
 TOKENS = 10.0
 WAIT_READY = 2.0
-MOST_SEEN = 1000
 """Seconds: between two looks, for settling at most (longer when asked), for tokens that scripts may add to a page that
 has loaded, for them to show that one is logged in."""
 
@@ -54,8 +55,8 @@ class Entry:
         self._ready = wanted.ready is None
         self.opening = False  # a page of ours: not a popup
         self._others: dict[str, BrowserPage] = {}
-        self._seen: list[Seen] = []
-        self._logging_in = False  # then the page's requests hold what was filled in: they are not kept
+        self._traffic = Traffic(page, keeping=wanted.sees_requests)
+        self._challenge = Challenge(page, self._traffic, wanted.challenge, clock, say)
         self._login = Login(page, wanted, guard, clock, say)
 
     @property
@@ -63,19 +64,26 @@ class Entry:
         """Whether a login's form may have been sent."""
         return self._login.sent
 
+    @property
+    def challenged(self) -> bool:
+        """Whether it had to wait for what stands before the site: for at most `wanted.challenge` seconds in all."""
+        return self._challenge.waiting
+
     async def run(self) -> Arrival:
         why = await self._guard.refuses(self._wanted.url)
         if why is not None or not self._wanted.url.lower().startswith(("http:", "https:")):
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
-        sent = await self._listen()
+        await self._traffic.listen()
         response = await self._load()
         if self._wanted.steps:
-            response = await self._logged_in(response)
+            await self._logged_in()
         await self._open_others()
-        headers = sent or await response.request.all_headers()
-        self._say(f"the page came with HTTP {response.status}")
-        look, tokens = await self._found(response)
-        look, tokens = await self._settled(look, tokens)
+        headers = self._traffic.sent or await response.request.all_headers()
+        self._say(f"the page came with HTTP {self._traffic.status}")
+        while True:
+            look, tokens = await self._settled(*await self._found())
+            if not await self._challenge.passed(widgets=False):
+                break  # else it came late, and what was read may be its own
         return Arrival(
             page=look.page,
             tokens=tokens,
@@ -83,40 +91,8 @@ class Entry:
             headers={name: value for name, value in headers.items() if name in HEADERS or name.startswith("sec-ch-ua")},
             local=look.page.local,
             url=look.page.url,
-            status=response.status,
+            status=self._traffic.status,
         )
-
-    async def _listen(self) -> Mapping[str, str]:
-        """The headers of the page's own request, there once it was sent, lower-case.
-
-        From DevTools: while routing is on, Playwright gives them without Accept-Language (measured).
-        """
-        from playwright.async_api import Error
-
-        documents: set[str] = set()
-        sent: dict[str, str] = {}
-
-        def asked(event: dict[str, Any]) -> None:
-            if self._wanted.sees_requests and not self._logging_in and len(self._seen) < MOST_SEEN:
-                self._seen.append(_seen(event["request"]))
-            if event.get("type") == "Document" and not documents:
-                documents.add(event["requestId"])
-
-        def told(event: dict[str, Any]) -> None:
-            if event["requestId"] in documents and not sent:
-                sent.update({name.lower(): value for name, value in event["headers"].items()})
-
-        try:
-            async with asyncio.timeout(CALL):
-                session = await self._page.context.new_cdp_session(self._page)
-                session.on("Network.requestWillBeSent", asked)
-                session.on("Network.requestWillBeSentExtraInfo", told)
-                await session.send("Network.enable")
-        except Error as error:
-            raise translate(error, "opening a page") from error
-        except TimeoutError as error:
-            raise BrowserFailed(f"opening a page: the browser did not answer within {CALL:g} s") from error
-        return sent
 
     async def _load(self) -> Response:
         from playwright.async_api import Error
@@ -139,7 +115,7 @@ class Entry:
             raise translate(error, "loading the page", self._share) from error
         if response is None:
             raise Changed("loading the page: no answer came")
-        if response.status >= 500 and "cf-mitigated" not in response.headers:
+        if response.status >= 500 and await self._challenge.stands(widgets=True) is None:
             after = Head(status=response.status, headers=response.headers).retry_after
             raise SiteDown(f"the page came with HTTP {response.status}", retry_after=after)
         try:
@@ -148,26 +124,27 @@ class Entry:
             self._say("the page is still loading something; going on with what is there")
         except Error as error:
             raise translate(error, "loading the page") from error
+        # Before any step of a login. A widget may be the login page's own.
+        await self._challenge.passed(widgets=False)
         return response
 
-    async def _logged_in(self, response: Response) -> Response:
-        """The page's answer once it lets one in: as it is, or after the steps."""
+    async def _logged_in(self) -> None:
+        """Return once the page lets one in: as it is, or after the steps."""
         if self._wanted.ready is None:
             raise ConfigurationError("login steps need `ready`: a selector of what only a page that let one in has")
         if await self._let_in(WAIT_READY):
             self._say("the site knows us still: no login is needed")
-            return response
-        self._logging_in = True
+            return
+        self._traffic.keeping = False  # they would hold what is filled in
         try:
             await self._login.run(lambda: self._let_in(0.0))
         finally:
-            self._logging_in = False
-        self._seen.clear()
-        response = await self._load()
+            self._traffic.keeping = self._wanted.sees_requests
+        self._traffic.seen.clear()
+        await self._load()
         if not await self._let_in(min(TOKENS, self._share)):
             raise await self._login.failure(f"the login steps are done, but {self._wanted.ready} is not there")
         self._say("logged in")
-        return response
 
     async def _let_in(self, limit: float) -> bool:
         """Whether `ready` is there, or comes within *limit* seconds; one that asks for a password says no at once."""
@@ -188,17 +165,36 @@ class Entry:
     def _shows_ready(self, page: Page) -> bool:
         return self._wanted.ready is None or page.find(self._wanted.ready) is not None
 
-    async def _found(self, response: Response) -> tuple[Look, Tokens]:
-        """The first look that holds everything wanted. Raises what was missing last when its share of time is over."""
-        end = self._clock.now() + min(TOKENS, self._share)
+    async def _found(self) -> tuple[Look, Tokens]:
+        """The first look that holds everything wanted, of a page that is the site's own.
+
+        Raises what was missing last when its share of time is over, and what `Challenge.passed` raises.
+        """
+        share = min(TOKENS, self._share)
+        end, widgets = self._clock.now() + share, False
         while True:
             try:
+                if await self._challenge.passed(widgets=widgets):
+                    end = self._clock.now() + share
                 look = await self._look()
-                return look, await self._read(look)
+                tokens = await self._read(look)
+                if self._wanted.steps or self._proven(look, tokens):
+                    return look, tokens
+                if widgets and self._traffic.status in (401, 403):
+                    raise refused(self._traffic.status)
+                if widgets:
+                    return look, tokens
             except (MissingToken, MissingCookies, Changed, BrowserFailed) as error:
                 if self._clock.now() >= end:
-                    raise self._explained(error, response.status) from error
-            await self._clock.sleep(POLL)
+                    raise self._explained(error, self._traffic.status) from error
+                await self._clock.sleep(POLL)
+            # What was wanted is not there, or nothing of the page was: a widget may be all there is.
+            widgets = not self._wanted.steps
+
+    def _proven(self, look: Look, tokens: Tokens) -> bool:
+        """Whether the page shows something by which the site was to be told."""
+        values = [str(value) for value in tokens.values() if isinstance(value, str | int)]
+        return self._wanted.ready is not None or any(len(value) > 3 and value in look.page.html for value in values)
 
     async def _settled(self, look: Look, tokens: Tokens) -> tuple[Look, Tokens]:
         """The look after which cookies and storage stayed as they were for the settle time, or the last one."""
@@ -237,10 +233,10 @@ class Entry:
 
     async def _look(self) -> Look:
         look = await look_at(self._page, self._clock, self._wanted.script_values)
-        if not self._others and not self._seen:
+        if not self._others and not self._traffic.seen:
             return look
         others = {path: (await look_at(page, self._clock)).page for path, page in self._others.items()}
-        return replace(look, page=replace(look.page, others=others, sent=tuple(self._seen)))
+        return replace(look, page=replace(look.page, others=others, sent=tuple(self._traffic.seen)))
 
     async def _read(self, look: Look) -> Tokens:
         self._check_landing(look.page.url)
@@ -272,11 +268,6 @@ class Entry:
         if isinstance(error, MissingToken) and status >= 400:
             return MissingToken(error.name, error.sought, site=error.site, came=f"come with HTTP {status}")
         return error.again()
-
-
-def _seen(request: dict[str, Any]) -> Seen:
-    headers = {name.lower(): value for name, value in request["headers"].items()}
-    return Seen(method=request["method"], url=request["url"], headers=headers, body=request.get("postData", ""))
 
 
 def _origin(url: str) -> str:

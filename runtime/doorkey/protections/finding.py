@@ -23,8 +23,9 @@ EPOCH = 1e9
 def of_head(request: Request, head: Head) -> Finding | None:
     """What stands before the site, as *head*, the answer to *request*, tells; None: nothing that has a name."""
     if head.status == 200:
-        # Nearly every answer: nobody sends a challenge as 200 JSON.
-        if head.headers.get("content-type", "").startswith(("application/json", "text/event-stream")):
+        # Nearly every answer. What stands before a site with 200 is a page.
+        kind = head.headers.get("content-type", "")
+        if kind and "html" not in kind:
             return None
         signs = SIGNS_OF_200
     else:

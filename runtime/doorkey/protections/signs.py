@@ -67,10 +67,10 @@ class Sign:
                 return False
         if self.without and self.without in head.headers:
             return False
-        if self.media and not (head.is_html if self.media == "html" else head.media_type.endswith(self.media)):
-            return False
         start = head.start
         if any(mark not in start for mark in self.holds) or any(mark in start for mark in self.lacks):
+            return False
+        if self.media and not (head.is_html if self.media == "html" else head.media_type.endswith(self.media)):
             return False
         if self.matches is not None and self.matches.search(start) is None:
             return False

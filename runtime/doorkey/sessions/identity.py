@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from doorkey.errors import Changed, DoorkeyError, MissingToken, NeedsPerson
+from doorkey.errors import Blocked, Changed, DoorkeyError, MissingToken, NeedsPerson
 from doorkey.page import Page
 from doorkey.provider import Provider, Site
 from doorkey.session import Cookie, Session
@@ -14,6 +16,8 @@ from doorkey.sessions.source import Need
 if TYPE_CHECKING:
     from doorkey.browser import Profile
     from doorkey.browser.home import Home
+
+log = logging.getLogger("doorkey.visit")
 
 LONGEST = 3600.0
 """Seconds that the pause after failed logins grows to, doubled each time: sites lock accounts that try too often."""
@@ -25,6 +29,7 @@ class Identity:
     def __init__(self, site: Site, provider: Provider, home: Home | None) -> None:
         self._site, self._provider, self._home = site, provider, home
         self._failures = 0
+        self._denied = False  # here too, as what a caller brought along has no home
 
     @property
     def by_hand(self) -> bool:
@@ -42,9 +47,28 @@ class Identity:
             return ()
         return previous.cookies
 
+    @property
+    def windowed(self) -> bool:
+        """Whether the site refused a browser without a window."""
+        return self._denied or (self._home is not None and self._home.windowed)
+
+    async def denied(self, error: Blocked, why_not: str) -> None:
+        """From now on the site is visited with a window. Raises *error* where *why_not* says that none can be had."""
+        name = self._site.name
+        if why_not:
+            error.message = f"{error.message}. With a window it might let doorkey in, but {why_not}"
+            error.args = (error.message,)
+            raise self.failed(error)
+        self._denied = True
+        if self._home is not None:
+            await asyncio.to_thread(self._home.remember_window)
+        log.info("%s: %s refuses browsers without a window: visited with one from now on", name, error.by)
+
     def profile(self, profile: Profile) -> Profile:
-        """*profile*, with a window where a person's login was won in one: headless, a browser is another."""
-        if self.by_hand and profile.display in (None, "headless"):
+        """*profile*, with a window where the site asks for one, or a person's login was won in one: headless, a browser
+        is another.
+        """
+        if (self.by_hand or self.windowed) and profile.display in (None, "headless"):
             return replace(profile, display="virtual")
         return profile
 
@@ -63,9 +87,10 @@ class Identity:
         if error.retry_after and self._provider.steps:
             error.retry_after = min(LONGEST, error.retry_after * 2.0 ** min(self._failures, 30))
             self._failures += 1
-        if isinstance(error, NeedsPerson):
+        if isinstance(error, NeedsPerson | Blocked):
             error.args = (error.message.replace("SITE", name),)
             error.message = error.args[0]
-        elif self.by_hand and isinstance(error, Changed) and not self._provider.steps:
+        unnamed = isinstance(error, Changed) or (isinstance(error, Blocked) and not error.by)
+        if self.by_hand and unnamed and not self._provider.steps:
             return NeedsPerson(f"the login has ended ({error.message}). Log in again: doorkey login {name}", site=name)
         return error

@@ -1,0 +1,179 @@
+"""What stands before a site, as a visit meets it: waited for, told to a person, or the visit's end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from doorkey.browser.look import CALL
+from doorkey.browser.traffic import Traffic
+from doorkey.browser.trouble import translate
+from doorkey.clock import Clock
+from doorkey.errors import Blocked, BrowserFailed, DoorkeyError, HeadlessDenied, NeedsPerson, RateLimited
+from doorkey.protections.finding import SELECTORS, of_page
+from doorkey.protections.signs import Facts, Finding, Obstacle
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page as BrowserPage
+
+POLL = 0.1
+TELL = 5.0
+GRACE = 3.0
+CALM = 2.0
+LOAD = 10.0
+"""Seconds: between two looks, between two words on how long it has been; that scripts have to begin what would need a
+person's click; for a challenge that is gone to bring the page behind it, and for that page to load."""
+PAUSE = 300.0
+"""Seconds for which nobody visits after a person was called, or a block was met: they would meet the same."""
+ENOUGH = 30.0
+"""The same, after a rate limit that names no time."""
+
+FACTS = """([selectors, refused]) => {
+  const found = selectors.filter((css) => document.querySelector(css) !== null);
+  // What is shown takes a layout: only where it could matter.
+  const shown = (found.length || refused) && document.body ? document.body.innerText : "";
+  return {
+    title: document.title, found, text: shown.slice(0, 2000), length: shown.length,
+    links: document.links.length, born: performance.timeOrigin,
+  };
+}"""
+
+
+class Challenge:
+    """One visit's. `limit`: seconds that all its waiting may take; `waiting`: whether there was any."""
+
+    def __init__(
+        self, page: BrowserPage, traffic: Traffic, limit: float, clock: Clock, say: Callable[[str], None]
+    ) -> None:
+        self._page, self._traffic, self._clock, self._say = page, traffic, clock, say
+        self._limit = self._left = limit
+        self.waiting = False
+
+    async def stands(self, *, widgets: bool) -> Finding | None:
+        """What stands before the site now. *widgets*: see `of_page`."""
+        return of_page(await self._settled_facts(), widgets=widgets)
+
+    async def passed(self, *, widgets: bool) -> bool:
+        """Return once nothing stands before the site; whether something did, and the browser passed it.
+
+        Raises NeedsPerson for what needs a person, or does not pass within the limit; Blocked, HeadlessDenied or
+        RateLimited for what says no.
+        """
+        facts = await self._settled_facts()
+        finding = of_page(facts, widgets=widgets)
+        if finding is None:
+            return False
+        _check(finding)
+        self.waiting = True
+        began = self._clock.now()
+        end = began + self._left
+        self._say(f"{finding}; waiting up to {self._left:g} s for the browser to pass it")
+        try:
+            await self._wait(finding, facts.born, end, widgets=widgets)
+        finally:
+            self._left = max(0.0, end - self._clock.now())
+        self._say(f"{finding.name} was passed after {self._clock.now() - began:.1f} s")
+        await self._loaded()
+        return True
+
+    async def _wait(self, finding: Finding, born: float, end: float, *, widgets: bool) -> None:
+        """Return when *finding*, or what came in its place, is gone from the document *born* then, and another came."""
+        clock = self._clock
+        told = since = clock.now()  # since when it has been one for a person
+        gone: float | None = None
+        while gone is None or clock.now() - gone < CALM:
+            now = clock.now()
+            if gone is None and (now >= end or (_needs_person(finding) and now - since >= GRACE)):
+                raise _person(finding, self._limit if now >= end else None)
+            if now - told >= TELL:
+                told = now
+                self._say(f"{finding.name}: {end - now:.0f} s are left")
+            await clock.sleep(POLL)
+            try:
+                facts = await self._facts()
+            except BrowserFailed:
+                if self._page.is_closed():
+                    raise
+                continue  # it navigates
+            found = of_page(facts, widgets=widgets)
+            if found is None:
+                if facts.born != born:
+                    return
+                gone = clock.now() if gone is None else gone
+                continue
+            _check(found)
+            if not _needs_person(found) or not _needs_person(finding):
+                since = clock.now()
+            finding, gone, born = found, None, facts.born
+
+    async def _loaded(self) -> None:
+        from playwright.async_api import Error
+
+        try:
+            await self._page.wait_for_load_state("load", timeout=LOAD * 1000)
+        except Error as error:
+            self._say(f"the page behind it is still loading ({type(error).__name__})")
+
+    async def _settled_facts(self) -> Facts:
+        """The facts, also of a page that is about to go on to another."""
+        end = self._clock.now() + CALL
+        while True:
+            try:
+                return await self._facts()
+            except BrowserFailed:
+                if self._page.is_closed() or self._clock.now() >= end:
+                    raise
+            await self._clock.sleep(POLL)
+
+    async def _facts(self) -> Facts:
+        from playwright.async_api import Error
+
+        try:
+            async with asyncio.timeout(CALL):
+                told = await self._page.evaluate(FACTS, [list(SELECTORS), self._traffic.status >= 400])
+        except Error as error:
+            raise translate(error, "reading the page") from error
+        except TimeoutError as error:
+            raise BrowserFailed(f"reading the page: it did not answer within {CALL:g} s") from error
+        found = frozenset(told.pop("found"))
+        return Facts(
+            url=self._page.url, found=found, status=self._traffic.status, headers=self._traffic.headers, **told
+        )
+
+
+def refused(status: int) -> Blocked:
+    """What a page is that came with 401 or 403 and shows nothing that was asked for: it let nobody in."""
+    return Blocked(
+        f"the page came with HTTP {status}: the site does not let this browser in, and does not say why. See it with "
+        "doorkey open SITE; if it is the page you want all the same, say in `ready` what it holds",
+        retry_after=PAUSE,
+        answer_status=status,
+    )
+
+
+def _needs_person(finding: Finding) -> bool:
+    return finding.obstacle is Obstacle.PERSON
+
+
+def _check(finding: Finding) -> None:
+    """Raises the error of a *finding* that no waiting helps against."""
+    words = f"before the site stands {finding.obstacle.value} ({finding.name}); {finding.protection.todo}"
+    match finding.obstacle:
+        case Obstacle.BLOCK:
+            raise Blocked(words, by=finding.name, retry_after=PAUSE)
+        case Obstacle.HEADLESS:
+            raise HeadlessDenied(words, by=finding.name, retry_after=PAUSE)
+        case Obstacle.RATE:
+            raise RateLimited(words, retry_after=ENOUGH if finding.retry_after is None else finding.retry_after)
+        case _:
+            return
+
+
+def _person(finding: Finding, limit: float | None) -> DoorkeyError:
+    tried = f", and it did not pass within {limit:g} s (limits.challenge)" if limit is not None else ""
+    widget = "; if this is the page you want, say in `ready` what it holds" if finding.protection.widget else ""
+    return NeedsPerson(
+        f"before the site stands {finding.obstacle.value} ({finding.name}){tried}: {finding.protection.todo}{widget}",
+        retry_after=PAUSE,
+    )

@@ -1,0 +1,73 @@
+"""What DevTools tells of a page's own requests and of the answers to its documents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from doorkey.browser.look import CALL
+from doorkey.browser.trouble import translate
+from doorkey.errors import BrowserFailed
+from doorkey.page import Seen
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page as BrowserPage
+
+MOST_SEEN = 1000
+
+
+class Traffic:
+    """One page's. `sent`: the headers of its own first request, lower-case, once it was sent. `status` and `headers`:
+    of the answer that its present document came with. `seen`: its requests, while `keeping`.
+    """
+
+    def __init__(self, page: BrowserPage, *, keeping: bool) -> None:
+        self._page = page
+        self._first = ""  # the first document's request
+        self._frame = ""
+        self.keeping = keeping
+        self.seen: list[Seen] = []
+        self.sent: dict[str, str] = {}
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+
+    async def listen(self) -> None:
+        """Listen from now on. Raises BrowserFailed.
+
+        From DevTools: while routing is on, Playwright gives a request's headers without Accept-Language (measured).
+        """
+        from playwright.async_api import Error
+
+        try:
+            async with asyncio.timeout(CALL):
+                session = await self._page.context.new_cdp_session(self._page)
+                session.on("Network.requestWillBeSent", self._asked)
+                session.on("Network.requestWillBeSentExtraInfo", self._told)
+                session.on("Network.responseReceived", self._answered)
+                await session.send("Network.enable")
+        except Error as error:
+            raise translate(error, "opening a page") from error
+        except TimeoutError as error:
+            raise BrowserFailed(f"opening a page: the browser did not answer within {CALL:g} s") from error
+
+    def _asked(self, event: dict[str, Any]) -> None:
+        if self.keeping and len(self.seen) < MOST_SEEN:
+            self.seen.append(_seen(event["request"]))
+        if event.get("type") == "Document" and not self._first:
+            self._first, self._frame = event["requestId"], event.get("frameId", "")
+
+    def _told(self, event: dict[str, Any]) -> None:
+        if event["requestId"] == self._first and not self.sent:
+            self.sent.update({name.lower(): value for name, value in event["headers"].items()})
+
+    def _answered(self, event: dict[str, Any]) -> None:
+        if event.get("type") == "Document" and event.get("frameId") == self._frame:
+            answer = event["response"]
+            self.status = int(answer["status"])
+            self.headers = {name.lower(): str(value) for name, value in answer["headers"].items()}
+
+
+def _seen(request: dict[str, Any]) -> Seen:
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    return Seen(method=request["method"], url=request["url"], headers=headers, body=request.get("postData", ""))
