@@ -1,133 +1,260 @@
-"""AI Power 1.7, 1.8 and 1.9 live, in both of their modes, with everything that can go wrong there."""
+"""AI Power live, in all generations and both modes: asked, renewed, failing in every way of the table."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from doorkey import Runtime, Settings
-from doorkey.errors import Blocked, Changed, Cut, DoorkeyError, QuotaReached, SiteDown
-from doorkey_providers.twins import failures
-from doorkey_providers.twins.twin import Fields, Refusal
-from doorkey_providers.twins.wordpress import ChatGpttTwin, damaged
+from doorkey import Kind, Runtime, Settings
+from doorkey.errors import (
+    Blocked,
+    Changed,
+    Cut,
+    DoorkeyError,
+    QuotaReached,
+    SessionRefused,
+    SiteDown,
+    UnknownModel,
+)
+from doorkey_providers.twins.twin import Refusal
+from doorkey_providers.twins.wordpress import ChatGpttTwin
+from doorkey_providers.twins.wpaicg_literals import EVERY, FAILED, GOOD, Row
 
 pytestmark = pytest.mark.browser
 
-
-class PowerTwin(ChatGpttTwin):
-    """Fails in ways of the test's own: `fault` always, `dead_nonce` for a dead nonce. 1.7 and 1.8 strip messages."""
-
-    fault: failures.Failure | None = None
-    dead_nonce: failures.Failure | None = None
-
-    def message(self, fields: Fields) -> str:
-        said = super().message(fields)
-        return said if self.switches.generation == "1.9" else damaged(said)
-
-    def refusal(self, request: web.Request, fields: Fields) -> Refusal | None:
-        usual = super().refusal(request, fields)
-        if usual is not None and usual.reason == "nonce" and self.dead_nonce is not None:
-            return refused("nonce", self.dead_nonce)
-        return usual if self.fault is None else refused("fault", self.fault)
-
-
-def refused(reason: str, fault: failures.Failure) -> Refusal:
-    return Refusal(reason, web.Response(status=fault.status, text=fault.body, content_type=fault.media_type))
-
-
-GONE = failures.unknown_action()
-FORBIDS = failures.Failure(403, failures.HTML_TYPE, "-1")
-LATE = failures.Failure(
-    403, failures.HTML_TYPE, failures.died(failures.EXPIRED).replace("</title>", f"</title><style>{'x' * 8000}</style>")
-)
-ROWS: dict[str, tuple[dict[str, Any], failures.Failure | None, type[DoorkeyError]]] = {
-    "backend": ({"backend_failure": True}, None, SiteDown),
-    "quota": ({"quota": True}, None, QuotaReached),
-    "quota, with [LIMITED]": ({"quota": True, "limited_mark": True}, None, QuotaReached),
-    "banned": ({"banned": True}, None, Blocked),
-    "cut": ({"cut": "break"}, None, Cut),
-    "plugin gone": ({}, GONE, Changed),
-    "another plugin": ({}, FORBIDS, Blocked),
-    "binary": ({"garbage": "binary"}, None, Changed),
-    "down": ({"down": True}, None, SiteDown),
+ERRORS = {
+    Kind.STALE: SessionRefused,
+    Kind.SITE_DOWN: SiteDown,
+    Kind.QUOTA: QuotaReached,
+    Kind.BLOCKED: Blocked,
+    Kind.CHANGED: Changed,
+    Kind.CUT: Cut,
 }
+SECRET = "a secret prompt"
 
 
-def settings(twin: PowerTwin) -> Settings:
+class SetClock:
+    """A clock that stands where the test put it."""
+
+    def __init__(self, wall: float) -> None:
+        self.at = wall
+
+    def now(self) -> float:
+        return self.at
+
+    def wall(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def settings(twin: ChatGpttTwin) -> Settings:
     blog = {"url": twin.url, "provider": "wpaicg"}
     return Settings.model_validate({"sites": {"blog": blog}, "store": {"url": "memory://"}})
 
 
-async def asked(runtime: Runtime, text: str = "Hello there") -> tuple[str, str]:
+async def asked(runtime: Runtime, text: str = "Hello there", model: str = "blog") -> tuple[str, str]:
     """The answer and the rung of the session that it came by."""
-    async with await runtime.answer("blog", [{"role": "user", "content": text}]) as answer:
+    async with await runtime.answer(model, [{"role": "user", "content": text}]) as answer:
         return "".join([str(delta) async for delta in answer]), answer.session.rung
 
 
-async def failure(runtime: Runtime, text: str = "a secret prompt") -> type[DoorkeyError] | str:
+async def failure(runtime: Runtime, text: str = SECRET) -> tuple[str, type[DoorkeyError] | str]:
+    """What came of a question that fails: the text before it failed, and the error."""
+    pieces: list[str] = []
     try:
-        return (await asked(runtime, text))[0]
+        async with await runtime.answer("blog", [{"role": "user", "content": text}]) as answer:
+            async for batch in answer.batches():
+                pieces += map(str, batch)
     except DoorkeyError as error:
-        return f"{type(error).__name__} repeats the prompt" if "secret" in str(error) else type(error)
+        return "".join(pieces), "it repeats the prompt" if "secret" in str(error) else type(error)
+    return "".join(pieces), "no error"
+
+
+def heard(text: str = "Hello there") -> str:
+    return f"chatgptt heard: {text}"
+
+
+CHEAPEST = {"1": "direct", "2": "token endpoint"}
+
+
+@pytest.mark.parametrize(("generation", "mode"), EVERY)
+async def test_each_generation_answers_renews_its_nonce_and_fails_by_name(generation: str, mode: str) -> None:
+    here = [row for row in (*GOOD, *FAILED) if (row.generation, row.mode) == (generation, mode)]
+    rows = [row for row in here if row.kind is not Kind.STALE and (row.case, row.step) != ("answer", "cache")]
+    usual = {"generation": generation, "stream": mode == "stream"}
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(**usual)
+        assert await asked(runtime) == (heard(), "browser")
+        twin.switch(rotate=True)
+        assert await asked(runtime) == (heard(), CHEAPEST[generation[0]])
+        came: dict[str, Any] = {}
+        for row in rows:
+            twin.switch(reset=True, **usual, row=row.case)
+            came[row.name] = await failure(runtime)
+        assert came == {row.name: (row.text, ERRORS.get(row.kind, "no error")) for row in rows}
+        twin.switch(reset=True, **usual)
+        assert await asked(runtime) == (heard(), CHEAPEST[generation[0]])
+        # Nothing but the dead nonce was renewed for.
+        assert twin.counts.challenges == 1
+        (status,) = runtime.status()
+        assert status.rungs == {"browser": 1, CHEAPEST[generation[0]]: 1}
 
 
 @pytest.mark.parametrize(
-    ("generation", "stream"), [("1.7", False), ("1.8", False), ("1.8", True), ("1.9", False), ("1.9", True)]
+    ("switches", "error"),
+    [({"cut": "break"}, Cut), ({"garbage": "binary"}, Changed), ({"filter_words": ["secret"]}, Blocked)],
 )
-async def test_each_generation_answers_renews_its_nonce_and_fails_by_name(generation: str, stream: bool) -> None:
-    async with PowerTwin() as twin, Runtime(settings(twin)) as runtime:
-        usual = {"generation": generation, "stream": stream}
-        twin.switch(**usual)
-        assert await asked(runtime) == ("chatgptt heard: Hello there", "browser")
-        twin.switch(rotate=True)
-        assert await asked(runtime) == ("chatgptt heard: Hello there", "direct")
-        failed = {}
-        for name, (switches, twin.fault, _) in ROWS.items():
-            twin.switch(reset=True, **usual)
-            twin.switch(**switches)
-            failed[name] = await failure(runtime)
-        assert failed == {name: error for name, (_, _, error) in ROWS.items()}
-        twin.switch(reset=True, **usual, cut="end")
-        assert await failure(runtime) is (Cut if stream else Changed)
-        twin.switch(reset=True, **usual)
-        if generation != "1.9":
-            assert await failure(runtime, "<b></b>") is Blocked
-        assert await asked(runtime) == ("chatgptt heard: Hello there", "direct")
-        assert (twin.counts.challenges, twin.counts.page_loads) == (1, 2)
+@pytest.mark.parametrize("generation", ["1.9", "2.x"])
+async def test_what_any_site_may_do_wrong(generation: str, switches: dict[str, Any], error: type[DoorkeyError]) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(generation=generation, stream=True, **switches)
+        assert (await failure(runtime))[1] is error
+
+
+LATE = [row for row in FAILED if row.case == "late nonce"]
+
+
+class LateTwin(ChatGpttTwin):
+    """A dead nonce is answered by a page whose styles push its sentence past the first 4 KiB."""
+
+    def _refused(self, case: str, step: str) -> Refusal | None:
+        return super()._refused("late nonce" if case == "nonce" else case, step)
+
+
+@pytest.mark.parametrize("row", LATE, ids=lambda row: row.name)
+async def test_the_die_page_is_known_by_its_title_when_its_sentence_comes_late(row: Row) -> None:
+    async with LateTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(stream=row.mode == "stream")
+        await asked(runtime)
+        twin.rotate()
+        assert await asked(runtime) == (heard(), "direct")
+        assert twin.counts.refused_by == {"late nonce": 1}
 
 
 async def test_an_answer_of_17_leaves_its_conversation_out_of_the_next_one() -> None:
-    async with PowerTwin() as twin, Runtime(settings(twin)) as runtime:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
         twin.switch(generation="1.7")
         for text in ("mine", "yours"):
             await asked(runtime, text)
         assert [record.cookies.get("wpaicg_chat_history_0") for record in twin.log] == [None, None]
 
 
-async def test_a_nonce_is_renewed_by_the_page_alone_and_dead_cookies_by_one_visit() -> None:
-    async with PowerTwin() as twin, Runtime(settings(twin)) as runtime:
-        seen: list[tuple[str, int, int]] = []
+@pytest.mark.parametrize("generation", ["1.9", "2.x"])
+async def test_a_nonce_is_renewed_by_the_cheapest_rung_and_dead_cookies_by_one_visit(generation: str) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(generation=generation)
+        seen: list[tuple[str, int]] = []
 
         async def step(**switches: Any) -> None:
             twin.switch(**switches)
             _, rung = await asked(runtime)
-            seen.append((rung, twin.counts.page_loads, twin.counts.challenges))
+            seen.append((rung, twin.counts.challenges))
 
         await step()
         await step(rotate=True)
         await step(expire_cookies=True)
         await step(rotate=True, expire_cookies=True)
-        assert seen == [("browser", 1, 1), ("direct", 2, 1), ("browser", 3, 2), ("browser", 4, 3)]
+        assert seen == [("browser", 1), (CHEAPEST[generation[0]], 1), ("browser", 2), ("browser", 3)]
         # A fresh one per session would be a way around the site's quota for guests.
-        assert len({record.fields.get("wpaicg_chat_client_id") for record in twin.log if record.accepted}) == 1
+        name = {"1.9": "wpaicg_chat_client_id", "2.x": "session_id"}[generation]
+        assert len({record.fields[name] for record in twin.log if record.accepted and name in record.fields}) == 1
 
 
-async def test_the_die_page_is_known_by_its_title_when_its_sentence_comes_late() -> None:
-    async with PowerTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_a_page_cache_that_hands_out_older_and_older_nonces_is_got_past_each_time() -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(page_cache=True)
+        for _ in range(2):
+            await asked(runtime)
+            twin.rotate()
+        assert await asked(runtime) == (heard(), "browser past the cache")
+
+
+async def test_a_page_cache_matters_to_2x_only_where_its_endpoint_is_closed() -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(page_cache=True, generation="2.x")
         await asked(runtime)
         twin.rotate()
-        twin.dead_nonce = LATE
-        assert await asked(runtime) == ("chatgptt heard: Hello there", "direct")
-        assert twin.counts.refused_by == {"nonce": 1}
+        assert await asked(runtime) == (heard(), "token endpoint")
+
+
+class FrozenTwin(ChatGpttTwin):
+    """Its page holds the same nonce for ever, whatever the query; each nonce is refused once it was killed."""
+
+    frozen = ""
+
+    def render(self, request: web.Request) -> str:
+        self.frozen = self.frozen or self.nonce
+        return super().render(request).replace(self.nonce, self.frozen)
+
+
+async def test_the_same_dead_nonce_past_the_cache_is_an_error_that_names_the_page_cache() -> None:
+    async with FrozenTwin() as twin, Runtime(settings(twin)) as runtime:
+        await asked(runtime)
+        twin.rotate()
+        with pytest.raises(Changed, match="A page cache in front of the site does that"):
+            await asked(runtime)
+        (status,) = runtime.status()
+        assert "page cache" in status.last_error
+
+
+@pytest.mark.parametrize(("generation", "mode"), EVERY)
+async def test_fifty_questions_across_a_nonces_expiry_cost_one_renewal(generation: str, mode: str) -> None:
+    clock = SetClock(1_700_000_000.0)
+    async with ChatGpttTwin(clock=clock) as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(generation=generation, stream=mode == "stream", nonce_life=8, cookie_life=1e9, awkward=False)
+        await asked(runtime)
+        clock.at += 9
+        answers = await asyncio.gather(*(asked(runtime, f"question {n}.") for n in range(50)))
+        assert [text for text, _ in answers] == [heard(f"question {n}.") for n in range(50)]
+        assert {rung for _, rung in answers} == {CHEAPEST[generation[0]]}
+        (status,) = runtime.status()
+        assert status.rungs == {"browser": 1, CHEAPEST[generation[0]]: 1}
+        assert dict(twin.counts.refused_by) == {"nonce": twin.counts.refused}
+        assert twin.counts.refused <= 50
+
+
+@pytest.mark.parametrize("generation", ["1.9", "2.x"])
+async def test_each_bot_of_the_page_is_a_model_after_the_first_visit(generation: str) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(generation=generation, bots=["Support Bot"])
+        assert runtime.models() == ("blog/site",)
+        bot = {"1.9": "blog/bot-5", "2.x": "blog/support-bot"}[generation]
+        assert (await asked(runtime, model=bot))[0] == heard()
+        assert twin.log[-1].fields["bot_id"] == "5"
+        assert runtime.models() == ("blog/site", {"1.9": "blog/shortcode", "2.x": "blog/twin"}[generation], bot)
+        with pytest.raises(UnknownModel, match="its page has: site"):
+            await asked(runtime, model="blog/buyer")
+
+
+@pytest.mark.parametrize("generation", ["1.9", "2.x"])
+async def test_a_prompt_of_300000_characters_arrives_exactly(generation: str) -> None:
+    text = "Grüße <b>&amp;</b> 100%25\n\t" * 12_000
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(generation=generation, stream=True, awkward=False)
+        assert len(text) > 300_000
+        assert (await asked(runtime, text))[0] == heard(text)
+
+
+async def test_a_plugin_that_was_upgraded_is_told_and_entered_anew_by_a_visit() -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        await asked(runtime)
+        twin.switch(generation="2.x")
+        assert await failure(runtime) == ("", Changed)
+        await runtime.visit("blog")
+        assert await asked(runtime) == (heard(), "browser")
+
+
+async def test_earlier_turns_are_sent_as_the_page_sends_them_and_nothing_twice() -> None:
+    turns = [("user", "one"), ("assistant", "two"), ("user", "three")]
+    messages = [{"role": role, "content": text} for role, text in turns]
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        async with await runtime.answer("blog", messages) as answer:
+            assert "".join([str(delta) async for delta in answer]) == heard("three")
+        history = json.loads(twin.log[-1].fields["wpaicg_chat_history"])
+        assert [turn["text"] for turn in history] == ["Human: one", "AI: two"]

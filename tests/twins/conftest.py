@@ -33,6 +33,8 @@ class Visitor:
         async with self.session.get(self.twin.url + query) as response:
             text = await response.text()
         self.tokens = dict(re.findall(r'data-([\w-]+)="([^"]*)"', text))
+        if newer := re.search(r"&quot;nonce&quot;: &quot;(\w+)&quot;", text):
+            self.tokens["nonce"] = newer[1]
         return text
 
     async def enter(self) -> Visitor:
@@ -52,7 +54,8 @@ class Visitor:
         if self.twin.name == "aichats":
             history = [{"from": "you", "content": message}]
             return {"json": {"type": "chat", "messagesHistory": history, **changes}}
-        form = {"_wpnonce": self.tokens.get("nonce", ""), "post_id": self.tokens.get("post-id", ""), "bot_id": "0"}
+        nonce = self.tokens.get("nonce", "")
+        form = {"_wpnonce": nonce, "_ajax_nonce": nonce, "post_id": self.tokens.get("post-id", ""), "bot_id": "0"}
         return {"data": {**form, "action": "wpaicg_chat_shortcode_message", "message": message, **changes}}
 
     def post(self, message: str = "hello", **changes: str) -> Any:

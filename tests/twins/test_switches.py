@@ -161,7 +161,7 @@ async def test_reset_puts_every_switch_back(visit: Visit) -> None:
         ({"quota": "yes"}, "quota takes bool"),
         ({"slow": True}, "slow takes float"),
         ({"cut": "half"}, "cut is one of break, end"),
-        ({"generation": "2.0"}, "generation is one of"),
+        ({"generation": "2.0"}, "generation is one of 1.7, 1.8, 1.9, 2.x"),
         ({"release_after_refusals": True}, "takes int"),
     ],
 )

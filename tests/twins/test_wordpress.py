@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from doorkey import Kind
 from doorkey_providers.twins.nonce import nonce_at
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin, ChatGpttTwin, WordPressTwin, damaged
+from doorkey_providers.twins.wpaicg_literals import ROWS, Row
 
 if TYPE_CHECKING:
     from .conftest import SetClock, Visit, Visitor
 
 JSON, STREAM, HTML = "application/json", "text/event-stream", "text/html"
-GENERATIONS = ("1.7", "1.8", "1.9")
-MODES = [("1.7", False), ("1.8", False), ("1.8", True), ("1.9", False), ("1.9", True)]
-LIMIT = {"msg": "You have reached your token limit.", "tokenLimitReached": True}
 
 
 @pytest.fixture(params=[ChatGpttTwin, ChatgptFreeTwin], ids=lambda kind: kind.name)
@@ -59,27 +59,6 @@ async def test_a_known_key_gives_known_nonces(clock: SetClock, visit: Visit) -> 
         assert (await visitor.ask())[0] == 403
 
 
-async def wrong_nonce(visitor: Visitor) -> tuple[int, str, bytes]:
-    visitor.twin.rotate()
-    return await visitor.ask()
-
-
-@pytest.mark.parametrize(("generation", "msg"), [("1.7", "Invalid nonce. "), ("1.8", "Nonce verification failed")])
-async def test_a_dead_nonce_is_an_ordinary_answer(twin: WordPressTwin, visit: Visit, generation: str, msg: str) -> None:
-    twin.switch(generation=generation)
-    status, media_type, body = await wrong_nonce(await visit(twin))
-    assert (status, media_type) == (200, JSON)
-    assert json.loads(body)["status"] == "error"
-    assert json.loads(body)["msg"].startswith(msg)
-    assert twin.counts.refused_by["nonce"] == 1
-
-
-async def test_to_the_last_generation_a_dead_nonce_is_an_expired_link(twin: WordPressTwin, visit: Visit) -> None:
-    status, media_type, body = await wrong_nonce(await visit(twin))
-    assert (status, media_type) == (403, HTML)
-    assert b"The link you followed has expired." in body
-
-
 async def test_a_host_that_does_not_know_the_visitor_says_nothing(twin: WordPressTwin, visit: Visit) -> None:
     visitor = await visit(twin)
     twin.expire_cookies()
@@ -89,62 +68,88 @@ async def test_a_host_that_does_not_know_the_visitor_says_nothing(twin: WordPres
     assert b"expired" not in body
 
 
-@pytest.mark.parametrize(("generation", "stream"), MODES)
-async def test_a_used_up_quota_by_generation_and_mode(
-    twin: WordPressTwin, visit: Visit, generation: str, stream: bool
-) -> None:
-    twin.switch(generation=generation, stream=stream, quota=True)
-    status, media_type, body = await (await visit(twin)).ask()
-    assert (status, media_type) == (200, STREAM if stream else JSON)
-    assert [json.loads(text) for text in (data_of(body) if stream else [body])] == [LIMIT]
+SWITCHES: dict[str, dict[str, Any]] = {
+    "nonce": {"rotate": True},
+    "banned": {"banned": True},
+    "quota": {"quota": True},
+    "quota marked": {"quota": True, "limited_mark": True},
+    "backend": {"backend_failure": True},
+    "empty": {},
+    "unknown action": {},
+}
+"""What brings a case about, besides the switch that names it."""
+NEWER = {"cache": "aipkit_cache_sse_message", "stream": "aipkit_frontend_chat_stream"}
 
 
-async def test_a_quota_may_end_with_a_mark_of_its_own(twin: WordPressTwin, visit: Visit) -> None:
-    twin.switch(stream=True, quota=True, limited_mark=True)
-    assert data_of((await (await visit(twin)).ask())[2])[-1] == "[LIMITED]"
+def fields_of(row: Row) -> dict[str, str]:
+    """The fields of the request that *row* answers."""
+    if row.generation != "2.x":
+        return {"action": "aipkit_cache_sse_message"} if row.case == "unknown action" else {}
+    action = NEWER.get(row.step, "aipkit_frontend_chat_message")
+    return {"action": "wpaicg_chat_shortcode_message" if row.case == "unknown action" else action}
 
 
-@pytest.mark.parametrize(("generation", "stream"), MODES)
-async def test_a_ban_by_generation_and_mode(twin: WordPressTwin, visit: Visit, generation: str, stream: bool) -> None:
-    twin.switch(generation=generation, stream=stream, banned=True)
-    status, media_type, body = await (await visit(twin)).ask()
-    assert (status, media_type) == (200, STREAM if stream else JSON)
-    assert json.loads(data_of(body)[0] if stream else body)["ipBanned"] is True
+async def answered(visitor: Visitor, row: Row) -> tuple[int, str, bytes]:
+    """Status, content type and body, as they came, of the request that *row* answers."""
+    message = " " if row.case == "empty" else "hello"
+    async with visitor.post(message, **fields_of(row)) as response:
+        return response.status, response.headers["Content-Type"], await response.read()
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-async def test_a_failing_backend_in_json(twin: WordPressTwin, visit: Visit, generation: str) -> None:
-    twin.switch(generation=generation, stream=False, backend_failure=True)
-    status, media_type, body = await (await visit(twin)).ask()
-    assert (status, media_type) == (200, JSON)
-    assert json.loads(body)["status"] == "error"
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_any_literal_can_be_switched_on(row: Row, visit: Visit) -> None:
+    async with ChatGpttTwin() as twin:
+        twin.switch(generation=row.generation, stream=row.mode == "stream", row=row.case)
+        assert await answered(await visit(twin), row) == (row.status, row.content_type, row.body)
+        assert twin.counts.accepted == (row.kind is Kind.OK)
 
 
-@pytest.mark.parametrize("generation", ["1.8", "1.9"])
-async def test_a_failing_backend_speaks_twice_as_content(twin: WordPressTwin, visit: Visit, generation: str) -> None:
-    twin.switch(generation=generation, stream=True, backend_failure=True)
-    status, media_type, body = await (await visit(twin)).ask()
-    assert (status, media_type) == (200, STREAM)
-    first, second, closing = (json.loads(text) for text in data_of(body))
-    assert first == second
-    assert first["choices"][0]["delta"]["content"]
-    assert not {"id", "object", "model"} & first.keys()
-    assert "delta" not in closing["choices"][0]
-    assert body.startswith(b"event: message\n")
-    assert b"[DONE]" not in body
-    trailer = body.decode().rstrip("\n").split("\n")[-1]
-    assert (json.loads(trailer)["data"] == "") if generation == "1.8" else (trailer.startswith("data: "))
+@pytest.mark.parametrize("row", [row for row in ROWS if row.case in SWITCHES], ids=lambda row: row.name)
+async def test_what_goes_wrong_by_itself_is_answered_by_the_literals(row: Row, visit: Visit) -> None:
+    async with ChatGpttTwin() as twin:
+        twin.switch(generation=row.generation, stream=row.mode == "stream")
+        visitor = await visit(twin)
+        twin.switch(**SWITCHES[row.case])
+        assert await answered(visitor, row) == (row.status, row.content_type, row.body)
+        assert dict(twin.counts.refused_by) == {row.case: 1}
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-async def test_an_empty_message_and_an_unknown_action(twin: WordPressTwin, visit: Visit, generation: str) -> None:
-    twin.switch(generation=generation)
-    visitor = await visit(twin)
-    status, media_type, body = await visitor.ask(" ")
-    assert (status, media_type) == (200, JSON)
-    assert json.loads(body)["msg"] == "It appears that nothing was inputted."
-    status, _, body = await visitor.ask(action="aipkit_cache_sse_message")
-    assert (status, body) == (400, b"0")
+async def test_the_newest_generation_keeps_a_question_for_one_stream(visit: Visit) -> None:
+    async with ChatgptFreeTwin() as twin:
+        twin.switch(generation="2.x")
+        visitor = await visit(twin)
+        _, kind, body = await visitor.ask("Grüße, <b>wie</b>\ngeht es? 100%25", action=NEWER["cache"])
+        key = json.loads(body)["data"]["cache_key"]
+        assert kind == JSON
+        streams = [(await visitor.ask("", action=NEWER["stream"], cache_key=key))[2].decode() for _ in range(2)]
+        deltas = [json.loads(text) for text in data_of(streams[0].encode())]
+        text = "".join(told.get("delta", "") for told in deltas)
+        assert text == "chatgptfree heard: Grüße, <b>wie</b>\ngeht es? 100%25"
+        assert streams[0].endswith('event: done\ndata: {"finished":true}\n\n')
+        assert streams[1].startswith("event: error\n")
+
+
+async def test_the_newest_generation_hands_out_nonces_at_an_endpoint_of_its_own(visit: Visit) -> None:
+    async with ChatGpttTwin() as twin:
+        twin.switch(generation="2.x")
+        visitor = await visit(twin)
+        twin.rotate()
+        _, _, body = await visitor.ask(action="aipkit_get_frontend_chat_nonce")
+        assert json.loads(body) == {"success": True, "data": {"nonce": twin.nonce}}
+        status, _, body = await visitor.ask(action="aipkit_frontend_chat_message", _ajax_nonce=twin.nonce)
+        assert (status, json.loads(body)["data"]["reply"]) == (200, "chatgptt heard: hello")
+
+
+async def test_the_newest_page_has_a_configuration_for_each_bot(visit: Visit) -> None:
+    async with ChatgptFreeTwin() as twin:
+        twin.switch(generation="2.x", bots=["Sales & more"])
+        page = await (await visit(twin)).load()
+        configs = [json.loads(html.unescape(text)) for text in re.findall(r'data-config="([^"]*)"', page)]
+        told = [(config["botId"], config["headerName"], config["popupEnabled"]) for config in configs]
+        assert told == [(4, "Twin", False), (5, "Sales & more", True)]
+        assert {config["nonce"] for config in configs} == {twin.nonce}
+        assert configs[0]["ajaxUrl"] == f"{twin.origin}/wp-admin/admin-ajax.php"
+        assert "data-nonce" not in page
 
 
 async def test_the_last_generation_takes_no_get(twin: WordPressTwin, visit: Visit) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 COMMANDS = ("rotate", "expire_cookies", "release", "reset")
-GENERATIONS = ("1.7", "1.8", "1.9")
+GENERATIONS = ("1.7", "1.8", "1.9", "2.x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,12 @@ class Switches:
     awkward                        event streams come in pieces that split characters, fields and events
     bare_message                   Aichat: {"message"} instead of {"response", "message"}
     image_elsewhere                AiChats: images lie on another host, which asks for no cookies
-    generation                     WordPress: of AI Power, "1.7", "1.8" or "1.9"
+    generation                     WordPress: of AI Power, "1.7", "1.8", "1.9" or "2.x"
     stream                         WordPress: event streams rather than JSON (1.7 can't)
     nonce_life                     WordPress: the filter of that name
     limited_mark                   WordPress: a quota answer ends with `data: [LIMITED]`
+    row                            WordPress: the case of `wpaicg_literals` that answers each question
+    bots                           WordPress: the names of further bots on the page
     """
 
     quota: bool = False
@@ -60,6 +62,8 @@ class Switches:
     stream: bool = False
     nonce_life: float = 86_400.0
     limited_mark: bool = False
+    row: str = ""
+    bots: tuple[str, ...] = ()
 
     def turned(self, changes: Mapping[str, Any]) -> Self:
         """These switches with *changes*. ValueError for an unknown name or a value of the wrong kind."""

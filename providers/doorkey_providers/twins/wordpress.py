@@ -1,57 +1,38 @@
-"""The twins of ChatGptt and ChatgptFree: WordPress with AI Power 1.x behind a host that sets a cookie by script."""
+"""The twins of ChatGptt and ChatgptFree: WordPress with AI Power, behind a host that sets a cookie by script."""
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import secrets
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from aiohttp import web
 
+from doorkey import Kind
 from doorkey.clock import Clock
-from doorkey_providers.twins import failures, page, stream
+from doorkey_providers.twins import page, stream
 from doorkey_providers.twins.nonce import Nonces
 from doorkey_providers.twins.switches import Switches
 from doorkey_providers.twins.twin import Fields, Refusal, Twin
+from doorkey_providers.twins.wordpress_pages import Chat
+from doorkey_providers.twins.wpaicg_literals import DONE_2, ROWS, START_2, Row
 
-CHAT_NONCE = "wpaicg-chatbox"
+NONCES = {"1": "wpaicg-chatbox", "2": "aipkit_frontend_chat_nonce"}
+"""What a nonce is made for, by the plugin's first number."""
 DECOY_NONCE = "wpaicg-imagelog"
-ACTION = "wpaicg_chat_shortcode_message"
+CACHE, STREAM, NEW_NONCE = "aipkit_cache_sse_message", "aipkit_frontend_chat_stream", "aipkit_get_frontend_chat_nonce"
+STEPS = {
+    "1": {"wpaicg_chat_shortcode_message": "message", "wpaicg_chatbox_message": "message"},
+    "2": {CACHE: "cache", STREAM: "stream", "aipkit_frontend_chat_message": "message", NEW_NONCE: "nonce"},
+}
 CONVERSATION = "wpaicg_chat_history_0"
-ASK = """
-  const chat = document.querySelector(".wpaicg-chat-shortcode"), client = localStorage.getItem("wpaicg_chat_client_id");
-  const kept = "wpaicg_chat_history_shortcode_" + client, history = JSON.parse(localStorage.getItem(kept) || "[]");
-  const response = await fetch(wpaicgParams.ajax_url, {method: "POST", body: new URLSearchParams({
-    _wpnonce: chat.dataset.nonce, post_id: chat.dataset.postId, url: chat.dataset.url,
-    action: "wpaicg_chat_shortcode_message", message: question, bot_id: chat.dataset.botId,
-    chatbot_identity: "shortcode", wpaicg_chat_client_id: client, wpaicg_chat_history: JSON.stringify(history)})});
-  if (!response.ok) throw new Error("status " + response.status);
-  if ((response.headers.get("content-type") || "").startsWith("text/event-stream")) {
-    answer.textContent = "";
-    await lines(response, (text) => {
-      if (!text.startsWith("data: {")) return;
-      const choice = (JSON.parse(text.slice(6)).choices || [])[0];
-      if (choice && choice.delta) answer.textContent += choice.delta.content || "";
-    });
-  } else {
-    const told = await response.json();
-    answer.textContent = told.status === "success" ? told.data : told.msg;
-  }
-  history.push({id: Date.now(), text: "Human: " + question}, {text: "AI: " + answer.textContent});
-  localStorage.setItem(kept, JSON.stringify(history));
-"""
-CLIENT_ID = """<script>
-if (!localStorage.getItem("wpaicg_chat_client_id"))
-  localStorage.setItem("wpaicg_chat_client_id", Math.random().toString(36).slice(2, 12));
-</script>
-"""
+JSON_TYPE = "application/json"
 
 
 class WordPressTwin(Twin):
-    """A page with AI Power's chat shortcode, and `/wp-admin/admin-ajax.php`.
+    """A page with AI Power's chat, and `/wp-admin/admin-ajax.php`. What fails, fails by the rows of `wpaicg_literals`.
 
     `rotate()` kills the nonces and leaves the cookies. Any name of field or header is taken; the log says what came.
     """
@@ -66,6 +47,7 @@ class WordPressTwin(Twin):
         """*key* is the site's `NONCE_KEY` with its `NONCE_SALT`: known, its nonces can be computed; else random."""
         super().__init__(clock=clock)
         self.nonces = Nonces(key or secrets.token_hex(32))
+        self._kept: dict[str, str] = {}
 
     @property
     def streams(self) -> bool:
@@ -75,83 +57,100 @@ class WordPressTwin(Twin):
     def nonce(self) -> str:
         """The nonce that a page loaded now would hold."""
         self.nonces.life = self.switches.nonce_life
-        return self.nonces.make(CHAT_NONCE, self.clock.wall())
+        return self.nonces.make(NONCES[self._first], self.clock.wall())
+
+    @property
+    def _first(self) -> str:
+        return self.switches.generation[0]
 
     def rotate(self) -> None:
         self.nonces.rotate()
 
     def render(self, request: web.Request) -> str:
         origin = f"{request.scheme}://{request.host}"
-        nonce, decoy = self.nonce, self.nonces.make(DECOY_NONCE, self.clock.wall())
-        params = json.dumps({"ajax_url": origin + self.api_path, "search_nonce": nonce, "logged_in": "0"})
-        params = params.replace("/", "\\/")
-        attributes = {
-            "class": "wpaicg-chat-shortcode",
-            "data-nonce": nonce,
-            "data-post-id": str(self.post_id),
-            "data-url": origin + request.path,
-            "data-bot-id": "0",
-            "data-type": "shortcode",
-        }
-        if self.switches.generation != "1.7":
-            attributes["data-openai_stream_nav"] = "1" if self.streams else "0"
-        return page.chat_page(
-            title=self.title,
-            gate=self.entrance.gate(),
-            ask=ASK,
-            head=f"<script id='wpaicg-init-js-extra'>\nvar wpaicgParams = {params};\n</script>\n{CLIENT_ID}",
-            attributes=" ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items()),
-            inside=f'<input type="hidden" id="wpaicg-img-nonce" value="{decoy}">',
+        chat = Chat(
+            generation=self.switches.generation,
+            streams=self.streams,
+            url=origin + request.path,
+            ajax_url=origin + self.api_path,
+            post_id=self.post_id,
+            nonce=self.nonce,
+            decoy=self.nonces.make(DECOY_NONCE, self.clock.wall()),
+            bots=self.switches.bots,
         )
+        return page.chat_page(title=self.title, gate=self.entrance.gate(), **chat.parts())
 
     def message(self, fields: Fields) -> str:
-        return str(fields.get("message") or "")
+        """The prompt, as far as the generation leaves it whole."""
+        said = self._kept.get(str(fields.get("cache_key")), "") or str(fields.get("message") or "")
+        return damaged(said) if self.switches.generation in ("1.7", "1.8") else said
 
     def refusal(self, request: web.Request, fields: Fields) -> Refusal | None:
-        reason, failure = self._failure(request, fields) or ("", None)
-        if failure is None:
+        step = STEPS[self._first].get(str(fields.get("action") or ""))
+        if step is None:
+            return self._refused("unknown action", "cache" if self._first == "2" and self.streams else "message")
+        if step == "nonce":
             return None
-        body, kind = failure.body, failure.media_type
-        return Refusal(reason, web.Response(status=failure.status, text=body, content_type=kind))
-
-    def _failure(self, request: web.Request, fields: Fields) -> tuple[str, failures.Failure] | None:
-        now, generation = self.switches, self.switches.generation
-        self.nonces.life = now.nonce_life
-        nonce = str(fields.get("_wpnonce") or "")
-        if fields.get("action") != ACTION:
-            return "action", failures.unknown_action()
-        # 1.9 reads the nonce from the form alone, so to it a GET has none.
-        posted = request.method == "POST" or generation != "1.9"
-        if not posted or not self.nonces.valid(nonce, CHAT_NONCE, self.clock.wall()):
-            return "nonce", failures.wrong_nonce(generation)
-        if now.banned:
-            return "banned", failures.banned(self.streams)
-        if not self.message(fields).strip():
-            return "empty", failures.nothing_said()
-        if now.quota:
-            return "quota", failures.limit_reached(self.streams, now.limited_mark)
-        if now.backend_failure:
-            return "backend", failures.backend_failed(generation, self.streams)
+        for case in self._cases(request, fields):
+            refused = self._refused(case, step)
+            if refused is not None:
+                return refused
         return None
 
+    def _cases(self, request: web.Request, fields: Fields) -> list[str]:
+        """The cases that hold now, the first to be told first. One that has no row at this step comes at another."""
+        now = self.switches
+        self.nonces.life = now.nonce_life
+        nonce = str(fields.get("_wpnonce" if self._first == "1" else "_ajax_nonce") or "")
+        # 1.9 reads the nonce from the form alone, so to it a GET has none.
+        posted = request.method == "POST" or now.generation != "1.9"
+        holds = {
+            "nonce": not posted or not self.nonces.valid(nonce, NONCES[self._first], self.clock.wall()),
+            "banned": now.banned,
+            "empty": fields.get("action") != STREAM and not self.message(fields).strip(),
+            "quota marked" if now.limited_mark else "quota": now.quota,
+            "backend": now.backend_failure,
+            now.row: bool(now.row),
+        }
+        return [case for case, true in holds.items() if true]
+
+    def _refused(self, case: str, step: str) -> Refusal | None:
+        place = (self.switches.generation, "stream" if self.streams else "json", step)
+        row = next((row for row in ROWS if row.case == case and (row.generation, row.mode, row.step) == place), None)
+        return None if row is None else Refusal("" if row.kind is Kind.OK else case, sent(row))
+
     async def reply(self, request: web.Request, fields: Fields) -> web.StreamResponse:
-        said = self.message(fields)
-        answer = f"{self.name} heard: {said if self.switches.generation == '1.9' else damaged(said)}"
+        said, generation = self.message(fields), self.switches.generation
+        answer = f"{self.name} heard: {said}"
+        match fields.get("action"):
+            case "aipkit_get_frontend_chat_nonce":
+                return web.Response(text=_two({"nonce": self.nonce}), content_type=JSON_TYPE)
+            case "aipkit_cache_sse_message":
+                key = f"aipkit_sse_{secrets.token_hex(8)}"
+                self._kept[key] = said
+                return web.Response(text=_two({"cache_key": key}), content_type=JSON_TYPE)
+            case "aipkit_frontend_chat_stream":
+                # A key works once.
+                if self._kept.pop(str(fields.get("cache_key")), None) is None:
+                    text = 'event: error\ndata: {"error":"The request has expired."}\n\n'
+                    return web.Response(text=text, content_type="text/event-stream")
+                deltas = [_json({"delta": words}) for words in stream.words(answer)]
+                return await self._stream(request, [START_2, *stream.events(deltas), DONE_2])
+            case "aipkit_frontend_chat_message":
+                return await self.send_json(request, _two({"reply": answer}))
         if self.streams:
-            return await self._stream(request, answer)
+            frames = [self._frame({"content": words}) for words in stream.words(answer)]
+            parts = [*stream.events([*frames, self._frame({}, "stop")]), b"data: [DONE]\n\n"]
+            # The bare line of JSON that 1.8 adds repeats the whole answer.
+            return await self._stream(request, [*parts, success(answer) + b"\n"] if generation == "1.8" else parts)
         headers = {}
-        if self.switches.generation == "1.7":
+        if generation == "1.7":
             # 1.7 keeps the whole conversation in a cookie of the answer.
             told = request.cookies.get(CONVERSATION, "") + quote(f"Human: {said}\nAI: {answer}\n", safe="")
             headers["Set-Cookie"] = f"{CONVERSATION}={told[-3000:]}; path=/"
-        body = failures.success(answer).encode()
-        return await stream.send_whole(request, body, failures.JSON_TYPE, cut=self.switches.cut, headers=headers)
+        return await stream.send_whole(request, success(answer), JSON_TYPE, cut=self.switches.cut, headers=headers)
 
-    async def _stream(self, request: web.Request, answer: str) -> web.StreamResponse:
-        frames = [self._frame({"content": words}) for words in stream.words(answer)]
-        parts = [*stream.events([*frames, self._frame({}, "stop")]), b"data: [DONE]\n\n"]
-        if self.switches.generation == "1.8":
-            parts.append(failures.trailer(answer).encode())
+    async def _stream(self, request: web.Request, parts: list[bytes]) -> web.StreamResponse:
         return await stream.send_events(
             request, parts, gate=self.stream_gate, cut=self.switches.cut, in_pieces=self.switches.awkward
         )
@@ -164,7 +163,7 @@ class WordPressTwin(Twin):
             "model": self.model,
             "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
         }
-        return json.dumps(frame, ensure_ascii=False)
+        return _json(frame)
 
 
 class ChatGpttTwin(WordPressTwin):
@@ -185,6 +184,24 @@ class ChatgptFreeTwin(WordPressTwin):
     model = "gpt-4o-mini-2024-07-18"
     post_id = 106
     usual = Switches(stream=True)
+
+
+def sent(row: Row) -> web.Response:
+    """*row* as a site sends it."""
+    return web.Response(status=row.status, body=row.body, headers={"Content-Type": row.content_type})
+
+
+def success(answer: str) -> bytes:
+    """1.x in JSON. Its `msg` is always that text."""
+    return _json({"status": "success", "msg": "Something went wrong", "data": answer, "log": 0}).encode()
+
+
+def _two(data: dict[str, str]) -> str:
+    return _json({"success": True, "data": data})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def damaged(message: str) -> str:
