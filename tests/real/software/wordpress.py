@@ -70,6 +70,11 @@ class WordPress:
         written.write_text(json.dumps(told))
         written.replace(self.folder / "switches.json")
 
+    def plugin(self, generation: str, mode: str, bots: Sequence[str] = ()) -> None:
+        """Have this generation answer in *mode* ("json" or "stream"). Bot 0 is of 1.x alone."""
+        usual = ("4",) if generation.startswith("2") else ("0",)
+        self.switch(generation=generation, stream=mode == "stream", bots=bots or usual)
+
     def say(self, row: Row) -> None:
         """Answer a question that WordPress itself has nothing against with these bytes, at the step they belong to."""
         told = {"name": row.name, "step": row.step, "status": row.status, "type": row.content_type}

@@ -16,8 +16,9 @@ add_shortcode('doorkey_chat', fn () => newer() ? newer_page() : classic_page());
 add_action('wp_enqueue_scripts', __NAMESPACE__ . '\scripts');
 add_action('wp_footer', __NAMESPACE__ . '\widget');
 add_action('template_redirect', function () {
-    if (is_page('members')) {
-        auth_redirect();
+    if (is_page('members') && !is_user_logged_in()) {
+        wp_safe_redirect(wp_login_url(get_permalink()));
+        exit;
     }
 });
 
@@ -35,10 +36,11 @@ foreach (now('gone') ? [] : $handlers as $action => $handler) {
     add_action("wp_ajax_nopriv_$action", __NAMESPACE__ . "\\$handler");
 }
 
-// What no plugin knows is counted, too: WordPress says 0 to it.
 add_action('admin_init', function () use ($handlers) {
     $action = $_REQUEST['action'] ?? '';
-    if (wp_doing_ajax() && (now('gone') || !isset($handlers[$action]))) {
+    // A question that no plugin knows is counted, too: WordPress says 0 to it.
+    $question = preg_match('/^(wpaicg|aipkit)_/', $action);
+    if (wp_doing_ajax() && $question && (now('gone') || !isset($handlers[$action]))) {
         arrived('action');
     }
     // Another plugin of the site, which guards every request by a nonce of its own.

@@ -17,6 +17,8 @@ function newer_page(): string
             'nonce' => wp_create_nonce(NEWER_NONCE),
             'postId' => get_the_ID(),
             'headerName' => "Bot $bot",
+            'streamEnabled' => now('stream'),
+            'popupEnabled' => now('popup'),
         ]));
         $id = now('popup') ? "aipkit_popup_wrapper_$bot" : "aipkit_chat_container_$bot";
         $page .= "<div id=\"$id\" data-config='$config'></div>";
