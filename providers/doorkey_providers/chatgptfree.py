@@ -18,6 +18,7 @@ class ChatgptFreeSite(AIPowerSite):
     known_models = ("gpt-4o-mini-2024-07-18",)
     model_aliases = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18"}  # noqa: RUF012
     sends_history = False
+    first_bot_only = True
     accept = "*/*"
 
 

@@ -14,6 +14,7 @@ class ChatGpttSite(AIPowerSite):
 
     default_model = "gpt-4o"
     known_models = ("gpt-4", "gpt-4o", "gpt-4o-mini")
+    first_bot_only = True
     accept = "application/json"
 
 

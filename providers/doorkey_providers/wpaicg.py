@@ -1,132 +1,144 @@
-"""The provider of WordPress sites with the plugin AI Power (wpaicg), generations 1.7 to 1.9."""
+"""The provider of WordPress sites with the plugin AI Power (wpaicg, aipkit), generations 1.7 to 2.x."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
 
 from doorkey import Chat, ChatProvider, Delta, Flow, Head, Kind, Page, Request, Session, Tokens, Verdict
-from doorkey.errors import MissingToken
-from doorkey_providers.wpaicg_answers import PowerJson, PowerStream
+from doorkey.errors import Changed, UnknownModel
+from doorkey_providers import wpaicg_answers, wpaicg_one, wpaicg_two
+from doorkey_providers.wpaicg_page import READY, tokens_of
 
-MARKED = "[data-nonce][data-post-id]"
-ENDPOINT = "/wp-admin/admin-ajax.php"
-MESSAGE = "wpaicg_chat_shortcode_message"
-WIDGET_MESSAGE = "wpaicg_chatbox_message"
 DIED = re.compile(rb"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
 """WordPress' page for a nonce that has expired: a theme's styles may push its sentence past the first 4 KiB."""
+DAMAGE = "AI Power up to 1.8 damages prompts: line breaks become spaces, <tags> and %25 vanish"
 
 
 class AIPowerSite(ChatProvider):
-    """Nonce and post id are on the chat's own element; the page names the endpoint, the answer's type its mode.
+    """The page tells generation, bots and endpoint; the answer's type its mode.
 
-    A first visit is the browser's, for the cookies that hosts set by script; a dead nonce is renewed by the page alone.
-    `sends_history`: the page's nine fields with earlier turns in one of them; else six, with all turns in `message`.
+    A first visit is the browser's, for the cookies that hosts set by script; a dead nonce is renewed by the endpoint of
+    2.x, or by the page alone. Each bot of a page with several is a model.
+    `sends_history`: to 1.x, the page's nine fields with earlier turns in one of them; else six, with all turns in
+    `message`. `first_bot_only`: the page's other bots are no models.
     """
 
-    ready = MARKED
+    ready = READY
     needs_scripts = False
     default_model = "site"
     known_models: ClassVar[tuple[str, ...]] = ("site",)
     sends_history: ClassVar[bool] = True
+    first_bot_only: ClassVar[bool] = False
     accept: ClassVar[str] = "application/json, text/event-stream"
 
     def read(self, page: Page) -> Tokens:
-        tag = page.find(f".wpaicg-chat-shortcode{MARKED}") or page.find(MARKED)
-        if tag is None:
-            newer = page.find("[data-config][id^=aipkit], [id^=aipkit] [data-config], [data-config*=nonce]")
-            came = (
-                "AI Power 2.x (data-config), which this provider does not speak: it knows 1.7 to 1.9" if newer else ""
-            )
-            raise MissingToken("nonce", f"{MARKED} at {page.url}", site=self.site.name, came=came)
-        marks = {name: str(value).strip() for name, value in tag.attrs.items() if name.startswith("data-")}
-        # The floating widget renders a broken post id: "<123".
-        post_id = "".join(char for char in marks["data-post-id"] if char in "0123456789")
-        for name, value in (("nonce", marks["data-nonce"]), ("post id", post_id)):
-            if not value:
-                raise MissingToken(name, f"{MARKED} at {page.url}", site=self.site.name)
-        widget = marks.get("data-type") == "widget"
-        bot = marks.get("data-bot-id") or "0"
-        return {
-            "nonce": marks["data-nonce"],
-            "post_id": post_id,
-            "url": marks.get("data-url") or page.url,
-            "bot_id": bot,
-            "identity": "widget" if widget else "shortcode" if bot == "0" else f"custom_bot_{bot}",
-            "action": WIDGET_MESSAGE if widget else MESSAGE,
-            "endpoint": endpoint(page),
-        }
+        return tokens_of(page, self.site.name)
+
+    def models(self, tokens: Tokens | None = None) -> tuple[str, ...]:
+        known = super().models(tokens)
+        bots = bots_of(tokens) if tokens and not self.first_bot_only else []
+        return (*known, *(bot["name"] for bot in bots if len(bots) > 1 and bot["name"] not in known))
+
+    def model(self, name: str) -> str:
+        """As of any site; but an unknown name may be a bot's, and only the page tells (see `answer`)."""
+        try:
+            return super().model(name)
+        except UnknownModel:
+            if self.first_bot_only:
+                raise
+            return name
+
+    def notes(self, session: Session) -> tuple[str, ...]:
+        generation, bots = str(session.tokens["generation"]), bots_of(session.tokens)
+        modes = {"json": "whole answers (JSON)", "stream": "event streams"}
+        told = [f"{bot['name']} ({modes[bot['mode']]})" for bot in bots]
+        damaged = (DAMAGE,) if generation.startswith(("1.7", "1.8")) else ()
+        return (f"AI Power {generation}, {len(bots)} bot{'s' * (len(bots) > 1)}: {', '.join(told)}", *damaged)
 
     def dress(self, request: Request, session: Session) -> Request:
-        if not request.form or request.form.get("action") != MESSAGE:
+        action = action_of(request)
+        if action in wpaicg_one.ACTIONS and request.form:
+            fields = wpaicg_one.dressed(request.form, session, bot_of(request.form, session))
+        elif action in wpaicg_two.ACTIONS:
+            fields = wpaicg_two.dressed(request, session, bots_of(session.tokens)[0])
+        elif action == wpaicg_two.NEW_NONCE:
+            fields = dict(request.form or {})
+        else:
             return request
-        own = {name: str(value) for name, value in session.tokens.items()}
-        form = {"_wpnonce": own["nonce"], "post_id": own["post_id"], "url": own["url"], **request.form}
-        form |= {"action": own["action"], "bot_id": own["bot_id"]}
-        if self.sends_history:
-            form["chatbot_identity"] = own["identity"]
-            form["wpaicg_chat_client_id"] = session.local.get("wpaicg_chat_client_id") or session.visitor
-        return replace(request, url=own["endpoint"], form=form)
+        moved = replace(request, url=str(session.tokens["endpoint"]))
+        return replace(moved, form=fields) if request.form else replace(moved, query=fields)
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
-        start = head.start.strip()
+        start, action = head.start.strip(), action_of(request)
         if b"The link you followed has expired" in start or (head.status == 403 and DIED.search(start)):
             return Verdict(Kind.STALE, f"{request.what} was refused: the nonce has expired")
         if start == b"0":
-            return Verdict(Kind.CHANGED, f"{request.what}: WordPress knows no such action; AI Power 1.x is not there")
+            return Verdict(
+                Kind.CHANGED,
+                f"{request.what}: WordPress knows no such action. AI Power is gone, or of another generation than "
+                f"{session.tokens.get('generation', '')} by now: see doorkey check {self.site.name}",
+            )
         if start == b"-1":
             return Verdict(Kind.BLOCKED, f"{request.what} was refused by another plugin of the site (-1)")
+        if head.media_type == "application/json" and start[:1] == b"{":
+            kinds = {wpaicg_one.ACTIONS: wpaicg_answers.failure, wpaicg_two.ACTIONS: wpaicg_two.failure}
+            told = wpaicg_answers.parsed(start)
+            for actions, failure in kinds.items():
+                verdict = failure(told) if action in actions and isinstance(told, dict) else None
+                # A failure without a name is the backend's only where the status doesn't say more.
+                if verdict is not None and (head.status == 200 or verdict.kind is not Kind.SITE_DOWN):
+                    return verdict
         return super().judge(request, head, session)
 
+    def refresh(self, session: Session) -> Flow[Tokens] | None:
+        if not second(session):
+            return None
+        return wpaicg_two.refresh(session, bots_of(session.tokens)[0])
+
     def answer(self, chat: Chat, session: Session) -> Flow[Sequence[Delta] | None]:
-        message, history = self.said(chat)
-        form = {"action": MESSAGE, "message": message}
-        if self.sends_history:
-            form["wpaicg_chat_history"] = json.dumps(history, ensure_ascii=False)
-        yield Request(
-            url=ENDPOINT,
-            method="POST",
-            what="the question",
-            form=form,
-            accept=self.accept,
-            expects=("application/json", "text/event-stream"),
-            referer=session.url,
-            decode=lambda head: PowerStream() if head.media_type == "text/event-stream" else PowerJson(),
+        bot, prompt = self._bot(chat.model, session), self.prompt(chat)
+        if second(session):
+            return wpaicg_two.ask(chat, session, bot, prompt=prompt)
+        return wpaicg_one.ask(chat, session, bot, prompt=prompt, history=self.sends_history, accept=self.accept)
+
+    def _bot(self, name: str, session: Session) -> Mapping[str, Any]:
+        """The bot that *name* means on the session's page. Raises UnknownModel listing those there are."""
+        bots = bots_of(session.tokens)
+        if not self.first_bot_only:
+            for bot in bots:
+                if bot["name"] == name:
+                    return bot
+        if not name or name in super().models():
+            return bots[0]
+        raise UnknownModel(
+            f"{self.site.name} has no model {name[:80]!r}; its page has: {', '.join(self.models(session.tokens))}",
+            param="model",
+            site=self.site.name,
         )
-        return None
-
-    def said(self, chat: Chat) -> tuple[str, list[dict[str, Any]]]:
-        """The message and the earlier turns. What doesn't fit the page's two voices is told as one text instead."""
-        prompt = self.prompt(chat)
-        turns = [message for message in chat.messages if message.role not in ("system", "developer")]
-        voices = {"user": "Human", "assistant": "AI"}
-        if (
-            not self.sends_history
-            or not turns
-            or turns[-1].role != "user"
-            or {turn.role for turn in turns} - set(voices)
-        ):
-            return prompt, []
-        told = [message.text for message in chat.messages if message.role in ("system", "developer")]
-        history: list[dict[str, Any]] = []
-        for at, turn in enumerate(turns[:-1]):
-            entry: dict[str, Any] = {"text": f"{voices[turn.role]}: {turn.text}"}
-            history.append({"id": int(chat.at * 1000) + at, **entry} if turn.role == "user" else entry)
-        return "\n".join(text for text in (*told, turns[-1].text) if text.strip()), history
 
 
-def endpoint(page: Page) -> str:
-    """`wpaicgParams.ajax_url` when it is of the page's origin, else WordPress' usual place."""
-    usual = urljoin(page.url, ENDPOINT)
-    rest = page.html.partition("wpaicgParams =")[2]
-    try:
-        params, _ = json.JSONDecoder().raw_decode(rest.lstrip())
-    except ValueError:
-        return usual
-    told = params.get("ajax_url") if isinstance(params, dict) else None
-    url = urljoin(page.url, told) if isinstance(told, str) and told else usual
-    return url if urlsplit(url)[:2] == urlsplit(page.url)[:2] else usual
+def second(session: Session) -> bool:
+    return str(session.tokens["generation"]).startswith("2")
+
+
+def bots_of(tokens: Tokens) -> list[Mapping[str, Any]]:
+    """The bots of a page, the first one first. Raises Changed for tokens of another provider."""
+    bots = tokens.get("bots")
+    if not isinstance(bots, list) or not bots:
+        raise Changed("the session holds no bots of AI Power: get a new one with doorkey visit")
+    return [bot for bot in bots if isinstance(bot, dict)]
+
+
+def bot_of(form: Mapping[str, str], session: Session) -> Mapping[str, Any]:
+    """The bot that *form* is for, by its id; else the page's first."""
+    bots = bots_of(session.tokens)
+    same = [bot for bot in bots if (bot["id"], bot.get("action")) == (form.get("bot_id"), form.get("action"))]
+    return (same or bots)[0]
+
+
+def action_of(request: Request) -> str:
+    fields = request.form or request.query
+    return str(fields.get("action") or "") if isinstance(fields, Mapping) else ""

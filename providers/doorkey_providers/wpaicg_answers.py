@@ -10,14 +10,24 @@ from doorkey import Delta, EventStream, JsonDocument, Kind, Verdict
 
 FAILED = Verdict(Kind.SITE_DOWN, "the site's own AI backend failed")
 """SITE_DOWN: it may work later, and another site of an alias may be asked. Said by a body, so nothing is sent twice."""
+QUOTA = Verdict(Kind.QUOTA, "the site's quota for guests is used up")
+EMPTY = Verdict(Kind.BLOCKED, "the site found the message empty: AI Power 1.7 and 1.8 strip <tags> from it")
 UNKNOWN = Verdict(Kind.CHANGED, "the answer has none of the forms that AI Power 1.x is known to send")
+
+
+def parsed(text: str | bytes) -> Any:
+    """*text* as JSON; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def failure(told: dict[str, Any]) -> Verdict | None:
     """What a JSON object says went wrong. Its own words are not repeated: they may hold the prompt."""
     words = str(told.get("msg") or "").lower()
     if told.get("tokenLimitReached"):
-        return Verdict(Kind.QUOTA, "the site's quota for guests is used up")
+        return QUOTA
     if told.get("ipBanned"):
         return Verdict(Kind.BLOCKED, "the site has banned this address")
     if told.get("error"):
@@ -27,7 +37,7 @@ def failure(told: dict[str, Any]) -> Verdict | None:
     if "invalid nonce" in words or "nonce verification failed" in words:
         return Verdict(Kind.STALE, "the nonce was refused")
     if "nothing was inputted" in words:
-        return Verdict(Kind.BLOCKED, "the site found the message empty: AI Power 1.7 and 1.8 strip <tags> from it")
+        return EMPTY
     return FAILED
 
 
@@ -65,7 +75,7 @@ class PowerStream(EventStream):
             self.finish()
             return self._release()
         if data == "[LIMITED]":
-            self.finish(Verdict(Kind.QUOTA, "the site's quota for guests is used up"))
+            self.finish(QUOTA)
             return ()
         return self._chunk(self._object(data)) if data.strip() else ()
 
@@ -82,10 +92,7 @@ class PowerStream(EventStream):
         return [*deltas, *super().close()]
 
     def _object(self, text: str) -> dict[str, Any]:
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = None
+        value = parsed(text)
         if not isinstance(value, dict):
             self.finish(UNKNOWN)
             return {}
@@ -96,13 +103,15 @@ class PowerStream(EventStream):
         if verdict is not None:
             self.finish(verdict)
             return ()
+        whole = all(told.get(name) for name in ("id", "object", "model"))
         match told.get("choices"):
-            case [{"delta": {"content": str(text)}}, *_]:
+            case [{"delta": {"content": str(text)}}, *_] if text:
                 self._held.append(text)
-        if all(told.get(name) for name in ("id", "object", "model")):
-            return self._release()
-        self._suspect = True
-        return ()
+                self._suspect = self._suspect or not whole
+            case [dict(last), *_] if "delta" not in last and self._suspect and not whole:
+                self.finish(FAILED)  # the frame that closes an error, and no answer
+                return ()
+        return self._release() if whole else ()
 
     def _release(self) -> Iterable[Delta]:
         text = "".join(self._held)

@@ -13,7 +13,7 @@ from doorkey.clock import Clock
 from doorkey.engine import Engine
 from doorkey.errors import Changed, DoorkeyError, RequestError, TimeLimit, Unavailable, UnknownModel
 from doorkey.provider import ChatProvider, Flow, Provider
-from doorkey.session import Session
+from doorkey.session import Session, Tokens
 from doorkey.sessions.own import NOTHING, Own
 from doorkey.sessions.visit import Entrance
 
@@ -26,7 +26,9 @@ Never when a site says "enough": that would evade its limit.
 
 
 class Asker:
-    """`entrance` finds a configured site's way in; `aliases` are chains of "site/model" by name."""
+    """`entrance` finds a configured site's way in; `aliases` are chains of "site/model" by name; `tokens` are those of
+    a site's current session, None without one.
+    """
 
     def __init__(
         self,
@@ -35,18 +37,23 @@ class Asker:
         entrance: Callable[[str, Own], Entrance],
         providers: Callable[[], Mapping[str, Provider]],
         aliases: Mapping[str, tuple[str, ...]],
+        tokens: Callable[[str], Tokens | None],
         clock: Clock,
     ) -> None:
         self._engine = engine
         self._entrance = entrance
         self._providers = providers
         self._aliases = aliases
+        self._tokens = tokens
         self._clock = clock
 
     def models(self) -> tuple[str, ...]:
         """All model names: "site/model" of each site that chats, then the aliases."""
         chats = {name: provider for name, provider in self._providers().items() if isinstance(provider, ChatProvider)}
-        return (*(f"{name}/{model}" for name, chat in chats.items() for model in chat.models()), *self._aliases)
+        return (
+            *(f"{name}/{model}" for name, chat in chats.items() for model in chat.models(self._tokens(name))),
+            *self._aliases,
+        )
 
     async def answer(
         self,

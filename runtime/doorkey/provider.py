@@ -122,6 +122,10 @@ class Provider:
         """What the answer means, as far as its head tells. A form with a name decides before `default_verdict`."""
         return default_verdict(request, head)
 
+    def notes(self, session: Session) -> Sequence[str]:
+        """What the session's page tells about the site, in plain words without secrets, for `doorkey check`."""
+        return ()
+
     def refresh(self, session: Session) -> Flow[Tokens] | None:
         """The site's own way to new tokens, where it has one."""
         return None
@@ -135,8 +139,11 @@ class ChatProvider(Provider):
     image_models: ClassVar[tuple[str, ...]] = ()
     model_aliases: ClassVar[Mapping[str, str]] = {}
 
-    def models(self) -> tuple[str, ...]:
-        """The names of this site's models: configured ones before the provider's own."""
+    def models(self, tokens: Tokens | None = None) -> tuple[str, ...]:
+        """The names of this site's models: configured ones before the provider's own.
+
+        *tokens* are those of a session, once there is one: a page may show further models (several bots).
+        """
         return self.site.models or self.known_models
 
     def model(self, name: str) -> str:

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -63,7 +62,7 @@ class Runtime:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -291,6 +290,7 @@ class Runtime:
             entrance=self.entrance,
             providers=lambda: self.providers,
             aliases=self.settings.models,
+            tokens=lambda name: cur.tokens if (cur := self._keeper.record(key_of(self.sites[name])).cur) else None,
             clock=self.clock,
         )
 

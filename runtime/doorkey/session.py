@@ -73,6 +73,7 @@ class Session:
     `headers` are the browser's own (user agent, Accept-Language, Sec-CH-UA*), lower-case names. `born` is wall time;
     `soft` and `hard` are ages in seconds: past `soft` a new one is fetched behind, past `hard` it is not used.
     `visitor` is a random id that stays the same for a key for ever, as a visitor's browser would keep one.
+    `rung` is how this session came about, `rungs` how often each rung made one for this key, this one included.
     """
 
     key: Key
@@ -88,6 +89,7 @@ class Session:
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
     visitor: str = field(default="", repr=False)
     rung: str = ""
+    rungs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -107,6 +109,7 @@ class Session:
             "headers": dict(self.headers),
             "tokens": dict(self.tokens),
             "local": dict(self.local),
+            "rungs": dict(self.rungs),
         }
 
     @classmethod

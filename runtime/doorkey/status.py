@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from doorkey.clock import Clock
@@ -16,7 +17,10 @@ State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteStatus:
-    """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session."""
+    """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session.
+
+    `rungs`: how often each way of entering or renewing made a session, over all processes that share the store.
+    """
 
     name: str
     provider: str
@@ -25,6 +29,7 @@ class SiteStatus:
     gen: int = -1
     age: float | None = None
     rung: str = ""
+    rungs: Mapping[str, int] = field(default_factory=dict)
     transport: str = "direct"
     last_error: str = ""
     retry_after: float | None = None
@@ -55,6 +60,7 @@ def status_of(site: Site, provider: str, record: Record, stored: Session | None,
         gen=session.gen if session else -1,
         age=age,
         rung=session.rung if session else "",
+        rungs=dict(session.rungs) if session else {},
         last_error=record.why.message if record.why else "",
         retry_after=pause if pause > 0 else None,
         visits=record.visits,

@@ -110,12 +110,16 @@ class Check:
             self._tell(f"cookie   {cookie['name']} = {cookie['value']}  {cookie['domain']}{cookie['path']}")
         self._tell(f"verdict  ok: entered by {session.rung}, generation {session.gen}")
         provider = self.runtime.provider(self.name)
+        notes = list(provider.notes(session))
+        for note in notes:
+            self._tell(f"found    {note}")
         return {
             "entered": took,
             "generation": session.gen,
             "tokens": sorted(session.tokens),
             "cookies": sorted({cookie.name for cookie in session.cookies}),
-            "models": list(provider.models()) if isinstance(provider, ChatProvider) else [],
+            "models": list(provider.models(session.tokens)) if isinstance(provider, ChatProvider) else [],
+            "found": notes,
         }
 
     async def _probed(self) -> dict[str, Any]:
@@ -150,6 +154,7 @@ def _line(result: dict[str, Any]) -> str:
         return f"{result['site']}: {result['error'].removeprefix(result['site'] + ': ')}"
     parts = [f"entered in {result['entered']:.2f} s"]
     parts += [f"{kind}: {', '.join(result[kind])}" for kind in ("tokens", "cookies", "models") if result[kind]]
+    parts += result["found"]
     if "answer" in result:
         parts.append(f"answered in {result['answered']:.2f} s: {result['answer'][:SHOWN]!r}")
     return harmless(f"{result['site']}: " + " · ".join(parts))

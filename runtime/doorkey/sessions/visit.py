@@ -67,6 +67,11 @@ class Entrance:
 
     async def fetch(self, need: Need) -> Session:
         """A session without a generation. Raises what the last rung raised, or Changed when all repeat the refused."""
+        session = await self._fetched(need)
+        before = need.previous.rungs if need.previous else {}
+        return replace(session, rungs={**before, session.rung: before.get(session.rung, 0) + 1})
+
+    async def _fetched(self, need: Need) -> Session:
         if self._own.cookies is not None and not self.provider.needs_page:
             return await self._brought(need)
         self._longer = min(MOST_LONGER, self._longer + 1.0) if need.fresh else 0.0
