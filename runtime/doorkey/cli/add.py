@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,7 @@ class Adding:
         if site in self.settings.sites:
             raise ConfigurationError(taken(site, self.settings.source))
         if not self.dry_run:
-            check_addable(self.file, site, table)
+            check_addable(self.file, site, table or f"[sites.{site}]\n")
         if table:
             tables = tomllib.loads(table)["sites"]
             build_sites(Settings.load(self.settings.source, sites=tables))
@@ -169,7 +170,7 @@ class Adding:
 
         wanted = Wanted(
             url=url,
-            read=lambda _: {},
+            read=proof,
             ready=ready,
             steps=steps_of(steps),
             script_values=SCRIPT_VALUES,
@@ -186,6 +187,19 @@ class Adding:
 
         async with Runtime(Settings.load(self.file), headed=self.headed, steps=say) as runtime:
             return await Check(runtime, site, say, verbose=False).made(probe=False)
+
+
+def proof(page: Page) -> Mapping[str, str]:
+    """What tells a visit that *page* is the site's own: a kind that is known, or a form for a login.
+
+    Without it a visit holds a CAPTCHA on the page for a challenge that stands before the site.
+    """
+    from doorkey.recognition.frameworks import NOTHING_KNOWN
+    from doorkey.recognition.login_form import login_form
+    from doorkey.recognition.signs import recognised
+
+    known = recognised(page)[0].name != NOTHING_KNOWN or login_form(page) is not None
+    return {"page": "<html"} if known else {}
 
 
 def name_of_host(url: str) -> str:

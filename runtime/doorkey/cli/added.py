@@ -45,7 +45,7 @@ class Added:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """What was found, and where. No value of a token or cookie is in it."""
         found, login = self.proposal, self.proposal.login
-        yield "kind", found.framework.name, found.evidence
+        yield "kind", found.kind, found.evidence
         generator = self.page.find("meta[name=generator]")
         if generator is not None:
             yield "made by", str(generator.get("content") or "").strip()[:80], "meta[name=generator]"
@@ -101,7 +101,7 @@ class Added:
         return {
             "site": self.site,
             "url": self.proposal.url,
-            "kind": self.proposal.framework.name,
+            "kind": self.proposal.kind,
             "provider": self.proposal.framework.provider,
             "found": [dict(zip(("what", "found", "where"), row, strict=True)) for row in self.rows()],
             "toml": self.table,

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from doorkey.page import Page
 from doorkey.recognition.framework import Framework, Token
-from doorkey.recognition.frameworks import FRAMEWORKS
+from doorkey.recognition.frameworks import FRAMEWORKS, NOTHING_KNOWN
 from doorkey.recognition.login_form import LoginForm, login_form
 from doorkey.recognition.signs import base_of, recognised, shown
 
@@ -65,6 +65,10 @@ class Proposal:
     path: str = "/"
     variables: tuple[str, ...] = ()
     login_page: str = ""
+
+    @property
+    def kind(self) -> str:
+        return "a login page" if self.framework.name == NOTHING_KNOWN and self.login else self.framework.name
 
     @property
     def steps(self) -> tuple[Mapping[str, str], ...]:

@@ -16,7 +16,7 @@ LONGEST = 100
 
 def written(proposal: Proposal, site: str) -> str:
     """The table of *site*, ready to be appended to a settings file."""
-    rows = [(f"[sites.{site}]", f"{proposal.framework.name}, as `doorkey add` found it")]
+    rows = [(f"[sites.{site}]", f"{proposal.kind}, as `doorkey add` found it")]
     for line in proposal.lines:
         rows += _rows(line)
     column = min(WIDEST, max(len(text) for text, _ in rows))

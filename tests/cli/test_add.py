@@ -1,0 +1,268 @@
+"""`doorkey add` as a user runs it: a page is looked at, told, written down, and entered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import socket
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from doorkey.cli.add import name_of_host
+from doorkey_providers.twins.aichats import AiChatsTwin
+from doorkey_providers.twins.wordpress import ChatgptFreeTwin
+
+from .conftest import Done, Doorkey
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from login_site import PASSWORD, USER, LoginSite
+
+Quick = Callable[..., Done]
+BLOCKED = '<title>Attention Required! | Cloudflare</title><div id="cf-error-details">Sorry, you have been blocked</div>'
+WAITING = '<title>Just a moment...</title><div id="challenge-spinner"></div>'
+BEFORE = b"# mine\r\n[service]\r\nport = 8787   # as it was"
+
+
+@asynccontextmanager
+async def serving(body: str = "<title>a page</title>", status: int = 200, **headers: str) -> AsyncIterator[str]:
+    """The URL of a site whose one page this is, at every path."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=f"<!doctype html>{body}", status=status, content_type="text/html", headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", page)
+    async with TestServer(app, host="127.0.0.1") as server:
+        yield str(server.make_url("/"))
+
+
+@pytest.fixture
+async def members() -> AsyncIterator[LoginSite]:
+    site = LoginSite()
+    async with TestServer(site.app(), host="127.0.0.1") as server:
+        site.url = str(server.make_url("/"))
+        yield site
+
+
+def file(doorkey: Doorkey) -> Path:
+    return doorkey.folder / "doorkey.toml"
+
+
+def refused(done: Done, code: int, *words: str) -> None:
+    """One message that holds *words*, and nothing else."""
+    assert done.out == ""
+    assert done.err.count("doorkey: ") == 1
+    assert "Traceback" not in done.err
+    assert [word for word in words if word not in done.err] == []
+    assert done.code == code
+
+
+@pytest.mark.browser
+class TestASite:
+    @pytest.mark.parametrize("generation", ["1.7", "1.9", "2.x"])
+    async def test_with_ai_power_takes_three_lines_and_answers(self, doorkey: Doorkey, generation: str) -> None:
+        async with ChatgptFreeTwin() as twin:
+            twin.switch(generation=generation)
+            done = await doorkey("add", twin.url, "--name", "blog")
+            assert (done.code, done.err) == (0, "")
+            assert f"AI Power {generation[0]}.x" in done.out
+            assert "checked: entered in" in done.out
+            assert tomllib.loads(file(doorkey).read_text())["sites"] == {
+                "blog": {"provider": "wpaicg", "url": twin.url}
+            }
+            line = next(line for line in done.out.splitlines() if line.startswith("  doorkey ask"))
+            answer = await doorkey(*shlex.split(line)[1:])
+            assert (answer.code, answer.err) == (0, "")
+            assert "Hello" in answer.out
+
+    async def test_of_the_built_in_kind_is_told_by_its_cookies(self, doorkey: Doorkey) -> None:
+        async with AiChatsTwin() as twin:
+            told = json.loads((await doorkey("add", f"{twin.url}", "--json")).out)
+        assert (told["kind"], told["site"], told["check"]["exit"]) == ("AiChats", "aichats", 0)
+
+    async def test_that_is_nothing_known_is_a_session_that_both_printed_lines_use(self, doorkey: Doorkey) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            doorkey.settings["DOORKEY_SERVICE__PORT"] = str(free.getsockname()[1])
+        async with serving("<p>a page that says hello") as url:
+            told = json.loads((await doorkey("add", url, "--name", "page", "--json")).out)
+            assert (told["kind"], told["written"], told["exit"]) == ("nothing that is known", True, 0)
+            fetched = await doorkey(*shlex.split(told["fetch"])[1:])
+            assert "says hello" in fetched.out
+            serve = await doorkey.start("serve", "--json")
+            assert serve.stdout is not None
+            await serve.stdout.readline()
+            curl = await asyncio.create_subprocess_shell(told["curl"], stdout=-1, stderr=-1)
+            said, _ = await curl.communicate()
+            assert b"says hello" in said
+            serve.terminate()
+            await doorkey.end(serve)
+
+    async def test_that_asks_for_a_login_is_logged_in_when_its_variables_are_set(
+        self, doorkey: Doorkey, members: LoginSite
+    ) -> None:
+        doorkey.settings |= {"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD}
+        done = await doorkey("add", members.url, "--name", "wiki")
+        assert (done.code, done.err) == (0, "")
+        assert PASSWORD not in done.out + file(doorkey).read_text()
+        (site,) = tomllib.loads(file(doorkey).read_text())["sites"].values()
+        assert site["ready"] == "[href*=logout i]"
+        assert site["stale"] == ["redirect:/login"]
+        assert site["visit"]["steps"] == [
+            {"fill": "input[name=user]", "value": "env:WIKI_USER"},
+            {"fill": "input[name=pw]", "value": "env:WIKI_PASSWORD"},
+            {"click": "form:has(input[type=password]) button"},
+        ]
+        members.log_out()
+        assert "Log out" in (await doorkey("fetch", "wiki", "/")).out
+
+    async def test_whose_login_is_not_taken_is_not_written(self, doorkey: Doorkey, members: LoginSite) -> None:
+        doorkey.settings |= {"WIKI_USER": USER, "WIKI_PASSWORD": "wrong-one"}
+        done = await doorkey("add", members.url, "--name", "wiki")
+        refused(done, 3, "did not take the login", "Nothing was written", "WIKI_USER and WIKI_PASSWORD")
+        assert "wrong-one" not in done.err
+        assert not file(doorkey).exists()
+
+    async def test_whose_variables_are_not_set_is_written_and_left_to_a_person(
+        self, doorkey: Doorkey, members: LoginSite
+    ) -> None:
+        done = await doorkey("add", members.url + "login", "--name", "wiki")
+        assert (done.code, done.err) == (3, "")
+        assert "next: set WIKI_USER and WIKI_PASSWORD, then: doorkey check wiki" in done.out
+        assert members.tries == []
+        variables = {"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD}
+        assert (await doorkey("check", "wiki", settings=variables)).code == 0
+
+    async def test_whose_form_steps_cannot_do_is_left_to_a_login_by_hand(self, doorkey: Doorkey) -> None:
+        form = '<form><input name="u"><input name="p" type="password"><div class="h-captcha"></div><button>'
+        async with serving(form) as url:
+            done = await doorkey("add", url, "--name", "wiki")
+        assert done.code == 3
+        assert "next: log in by hand, as it asks for a CAPTCHA: doorkey login wiki" in done.out
+
+    async def test_is_added_to_what_is_there_and_that_stays_byte_for_byte(self, doorkey: Doorkey) -> None:
+        file(doorkey).write_bytes(BEFORE)
+        file(doorkey).chmod(0o640)
+        async with serving() as url:
+            assert (await doorkey("add", url, "--name", "one")).code == 0
+            once = file(doorkey).read_bytes()
+            assert once.startswith(BEFORE + b"\r\n\r\n[sites.one]")
+            refused(await doorkey("add", url, "--name", "one"), 2, "called 'one' already", "doorkey.toml", "--name")
+            assert file(doorkey).read_bytes() == once
+            assert (await doorkey("add", url, "--name", "two")).code == 0
+        assert file(doorkey).read_bytes().startswith(once)
+        assert set(tomllib.loads(file(doorkey).read_text())["sites"]) == {"one", "two"}
+        assert file(doorkey).stat().st_mode & 0o777 == 0o640
+        assert sorted(path.name for path in doorkey.folder.iterdir()) == ["doorkey.toml"]
+
+    async def test_tried_dry_is_shown_and_not_written(self, doorkey: Doorkey) -> None:
+        async with serving('<meta name="csrf-token" content="s3cr3t-token">') as url:
+            done = await doorkey("add", url, "--dry-run")
+        assert (done.code, done.err) == (0, "")
+        assert "not written, it would go to doorkey.toml" in done.out
+        assert 'tokens.csrf = "meta[name=csrf-token]@content"' in done.out
+        assert "s3cr3t-token" not in done.out
+        assert not file(doorkey).exists()
+
+    async def test_goes_into_the_file_that_is_named_also_when_it_is_a_link_or_new(self, doorkey: Doorkey) -> None:
+        (doorkey.folder / "kept").mkdir()
+        (doorkey.folder / "link.toml").symlink_to("kept/real.toml")
+        (doorkey.folder / "kept" / "real.toml").write_text("# mine\n")
+        async with serving() as url:
+            for name in ("link.toml", "new.toml"):
+                done = await doorkey("add", url, "--name", "a", "--config", name)
+                assert done.code == 0
+                assert f"doorkey fetch a / --config {name}" in done.out
+        assert (doorkey.folder / "link.toml").is_symlink()
+        assert "[sites.a]" in (doorkey.folder / "kept" / "real.toml").read_text()
+        assert "[sites.a]" in (doorkey.folder / "new.toml").read_text()
+        assert not file(doorkey).exists()
+
+    @pytest.mark.parametrize(
+        ("status", "body", "words"),
+        [(404, "<h1>Not found</h1>", "HTTP 404"), (401, "", "HTTP 401"), (403, BLOCKED, ""), (403, WAITING, "")],
+    )
+    async def test_that_shows_no_page_is_not_added(self, doorkey: Doorkey, status: int, body: str, words: str) -> None:
+        headers = {"cf-mitigated": "challenge"} if body == WAITING else {}
+        async with serving(body, status, **headers) as url:
+            done = await doorkey("add", url, "--name", "a", settings={"DOORKEY_LIMITS__VISIT": "6"})
+        refused(done, done.code, words)
+        assert done.code in ((1,) if words else (1, 3, 5))
+        assert not file(doorkey).exists()
+
+    async def test_that_is_away_is_not_added(self, doorkey: Doorkey) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+            refused(await doorkey("add", url, "--name", "a"), 5, "can't be reached")
+        async with serving(status=503) as url:
+            refused(await doorkey("add", url, "--name", "a"), 5, "HTTP 503")
+        assert not file(doorkey).exists()
+
+    async def test_that_leads_elsewhere_is_not_added(self, doorkey: Doorkey) -> None:
+        async with serving() as there, serving(status=302, location=there) as here:
+            done = await doorkey("add", here, "--name", "a", settings={"DOORKEY_LIMITS__VISIT": "6"})
+            refused(done, 1, there.rstrip("/"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("add", "wiki.example"), "did you mean https://wiki.example?"),
+        (("add", "ftp://wiki.example/"), "expected an http(s) URL"),
+        (("add", "https://me:hunter2@wiki.example/"), "without user and password"),
+        (("add", "https://[wiki/"), "can't be read"),
+        (("add", "https://wiki.example/", "--name", "My Wiki"), "--name: expected a name of a-z"),
+        (("add",), "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_told(quick: Quick, arguments: tuple[str, ...], words: str) -> None:
+    done = quick(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert "hunter2" not in done.err
+
+
+def test_a_name_that_is_taken_is_told_before_a_browser_starts(quick: Quick) -> None:
+    Path("doorkey.toml").write_text('[sites.wiki]\nprovider = "web"\nurl = "https://wiki.example/"\n')
+    refused(quick("add", "https://wiki.example/"), 2, "called 'wiki' already", "--name NAME")
+    taken = {"DOORKEY_SITES__SHOP__URL": "https://shop.example/", "DOORKEY_SITES__SHOP__PROVIDER": "web"}
+    refused(quick("add", "https://shop.example/", settings=taken), 2, "called 'shop' already")
+
+
+def test_a_file_that_cannot_be_written_is_told_before_a_browser_starts(quick: Quick) -> None:
+    Path("inline.toml").write_text("sites = { a = { provider = 'web', url = 'https://a.example/' } }\n")
+    refused(
+        quick("add", "https://b.example/", "--config", "no/such/x.toml"), 2, "no/such/x.toml", "folder is not there"
+    )
+    refused(quick("add", "https://b.example/", "--config", "inline.toml"), 2, "can't be put at the end", "--dry-run")
+    Path("broken.toml").write_text("[sites\n")
+    refused(quick("add", "https://b.example/", "--config", "broken.toml"), 2, "is no valid TOML")
+    if os.geteuid() != 0:
+        Path("locked").mkdir(mode=0o500)
+        refused(quick("add", "https://b.example/", "--config", "locked/x.toml"), 2, "read-only")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://www.example.com/x", "example"),
+        ("https://Wiki.Example/", "wiki"),
+        ("https://en.wiki.example:8443/", "en-wiki"),
+        ("https://intranet/", "intranet"),
+        ("http://127.0.0.1:8000/", ""),
+        ("http://[::1]:8000/", ""),
+        ("http://localhost/", ""),
+    ],
+)
+def test_a_site_is_named_by_its_host(url: str, name: str) -> None:
+    assert name_of_host(url) == name
