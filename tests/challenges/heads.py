@@ -82,7 +82,10 @@ IMPERVA = page(
 DDG = page(
     "DDoS-Guard", '<p id="description">Checking your browser before accessing</p><a id="link-ddg">DDoS-Guard</a>'
 )
-DD = "<script>var dd={'rt':'%s','cid':'AHr','hsh':'1','t':'%s','host':'geo.captcha-delivery.com'}</script>"
+DD = (
+    "<script>var dd={'rt':'%s','cid':'AHr','hsh':'1','t':'%s','host':'geo.captcha-delivery.com'}</script>"
+    '<script src="https://ct.captcha-delivery.com/%s.js"></script>'
+)
 PX = page("Access to this page has been denied", '<div id="px-captcha"></div><script src="/px/captcha.js"></script>')
 AKAMAI = (
     b"<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\nYou don't have permission to "
@@ -140,9 +143,9 @@ HITS = (
     Case("DDoS-Guard", "DDoS-Guard challenge", C, 403, {**HTML, "server": "ddos-guard"}, DDG),
     Case("Imperva with 200", "Imperva challenge", C, 200, {**HTML, "x-iinfo": "7-8"}, IMPERVA),
     Case("Imperva with 403", "Imperva challenge", C, 403, {**HTML, "x-cdn": "Imperva"}, IMPERVA, ANY),
-    Case("DataDome interstitial", "DataDome check", C, 403, HTML, page("site.example", DD % ("i", "fe"))),
-    Case("DataDome CAPTCHA", "DataDome CAPTCHA", C, 403, HTML, page("site.example", DD % ("c", "fe"))),
-    Case("DataDome ban", "DataDome block", B, 403, HTML, page("site.example", DD % ("c", "bv"))),
+    Case("DataDome interstitial", "DataDome check", C, 403, HTML, page("site.example", DD % ("i", "fe", "i"))),
+    Case("DataDome CAPTCHA", "DataDome CAPTCHA", C, 403, HTML, page("site.example", DD % ("c", "fe", "c"))),
+    Case("DataDome ban", "DataDome block", B, 403, HTML, page("site.example", DD % ("c", "bv", "c"))),
     Case(
         "DataDome CAPTCHA as JSON", "DataDome CAPTCHA", C, 403, JSON,
         b'{"url":"https:\\/\\/geo.captcha-delivery.com\\/captcha\\/?initialCid=AH&t=fe"}',

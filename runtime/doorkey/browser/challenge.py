@@ -10,8 +10,17 @@ from doorkey.browser.look import CALL
 from doorkey.browser.traffic import Traffic
 from doorkey.browser.trouble import translate
 from doorkey.clock import Clock
-from doorkey.errors import Blocked, BrowserFailed, DoorkeyError, HeadlessDenied, NeedsPerson, RateLimited
-from doorkey.protections.finding import SELECTORS, of_page
+from doorkey.errors import (
+    Blocked,
+    BrowserFailed,
+    Changed,
+    DoorkeyError,
+    HeadlessDenied,
+    NeedsPerson,
+    RateLimited,
+    SiteDown,
+)
+from doorkey.protections.finding import SELECTORS, of_page, pause_of
 from doorkey.protections.signs import Facts, Finding, Obstacle
 
 if TYPE_CHECKING:
@@ -54,6 +63,16 @@ class Challenge:
         """What stands before the site now. *widgets*: see `of_page`."""
         return of_page(await self._settled_facts(), widgets=widgets)
 
+    def no_page(self) -> DoorkeyError:
+        """What an answer without a page was, by its head."""
+        status = self._traffic.status
+        found = of_page(Facts(status=status, headers=self._traffic.headers), widgets=False)
+        if found is not None:
+            return _error(found) or _person(found, None)
+        if status >= 500:
+            return SiteDown(f"the page came with HTTP {status}", retry_after=pause_of(self._traffic.head))
+        return refused(status) if status in (401, 403) else Changed(f"the page came with HTTP {status}, and is empty")
+
     async def passed(self, *, widgets: bool) -> bool:
         """Return once nothing stands before the site; whether something did, and the browser passed it.
 
@@ -64,7 +83,9 @@ class Challenge:
         finding = of_page(facts, widgets=widgets)
         if finding is None:
             return False
-        _check(finding)
+        error = _error(finding)
+        if error is not None:
+            raise error
         self.waiting = True
         began = self._clock.now()
         end = began + self._left
@@ -102,7 +123,9 @@ class Challenge:
                     return
                 gone = clock.now() if gone is None else gone
                 continue
-            _check(found)
+            error = _error(found)
+            if error is not None:
+                raise error
             if not _needs_person(found) or not _needs_person(finding):
                 since = clock.now()
             finding, gone, born = found, None, facts.born
@@ -156,18 +179,18 @@ def _needs_person(finding: Finding) -> bool:
     return finding.obstacle is Obstacle.PERSON
 
 
-def _check(finding: Finding) -> None:
-    """Raises the error of a *finding* that no waiting helps against."""
+def _error(finding: Finding) -> DoorkeyError | None:
+    """The error of a *finding* that no waiting helps against; None where waiting may."""
     words = f"before the site stands {finding.obstacle.value} ({finding.name}); {finding.protection.todo}"
     match finding.obstacle:
         case Obstacle.BLOCK:
-            raise Blocked(words, by=finding.name, retry_after=PAUSE)
+            return Blocked(words, by=finding.name, retry_after=PAUSE)
         case Obstacle.HEADLESS:
-            raise HeadlessDenied(words, by=finding.name, retry_after=PAUSE)
+            return HeadlessDenied(words, by=finding.name, retry_after=PAUSE)
         case Obstacle.RATE:
-            raise RateLimited(words, retry_after=ENOUGH if finding.retry_after is None else finding.retry_after)
+            return RateLimited(words, retry_after=ENOUGH if finding.retry_after is None else finding.retry_after)
         case _:
-            return
+            return None
 
 
 def _person(finding: Finding, limit: float | None) -> DoorkeyError:

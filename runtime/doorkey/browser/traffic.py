@@ -10,6 +10,7 @@ from doorkey.browser.look import CALL
 from doorkey.browser.trouble import translate
 from doorkey.errors import BrowserFailed
 from doorkey.page import Seen
+from doorkey.request import Head
 
 if TYPE_CHECKING:
     from playwright.async_api import Page as BrowserPage
@@ -31,6 +32,11 @@ class Traffic:
         self.sent: dict[str, str] = {}
         self.status = 0
         self.headers: Mapping[str, str] = {}
+
+    @property
+    def head(self) -> Head:
+        """The head of the answer that the present document came with."""
+        return Head(status=self.status, headers=self.headers)
 
     async def listen(self) -> None:
         """Listen from now on. Raises BrowserFailed.

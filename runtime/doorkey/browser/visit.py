@@ -28,7 +28,6 @@ from doorkey.errors import (
     SiteDown,
 )
 from doorkey.page import Page
-from doorkey.request import Head
 from doorkey.session import Tokens
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Response
 
 HEADERS = ("user-agent", "accept-language")
+NO_PAGE = "net::ERR_HTTP_RESPONSE_CODE_FAILURE"
+"""What Chromium says of an answer of 4xx or 5xx that has no body."""
 POLL = 0.05
 MOST_SETTLING = 2.0
 TOKENS = 10.0
@@ -112,12 +113,13 @@ class Entry:
                         self._wanted.url, wait_until="domcontentloaded", timeout=self._share * 1000
                     )
         except Error as error:
+            if NO_PAGE in error.message:
+                raise self._challenge.no_page() from error
             raise translate(error, "loading the page", self._share) from error
         if response is None:
             raise Changed("loading the page: no answer came")
         if response.status >= 500 and await self._challenge.stands(widgets=True) is None:
-            after = Head(status=response.status, headers=response.headers).retry_after
-            raise SiteDown(f"the page came with HTTP {response.status}", retry_after=after)
+            raise SiteDown(f"the page came with HTTP {response.status}", retry_after=self._traffic.head.retry_after)
         try:
             await self._page.wait_for_load_state("load", timeout=self._share * 1000)
         except PlaywrightTimeout:

@@ -83,7 +83,10 @@ CHALLENGES = (
                 matches=re.compile(rb"""captcha-delivery\.com\\?/captcha\\?/|['"]rt['"]\s*:\s*['"]c['"]"""),
             ),
         ),
-        marks=(Mark(has='iframe[src*="captcha-delivery.com/captcha/"]'),),
+        marks=(
+            Mark(has='iframe[src*="captcha-delivery.com/captcha/"]'),
+            Mark(status=(403,), has='script[src*="captcha-delivery.com/c.js"]'),
+        ),
         todo=BY_HAND,
         cookie="datadome",
     ),
@@ -98,7 +101,10 @@ CHALLENGES = (
                 matches=re.compile(rb"""captcha-delivery\.com\\?/interstitial\\?/|['"]rt['"]\s*:\s*['"]i['"]"""),
             ),
         ),
-        marks=(Mark(has='iframe[src*="captcha-delivery.com/interstitial/"]'),),
+        marks=(
+            Mark(has='iframe[src*="captcha-delivery.com/interstitial/"]'),
+            Mark(status=(403,), has='script[src*="captcha-delivery.com/i.js"]'),
+        ),
         todo=BY_HAND,
         cookie="datadome",
     ),

@@ -18,7 +18,7 @@ LIMITS = (
                 holds=(b"<h1>503 Service Temporarily Unavailable</h1>", b"<center>nginx"),
             ),
         ),
-        marks=(Mark(status=(503,), title="503 Service Temporarily Unavailable", text="nginx"),),
+        marks=(Mark(status=(503,), without="retry-after", title="503 Service Temporarily Unavailable", text="nginx"),),
         todo=LATER,
     ),
     Protection(

@@ -86,6 +86,7 @@ class Mark:
     """How a page tells in a browser. All that is given must hold.
 
     `title` is the whole title, in any case; `has` and `lacks` are CSS selectors; `text` stands in what is shown.
+    `without` is a header that its document must not have come with.
     """
 
     title: str = ""
@@ -93,10 +94,11 @@ class Mark:
     lacks: str = ""
     text: str = ""
     status: tuple[int, ...] = ()
+    without: str = ""
 
     def shows(self, page: Facts) -> bool:
         """Whether *page* bears it."""
-        if self.status and page.status not in self.status:
+        if (self.status and page.status not in self.status) or (self.without and self.without in page.headers):
             return False
         if self.title and page.title.strip().casefold() != self.title.casefold():
             return False
@@ -125,7 +127,7 @@ class Facts:
 
     @property
     def little_else(self) -> bool:
-        return self.status in GATED or (self.length < MOST_TEXT and self.links <= MOST_LINKS)
+        return self.length < MOST_TEXT and self.links <= MOST_LINKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
