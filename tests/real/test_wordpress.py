@@ -121,9 +121,10 @@ async def test_a_question_is_answered_before_and_after_its_nonce_died(
     answer = heard(DAMAGED if generation in ("1.7", "1.8") else QUESTION)
     assert await asked(runtime, QUESTION) == (answer, "browser")
     wordpress.kill_nonces()
-    text, rung = await asked(runtime, QUESTION)
-    assert (text, rung) == (answer, "token endpoint" if generation == "2.x" else "direct")
+    rung = "token endpoint" if generation == "2.x" else "direct"
+    assert await asked(runtime, QUESTION) == (answer, rung)
     assert refusals(wordpress) == ["nonce"]
+    assert runtime.status()[0].rungs == {"browser": 1, rung: 1}
 
 
 async def test_a_nonce_that_came_of_age_is_renewed_for(wordpress: WordPress, runtime: Runtime) -> None:
@@ -353,6 +354,8 @@ async def test_a_login_that_was_brought_along_keeps_its_cookies_and_nonce_togeth
         wordpress.kill_nonces()
     assert [each["uid"] for each in wordpress.arrived() if not each["refused"]] == [1, 1]
     assert refusals(wordpress) == ["nonce"]
+    await asyncio.to_thread(wordpress.kill_sessions)
+    assert await failed(inside) == ("", "NeedsPerson")
 
 
 async def test_a_guests_nonce_is_none_beside_a_members_cookies(wordpress: WordPress, inside: Runtime) -> None:
