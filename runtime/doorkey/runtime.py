@@ -139,7 +139,7 @@ class Runtime:
         entrance = self.entrance(site)
         entrance.steps, before = steps or entrance.steps, entrance.steps
         try:
-            return await self._keeper.visit(entrance, deadline=self._deadline(self.settings.limits.visit + 5))
+            return await self._keeper.visit(entrance, deadline=self._deadline(self.settings.limits.entering + 5))
         finally:
             entrance.steps = before
 
@@ -177,6 +177,7 @@ class Runtime:
                 direct=self._direct,
                 clock=self.clock,
                 limit=self.settings.limits.visit,
+                challenge=self.settings.limits.challenge,
                 own=own,
                 home=self.logins.home(key),
                 headed=self._headed,
@@ -210,19 +211,10 @@ class Runtime:
     def pool(self) -> BrowserPool:
         browser = self.settings.browser
         pool = BrowserPool(
-            executable=browser.executable,
-            display=browser.display,
-            sandbox=browser.sandbox,
-            contexts=browser.contexts,
-            uses=browser.uses,
-            age=browser.age,
-            memory=browser.memory,
-            idle=browser.idle,
-            clock=self.clock,
-            state=state_dir() / "browser",
-            screen=screen(),
-            downloads=playwright_downloads(),
-        )
+            executable=browser.executable, display=browser.display, virtual=browser.virtual, sandbox=browser.sandbox,
+            contexts=browser.contexts, uses=browser.uses, age=browser.age, memory=browser.memory, idle=browser.idle,
+            clock=self.clock, state=state_dir() / "browser", screen=screen(), downloads=playwright_downloads(),
+        )  # fmt: skip
         self._exits.push_async_callback(pool.close)
         return pool
 
@@ -273,7 +265,7 @@ class Runtime:
             store,
             private=MemoryStore(self.clock),
             clock=self.clock,
-            limit=self.settings.limits.visit,
+            limit=self.settings.limits.entering,
             patience=self.settings.limits.patience,
         )
         self._exits.push_async_callback(keeper.close)

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, Changed, DoorkeyError, MissingToken, NeedsPerson, SessionRefused
+from doorkey.errors import (
+    BrowserFailed,
+    Changed,
+    DoorkeyError,
+    HeadlessDenied,
+    MissingToken,
+    NeedsPerson,
+    SessionRefused,
+)
 from doorkey.page import Page
 from doorkey.provider import Provider, Site
 from doorkey.session import Cookie, Session, Tokens
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.light import Light, hard_age
+from doorkey.sessions.likeness import same
 from doorkey.sessions.own import NOTHING, Own, key_of
 from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
@@ -30,7 +39,9 @@ MOST_LONGER = 5.0
 
 
 class Entrance:
-    """The source of one key's sessions. `limit`: seconds a browser's visit may take."""
+    """The source of one key's sessions. `limit`: seconds a browser's visit may take, and `challenge` more where the
+    browser has to pass what stands before the site.
+    """
 
     def __init__(
         self,
@@ -42,6 +53,7 @@ class Entrance:
         direct: Direct,
         clock: Clock,
         limit: float,
+        challenge: float = 45.0,
         own: Own = NOTHING,
         home: Home | None = None,
         headed: bool | None = None,
@@ -56,7 +68,7 @@ class Entrance:
         self._pool = pool
         self._light = Light(site, provider, self.identity, direct, clock, limit)
         self._clock = clock
-        self._limit = limit
+        self._limit, self._challenge = limit, challenge
         self._own = own
         self._headed = headed
         self._longer = 0.0
@@ -76,7 +88,7 @@ class Entrance:
             return await self._brought(need)
         self._longer = min(MOST_LONGER, self._longer + 1.0) if need.fresh else 0.0
         async for session in self._rungs(need):
-            if need.named and need.refused is not None and self._same(session, need.refused):
+            if need.named and need.refused is not None and same(session, need.refused, self.provider):
                 self.say(f"{session.rung}: the page handed out the refused session again")
                 continue
             return session
@@ -113,12 +125,16 @@ class Entrance:
     async def _browse(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
         try:
             return await self._visit(url, previous, rung, known)
+        except HeadlessDenied as denied:
+            profile = self.identity.profile(self._profile())
+            await self.identity.denied(denied, self._pool.no_window(profile, headed=self._headed))
+            self.say(f"{denied.by} refuses browsers without a window: once more with one, on a virtual display")
         except BrowserFailed as error:
             if error.retry_after is not None:
                 raise  # a login may be under way at the site: not twice in a row
             # A browser that was killed says nothing about the site: the pool starts another.
             self.say(f"{error.message}; once more with a new one")
-            return await self._visit(url, previous, rung, known)
+        return await self._visit(url, previous, rung, known)
 
     async def _visit(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
         from doorkey.browser import parse_proxy
@@ -158,6 +174,7 @@ class Entrance:
             local=previous.local if previous else {},
             # Over before the keeper's own limit: what it raises knows whether a login was sent.
             limit=self._limit * (0.9 if provider.steps else 1.0),
+            challenge=self._challenge,
             user_agent=self._own.user_agent,
         )
 
@@ -185,7 +202,7 @@ class Entrance:
         if not self.provider.needs_page and self.provider.ready is None:
             return held
         try:
-            found = await self._cheap(self._light.page, held) or await self._visit(
+            found = await self._cheap(self._light.page, held) or await self._browse(
                 self.site.url, held, "browser", cookies
             )
         except (Changed, NeedsPerson) as error:
@@ -266,16 +283,6 @@ class Entrance:
     def _own_cookies(self) -> tuple[Cookie, ...]:
         host = urlsplit(self.site.url).hostname or ""
         return tuple(Cookie(name, value, host) for name, value in (self._own.cookies or {}).items())
-
-    def _same(self, found: Session, refused: Session) -> bool:
-        named, tokens_tell = self.provider.cookies_needed, bool(found.tokens) and not self.provider.steps
-        if dict(found.tokens) != dict(refused.tokens):
-            return False
-        # After a new login a token may be the old one (an XSRF cookie that the site lets be): its other cookies tell.
-        names = named or (() if tokens_tell else {cookie.name for cookie in (*found.cookies, *refused.cookies)})
-        if not names and not found.tokens:
-            return False  # nothing to tell them apart by
-        return all(found.cookie(name) == refused.cookie(name) for name in names)
 
     def say(self, step: str) -> None:
         if self.steps is not None:

@@ -1,0 +1,243 @@
+"""What stands before a site in a visit: passed by the browser, left to a person, or the visit's end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from doorkey.browser import Arrival, BrowserPool, Profile
+from doorkey.browser.display import VirtualDisplay
+from doorkey.browser.home import Home
+from doorkey.clock import SystemClock
+from doorkey.errors import Blocked, Changed, HeadlessDenied, NeedsPerson, RateLimited, SiteDown
+from doorkey.provider import Provider, Site
+from doorkey.sessions.source import Need
+from doorkey.sessions.visit import Entrance
+from doorkey.transport.direct import Direct
+
+from .conftest import DESKTOP, PAGE, LocalSite, html
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+ANUBIS = '<script id="anubis_version" type="application/json">"v1"</script>'
+CHALLENGE = ANUBIS + '<script id="anubis_challenge" type="application/json">{}</script><p>Loading...</p>'
+DENIAL = ANUBIS + "<title>Oh noes!</title><p>Access Denied</p>"
+CLEARS = "<script>setTimeout(() => { document.cookie = 'pass=1'; location.reload() }, 400)</script>"
+WIDGET = "<altcha-widget></altcha-widget>"
+
+
+@dataclass
+class Gate:
+    """Stands before a site until a visitor brings its cookie: `page` is what it shows, `status` and `headers` how."""
+
+    site: LocalSite
+    page: str = CHALLENGE + CLEARS
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    behind: str = PAGE
+    agents: list[str] = field(default_factory=list)
+
+    def stand(self, path: str = "/") -> None:
+        self.site.pages[path] = self.answer
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.agents.append(request.headers["user-agent"])
+        if request.cookies.get("pass") == "1":
+            return html(self.behind)
+        answer = html(self.page, self.status, self.headers)
+        answer.set_cookie("seen", "a challenge")
+        return answer
+
+
+async def visit(pool: BrowserPool, site: LocalSite, said: list[str] | None = None, **more: object) -> Arrival:
+    steps = said if said is not None else []
+    async with pool.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
+        return await lease.enter(site.wanted(**more))
+
+
+def nothing(page: object) -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+def gate(site: LocalSite) -> Gate:
+    found = Gate(site)
+    found.stand()
+    return found
+
+
+@pytest.mark.parametrize("read", [None, nothing], ids=["with a token", "without a token"])
+async def test_a_challenge_is_waited_for_and_the_page_behind_it_is_what_counts(
+    pool: BrowserPool, gate: Gate, read: object
+) -> None:
+    said: list[str] = []
+    arrival = await visit(pool, gate.site, said, **({} if read is None else {"read": read}))
+    assert {cookie.name: cookie.value for cookie in arrival.cookies}["pass"] == "1"
+    assert "hello" in arrival.page.html
+    assert any("Anubis challenge" in step and "waiting" in step for step in said)
+    assert any("was passed" in step for step in said)
+
+
+async def test_a_challenge_that_comes_with_503_is_no_site_that_is_down(pool: BrowserPool, gate: Gate) -> None:
+    gate.page, gate.status, gate.headers = f"<title>x</title>{CLEARS}", 503, {"cf-mitigated": "challenge"}
+    arrival = await visit(pool, gate.site)
+    assert (arrival.status, arrival.tokens) == (200, {"csrf": "abc123"})
+
+
+async def test_waiting_for_a_challenge_is_not_the_visits_own_time(pool: BrowserPool, gate: Gate) -> None:
+    gate.page = CHALLENGE + CLEARS.replace("400", "5000")
+    assert (await visit(pool, gate.site, limit=4.5, challenge=15.0)).tokens
+
+
+async def test_a_challenge_that_a_script_brings_late_is_met_too(pool: BrowserPool, gate: Gate) -> None:
+    gate.site.page("<p>welcome</p><script>setTimeout(() => location.href = '/gate', 150)</script>")
+    gate.stand("/gate")
+    arrival = await visit(pool, gate.site, read=nothing, settle=0.6)
+    assert arrival.url.endswith("/gate")
+    assert "pass" in arrival.page.cookies
+
+
+async def test_one_that_never_clears_calls_a_person_and_hands_out_nothing(pool: BrowserPool, gate: Gate) -> None:
+    gate.page = CHALLENGE
+    with pytest.raises(NeedsPerson, match=r"Anubis.*within 0.5 s.*doorkey login") as caught:
+        await visit(pool, gate.site, read=nothing, challenge=0.5)
+    assert caught.value.retry_after is not None
+
+
+async def test_one_that_is_to_be_clicked_calls_a_person_before_the_limit(pool: BrowserPool, gate: Gate) -> None:
+    gate.page = f"<h1>Are you human?</h1>{WIDGET}"
+    with pytest.raises(NeedsPerson, match=r"a challenge for a person \(ALTCHA, to be clicked\): .*`ready`"):
+        await visit(pool, gate.site, read=nothing, challenge=60.0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "page"),
+    [
+        ({}, PAGE + WIDGET),
+        ({"ready": "#menu", "read": nothing}, f"<p id=menu>{WIDGET}"),
+        ({"read": nothing}, f"<p>{'What we sell, and to whom. ' * 20}{WIDGET}"),
+        ({"read": nothing}, '<p>a shop</p><script src="/cdn-cgi/challenge-platform/scripts/jsd/main.js"></script>'),
+    ],
+    ids=["its token is there", "it is ready", "it says more than that", "only a sensor"],
+)
+async def test_a_sites_own_page_with_a_widget_is_no_challenge(
+    pool: BrowserPool, site: LocalSite, wanted: dict[str, object], page: str
+) -> None:
+    site.page(page)
+    said: list[str] = []
+    await visit(pool, site, said, challenge=1.0, **wanted)
+    assert not any("waiting" in step for step in said)
+
+
+async def test_a_block_names_who_blocks(pool: BrowserPool, site: LocalSite) -> None:
+    site.page('<div id="cf-error-details"><span class="cf-code-label">1020</span></div>', status=403)
+    with pytest.raises(Blocked, match="Cloudflare block") as caught:
+        await visit(pool, site)
+    assert caught.value.by == "Cloudflare block"
+
+
+async def test_a_bare_refusal_is_no_session(pool: BrowserPool, site: LocalSite) -> None:
+    site.page("<h1>403 Forbidden</h1>", status=403)
+    with pytest.raises(Blocked, match=r"HTTP 403.*`ready`"):
+        await visit(pool, site, read=nothing)
+
+
+NGINX = "<title>503 Service Temporarily Unavailable</title><center><h1>503</h1></center><hr><center>nginx</center>"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "headers", "after"),
+    [(429, "slow down", {"Retry-After": "90"}, 90), (429, "", {"Retry-After": "9"}, 9), (503, NGINX, {}, 30)],
+)
+async def test_a_rate_limit_is_told_and_not_visited_again(
+    pool: BrowserPool, site: LocalSite, status: int, text: str, headers: dict[str, str], after: float
+) -> None:
+    site.page(text, status=status, **headers)
+    with pytest.raises(RateLimited) as caught:
+        await visit(pool, site)
+    assert caught.value.retry_after == after
+    assert [path for path, _ in site.requests].count("/") == 1
+
+
+@pytest.mark.parametrize(("status", "error"), [(500, SiteDown), (403, Blocked), (404, Changed)])
+async def test_an_answer_without_a_page_says_its_status(
+    pool: BrowserPool, site: LocalSite, status: int, error: type[Exception]
+) -> None:
+    site.page("", status=status)
+    with pytest.raises(error, match=f"HTTP {status}"):
+        await visit(pool, site)
+
+
+class Headless(Gate):
+    """Denies a browser that says it has no window, as Anubis does by default; lets others through a challenge."""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if "Headless" in request.headers["user-agent"]:
+            self.agents.append(request.headers["user-agent"])
+            return html(DENIAL)
+        return await super().answer(request)
+
+
+class Visitor(Provider):
+    needs_page = False
+
+
+@pytest.fixture
+def denying(site: LocalSite) -> Headless:
+    found = Headless(site)
+    found.stand()
+    return found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def entrances(pool: BrowserPool, site: LocalSite, tmp_path: Path) -> AsyncIterator[Callable[..., Entrance]]:
+    clock = SystemClock()
+    async with Direct(clock=clock) as direct:
+
+        def make(shared: BrowserPool = pool) -> Entrance:
+            found = Site(name="wiki", url=site.url)
+            home = Home(tmp_path / "people", "wiki", site.url)
+            return Entrance(
+                site=found, provider=Visitor(found), profile=lambda: Profile(name="desktop"), pool=shared,
+                direct=direct, clock=clock, limit=30.0, home=home,
+            )  # fmt: skip
+
+        yield make
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb (apt-get install xvfb)")
+async def test_a_site_that_denies_headless_browsers_is_visited_with_a_window_from_then_on(
+    entrances: Callable[..., Entrance], denying: Headless
+) -> None:
+    session = await entrances().fetch(Need())
+    assert session.cookie("pass") == "1"
+    assert ["Headless" in agent for agent in denying.agents] == [True, False, False]
+    assert session.headers["user-agent"] == denying.agents[-1]
+    denying.agents.clear()
+    await entrances().fetch(Need())  # another process, after a restart
+    assert [agent for agent in denying.agents if "Headless" in agent] == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def windowless(tmp_path: Path) -> AsyncIterator[BrowserPool]:
+    pool = BrowserPool(state=tmp_path / "state", virtual=False)
+    yield pool
+    await pool.close()
+
+
+async def test_one_setting_forbids_the_window(
+    entrances: Callable[..., Entrance], denying: Headless, windowless: BrowserPool
+) -> None:
+    with pytest.raises(HeadlessDenied, match=r"Anubis.*browser\.virtual") as caught:
+        await entrances(windowless).fetch(Need())
+    assert (caught.value.by, caught.value.site) == ("Anubis", "wiki")
+
+
+async def test_without_xvfb_it_is_said_what_to_install() -> None:
+    assert "xvfb" in VirtualDisplay("no-such-program").no_help("headless", allowed=True)
