@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from doorkey import Chat, ChatProvider, Delta, Flow, Head, Kind, Page, Request, Session, Tokens, Verdict
 from doorkey.errors import Changed, UnknownModel
 from doorkey_providers import wpaicg_answers, wpaicg_one, wpaicg_two
+from doorkey_providers.wpaicg_options import PowerOptions
 from doorkey_providers.wpaicg_page import READY, tokens_of
 
 DIED = re.compile(rb"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
@@ -26,13 +27,23 @@ class AIPowerSite(ChatProvider):
     `message`. `first_bot_only`: the page's other bots are no models.
     """
 
-    ready = READY
+    Options = PowerOptions
     needs_scripts = False
     default_model = "site"
     known_models: ClassVar[tuple[str, ...]] = ("site",)
     sends_history: ClassVar[bool] = True
     first_bot_only: ClassVar[bool] = False
     accept: ClassVar[str] = "application/json, text/event-stream"
+
+    def __init__(self, site: Any) -> None:
+        super().__init__(site)
+        options = site.options if isinstance(site.options, PowerOptions) else PowerOptions()
+        # The chat is there for guests, too: where somebody logs in, another sign has to say so.
+        self.ready = options.ready or READY
+        self.steps = options.visit.steps
+
+    def fits(self, session: Session) -> bool:
+        return "bots" in session.tokens
 
     def read(self, page: Page) -> Tokens:
         return tokens_of(page, self.site.name)
@@ -53,7 +64,7 @@ class AIPowerSite(ChatProvider):
 
     def notes(self, session: Session) -> tuple[str, ...]:
         generation, bots = str(session.tokens["generation"]), bots_of(session.tokens)
-        modes = {"json": "whole answers (JSON)", "stream": "event streams"}
+        modes = {"json": "JSON", "stream": "event stream"}
         told = [f"{bot['name']} ({modes[bot['mode']]})" for bot in bots]
         damaged = (DAMAGE,) if generation.startswith(("1.7", "1.8")) else ()
         return (f"AI Power {generation}, {len(bots)} bot{'s' * (len(bots) > 1)}: {', '.join(told)}", *damaged)

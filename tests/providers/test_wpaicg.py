@@ -6,6 +6,7 @@ import html as markup
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from doorkey_providers.twins import wpaicg_literals as literals
 from doorkey_providers.twins.wpaicg_literals import ROWS, Row
 from doorkey_providers.wpaicg import AIPowerSite
 from doorkey_providers.wpaicg_answers import PowerJson, PowerStream
+from doorkey_providers.wpaicg_options import PowerOptions
+from doorkey_providers.wpaicg_page import READY
 from doorkey_providers.wpaicg_two import TwoJson, TwoStream
 
 URL = "https://site.example/chat/"
@@ -160,21 +163,20 @@ def test_the_literals_have_a_row_for_each_cell_of_the_failure_table() -> None:
 @pytest.mark.parametrize(
     ("html", "told"),
     [
-        (FIRST, "AI Power 1.8 or 1.9, 1 bot: shortcode (event streams)"),
-        (PAGES["1.7", "json"], "AI Power 1.7, 1 bot: shortcode (whole answers (JSON))"),
+        (FIRST, "AI Power 1.8 or 1.9, 1 bot: shortcode (event stream)"),
+        (PAGES["1.7", "json"], "AI Power 1.7, 1 bot: shortcode (JSON)"),
         (
             FIRST + '<link href="/wp-content/plugins/gpt3-ai-content-generator/a.css?x=1&#038;ver=1.9.18">',
-            "AI Power 1.9.18, 1 bot: shortcode (event streams)",
+            "AI Power 1.9.18, 1 bot: shortcode (event stream)",
         ),
-        (SECOND, "AI Power 2.x, 1 bot: support-bot (event streams)"),
+        (SECOND, "AI Power 2.x, 1 bot: support-bot (event stream)"),
         (
             PAGES["2.x", "json"] + '<script src="/wp-content/plugins/gpt3-ai-content-generator/d.js?ver=2.4.71">',
-            "AI Power 2.4.71, 1 bot: support-bot (whole answers (JSON))",
+            "AI Power 2.4.71, 1 bot: support-bot (JSON)",
         ),
         (
             marked("widget") + marked() + marked(bot="5", mode="0"),
-            "AI Power 1.8 or 1.9, 3 bots: shortcode (event streams), bot-5 (whole answers (JSON)), "
-            "widget (event streams)",
+            "AI Power 1.8 or 1.9, 3 bots: shortcode (event stream), bot-5 (JSON), widget (event stream)",
         ),
     ],
 )
@@ -319,6 +321,24 @@ def test_names_that_the_settings_give_stand_for_the_first_bot_unless_they_are_a_
     provider, held = AIPowerSite(site(models=("mine", "sales"))), session(TWO_BOTS)
     sent = [next(provider.answer(chat(model=model), held)).form or {} for model in ("mine", "sales")]
     assert [form["bot_id"] for form in sent] == ["4", "9"]
+
+
+STEPS = [{"open": "/wp-login.php"}, {"fill": "#user_login", "value": "env:BLOG_USER"}, {"click": "#wp-submit"}]
+
+
+def test_who_logs_in_is_told_by_another_sign_than_the_chat() -> None:
+    options = PowerOptions.model_validate({"ready": "body.logged-in", "visit": {"steps": STEPS}})
+    provider = AIPowerSite(site(options=options))
+    assert (provider.ready, len(provider.steps)) == ("body.logged-in", 3)
+    assert AIPowerSite(site()).ready == READY
+    with pytest.raises(ValueError, match="expected ready beside them"):
+        PowerOptions.model_validate({"visit": {"steps": STEPS}})
+
+
+def test_a_session_of_an_earlier_doorkey_does_not_fit() -> None:
+    held = session(FIRST)
+    assert AIPowerSite(site()).fits(held)
+    assert not AIPowerSite(site()).fits(replace(held, tokens={"nonce": "1", "post_id": "2"}))
 
 
 def test_an_empty_question_is_an_error_before_anything_is_sent() -> None:
