@@ -136,6 +136,14 @@ async def test_a_nonce_that_came_of_age_is_renewed_for(wordpress: WordPress, run
     assert wordpress.arrived()[-1]["fields"]["_wpnonce"] != nonce
 
 
+async def test_a_dead_nonce_is_renewed_for_whatever_the_sites_language(wordpress: WordPress, runtime: Runtime) -> None:
+    wordpress.switch(german=True)
+    await asked(runtime)
+    wordpress.kill_nonces()
+    assert (await asked(runtime))[0] == heard("Hello there")
+    assert refusals(wordpress) == ["nonce"]
+
+
 @pytest.mark.parametrize(("generation", "mode"), MODES)
 async def test_fifty_at_once_over_a_death_are_fifty_answers_by_one_renewal(
     wordpress: WordPress, runtime: Runtime, generation: str, mode: str

@@ -33,7 +33,8 @@ class Switches:
     """How the site behaves.
 
     `answer`: {name, step, status, type, body}: what a question that WordPress lets in gets, to the byte. `gone`: the
-    plugin is not active. `guarded`: another plugin asks for a nonce of its own. `nonce_life` is in seconds.
+    plugin is not active. `guarded`: another plugin asks for a nonce of its own. `german`: WordPress' own refusals are
+    in that language. `nonce_life` is in seconds.
     """
 
     generation: str = "1.9"
@@ -44,6 +45,7 @@ class Switches:
     nonce_life: int = DAY
     gone: bool = False
     guarded: bool = False
+    german: bool = False
     answer: Mapping[str, Any] | None = None
 
 

@@ -22,6 +22,12 @@ add_action('template_redirect', function () {
     }
 });
 
+// A site in another language says what WordPress says in other words.
+add_filter('gettext', function (string $said, string $text) {
+    $expired = $text === 'The link you followed has expired.';
+    return now('german') && $expired ? 'Der Link, dem du gefolgt bist, ist abgelaufen.' : $said;
+}, 10, 2);
+
 $handlers = newer() ? [
     'aipkit_frontend_chat_message' => 'newer_whole',
     'aipkit_cache_sse_message' => 'newer_cache',
