@@ -42,7 +42,7 @@ class Logins:
         """
         home = self.home(entrance.key)
         assert home is not None
-        session = await entrance.opened(self.person(entrance, home), await self.store.load(entrance.key), done)
+        session = await entrance.opened(self.person(entrance, home), (await self.store.row(entrance.key)).session, done)
         await asyncio.to_thread(home.remember)
         return await self.keeper.adopt(entrance, session)
 
@@ -63,7 +63,7 @@ class Logins:
     async def out(self, entrance: Entrance) -> bool:
         """Forget the session and the person's browser there; the site is not asked. Whether there was anything."""
         home = self.home(entrance.key)
-        held = await self.store.load(entrance.key)
+        held = (await self.store.row(entrance.key)).session
         known = home is not None and home.path.exists()
         if home is not None:
             await asyncio.to_thread(home.forget)

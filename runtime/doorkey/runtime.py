@@ -29,7 +29,7 @@ from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.own import NOTHING, Own, key_of
 from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.sqlite import SqliteStore
-from doorkey.sessions.store import Store
+from doorkey.sessions.store import Row, Store
 from doorkey.sessions.visit import Entrance
 from doorkey.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
 from doorkey.status import SiteStatus, status_of
@@ -150,7 +150,7 @@ class Runtime:
         ConfigurationError without a screen, and MissingToken when the page that was left holds no token.
         """
         entrance = self.entrance(site)
-        held = await self._store.load(entrance.key)
+        held = (await self._store.row(entrance.key)).session
         session = await entrance.shown(held)
         return await self._keeper.adopt(entrance, session()) if keep else None
 
@@ -191,13 +191,13 @@ class Runtime:
 
     def status(self) -> list[SiteStatus]:
         """How each configured site stands in this process. Never waits."""
-        return [self._status(name, None) for name in self.sites]
+        return [self._status(name, Row()) for name in self.sites]
 
     async def known(self) -> list[SiteStatus]:
         """`status`, with what the store remembers of sites that this process has not entered."""
-        return [self._status(name, await self._store.load(key_of(site))) for name, site in self.sites.items()]
+        return [self._status(name, await self._store.row(key_of(site))) for name, site in self.sites.items()]
 
-    def _status(self, name: str, stored: Session | None) -> SiteStatus:
+    def _status(self, name: str, stored: Row) -> SiteStatus:
         site = self.sites[name]
         return status_of(site, self._provider_of(name), self._keeper.record(key_of(site)), stored, self.clock)
 

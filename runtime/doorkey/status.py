@@ -9,8 +9,8 @@ from typing import Literal
 from doorkey.clock import Clock
 from doorkey.errors import NeedsPerson
 from doorkey.provider import Site
-from doorkey.session import Session
 from doorkey.sessions.record import Record
+from doorkey.sessions.store import Row
 
 State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
 
@@ -38,15 +38,16 @@ class SiteStatus:
     waiting: int = 0
 
 
-def status_of(site: Site, provider: str, record: Record, stored: Session | None, clock: Clock) -> SiteStatus:
-    """The status of *site* from what the keeper knows, or else of the session that the store remembers."""
-    session = record.cur or stored
-    pause = record.next_ok - clock.now()
+def status_of(site: Site, provider: str, record: Record, stored: Row, clock: Clock) -> SiteStatus:
+    """The status of *site* from what the keeper knows, or else of what the store remembers."""
+    session = record.cur or stored.session
+    here = record.cur is not None or record.why is not None
+    pause = record.next_ok - clock.now() if here else stored.failed_until - clock.wall()
     age = clock.wall() - session.born if session else None
     state: State = "none"
     if record.flight is not None:
         state = "visiting"
-    elif isinstance(record.why, NeedsPerson):
+    elif isinstance(record.why, NeedsPerson) or (not here and stored.code == NeedsPerson.code):
         state = "needs person"
     elif pause > 0:
         state = "pausing"
@@ -61,7 +62,7 @@ def status_of(site: Site, provider: str, record: Record, stored: Session | None,
         age=age,
         rung=session.rung if session else "",
         rungs=dict(session.rungs) if session else {},
-        last_error=record.why.message if record.why else "",
+        last_error=record.why.message if record.why else "" if here else stored.why,
         retry_after=pause if pause > 0 else None,
         visits=record.visits,
         used=record.used,

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorkey.errors import MissingToken, SiteDown, TimeLimit, VisitFailed
+from doorkey.errors import MissingToken, NeedsPerson, SiteDown, TimeLimit, VisitFailed
+from doorkey.provider import Site
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.record import Record
+from doorkey.status import status_of
 
 if TYPE_CHECKING:
     from doorkey.session import Session
@@ -271,3 +274,18 @@ async def test_a_stored_session_that_settings_have_outgrown_is_visited_anew(
     source.outgrown = before.gen
     after = await keepers(store).get(source, deadline=soon(clock))
     assert (after.gen > before.gen, source.visits) == (True, 2)
+
+
+async def test_another_process_tells_too_that_a_person_is_needed(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    source.failure = NeedsPerson("wiki: log in", retry_after=60)
+    for keeper in (keepers(store), keepers(store)):
+        with pytest.raises(NeedsPerson, match="log in"):
+            await keeper.get(source, deadline=soon(clock))
+    assert source.visits == 1
+    site = Site(name="wiki", url="https://wiki.example/")
+    status = status_of(site, "web", Record(source.key), await store.row(source.key), clock)
+    assert (status.state, status.last_error) == ("needs person", "wiki: log in")
+    assert 50 < (status.retry_after or 0) <= 60

@@ -61,7 +61,7 @@ async def test_what_is_committed_comes_back_whole(store: Store, clock: SteppedCl
     assert committed is not None
     outcome = await store.begin(KEY, -1, 15)
     assert isinstance(outcome, Newer)
-    assert outcome.session == committed == await store.load(KEY)
+    assert outcome.session == committed == (await store.row(KEY)).session
 
 
 async def test_only_one_may_visit_at_a_time(store: Store, clock: SteppedClock) -> None:
@@ -84,7 +84,7 @@ async def test_a_lost_claim_can_neither_commit_nor_renew_nor_fail(store: Store, 
     await clock.advance(16)
     holder = await claimed(store)
     assert not await store.renew(lost, 15)
-    await store.fail(lost, "late", 60)
+    await store.fail(lost, "late", "", 60)
     assert await store.commit(lost, session(clock)) is None
     assert await store.commit(holder, session(clock)) is not None
 
@@ -102,7 +102,7 @@ async def test_generations_rise_above_all_seen(store: Store, clock: SteppedClock
 
 
 async def test_a_failure_is_known_to_all_until_its_time(store: Store, clock: SteppedClock) -> None:
-    await store.fail(await claimed(store), "the site can't be reached", 30)
+    await store.fail(await claimed(store), "the site can't be reached", "visit_failed", 30)
     outcome = await store.begin(KEY, -1, 15)
     assert isinstance(outcome, Backoff)
     assert (outcome.seconds, outcome.why) == (pytest.approx(30), "the site can't be reached")
@@ -174,7 +174,7 @@ async def test_a_file_that_is_no_database_is_a_clear_error(database: Path, clock
     database.write_text("not a database, by any means" * 100)
     store = SqliteStore(database, clock)
     with pytest.raises(ConfigurationError, match=r"store\.url"):
-        await store.load(KEY)
+        await store.row(KEY)
     await store.close()
 
 
@@ -185,7 +185,7 @@ async def test_a_row_of_another_version_counts_as_absent(database: Path, clock: 
     db.execute("update sessions set session = '{\"other\": 1}'")
     db.commit()
     db.close()
-    assert await store.load(KEY) is None
+    assert (await store.row(KEY)).session is None
     assert isinstance(await store.begin(KEY, -1, 15), Claim)
     await store.close()
 
@@ -227,3 +227,14 @@ async def test_two_processes_never_commit_one_generation_twice(database: Path) -
     gens = [gen for result in results for gen in result]
     assert len(gens) == len(set(gens)) == 40
     assert all(result == sorted(result) for result in results)
+
+
+async def test_a_table_of_another_version_is_made_anew(database: Path, clock: SteppedClock) -> None:
+    database.parent.mkdir()
+    with sqlite3.connect(database) as db:
+        db.execute("create table sessions (key text primary key, session text)")
+        db.execute("insert into sessions values ('a', 'b')")
+    db.close()
+    store = SqliteStore(database, clock)
+    assert (await store.row(KEY)).session is None
+    await store.close()

@@ -89,7 +89,7 @@ class Keeper:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
         rec = self.record(source.key)
         # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
-        stored = None if source.key.own else await self._store.load(source.key)
+        stored = None if source.key.own else (await self._store.row(source.key)).session
         if stored is not None and stored.max_uses is None:
             rec.publish(stored, self._here(stored))
             rec.proven = max(rec.proven, stored.gen)  # nobody refused it: no reason to wait longer than usual
@@ -107,7 +107,7 @@ class Keeper:
             match await store.begin(source.key, seen, self._claim_ttl, patient=False):
                 case Newer(newer):
                     seen = newer.gen
-                case Backoff(seconds, _):  # not while it is hurried
+                case Backoff(seconds):  # not while it is hurried
                     await self._clock.sleep(seconds)
                 case Busy(seconds):
                     await store.changed(source.key, seconds)
@@ -174,7 +174,7 @@ class Keeper:
         """Whether another process has a session by now: a person who logged in there ends the pause here."""
         if rec.key.own:
             return False
-        stored = await self._store.load(rec.key)
+        stored = (await self._store.row(rec.key)).session
         born = self._here(stored) if stored is not None else 0.0
         newest = max(rec.bad, rec.cur.gen if rec.cur else -1)
         if (
@@ -226,9 +226,11 @@ class Keeper:
                         rec.shared = True
                         rec.publish(session, self._here(session))
                         return
-                    case Backoff(seconds, why):
+                    case Backoff(seconds, why, code):
                         rec.next_ok = self._clock.now() + seconds
-                        rec.why = rec.why or VisitFailed(f"{rec.key.site}: {why}", site=rec.key.site)
+                        kind = NeedsPerson if code == NeedsPerson.code else VisitFailed
+                        name = f"{rec.key.site}: "
+                        rec.why = rec.why or kind(name + why.removeprefix(name), site=rec.key.site)
                         return
                     case Busy(seconds):
                         await store.changed(rec.key, seconds * self._uniform(1.0, 1.1))
@@ -265,10 +267,10 @@ class Keeper:
             else:
                 error = TimeLimit("visit", self._limit, site=rec.key.site, setting="limits.visit")
             after = self._remember(rec, error)
-            await asyncio.shield(store.fail(claim, error.message, after))
+            await asyncio.shield(store.fail(claim, error.message, error.code, after))
         except BaseException:
             # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.
-            await asyncio.shield(store.fail(claim, "the visiting process ended", 0.0))
+            await asyncio.shield(store.fail(claim, "the visiting process ended", "", 0.0))
             raise
         return True
 

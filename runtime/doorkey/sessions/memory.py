@@ -38,14 +38,14 @@ class MemoryStore:
         self._ring(claim.key)
         return done[1]
 
-    async def fail(self, claim: Claim, why: str, after: float) -> None:
-        row = self._row(claim.key).fail(claim, why, after, self._clock.wall())
+    async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
+        row = self._row(claim.key).fail(claim, why, code, after, self._clock.wall())
         if row is not None:
             self._put(claim.key, row)
             self._ring(claim.key)
 
-    async def load(self, key: Key) -> Session | None:
-        return self._row(key).session
+    async def row(self, key: Key) -> Row:
+        return self._row(key)
 
     async def changed(self, key: Key, timeout: float) -> None:
         notice = self._notices.setdefault(key, asyncio.Event())

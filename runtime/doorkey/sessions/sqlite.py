@@ -22,11 +22,12 @@ POLL = 0.05
 BUSY = 10.0
 """Seconds to wait for another process's write, which takes about a millisecond."""
 
+VERSION = 2
 SCHEMA = """
 create table if not exists sessions (
     key text primary key, session text, whole integer not null, gen integer not null,
     claim text not null, claimed_until real not null, failed_until real not null, why text not null,
-    change integer not null
+    code text not null, change integer not null
 ) without rowid
 """
 
@@ -34,7 +35,8 @@ create table if not exists sessions (
 class SqliteStore:
     """One connection, used from one thread of its own; the file is readable by its owner only (0600).
 
-    A row that another version wrote and this one can't read counts as absent: the site is visited again.
+    A row that another version wrote and this one can't read counts as absent: the site is visited again. A table of
+    another version is made anew.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -62,14 +64,14 @@ class SqliteStore:
 
         return await self._step(claim.key, step)
 
-    async def fail(self, claim: Claim, why: str, after: float) -> None:
+    async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
         def step(row: Row, wall: float) -> tuple[Row | None, None]:
-            return row.fail(claim, why, after, wall), None
+            return row.fail(claim, why, code, after, wall), None
 
         await self._step(claim.key, step)
 
-    async def load(self, key: Key) -> Session | None:
-        return await self._run(lambda db: self._read(db, key)[0].session)
+    async def row(self, key: Key) -> Row:
+        return await self._run(lambda db: self._read(db, key)[0])
 
     async def changed(self, key: Key, timeout: float) -> None:
         end = self._clock.now() + timeout
@@ -134,7 +136,7 @@ class SqliteStore:
         try:
             _switch_to_wal(db)
             db.execute("pragma synchronous=normal")
-            db.execute(SCHEMA)
+            _make_table(db)
         except BaseException:
             db.close()
             raise
@@ -149,25 +151,46 @@ class SqliteStore:
     @staticmethod
     def _read(db: sqlite3.Connection, key: Key) -> tuple[Row, int]:
         found = db.execute(
-            "select session, whole, gen, claim, claimed_until, failed_until, why, change from sessions where key = ?",
+            "select session, whole, gen, claim, claimed_until, failed_until, why, code, change from sessions "
+            "where key = ?",
             (str(key),),
         ).fetchone()
         if found is None:
             return Row(), 0
-        text, whole, gen, claim, claimed_until, failed_until, why, change = found
+        text, whole, gen, claim, claimed_until, failed_until, why, code, change = found
         try:
             session = Session.from_json(json.loads(text)) if text else None
         except (ValueError, KeyError, TypeError):
             session = None
-        return Row(session, bool(whole), gen, claim, claimed_until, failed_until, why), change
+        return Row(session, bool(whole), gen, claim, claimed_until, failed_until, why, code), change
 
     @staticmethod
     def _write(db: sqlite3.Connection, key: Key, row: Row, change: int) -> None:
         text = json.dumps(row.session.to_json()) if row.session else None
         db.execute(
-            "replace into sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (str(key), text, row.whole, row.gen, row.claim, row.claimed_until, row.failed_until, row.why, change),
+            "replace into sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                str(key),
+                text,
+                row.whole,
+                row.gen,
+                row.claim,
+                row.claimed_until,
+                row.failed_until,
+                row.why,
+                row.code,
+                change,
+            ),
         )
+
+
+def _make_table(db: sqlite3.Connection) -> None:
+    db.execute("begin immediate")
+    if db.execute("pragma user_version").fetchone()[0] != VERSION:
+        db.execute("drop table if exists sessions")
+        db.execute(f"pragma user_version = {VERSION}")
+    db.execute(SCHEMA)
+    db.execute("commit")
 
 
 def _switch_to_wal(db: sqlite3.Connection) -> None:

@@ -36,10 +36,11 @@ class Newer:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Someone's visit failed just now: wait `seconds`."""
+    """Someone's visit failed just now: wait `seconds`. `why` and `code` are the error's message and code."""
 
     seconds: float
     why: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Row:
     claimed_until: float = 0.0
     failed_until: float = 0.0
     why: str = ""
+    code: str = ""
 
     def begin(self, key: Key, seen: int, ttl: float, wall: float, patient: bool) -> tuple[Row, Outcome]:
         """Decide what a keeper that has seen generation *seen* does next; one not *patient* heeds no pause."""
@@ -70,7 +72,7 @@ class Row:
         if session and self.whole and session.gen > seen and wall < session.born + session.hard:
             return self, Newer(session)
         if patient and wall < self.failed_until:
-            return self, Backoff(self.failed_until - wall, self.why)
+            return self, Backoff(self.failed_until - wall, self.why, self.code)
         if self.claim and wall < self.claimed_until:
             return self, Busy(self.claimed_until - wall)
         token = secrets.token_hex(16)
@@ -95,11 +97,11 @@ class Row:
         kept = session if session.max_uses is None else replace(session, cookies=(), headers={}, tokens={})
         return Row(session=kept, whole=session.max_uses is None, gen=session.gen), session
 
-    def fail(self, claim: Claim, why: str, after: float, wall: float) -> Row | None:
-        """Remember a failed visit for *after* seconds; None when the claim was lost."""
+    def fail(self, claim: Claim, why: str, code: str, after: float, wall: float) -> Row | None:
+        """Remember a failed visit, and heed it for *after* seconds; None when the claim was lost."""
         if not self.holds(claim):
             return None
-        return replace(self, claim="", claimed_until=0.0, failed_until=wall + after, why=why)
+        return replace(self, claim="", claimed_until=0.0, failed_until=wall + after, why=why, code=code)
 
 
 class Store(Protocol):
@@ -114,10 +116,10 @@ class Store(Protocol):
 
     async def commit(self, claim: Claim, session: Session) -> Session | None: ...
 
-    async def fail(self, claim: Claim, why: str, after: float) -> None: ...
+    async def fail(self, claim: Claim, why: str, code: str, after: float) -> None: ...
 
-    async def load(self, key: Key) -> Session | None:
-        """The last session, however old; for status and for what stays beyond a session."""
+    async def row(self, key: Key) -> Row:
+        """All that is remembered, the last session however old: for status, and for what stays beyond a session."""
         ...
 
     async def changed(self, key: Key, timeout: float) -> None:
