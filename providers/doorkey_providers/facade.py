@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
-from doorkey import Image, Own, Runtime, Tokens
+from doorkey import Own, Runtime, Tokens
+from doorkey.chat import Image
 from doorkey.errors import RequestError, UnknownModel, UnknownSite
 from doorkey_providers.shared import HOMES, shared_runtime
 

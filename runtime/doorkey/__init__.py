@@ -4,7 +4,8 @@
         async for delta in runtime.ask("aichats/gpt-4", [{"role": "user", "content": "Hello"}]):
             print(delta, end="")
 
-Everything a program or a provider needs is a name of this module; errors are in `doorkey.errors`.
+Everything a program or a provider needs is a name of this module; errors are in `doorkey.errors`, the rest of a
+chat's vocabulary in `doorkey.chat`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doorkey.chat import Chat, Delta, Image, format_prompt
+    from doorkey.chat import Chat, Delta
     from doorkey.page import Page
     from doorkey.provider import ChatProvider, Flow, Provider
     from doorkey.request import Head, Reply, Request
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from doorkey.session import Session, Tokens
     from doorkey.sessions.own import Own
     from doorkey.settings import Settings
-    from doorkey.site_client import client as client
-    from doorkey.site_client_sync import sync_client as sync_client
+    from doorkey.site_client import client
+    from doorkey.site_client_sync import sync_client
     from doorkey.transport.decoders import EventStream, JsonDocument
     from doorkey.verdict import Kind, Verdict
 
@@ -33,11 +34,9 @@ _HOMES = {
     "EventStream": "transport.decoders",
     "Flow": "provider",
     "Head": "request",
-    "Image": "chat",
     "JsonDocument": "transport.decoders",
     "Kind": "verdict",
     "client": "site_client",
-    "format_prompt": "chat",
     "Own": "sessions.own",
     "Page": "page",
     "Provider": "provider",
@@ -58,7 +57,6 @@ __all__ = [
     "EventStream",
     "Flow",
     "Head",
-    "Image",
     "JsonDocument",
     "Kind",
     "Own",
@@ -71,7 +69,8 @@ __all__ = [
     "Settings",
     "Tokens",
     "Verdict",
-    "format_prompt",
+    "client",
+    "sync_client",
 ]
 
 

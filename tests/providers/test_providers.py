@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorkey import Chat, ChatProvider, Head, Image, Kind, Reply, Request, Session
-from doorkey.chat import Message
+from doorkey import Chat, ChatProvider, Head, Kind, Reply, Request, Session
+from doorkey.chat import Image, Message
 from doorkey.errors import Changed, RequestError
 from doorkey.provider import Site
 from doorkey.session import Key

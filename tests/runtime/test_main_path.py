@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from doorkey import Image, Request, Runtime
+from doorkey import Request, Runtime
+from doorkey.chat import Image
 from doorkey.errors import (
     Blocked,
     Changed,
