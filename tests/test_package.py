@@ -32,6 +32,9 @@ KINDS = {
     ".png",
     ".sse",
     ".ini",
+    ".php",
+    ".conf",
+    ".mjs",
 }
 NAMES = {"LICENSE", "Makefile", "PKG-INFO", ".gitignore", "run", "setup", "test-real"}
 STATE = re.compile(
