@@ -84,6 +84,19 @@ def test_a_login_page_that_was_named_is_opened_by_a_step_and_the_site_is_what_li
     assert found.url == "https://site.example/shop/"
 
 
+@pytest.mark.parametrize(
+    ("asked", "above"),
+    [("/users/sign_in", "/"), ("/accounts/login/", "/"), ("/app/auth/login", "/app/"), ("/admin/login/", "/admin/")],
+)
+def test_what_lies_above_a_login_page_is_a_page(asked: str, above: str) -> None:
+    assert proposal(f"<form>{LOGIN}</form>", asked=f"https://site.example{asked}").url == f"https://site.example{above}"
+
+
+def test_a_login_page_behind_a_fragment_is_opened_with_it() -> None:
+    found = proposal(f"<form>{LOGIN}</form>", asked="https://site.example/app/#/login")
+    assert (found.url, found.steps[0]) == ("https://site.example/app/", {"open": "/app/#/login"})
+
+
 def test_a_page_with_a_form_for_a_login_beside_its_text_stays_the_page() -> None:
     found = proposal(f"<p>Welcome<form>{LOGIN}</form>", asked="https://site.example/start")
     assert found.url == "https://site.example/start"

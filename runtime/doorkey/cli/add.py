@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,18 +14,17 @@ import click
 
 from doorkey.cli.added import Added
 from doorkey.cli.check import Check
+from doorkey.cli.onlooker import Onlooker
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.settings_file import appended, check_addable, taken
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.cli.work import run
-from doorkey.errors import Changed, ConfigurationError, DoorkeyError
+from doorkey.errors import ConfigurationError, DoorkeyError
 
 if TYPE_CHECKING:
-    from doorkey.browser import Arrival
     from doorkey.page import Page
     from doorkey.recognition.framework import Framework
     from doorkey.recognition.proposal import Proposal
-    from doorkey.runtime import Runtime
     from doorkey.settings import Settings
 
 
@@ -95,7 +93,7 @@ class Adding:
             self._check_free(site, table)
             if not self.dry_run:
                 appended(self.file, site, table)
-            missing = tuple(name for name in proposal.variables if variable(name) is None)
+            missing = tuple(name for name in proposal.variables if not variable(name))
             by_hand = proposal.login is not None and not proposal.login.by_steps
             check = None if self.dry_run or missing or by_hand else await self._checked(site, say)
         return Added(
@@ -132,54 +130,25 @@ class Adding:
 
     async def _proposed(self, say: Progress) -> tuple[str, Proposal, Page]:
         """The site's name, and what its page calls for: where a login can be had, the page behind that."""
-        from doorkey.recognition.login_form import login_form
         from doorkey.recognition.proposal import proposed
         from doorkey.recognition.signs import recognised
         from doorkey.runtime import Runtime
         from doorkey.settings import variable
 
         async with Runtime(self.settings, headed=self.headed, steps=say) as runtime:
-            arrival = await self._opened(runtime, say, self.url)
-            page = arrival.page
-            if arrival.status >= 400 and login_form(page) is None:
-                raise Changed(
-                    f"{self.url} came with HTTP {arrival.status}, and not with a page to add: open it in your own "
-                    "browser, and add the address of a page that is there for you",
-                )
+            onlooker = Onlooker(runtime, self.headed, say)
+            page = await onlooker.look(self.url)
             site = self.name or name_of_kind(recognised(page)[0])
             proposal = proposed(page, self.url, site)
-            if proposal.variables and all(variable(name) is not None for name in proposal.variables):
-                login = proposal.login
-                assert login is not None
-                try:
-                    arrival = await self._opened(runtime, say, proposal.url, proposal.steps, login.ready)
-                except DoorkeyError as error:
-                    unset = " and ".join(proposal.variables)
-                    error.message += f". Nothing was written; without {unset} the steps are written, and not taken"
-                    raise
-                return site, proposed(arrival.page, self.url, site, proposal), arrival.page
-            return site, proposal, page
-
-    async def _opened(
-        self, runtime: Runtime, say: Progress, url: str, steps: tuple[Any, ...] = (), ready: str | None = None
-    ) -> Arrival:
-        from doorkey.browser import Wanted, load_profile
-        from doorkey.recognition.signs import SCRIPT_VALUES
-        from doorkey.settings import config_dirs
-        from doorkey.steps import steps_of
-
-        wanted = Wanted(
-            url=url,
-            read=proof,
-            ready=ready,
-            steps=steps_of(steps),
-            script_values=SCRIPT_VALUES,
-            limit=self.settings.limits.visit,
-        )
-        profile = load_profile("desktop", config_dirs()[-1] / "profiles")
-        headed = True if self.headed else None
-        async with runtime.pool.lease(profile, site_url=url, headed=headed, steps=say) as lease:
-            return await lease.enter(wanted)
+            if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
+                return site, proposal, page
+            try:
+                page = await onlooker.look(proposal.url, proposal.steps, proposal.login.ready)
+            except DoorkeyError as error:
+                unset = " and ".join(proposal.variables)
+                error.message += f"; without {unset} set, the steps are written and not taken"
+                raise
+            return site, proposed(page, self.url, site, proposal), page
 
     async def _checked(self, site: str, say: Progress) -> dict[str, Any]:
         from doorkey.runtime import Runtime
@@ -187,19 +156,6 @@ class Adding:
 
         async with Runtime(Settings.load(self.file), headed=self.headed, steps=say) as runtime:
             return await Check(runtime, site, say, verbose=False).made(probe=False)
-
-
-def proof(page: Page) -> Mapping[str, str]:
-    """What tells a visit that *page* is the site's own: a kind that is known, or a form for a login.
-
-    Without it a visit holds a CAPTCHA on the page for a challenge that stands before the site.
-    """
-    from doorkey.recognition.frameworks import NOTHING_KNOWN
-    from doorkey.recognition.login_form import login_form
-    from doorkey.recognition.signs import recognised
-
-    known = recognised(page)[0].name != NOTHING_KNOWN or login_form(page) is not None
-    return {"page": "<html"} if known else {}
 
 
 def name_of_host(url: str) -> str:

@@ -84,7 +84,7 @@ FRAMEWORKS: tuple[Framework, ...] = (
             Token(at="script:wpApiSettings.nonce", sends=in_header("X-WP-Nonce")),
         ),
         when="*",
-        stale=("403 json:code=rest_cookie_invalid_nonce", "401 json:code=rest_not_logged_in"),
+        stale=("403 json:code=rest_cookie_invalid_nonce",),
         ready="#wpadminbar, a[href*='action=logout']",
         base=(
             ("link[rel='https://api.w.org/']@href", r"(.*/)(?:wp-json/|index\.php|\?rest_route)"),

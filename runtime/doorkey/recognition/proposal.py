@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from doorkey.page import Page
 from doorkey.recognition.framework import Framework, Token
@@ -16,6 +16,8 @@ from doorkey.recognition.signs import base_of, recognised, shown
 
 ASKING = re.compile(r"(?<![a-z])(?:log|sign)[-_]?(?:in|on)(?![a-z])|userlogin|do=login|/auth/", re.IGNORECASE)
 """Addresses of pages that are for logging in and nothing else."""
+NO_PAGES = re.compile(r"(?:/(?:users?|accounts?|auth|members?|sessions?|identity|customers?|profile))+$", re.IGNORECASE)
+"""Parts of such addresses that are seldom pages of their own."""
 WORDS = ("logout", "log-out", "log_out", "signout", "sign-out", "sign_out")
 OUT = tuple(f"[{attribute}*={word} i]" for attribute in ("href", "action") for word in WORDS)
 """What most sites show to somebody who is logged in, and to nobody else."""
@@ -129,12 +131,14 @@ def _login(framework: Framework, page: Page, asked: str, base: str) -> tuple[Log
     url = asked
     if home and any(token.later for token in framework.tokens):
         url = home
+    elif ASKING.search(urlsplit(asked).fragment):
+        url = urldefrag(asked).url
     elif ASKING.search(_path(asked)):
         # A page for logging in says no more once one is in: what lies above it does.
-        above = urlsplit(asked).path.rstrip("/").rpartition("/")[0]
+        above = NO_PAGES.sub("", urlsplit(asked).path.rstrip("/").rpartition("/")[0])
         url = home or urljoin(page.url, f"{above}/")
     ready = framework.ready or ", ".join(OUT)
-    return Login("" if url == asked else _path(asked), _path(page.url), form, ready), url
+    return Login("" if url == asked else _place(asked), _path(page.url), form, ready), url
 
 
 def _login_page(page: Page) -> str:
@@ -227,6 +231,12 @@ def _variables(site: str, login: Login) -> tuple[str, ...]:
 def _path(url: str) -> str:
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _place(url: str) -> str:
+    """The path of *url* as a browser is told it: applications of scripts put their own behind a #."""
+    fragment = urlsplit(url).fragment
+    return _path(url) + (f"#{fragment}" if fragment else "")
 
 
 def _in(base: str, text: str) -> str:

@@ -1,0 +1,95 @@
+"""A visit to a page that is no configured site yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from doorkey.errors import Changed, DoorkeyError, HeadlessDenied, NeedsPerson
+
+if TYPE_CHECKING:
+    from doorkey.browser import Arrival, Profile, Wanted
+    from doorkey.page import Page
+    from doorkey.runtime import Runtime
+
+SETTLE = 1.0
+"""Seconds that a page is given to put itself together: what scripts add late would not be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onlooker:
+    """Opens pages by the runtime's browser. `headed`: on the screen; `say` is told each step."""
+
+    runtime: Runtime
+    headed: bool
+    say: Callable[[str], None]
+
+    async def look(self, url: str, steps: tuple[Mapping[str, str], ...] = (), ready: str | None = None) -> Page:
+        """The page at *url*; with *steps*, the one that is there after them, where *ready* is.
+
+        Raises what a visit raises, and Changed for a page that says it is none (HTTP 404). Each message says that
+        nothing was written.
+        """
+        from doorkey.recognition.login_form import login_form
+
+        try:
+            arrival = await self._arrived(url, steps, ready)
+            if arrival.status >= 400 and login_form(arrival.page) is None:
+                raise Changed(
+                    f"{url} came with HTTP {arrival.status}, and not with a page to add: open it in your own browser, "
+                    "and add the address of a page that is there for you"
+                )
+        except DoorkeyError as error:
+            by_hand = isinstance(error, NeedsPerson) and not steps
+            error.message += ". Nothing was written" + (": docs/web.md tells how to do it by hand" if by_hand else "")
+            raise
+        return arrival.page
+
+    async def _arrived(self, url: str, steps: tuple[Mapping[str, str], ...], ready: str | None) -> Arrival:
+        from doorkey.browser import Wanted, load_profile
+        from doorkey.recognition.signs import SCRIPT_VALUES
+        from doorkey.settings import config_dirs
+        from doorkey.steps import steps_of
+
+        limits = self.runtime.settings.limits
+        wanted = Wanted(
+            url=url,
+            read=proof,
+            ready=ready,
+            steps=steps_of(steps),
+            script_values=SCRIPT_VALUES,
+            settle=SETTLE,
+            limit=limits.visit,
+            challenge=limits.challenge,
+        )
+        profile = load_profile("desktop", config_dirs()[-1] / "profiles")
+        try:
+            return await self._entered(wanted, profile)
+        except HeadlessDenied as denied:
+            if self.runtime.pool.no_window(profile, headed=self._window):
+                raise
+            self.say(f"{denied.by} refuses browsers without a window: once more with one, on a virtual display")
+            return await self._entered(wanted, replace(profile, display="virtual"))
+
+    async def _entered(self, wanted: Wanted, profile: Profile) -> Arrival:
+        pool = self.runtime.pool
+        async with pool.lease(profile, site_url=wanted.url, headed=self._window, steps=self.say) as lease:
+            return await lease.enter(wanted)
+
+    @property
+    def _window(self) -> bool | None:
+        return True if self.headed else None
+
+
+def proof(page: Page) -> dict[str, Any]:
+    """What tells a visit that *page* is the site's own: a kind that is known, or a form for a login.
+
+    Without it a visit holds a CAPTCHA on the page for a challenge that stands before the site.
+    """
+    from doorkey.recognition.frameworks import NOTHING_KNOWN
+    from doorkey.recognition.login_form import login_form
+    from doorkey.recognition.signs import recognised
+
+    known = recognised(page)[0].name != NOTHING_KNOWN or login_form(page) is not None
+    return {"page": "<html"} if known else {}
