@@ -39,6 +39,7 @@ class AIPowerSite(ChatProvider):
         super().__init__(site)
         options = site.options if isinstance(site.options, PowerOptions) else PowerOptions()
         # The chat is there for guests, too: where somebody logs in, another sign has to say so.
+        self.logs_in = options.ready is not None
         self.ready = options.ready or READY
         self.steps = options.visit.steps
 
@@ -105,7 +106,8 @@ class AIPowerSite(ChatProvider):
         return super().judge(request, head, session)
 
     def refresh(self, session: Session) -> Flow[Tokens] | None:
-        if not second(session):
+        # The endpoint gives a guest's nonce to a login that has ended, without a word; a page would show it.
+        if self.logs_in or not second(session):
             return None
         return wpaicg_two.refresh(session, bots_of(session.tokens)[0])
 

@@ -330,6 +330,7 @@ def test_who_logs_in_is_told_by_another_sign_than_the_chat() -> None:
     options = PowerOptions.model_validate({"ready": "body.logged-in", "visit": {"steps": STEPS}})
     provider = AIPowerSite(site(options=options))
     assert (provider.ready, len(provider.steps)) == ("body.logged-in", 3)
+    assert provider.refresh(session(SECOND)) is None, "the endpoint would make a guest of a login that has ended"
     assert AIPowerSite(site()).ready == READY
     with pytest.raises(ValueError, match="expected ready beside them"):
         PowerOptions.model_validate({"visit": {"steps": STEPS}})
