@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from doorkey import Kind, Request, Runtime, Settings, Verdict
+from doorkey import Kind, Runtime, Settings, Verdict
 from doorkey.errors import Changed, DoorkeyError
 from doorkey_providers.twins.nonce import Nonces
 from doorkey_providers.twins.wpaicg_literals import ANSWER, EVERY, FAILED, GOOD, ROWS, Row
@@ -57,12 +57,12 @@ async def asked(runtime: Runtime, text: str = "Hello there", model: str = "blog"
         return "".join([str(delta) async for delta in answer]), answer.session.rung
 
 
-async def failed(runtime: Runtime) -> tuple[str, str]:
+async def failed(runtime: Runtime, model: str = "blog") -> tuple[str, str]:
     """What a caller was given of an answer, and the name of the error that ended it."""
     given: list[str] = []
     question = [{"role": "user", "content": "Hello there"}]
     try:
-        async for delta in runtime.ask("blog", question, timeout=LIMIT):
+        async for delta in runtime.ask(model, question, timeout=LIMIT):
             given.append(str(delta))  # noqa: PERF401  what came before the error counts
     except DoorkeyError as error:
         return "".join(given), type(error).__name__
@@ -299,75 +299,62 @@ async def test_a_page_cache_that_cannot_be_got_past_is_named(wordpress: WordPres
     assert refusals(wordpress) == ["nonce"]
 
 
-def members(url: str) -> dict[str, Any]:
-    """The members' page as a site of any kind, with the steps of WordPress' own login form."""
-    steps = [
-        {"open": "/wp-login.php"},
-        {"fill": "#user_login", "value": "env:BLOG_USER"},
-        {"fill": "#user_pass", "value": "env:BLOG_PASSWORD"},
-        {"click": "#wp-submit"},
-    ]
-    return {
-        "provider": "web",
-        "url": f"{url}/members/",
-        "ready": "[data-nonce]",
-        "tokens": {"nonce": "[data-nonce]@data-nonce"},
-        "send": {"form": {"_wpnonce": "{nonce}"}, "when": "POST /wp-admin/admin-ajax.php"},
-        "stale": ["body:The link you followed has expired"],
-        "visit": {"steps": steps},
-    }
+STEPS = [
+    {"open": "/wp-login.php"},
+    {"fill": "#user_login", "value": "env:BLOG_USER"},
+    {"fill": "#user_pass", "value": "env:BLOG_PASSWORD"},
+    {"click": "#wp-submit"},
+]
 
 
 @pytest.fixture
 async def inside(wordpress: WordPress, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
-    """Two sites: `members` logs in by steps, `blog` is the same page, of AI Power."""
+    """The chat, which guests see, too, for a member: `blog` logs in by steps, `brought` can't by itself."""
     monkeypatch.setenv("BLOG_USER", USER)
     monkeypatch.setenv("BLOG_PASSWORD", PASSWORD)
-    blog = {"provider": "wpaicg", "url": f"{wordpress.url}/members/"}
-    async with Runtime(settings(wordpress.url, blog=blog, members=members(wordpress.url))) as made:
+    member = {"provider": "wpaicg", "url": f"{wordpress.url}/chat/", "ready": "body.logged-in"}
+    async with Runtime(settings(wordpress.url, blog={**member, "visit": {"steps": STEPS}}, brought=member)) as made:
         yield made
 
 
-async def sent(runtime: Runtime, message: str) -> str:
-    form = {"action": "wpaicg_chat_shortcode_message", "message": message}
-    request = Request(url="/wp-admin/admin-ajax.php", method="POST", form=form)
-    async with await runtime.send("members", request, timeout=LIMIT) as answer:
-        return str(json.loads(await answer.read())["data"])
+def members(wordpress: WordPress) -> list[int]:
+    """Who asked each question that was answered: 1 is the member, 0 a guest."""
+    return [each["uid"] for each in wordpress.arrived() if not each["refused"]]
 
 
-async def test_a_login_by_steps_holds_over_dead_nonces_and_dead_sessions(wordpress: WordPress, inside: Runtime) -> None:
-    assert await sent(inside, "first") == heard("first")
+@pytest.mark.parametrize(("generation", "mode"), [("1.9", "json"), ("2.x", "stream")])
+async def test_a_login_by_steps_holds_over_a_dead_nonce_and_a_dead_session(
+    wordpress: WordPress, inside: Runtime, generation: str, mode: str
+) -> None:
+    wordpress.plugin(generation, mode)
+    assert (await asked(inside))[0] == heard("Hello there")
     wordpress.kill_nonces()
-    assert await sent(inside, "second") == heard("second")
-    assert inside.status()[1].rung == "direct", "the page with the login's cookies is enough"
+    assert await asked(inside) == (heard("Hello there"), "direct"), "a page shows who is in, an endpoint does not"
     await asyncio.to_thread(wordpress.kill_sessions)
-    assert await sent(inside, "third") == heard("third")
-    assert inside.status()[1].rung == "browser", "logged in anew"
-    assert [each["uid"] for each in wordpress.arrived() if not each["refused"]] == [1, 1, 1]
-    assert refusals(wordpress) == ["nonce", "nonce"]
+    assert await asked(inside) == (heard("Hello there"), "browser"), "logged in anew"
+    assert set(members(wordpress)) == {1}
 
 
-async def test_a_login_that_was_brought_along_keeps_its_cookies_and_nonce_together(
+async def test_a_login_that_was_brought_along_keeps_its_cookies_and_nonce_together_until_it_ends(
     wordpress: WordPress, inside: Runtime, tmp_path: Path
 ) -> None:
-    login = (await inside.session("members")).cookies
+    login = (await inside.session("blog")).cookies
     cookies = [
         {"name": each.name, "value": each.value, "domain": "127.0.0.1", "path": "/", "expires": -1} for each in login
     ]
     state = tmp_path / "state.json"
     state.write_text(json.dumps({"cookies": cookies, "origins": []}))
-    await inside.logins.brought(inside.entrance("blog"), state)
+    await inside.logins.brought(inside.entrance("brought"), state)
     for _ in range(2):
-        assert (await asked(inside))[0] == heard("Hello there")
+        assert (await asked(inside, model="brought"))[0] == heard("Hello there")
         wordpress.kill_nonces()
-    assert [each["uid"] for each in wordpress.arrived() if not each["refused"]] == [1, 1]
-    assert refusals(wordpress) == ["nonce"]
     await asyncio.to_thread(wordpress.kill_sessions)
-    assert await failed(inside) == ("", "NeedsPerson")
+    assert await failed(inside, "brought") == ("", "NeedsPerson")
+    assert members(wordpress) == [1, 1], "no question went out as a guest's"
 
 
 async def test_a_guests_nonce_is_none_beside_a_members_cookies(wordpress: WordPress, inside: Runtime) -> None:
-    login = {each.name: each.value for each in (await inside.session("members")).cookies}
+    login = {each.name: each.value for each in (await inside.session("blog")).cookies}
     form = {"action": "wpaicg_chat_shortcode_message", "_wpnonce": wordpress.nonce(), "message": "Hello"}
     url = f"{wordpress.url}/wp-admin/admin-ajax.php"
     told = []

@@ -128,7 +128,7 @@ class WordPress:
 
 @contextmanager
 def wordpress(packages: Packages, folder: Path) -> Iterator[WordPress]:
-    """A site with the pages /chat/ and, for members, /members/. Raises Unavailable."""
+    """A site with the page /chat/ and one member. Raises Unavailable."""
     root = packages.debian("wordpress", RUNTIME, DATA)
     extensions = [next(root.glob(f"usr/lib/php/20*/{name}.so"), None) for name in ("mysqlnd", "mysqli")]
     if None in extensions:
@@ -154,7 +154,7 @@ def _install(made: WordPress, database: Database) -> None:
     settings.write_text(json.dumps({"socket": os.fspath(database.socket), "password": database.password}))
     # Two processes: plugins are not loaded while tables are made.
     made.run("install.php", USER, PASSWORD)
-    made.run("pages.php")
+    made.run("page.php")
 
 
 def _left_out(folder: str, names: list[str]) -> list[str]:

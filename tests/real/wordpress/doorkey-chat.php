@@ -15,12 +15,6 @@ require __DIR__ . '/doorkey-chat/newer.php';
 add_shortcode('doorkey_chat', fn () => newer() ? newer_page() : classic_page());
 add_action('wp_enqueue_scripts', __NAMESPACE__ . '\scripts');
 add_action('wp_footer', __NAMESPACE__ . '\widget');
-add_action('template_redirect', function () {
-    if (is_page('members') && !is_user_logged_in()) {
-        wp_safe_redirect(wp_login_url(get_permalink()));
-        exit;
-    }
-});
 
 // A site in another language says what WordPress says in other words.
 add_filter('gettext', function (string $said, string $text) {
