@@ -149,6 +149,23 @@ class TestASite:
         assert done.code == 3
         assert "next: log in by hand, as it asks for a CAPTCHA: doorkey login wiki" in done.out
 
+    async def test_that_is_another_at_the_second_visit_is_written_and_told(self, doorkey: Doorkey) -> None:
+        pages = iter(['<meta name="csrf-token" content="t0k3n">'])
+
+        async def page(_: web.Request) -> web.Response:
+            return web.Response(text=f"<!doctype html>{next(pages, '')}", content_type="text/html")
+
+        app = web.Application()
+        app.router.add_get("/", page)
+        async with TestServer(app, host="127.0.0.1") as server:
+            url = str(server.make_url("/"))
+            done = await doorkey("add", url, "--name", "shop", settings={"DOORKEY_LIMITS__VISIT": "6"})
+        assert done.code == 1
+        assert done.err.startswith("doorkey: written, but not entered: ")
+        assert "sites.shop.tokens.csrf" in done.err
+        assert "next: correct what was written in doorkey.toml, then: doorkey check shop" in done.out
+        assert "works" not in done.out
+
     async def test_is_added_to_what_is_there_and_that_stays_byte_for_byte(self, doorkey: Doorkey) -> None:
         file(doorkey).write_bytes(BEFORE)
         file(doorkey).chmod(0o640)

@@ -14,7 +14,8 @@ from urllib.parse import urlencode, urljoin
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from software.application import Application
+from software.application import PASSWORD, USER, Application
+from software.wordpress import WordPress
 
 LIMIT = 180.0
 KINDS = {
@@ -28,13 +29,6 @@ LOGINS = {"mediawiki": "index.php?title=Special:UserLogin", "dokuwiki": "doku.ph
 """Where one logs in at software that lets strangers read; the others ask at once."""
 ONCE = "flask"
 """Its forms have a second token that serves once, which no page says of itself."""
-
-
-@pytest.fixture
-def application_name(application: Application) -> str:
-    if application.name not in KINDS:
-        pytest.skip(f"{application.name} has a proof of its own")
-    return application.name
 
 
 @pytest.fixture
@@ -62,11 +56,11 @@ async def added(folder: Path, *arguments: str, **variables: str) -> dict[str, An
     return told
 
 
-async def test_its_front_page_tells_what_it_is(application: Application, application_name: str, tmp_path: Path) -> None:
+async def test_its_front_page_tells_what_it_is(application: Application, tmp_path: Path) -> None:
     told = await added(tmp_path, application.url, "--name", "it")
-    assert told["kind"] == KINDS[application_name]
+    assert told["kind"] == KINDS[application.name]
     assert tomllib.loads((tmp_path / "doorkey.toml").read_text())["sites"]["it"]["url"] == application.url
-    if application_name in LOGINS:
+    if application.name in LOGINS:
         assert (told["exit"], told["check"]["exit"]) == (0, 0), "strangers may read"
         assert any(row["what"] == "login" for row in told["found"]), "where one may log in is said"
     else:
@@ -75,15 +69,15 @@ async def test_its_front_page_tells_what_it_is(application: Application, applica
 
 
 async def test_what_is_written_for_its_login_carries_writes_over_a_killed_session(
-    application: Application, application_name: str, site: str, tmp_path: Path
+    application: Application, site: str, tmp_path: Path
 ) -> None:
     variables = dict(application.environment)
-    url = urljoin(application.url, LOGINS.get(application_name, ""))
+    url = urljoin(application.url, LOGINS.get(application.name, ""))
     told = await added(tmp_path, url, "--name", site, **variables)
-    assert (told["kind"], told["exit"]) == (KINDS[application_name], 0)
+    assert (told["kind"], told["exit"]) == (KINDS[application.name], 0)
     assert application.password not in json.dumps(told) + (tmp_path / "doorkey.toml").read_text()
     assert (await doorkey(tmp_path, "fetch", site, told["fetch"].split()[-1].strip("'"), **variables))[0] == 0
-    if application_name == ONCE:
+    if application.name == ONCE:
         return
     for mark in ("add1x", "add2x"):
         write = application.write(mark)
@@ -92,3 +86,38 @@ async def test_what_is_written_for_its_login_carries_writes_over_a_killed_sessio
         assert (code, err) == (0, "")
         await asyncio.to_thread(application.kill_sessions)
     assert application.writes("add") == {"add1x": 1, "add2x": 1}
+
+
+@pytest.mark.real("wordpress")
+@pytest.mark.parametrize(
+    ("generation", "switches"),
+    [("1.9", {"bots": ("5",)}), ("1.9", {"bots": (), "widget": True}), ("2.x", {"popup": True})],
+)
+async def test_ai_power_on_a_real_wordpress_is_told_by_its_generation_and_answers(
+    wordpress: WordPress, generation: str, switches: dict[str, Any], tmp_path: Path
+) -> None:
+    wordpress.plugin(generation, "json")
+    wordpress.switch(**switches)
+    told = await added(tmp_path, f"{wordpress.url}/chat/", "--name", "blog")
+    assert (told["kind"], told["provider"], told["exit"]) == (f"AI Power {generation[0]}.x", "wpaicg", 0)
+    code, answer, err = await doorkey(tmp_path, "ask", "-m", "blog", "Hello")
+    assert (code, err) == (0, "")
+    assert answer.strip()
+
+
+@pytest.mark.real("wordpress")
+async def test_wordpress_itself_is_logged_in_and_its_rest_api_written_to_over_a_killed_session(
+    wordpress: WordPress, tmp_path: Path
+) -> None:
+    wordpress.switch(gone=True)
+    told = await added(tmp_path, wordpress.url, "--name", "stranger")
+    assert (told["kind"], told["exit"]) == ("WordPress", 0)
+    variables = {"BLOG_USER": USER, "BLOG_PASSWORD": PASSWORD}
+    told = await added(tmp_path, f"{wordpress.url}/wp-login.php", "--name", "blog", **variables)
+    assert (told["kind"], told["exit"]) == ("WordPress", 0)
+    for title in ("one", "two"):
+        write = ("/?rest_route=/wp/v2/posts", "--json", json.dumps({"title": title}))
+        code, answer, err = await doorkey(tmp_path, "fetch", "blog", *write, **variables)
+        assert (code, err) == (0, "")
+        assert json.loads(answer)["title"]["raw"] == title
+        await asyncio.to_thread(wordpress.kill_sessions)
