@@ -51,7 +51,7 @@ class AIPowerSite(ChatProvider):
 
     def models(self, tokens: Tokens | None = None) -> tuple[str, ...]:
         known = super().models(tokens)
-        bots = bots_of(tokens) if tokens and not self.first_bot_only else []
+        bots = bots_of(tokens) if tokens and "bots" in tokens and not self.first_bot_only else []
         return (*known, *(bot["name"] for bot in bots if len(bots) > 1 and bot["name"] not in known))
 
     def model(self, name: str) -> str:

@@ -23,7 +23,7 @@ from doorkey.login import Logins
 from doorkey.provider import Provider, Site
 from doorkey.registry import build_sites, make_provider, near, page_url
 from doorkey.request import Request
-from doorkey.session import Key, Session
+from doorkey.session import Key, Session, Tokens
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.own import NOTHING, Own, key_of
@@ -58,6 +58,7 @@ class Runtime:
         self._steps = steps
         self._exits = AsyncExitStack()
         self._entrances: dict[Key, Entrance] = {}
+        self._rows: dict[str, Row] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,7 +89,8 @@ class Runtime:
         return self.providers[site]
 
     def models(self) -> tuple[str, ...]:
-        """All model names: "site/model" of each site that chats, then the aliases."""
+        """All model names: "site/model" of each site that chats, then the aliases. What only a page tells is among
+        them once the site was entered here, or `known` has read the store."""
         return self._asker.models()
 
     async def answer(
@@ -195,11 +197,16 @@ class Runtime:
 
     async def known(self) -> list[SiteStatus]:
         """`status`, with what the store remembers of sites that this process has not entered."""
-        return [self._status(name, await self._store.row(key_of(site))) for name, site in self.sites.items()]
+        self._rows = {name: await self._store.row(key_of(site)) for name, site in self.sites.items()}
+        return [self._status(name, row) for name, row in self._rows.items()]
 
     def _status(self, name: str, stored: Row) -> SiteStatus:
         site = self.sites[name]
         return status_of(site, self._provider_of(name), self._keeper.record(key_of(site)), stored, self.clock)
+
+    def _tokens(self, name: str) -> Tokens | None:
+        session = self._keeper.record(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session
+        return session.tokens if session else None
 
     def _provider_of(self, name: str) -> str:
         return self.settings.sites[name].provider or name
@@ -282,7 +289,7 @@ class Runtime:
             entrance=self.entrance,
             providers=lambda: self.providers,
             aliases=self.settings.models,
-            tokens=lambda name: cur.tokens if (cur := self._keeper.record(key_of(self.sites[name])).cur) else None,
+            tokens=self._tokens,
             clock=self.clock,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,9 +54,9 @@ class SetClock:
         self.at += seconds
 
 
-def settings(twin: ChatGpttTwin) -> Settings:
+def settings(twin: ChatGpttTwin, store: str = "memory://") -> Settings:
     blog = {"url": twin.url, "provider": "wpaicg"}
-    return Settings.model_validate({"sites": {"blog": blog}, "store": {"url": "memory://"}})
+    return Settings.model_validate({"sites": {"blog": blog}, "store": {"url": store}})
 
 
 async def asked(runtime: Runtime, text: str = "Hello there", model: str = "blog") -> tuple[str, str]:
@@ -230,6 +231,18 @@ async def test_each_bot_of_the_page_is_a_model_after_the_first_visit(generation:
         assert runtime.models() == ("blog/site", {"1.9": "blog/shortcode", "2.x": "blog/twin"}[generation], bot)
         with pytest.raises(UnknownModel, match="its page has: site"):
             await asked(runtime, model="blog/buyer")
+
+
+async def test_bots_that_another_process_saw_are_models_too(tmp_path: Path) -> None:
+    async with ChatGpttTwin() as twin:
+        twin.switch(generation="2.x", bots=["Support Bot"])
+        shared = settings(twin, f"sqlite://{tmp_path / 'sessions.db'}")
+        async with Runtime(shared) as runtime:
+            await runtime.visit("blog")
+        async with Runtime(shared) as runtime:
+            assert runtime.models() == ("blog/site",)
+            await runtime.known()
+            assert runtime.models() == ("blog/site", "blog/twin", "blog/support-bot")
 
 
 @pytest.mark.parametrize("generation", ["1.9", "2.x"])

@@ -76,6 +76,9 @@ class DoubleRuntime:
     def status(self) -> list[SiteStatus]:
         return [SiteStatus(name="aichats", provider="aichats", url="http://127.0.0.1:1/", state="none")]
 
+    async def known(self) -> list[SiteStatus]:
+        return self.status()
+
     async def answer(
         self,
         model: str,

@@ -69,6 +69,7 @@ async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bo
         app = build_app(runtime, service=service, key=chosen.value)
         async with serve(app, service.host, service.port) as base:
             file = _key_file(service) if chosen.value is not None else None
+            await runtime.known()
             placard = Placard(
                 base, chosen.shown, chosen.value is not None, file, runtime.models(), tuple(runtime.sites)
             )

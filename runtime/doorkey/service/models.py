@@ -22,11 +22,15 @@ def model_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
         owner = site if slash and site in runtime.sites else "doorkey"
         return {"id": name, "object": "model", "created": started, "owned_by": owner}
 
+    async def names() -> tuple[str, ...]:
+        await runtime.known()  # other processes may have entered a site, and seen its bots
+        return runtime.models()
+
     async def listed(request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [described(name) for name in runtime.models()]})
+        return web.json_response({"object": "list", "data": [described(name) for name in await names()]})
 
     async def one(request: web.Request) -> web.Response:
-        name, known = request.match_info["id"], runtime.models()
+        name, known = request.match_info["id"], await names()
         if name not in known:
             nearest = difflib.get_close_matches(name[:200], known, 1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else "GET /v1/models lists them"
