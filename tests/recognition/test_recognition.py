@@ -116,6 +116,17 @@ def test_what_comes_after_the_login_decides_what_is_written() -> None:
         assert line in text
 
 
+def test_what_strangers_see_too_is_no_sign_of_being_logged_in() -> None:
+    html = f'<a href="/help/logout">How to log out</a><form>{LOGIN}</form>'
+    stranger = proposal(html, asked="https://site.example/login")
+    assert stranger.login is not None
+    assert "[href*=logout i]" not in stranger.login.ready
+    inside = Page(url=stranger.url, html='<a href="/help/logout">How to</a><form action="/logout"></form>')
+    after = proposed(inside, stranger.url, "shop", stranger).login
+    assert after is not None
+    assert after.ready == "[action*=logout i]"
+
+
 def test_a_page_that_asks_for_no_login_says_where_one_may() -> None:
     html = '<a href="//elsewhere.example/login">x</a><a href="/blogging">y</a><a href="/user/login?x=1">Log in</a>'
     assert proposal(html).login_page == "https://site.example/user/login?x=1"

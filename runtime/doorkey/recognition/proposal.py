@@ -137,7 +137,7 @@ def _login(framework: Framework, page: Page, asked: str, base: str) -> tuple[Log
         # A page for logging in says no more once one is in: what lies above it does.
         above = NO_PAGES.sub("", urlsplit(asked).path.rstrip("/").rpartition("/")[0])
         url = home or urljoin(page.url, f"{above}/")
-    ready = framework.ready or ", ".join(OUT)
+    ready = framework.ready or ", ".join(css for css in OUT if page.find(css) is None)
     return Login("" if url == asked else _place(asked), _path(page.url), form, ready), url
 
 
@@ -153,9 +153,10 @@ def _login_page(page: Page) -> str:
 
 def _narrowed(login: Login | None, page: Page) -> Login | None:
     """*login*, whose `ready` is only what *page* has of it, now that one is logged in."""
-    if login is None or login.ready != ", ".join(OUT):
+    parts = login.ready.split(", ") if login is not None else []
+    if login is None or not set(parts) <= set(OUT):
         return login
-    return replace(login, ready=", ".join([css for css in OUT if page.find(css) is not None][:1]) or login.ready)
+    return replace(login, ready=next((css for css in parts if page.find(css) is not None), login.ready))
 
 
 def _token(framework: Framework, page: Page, login: Login | None, *, after: bool) -> Token | None:
