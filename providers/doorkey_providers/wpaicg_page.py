@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from doorkey import Page, Tokens
 from doorkey.errors import MissingToken
+from doorkey_providers.wpaicg_answers import parsed
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -63,7 +64,7 @@ def _marked(page: Page, site: str) -> Iterator[tuple[dict[str, Any], str]]:
         post_id = "".join(char for char in _mark(tag, "post-id") if char in "0123456789")
         nonce = _mark(tag, "nonce")
         if nonce and post_id:
-            bot, widget = _mark(tag, "bot-id") or "0", _is_widget(tag)
+            bot, widget = _number(_mark(tag, "bot-id")) or "0", _is_widget(tag)
             kind = "widget" if widget else "shortcode"
             yield (
                 {
@@ -85,6 +86,12 @@ def _mark(tag: Tag, name: str) -> str:
     return str(tag.get(f"data-{name}") or "").strip()
 
 
+def _number(value: object) -> str:
+    """*value* where it is a number, or the text of one; else nothing."""
+    text = str(value)
+    return text if text.isascii() and text.isdigit() else ""
+
+
 def _is_widget(tag: Tag) -> bool:
     return _mark(tag, "type") == "widget"
 
@@ -100,19 +107,18 @@ def _configured(page: Page) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]
     """The bots of 2.x, each with its configuration: those in the page before popups, and none twice."""
     told: dict[str, Mapping[str, Any]] = {}
     for tag in page.document.select("[data-config]"):
-        try:
-            config = json.loads(str(tag["data-config"]))
-        except ValueError:
+        config = parsed(str(tag["data-config"]))
+        if not isinstance(config, dict):
             continue  # another plugin's
-        nonce = config.get("nonce") if isinstance(config, dict) else None
-        if isinstance(nonce, str) and nonce and config.get("botId"):
-            told.setdefault(str(config["botId"]), config)
+        bot, nonce = _number(config.get("botId")), config.get("nonce")
+        if bot and isinstance(nonce, str) and nonce:
+            told.setdefault(bot, config)
     for bot, config in sorted(told.items(), key=lambda item: bool(item[1].get("popupEnabled"))):
         yield (
             {
                 "name": _slug(str(config.get("headerName") or "")) or f"bot-{bot}",
                 "id": bot,
-                "post_id": str(config.get("postId") or 0),
+                "post_id": _number(config.get("postId")) or "0",
                 "mode": "json" if config.get("streamEnabled") is False else "stream",
             },
             config,
@@ -137,7 +143,7 @@ def _ajax_url(page: Page) -> Any:
     rest = page.html.partition("wpaicgParams =")[2]
     try:
         params, _ = json.JSONDecoder().raw_decode(rest.lstrip())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return params.get("ajax_url") if isinstance(params, dict) else None
 
@@ -145,5 +151,8 @@ def _ajax_url(page: Page) -> Any:
 def _endpoint(page: Page, told: Any) -> str:
     """The endpoint that the page names when it is of the page's origin, else WordPress' usual place."""
     usual = urljoin(page.url, ENDPOINT)
-    url = urljoin(page.url, told) if isinstance(told, str) and told else usual
-    return url if urlsplit(url)[:2] == urlsplit(page.url)[:2] else usual
+    try:
+        url = urljoin(page.url, told) if isinstance(told, str) and told else usual
+        return url if urlsplit(url)[:2] == urlsplit(page.url)[:2] else usual
+    except ValueError:
+        return usual  # no URL at all

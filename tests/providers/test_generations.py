@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from doorkey import Kind, Runtime, Settings
 from doorkey.errors import (
@@ -185,17 +184,20 @@ async def test_a_page_cache_matters_to_2x_only_where_its_endpoint_is_closed() ->
 
 
 class FrozenTwin(ChatGpttTwin):
-    """Its page holds the same nonce for ever, whatever the query; each nonce is refused once it was killed."""
+    """Its page, and its nonce endpoint, hold the same nonce for ever, whatever the query."""
 
     frozen = ""
 
-    def render(self, request: web.Request) -> str:
-        self.frozen = self.frozen or self.nonce
-        return super().render(request).replace(self.nonce, self.frozen)
+    @property
+    def nonce(self) -> str:
+        self.frozen = self.frozen or super().nonce
+        return self.frozen
 
 
-async def test_the_same_dead_nonce_past_the_cache_is_an_error_that_names_the_page_cache() -> None:
+@pytest.mark.parametrize("generation", ["1.9", "2.x"])
+async def test_the_same_dead_nonce_past_the_cache_is_an_error_that_names_the_page_cache(generation: str) -> None:
     async with FrozenTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(generation=generation)
         await asked(runtime)
         twin.rotate()
         with pytest.raises(Changed, match="A page cache in front of the site does that"):
@@ -252,6 +254,13 @@ async def test_a_prompt_of_300000_characters_arrives_exactly(generation: str) ->
         twin.switch(generation=generation, stream=True, awkward=False)
         assert len(text) > 300_000
         assert (await asked(runtime, text))[0] == heard(text)
+
+
+async def test_a_question_that_the_plugin_strips_of_all_its_text_is_told() -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+        twin.switch(generation="1.8")
+        with pytest.raises(Blocked, match=r"1\.7 and 1\.8 strip"):
+            await asked(runtime, "<b></b>")
 
 
 async def test_a_plugin_that_was_upgraded_is_told_and_entered_anew_by_a_visit() -> None:

@@ -22,7 +22,7 @@ from doorkey_providers.chatgptfree import ChatgptFreeSite
 from doorkey_providers.chatgptt import ChatGpttSite
 from doorkey_providers.twins import wpaicg_literals as literals
 from doorkey_providers.twins.wpaicg_literals import ROWS, Row
-from doorkey_providers.wpaicg import AIPowerSite
+from doorkey_providers.wpaicg import AIPowerSite, bots_of
 from doorkey_providers.wpaicg_answers import PowerJson, PowerStream
 from doorkey_providers.wpaicg_options import PowerOptions
 from doorkey_providers.wpaicg_page import READY
@@ -48,7 +48,7 @@ def marked(
     )
 
 
-def configured(bot: int = 4, name: str = "Support Bot", popup: bool = False, **more: Any) -> str:
+def configured(bot: int | str = 4, name: str = "Support Bot", popup: bool = False, **more: Any) -> str:
     config = {
         "botId": bot,
         "ajaxUrl": "https://site.example/wp/ajax.php",
@@ -353,6 +353,27 @@ def test_a_nonce_is_never_sent_to_another_origin(html: str) -> None:
     for said, evil in (("site.example\\/wp", "evil.example\\/wp"), ("site.example/wp", "evil.example/wp")):
         html = html.replace(said, evil)
     assert asked(html).url == "https://site.example/wp-admin/admin-ajax.php"
+
+
+NESTED = "[" * 100_000
+
+
+@pytest.mark.parametrize("told", ["http://[", "javascript:x", 7, None, ["x"]])
+def test_an_endpoint_that_is_none_is_wordpress_usual_one(told: object) -> None:
+    for page in (
+        configured(ajaxUrl=told),
+        f"<script>var wpaicgParams = {json.dumps({'ajax_url': told})}</script>" + marked(),
+    ):
+        assert asked(page).url == "https://site.example/wp-admin/admin-ajax.php"
+
+
+def test_a_page_that_means_harm_is_read_as_far_as_it_can_be() -> None:
+    hostile = f"<p data-config='{NESTED}'></p><script>var wpaicgParams = {NESTED}</script>"
+    for page, bot in (
+        (configured(bot="4\x1b[2J") + configured(7, postId={"x": 1}), "7"),
+        (marked(bot="4\x1b[2J"), "0"),
+    ):
+        assert [told["id"] for told in bots_of(session(hostile + page).tokens)] == [bot]
 
 
 def test_what_is_not_the_chats_own_request_goes_as_it_is() -> None:
