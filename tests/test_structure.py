@@ -24,7 +24,8 @@ ORDER = (
     ("sessions",),
     ("answer", "journey", "engine", "status"),
     ("ask",),
-    ("login", "runtime"),
+    ("login", "assembly"),
+    ("runtime",),
     ("payload", "site_response", "site_client", "site_client_sync", "service"),
     ("cli", "__main__"),
 )

@@ -1,39 +1,29 @@
-"""Puts the parts together from settings, and takes them down again in the reverse order."""
+"""Everything doorkey does in one process, by the names of sites."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from doorkey.answer import Answer
 from doorkey.ask import Asker, ChatKind
-from doorkey.browser import BrowserPool, Profile, load_profile, parse_proxy
-from doorkey.browser.home import Home
-from doorkey.browser.person import Person
+from doorkey.assembly import Assembly, profile
+from doorkey.browser import BrowserPool, parse_proxy
 from doorkey.chat import Delta
 from doorkey.clock import Clock, SystemClock
-from doorkey.engine import Engine
 from doorkey.errors import UnknownSite
 from doorkey.login import Logins
 from doorkey.provider import Provider, Site
 from doorkey.registry import build_sites, make_provider, near, page_url
 from doorkey.request import Request
 from doorkey.session import Key, Session, Tokens
-from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.own import NOTHING, Own, key_of
-from doorkey.sessions.refusals import Refusals
-from doorkey.sessions.sqlite import SqliteStore
-from doorkey.sessions.store import Row, Store
+from doorkey.sessions.store import Row
 from doorkey.sessions.visit import Entrance
-from doorkey.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
+from doorkey.settings import Settings
 from doorkey.status import SiteStatus, status_of
-from doorkey.transport.direct import Direct, Limits
 
 MOST_ENTRANCES = 1000
 
@@ -56,7 +46,7 @@ class Runtime:
         self.clock: Clock = clock or SystemClock()
         self._headed = True if headed else None
         self._steps = steps
-        self._exits = AsyncExitStack()
+        self._parts = Assembly(settings, self.clock)
         self._entrances: dict[Key, Entrance] = {}
         self._rows: dict[str, Row] = {}
 
@@ -68,7 +58,7 @@ class Runtime:
 
     async def close(self) -> None:
         """End the visits under way, the connections, the browser and the store."""
-        await self._exits.aclose()
+        await self._parts.close()
         self._entrances.clear()
 
     @cached_property
@@ -130,18 +120,18 @@ class Runtime:
 
     async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]:
         """A request's answer, begun, whatever its status, once the site accepts the session. Raises DoorkeyError."""
-        return await self._engine.send(self.entrance(site), request, deadline=self._deadline(timeout))
+        return await self._parts.engine.send(self.entrance(site), request, deadline=self._deadline(timeout))
 
     async def session(self, site: str, *, own: Own | None = None) -> Session:
         """The site's current session; visits when there is none."""
-        return await self._keeper.get(self.entrance(site, own or NOTHING), deadline=self._deadline(None))
+        return await self._parts.keeper.get(self.entrance(site, own or NOTHING), deadline=self._deadline(None))
 
     async def visit(self, site: str, *, steps: Callable[[str], None] | None = None) -> Session:
         """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
         entrance = self.entrance(site)
         entrance.steps, before = steps or entrance.steps, entrance.steps
         try:
-            return await self._keeper.visit(entrance, deadline=self._deadline(self.settings.limits.entering + 5))
+            return await self._parts.keeper.visit(entrance, deadline=self._deadline(self.settings.limits.entering + 5))
         finally:
             entrance.steps = before
 
@@ -152,9 +142,9 @@ class Runtime:
         ConfigurationError without a screen, and MissingToken when the page that was left holds no token.
         """
         entrance = self.entrance(site)
-        held = (await self._store.row(entrance.key)).session
+        held = (await self._parts.store.row(entrance.key)).session
         session = await entrance.shown(held)
-        return await self._keeper.adopt(entrance, session()) if keep else None
+        return await self._parts.keeper.adopt(entrance, session()) if keep else None
 
     def entrance(self, site: str, own: Own = NOTHING) -> Entrance:
         """The way into a site, for callers of these circumstances."""
@@ -174,9 +164,9 @@ class Runtime:
             self._entrances[key] = Entrance(
                 site=moved,
                 provider=provider,
-                profile=lambda: _profile(moved.profile),
+                profile=lambda: profile(moved.profile),
                 pool=self.pool,
-                direct=self._direct,
+                direct=self._parts.direct,
                 clock=self.clock,
                 limit=self.settings.limits.visit,
                 challenge=self.settings.limits.challenge,
@@ -189,7 +179,7 @@ class Runtime:
 
     async def user_agent(self) -> str:
         """The installed Chromium's own user agent, read without opening a page."""
-        return await self.pool.user_agent(_profile("desktop"))
+        return await self.pool.user_agent(profile("desktop"))
 
     def status(self) -> list[SiteStatus]:
         """How each configured site stands in this process. Never waits."""
@@ -197,15 +187,15 @@ class Runtime:
 
     async def known(self) -> list[SiteStatus]:
         """`status`, with what the store remembers of sites that this process has not entered."""
-        self._rows = {name: await self._store.row(key_of(site)) for name, site in self.sites.items()}
+        self._rows = {name: await self._parts.store.row(key_of(site)) for name, site in self.sites.items()}
         return [self._status(name, row) for name, row in self._rows.items()]
 
     def _status(self, name: str, stored: Row) -> SiteStatus:
         site = self.sites[name]
-        return status_of(site, self._provider_of(name), self._keeper.record(key_of(site)), stored, self.clock)
+        return status_of(site, self._provider_of(name), self._parts.keeper.record(key_of(site)), stored, self.clock)
 
     def _tokens(self, name: str) -> Tokens | None:
-        session = self._keeper.record(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session
+        session = self._parts.keeper.record(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session
         return session.tokens if session else None
 
     def _provider_of(self, name: str) -> str:
@@ -214,86 +204,23 @@ class Runtime:
     def _deadline(self, timeout: float | None) -> float:
         return self.clock.now() + (self.settings.limits.total if timeout is None else timeout)
 
-    @cached_property
+    @property
     def pool(self) -> BrowserPool:
-        browser = self.settings.browser
-        pool = BrowserPool(
-            executable=browser.executable, display=browser.display, virtual=browser.virtual, sandbox=browser.sandbox,
-            contexts=browser.contexts, uses=browser.uses, age=browser.age, memory=browser.memory, idle=browser.idle,
-            clock=self.clock, state=state_dir() / "browser", screen=screen(), downloads=playwright_downloads(),
-        )  # fmt: skip
-        self._exits.push_async_callback(pool.close)
-        return pool
+        """The browsers of this process."""
+        return self._parts.pool
 
-    @cached_property
+    @property
     def logins(self) -> Logins:
         """Logging in and out of sites."""
-        return Logins(
-            root=state_dir() / "people", keeper=self._keeper, store=self._store, clock=self.clock, person=self._person
-        )
-
-    def _person(self, entrance: Entrance, home: Home) -> Person:
-        browser, site = self.settings.browser, entrance.site
-        virtual = (_profile(site.profile).display or browser.display) == "virtual"
-        return Person(
-            home=home,
-            clock=self.clock,
-            display="virtual" if virtual else "screen",
-            screen=screen(),
-            executable=browser.executable,
-            downloads=playwright_downloads(),
-            sandbox=browser.sandbox,
-            proxy=parse_proxy(site.proxy) if site.proxy else None,
-            say=entrance.say,
-        )
-
-    @cached_property
-    def _direct(self) -> Direct:
-        limits = self.settings.limits
-        direct = Direct(clock=self.clock, limits=Limits(first_byte=limits.first_byte, idle=limits.idle))
-        self._exits.push_async_callback(direct.close)
-        return direct
-
-    @cached_property
-    def _store(self) -> Store:
-        url = self.settings.store.url
-        if url == "memory://":
-            return MemoryStore(self.clock)
-        path = Path(urlsplit(url).path) if url.startswith("sqlite:///") else state_dir() / "sessions.db"
-        store = SqliteStore(path, self.clock)
-        self._exits.push_async_callback(store.close)
-        return store
-
-    @cached_property
-    def _keeper(self) -> Keeper:
-        # Made before the keeper, closed after it: its visits under way are ended first.
-        store, _, _ = self._store, self.pool, self._direct
-        keeper = Keeper(
-            store,
-            private=MemoryStore(self.clock),
-            clock=self.clock,
-            limit=self.settings.limits.entering,
-            patience=self.settings.limits.patience,
-        )
-        self._exits.push_async_callback(keeper.close)
-        return keeper
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return Engine(keeper=self._keeper, direct=self._direct, refusals=Refusals(self.clock), clock=self.clock)
+        return self._parts.logins
 
     @cached_property
     def _asker(self) -> Asker:
         return Asker(
-            engine=self._engine,
+            engine=self._parts.engine,
             entrance=self.entrance,
             providers=lambda: self.providers,
             aliases=self.settings.models,
             tokens=self._tokens,
             clock=self.clock,
         )
-
-
-def _profile(name: str) -> Profile:
-    """The profile *name*: one of the user's own, in `profiles` of the configuration directory, or a shipped one."""
-    return load_profile(name, config_dirs()[-1] / "profiles")

@@ -1,0 +1,109 @@
+"""Makes the parts of a runtime from settings, each when it is first needed, and closes them in the reverse order."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from doorkey.browser import BrowserPool, Profile, load_profile, parse_proxy
+from doorkey.browser.home import Home
+from doorkey.browser.person import Person
+from doorkey.clock import Clock
+from doorkey.engine import Engine
+from doorkey.login import Logins
+from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.refusals import Refusals
+from doorkey.sessions.sqlite import SqliteStore
+from doorkey.sessions.store import Store
+from doorkey.sessions.visit import Entrance
+from doorkey.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
+from doorkey.transport.direct import Direct, Limits
+
+
+class Assembly:
+    """The parts. Making one starts nothing; `close` ends what they have started since."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._exits = AsyncExitStack()
+
+    async def close(self) -> None:
+        """End the visits under way, the connections, the browser and the store."""
+        await self._exits.aclose()
+
+    @cached_property
+    def pool(self) -> BrowserPool:
+        browser = self.settings.browser
+        pool = BrowserPool(
+            executable=browser.executable, display=browser.display, virtual=browser.virtual, sandbox=browser.sandbox,
+            contexts=browser.contexts, uses=browser.uses, age=browser.age, memory=browser.memory, idle=browser.idle,
+            clock=self.clock, state=state_dir() / "browser", screen=screen(), downloads=playwright_downloads(),
+        )  # fmt: skip
+        self._exits.push_async_callback(pool.close)
+        return pool
+
+    @cached_property
+    def logins(self) -> Logins:
+        """Logging in and out of sites."""
+        return Logins(
+            root=state_dir() / "people", keeper=self.keeper, store=self.store, clock=self.clock, person=self.person
+        )
+
+    def person(self, entrance: Entrance, home: Home) -> Person:
+        browser, site = self.settings.browser, entrance.site
+        virtual = (profile(site.profile).display or browser.display) == "virtual"
+        return Person(
+            home=home,
+            clock=self.clock,
+            display="virtual" if virtual else "screen",
+            screen=screen(),
+            executable=browser.executable,
+            downloads=playwright_downloads(),
+            sandbox=browser.sandbox,
+            proxy=parse_proxy(site.proxy) if site.proxy else None,
+            say=entrance.say,
+        )
+
+    @cached_property
+    def direct(self) -> Direct:
+        limits = self.settings.limits
+        direct = Direct(clock=self.clock, limits=Limits(first_byte=limits.first_byte, idle=limits.idle))
+        self._exits.push_async_callback(direct.close)
+        return direct
+
+    @cached_property
+    def store(self) -> Store:
+        url = self.settings.store.url
+        if url == "memory://":
+            return MemoryStore(self.clock)
+        path = Path(urlsplit(url).path) if url.startswith("sqlite:///") else state_dir() / "sessions.db"
+        store = SqliteStore(path, self.clock)
+        self._exits.push_async_callback(store.close)
+        return store
+
+    @cached_property
+    def keeper(self) -> Keeper:
+        # Made before the keeper, closed after it: its visits under way are ended first.
+        store, _, _ = self.store, self.pool, self.direct
+        keeper = Keeper(
+            store,
+            private=MemoryStore(self.clock),
+            clock=self.clock,
+            limit=self.settings.limits.entering,
+            patience=self.settings.limits.patience,
+        )
+        self._exits.push_async_callback(keeper.close)
+        return keeper
+
+    @cached_property
+    def engine(self) -> Engine:
+        return Engine(keeper=self.keeper, direct=self.direct, refusals=Refusals(self.clock), clock=self.clock)
+
+
+def profile(name: str) -> Profile:
+    """The profile *name*: one of the user's own, in `profiles` of the configuration directory, or a shipped one."""
+    return load_profile(name, config_dirs()[-1] / "profiles")
