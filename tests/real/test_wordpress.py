@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,6 +30,7 @@ QUESTION = 'Say "100%25" in <b>bold</b>,\ntwice\\'
 DAMAGED = 'Say "100" in bold, twice\\'
 """What WordPress' `sanitize_text_field` leaves of it."""
 EXPIRED = b"The link you followed has expired."
+CONTRACT = Path(__file__).with_name("test_wpaicg_contract.py")
 AT_ONCE = 50
 LIMIT = 90.0
 
@@ -300,7 +302,7 @@ async def test_a_page_cache_that_cannot_be_got_past_is_named(wordpress: WordPres
 
 
 STEPS = [
-    {"open": "/wp-login.php"},
+    {"open": "/wp-login.php?redirect_to=%2Fchat%2F"},
     {"fill": "#user_login", "value": "env:BLOG_USER"},
     {"fill": "#user_pass", "value": "env:BLOG_PASSWORD"},
     {"click": "#wp-submit"},
@@ -362,3 +364,21 @@ async def test_a_guests_nonce_is_none_beside_a_members_cookies(wordpress: WordPr
         async with aiohttp.ClientSession(cookies=cookies) as guest, guest.post(url, data=form) as answer:
             told.append(answer.status)
     assert told == [200, 403]
+
+
+@pytest.mark.parametrize(("generation", "mode"), [("1.9", "stream"), ("2.x", "stream")])
+async def test_what_an_owner_may_hold_a_site_to_holds_here(wordpress: WordPress, generation: str, mode: str) -> None:
+    wordpress.plugin(generation, mode)
+    # Required, so that nothing of it is skipped.
+    told = {"DOORKEY_TEST_WPAICG_URL": f"{wordpress.url}/chat/", "DOORKEY_REQUIRE": "wpaicg-contract"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pytest", "-q", "-m", "real", "-p", "no:cacheprovider", str(CONTRACT),
+        env={**os.environ, **told}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(LIMIT):
+            out, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, out.decode()[-3000:]
