@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from doorkey import Page, Tokens
@@ -25,6 +25,8 @@ MESSAGE = "wpaicg_chat_shortcode_message"
 WIDGET_MESSAGE = "wpaicg_chatbox_message"
 VERSION = re.compile(r"/gpt3-ai-content-generator/[^\"'\s>]*[?&;]ver=(\d+(?:\.\d+)+)")
 """The plugin's version, where the page loads a file of its by it: 2.x does, 1.x names none for its chat."""
+Found: TypeAlias = tuple[dict[str, Any], Mapping[str, Any]]
+"""A bot, and what the page says beside it: its `nonce`, in 2.x its whole configuration."""
 NAMELESS = re.compile(r"[\W_]+")
 
 
@@ -36,18 +38,19 @@ def tokens_of(page: Page, site: str) -> Tokens:
     """
     told = VERSION.search(page.html)
     version = told[1] if told else ""
-    marked = list(_marked(page, site))
-    bots = [bot for bot, _ in marked]
-    if bots:
-        generation, nonce, url = _first_generation(page, version), marked[0][1], _ajax_url(page)
+    chats = page.document.select(OURS)
+    found = [] if chats else list(_configured(page))
+    if found:
+        generation, url = version if version.startswith("2") else "2.x", found[0][1].get("ajaxUrl")
     else:
-        found = list(_configured(page))
-        if not found:
-            raise MissingToken("nonce", f"{READY} at {page.url}", site=site)
-        bots = [bot for bot, _ in found]
-        generation, nonce, url = version or "2.x", str(found[0][1]["nonce"]), found[0][1].get("ajaxUrl")
+        # Last of all, what bears the same marks: like buttons of other plugins do, too.
+        found = list(_marked(page, chats or page.document.select(MARKED)[:1], site))
+        generation, url = _first_generation(page, version), _ajax_url(page)
+    if not found:
+        raise MissingToken("nonce", f"{READY} at {page.url}", site=site)
+    bots = [bot for bot, _ in found]
     return {
-        "nonce": nonce,
+        "nonce": found[0][1]["nonce"],
         "post_id": bots[0]["post_id"],
         "generation": generation,
         "endpoint": _endpoint(page, url),
@@ -55,11 +58,9 @@ def tokens_of(page: Page, site: str) -> Tokens:
     }
 
 
-def _marked(page: Page, site: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """The bots of 1.x, each with its nonce: those in the page before its widget."""
-    tags = page.document.select(OURS) or page.document.select(MARKED)[:1]
-    tags.sort(key=_is_widget)
-    for tag in tags:
+def _marked(page: Page, tags: list[Tag], site: str) -> Iterator[Found]:
+    """The bots of 1.x: those in the page before its widget."""
+    for tag in sorted(tags, key=_is_widget):
         # The floating widget renders a broken post id: "<123".
         post_id = "".join(char for char in _mark(tag, "post-id") if char in "0123456789")
         nonce = _mark(tag, "nonce")
@@ -76,7 +77,7 @@ def _marked(page: Page, site: str) -> Iterator[tuple[dict[str, Any], str]]:
                     "action": WIDGET_MESSAGE if widget else MESSAGE,
                     "url": _mark(tag, "url"),
                 },
-                nonce,
+                {"nonce": nonce},
             )
         elif len(tags) == 1:
             raise MissingToken("post id" if nonce else "nonce", f"{MARKED} at {page.url}", site=site)
@@ -103,8 +104,8 @@ def _first_generation(page: Page, version: str) -> str:
     return "1.8 or 1.9" if page.find("[data-openai_stream_nav]") else "1.7"
 
 
-def _configured(page: Page) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
-    """The bots of 2.x, each with its configuration: those in the page before popups, and none twice."""
+def _configured(page: Page) -> Iterator[Found]:
+    """The bots of 2.x: those in the page before popups, and none twice."""
     told: dict[str, Mapping[str, Any]] = {}
     for tag in page.document.select("[data-config]"):
         config = parsed(str(tag["data-config"]))

@@ -174,6 +174,7 @@ def test_the_literals_have_a_row_for_each_cell_of_the_failure_table() -> None:
             PAGES["2.x", "json"] + '<script src="/wp-content/plugins/gpt3-ai-content-generator/d.js?ver=2.4.71">',
             "AI Power 2.4.71, 1 bot: support-bot (JSON)",
         ),
+        ('<a data-nonce="1" data-post-id="2">Like</a>' + SECOND, "AI Power 2.x, 1 bot: support-bot (event stream)"),
         (
             marked("widget") + marked() + marked(bot="5", mode="0"),
             "AI Power 1.8 or 1.9, 3 bots: shortcode (event stream), bot-5 (JSON), widget (event stream)",
