@@ -25,7 +25,6 @@ from software.wordpress_nonces import WANTED
 
 pytestmark = [pytest.mark.real("wordpress"), pytest.mark.browser]
 
-MODES = EVERY
 QUESTION = 'Say "100%25" in <b>bold</b>,\ntwice\\'
 DAMAGED = 'Say "100" in bold, twice\\'
 """What WordPress' `sanitize_text_field` leaves of it."""
@@ -115,7 +114,7 @@ async def test_wordpress_itself_says_what_the_literals_hold(wordpress: WordPress
     assert (status, media_type, told) == (row.status, row.content_type.partition(";")[0], True), body
 
 
-@pytest.mark.parametrize(("generation", "mode"), MODES)
+@pytest.mark.parametrize(("generation", "mode"), EVERY)
 async def test_a_question_is_answered_before_and_after_its_nonce_died(
     wordpress: WordPress, runtime: Runtime, generation: str, mode: str
 ) -> None:
@@ -146,7 +145,7 @@ async def test_a_dead_nonce_is_renewed_for_whatever_the_sites_language(wordpress
     assert refusals(wordpress) == ["nonce"]
 
 
-@pytest.mark.parametrize(("generation", "mode"), MODES)
+@pytest.mark.parametrize(("generation", "mode"), EVERY)
 async def test_fifty_at_once_over_a_death_are_fifty_answers_by_one_renewal(
     wordpress: WordPress, runtime: Runtime, generation: str, mode: str
 ) -> None:
@@ -174,7 +173,7 @@ async def test_fifty_at_once_over_a_death_are_fifty_answers_by_one_renewal(
     assert len(refusals(wordpress)) <= AT_ONCE
 
 
-@pytest.mark.parametrize(("generation", "mode"), MODES)
+@pytest.mark.parametrize(("generation", "mode"), EVERY)
 async def test_the_literal_answer_is_one_and_each_failure_is_its_error(
     wordpress: WordPress, runtime: Runtime, generation: str, mode: str
 ) -> None:
