@@ -146,6 +146,7 @@ def foreign_importers(module: Module, library: str, *allowed: str) -> list[str]:
 SOCKETS = (
     "aiohttp.ClientSession", "aiohttp.request", "aiohttp.TCPConnector", "socket.socket", "socket.create_connection",
     "asyncio.open_connection", "asyncio.open_unix_connection", "urllib.request", "http.client", "requests", "httpx",
+    "aiohttp_socks", "python_socks", "aiohappyeyeballs",
 )  # fmt: skip
 
 
@@ -185,8 +186,8 @@ def test_only_the_browser_package_imports_playwright() -> None:
     assert [fault for module in OURS for fault in foreign_importers(module, "playwright", "doorkey.browser")] == []
 
 
-def test_only_two_modules_open_outgoing_sockets() -> None:
-    allowed = ("doorkey.transport.direct", "doorkey.browser.egress", "doorkey_providers.twins")
+def test_only_the_transport_and_the_filter_open_outgoing_sockets() -> None:
+    allowed = ("doorkey.transport.direct", "doorkey.transport.socks", "doorkey.browser.egress", "doorkey_providers.twins")
     assert [fault for module in OURS for fault in socket_openers(module, *allowed)] == []
 
 

@@ -35,6 +35,7 @@ class Site:
     models: tuple[str, ...] = ()
     profile: str = "desktop"
     proxy: str | None = field(default=None, repr=False)
+    reach: tuple[str, ...] = ("*",)
     options: Any = field(default=None, repr=False)
     """The site's settings beyond the common ones: an instance of its provider's `Options`."""
 

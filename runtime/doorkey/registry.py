@@ -106,6 +106,7 @@ def build_sites(settings: Settings) -> dict[str, Site]:
             models=configured.models,
             profile=configured.profile,
             proxy=configured.proxy,
+            reach=configured.reach,
             options=options,
         )
     if faults:

@@ -50,6 +50,8 @@ def web_url(url: str) -> str:
     return url
 
 
+HOST = r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?"
+"""A host as `reach` names it: a name, an address, `*.` before a name for all below it, perhaps a port."""
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), NoDecode]
 Url = Annotated[str, BeforeValidator(lambda value: web_url(value) if isinstance(value, str) else value)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -156,8 +158,22 @@ class SiteSettings(Section):
     proxy: str | None = Field(
         default=None,
         repr=False,
-        description="http(s) proxy for the page and the requests; without it they go directly.",
+        description="http(s) or socks5 proxy for the page and the requests; without it they go directly.",
     )
+    reach: Names = Field(
+        default=("*",),
+        description="Hosts besides the site's own that its page may reach; `*`: all of the public internet.",
+    )
+
+    @field_validator("reach")
+    @classmethod
+    def _are_hosts(cls, reach: tuple[str, ...]) -> tuple[str, ...]:
+        for host in reach:
+            if host != "*" and not re.fullmatch(HOST, host):
+                raise ValueError(
+                    'expected hosts like "cdn.example", "*.example", "10.0.0.5:8000" or "*", without paths'
+                )
+        return reach
 
     @field_validator("proxy")
     @classmethod
@@ -165,15 +181,13 @@ class SiteSettings(Section):
         if proxy is None:
             return None
         scheme = proxy.partition("://")[0].lower()
-        if scheme.startswith("socks"):
-            raise ValueError("expected an http(s) proxy: SOCKS comes later; put an HTTP proxy before it until then")
         try:
             parts = urlsplit(proxy)
             usable = bool(parts.hostname) and parts.path in ("", "/") and (parts.port or 1) > 0
         except ValueError:
             usable = False
-        if scheme not in ("http", "https") or not usable:
-            raise ValueError("expected an http(s) proxy, like http://127.0.0.1:3128")
+        if scheme not in ("http", "https", "socks5", "socks5h") or not usable:
+            raise ValueError("expected an http(s) or socks5 proxy, like http://127.0.0.1:3128")
         return proxy
 
     @property

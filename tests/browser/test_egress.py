@@ -90,14 +90,62 @@ def test_one_private_address_among_a_names_addresses_is_enough() -> None:
     assert "10.0.0.1" in why
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8090/x", "http://127.0.0.1:9999/", "ws://127.1/", "https://127.0.0.1./"]
-)
-def test_a_site_on_this_machine_may_use_its_own_host_on_any_port(url: str) -> None:
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8090/x", "ws://127.1:8090/", "https://127.0.0.1.:8090/"])
+def test_a_site_on_this_machine_may_use_its_own_host_and_port(url: str) -> None:
     assert refusal(url, LOCAL) is None
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.2/", "http://localhost/", "http://[::1]/", "http://10.0.0.1/"])
+def test_http_and_https_of_one_private_host_are_one_place() -> None:
+    assert refusal("https://10.0.0.5/", "http://10.0.0.5/") is None
+    assert refusal("http://10.0.0.5:8080/", "http://10.0.0.5/") is not None
+
+
+def test_a_public_site_may_use_its_own_host_on_any_port() -> None:
+    assert refusal("https://shop.example:8443/", PUBLIC, ["93.184.216.34"]) is None
+    assert refusal("https://shop.example:8443/", PUBLIC, ["10.0.0.1"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "reach"),
+    [
+        ("http://127.0.0.1:9000/", ("*", "127.0.0.1:9000")),
+        ("http://127.0.0.1:9000/", ("127.0.0.1",)),
+        ("http://[::1]:9000/", ("*", "[::1]")),
+        ("http://auth.internal/", ("AUTH.internal",)),
+        ("https://cdn.example/", ("cdn.example",)),
+        ("https://a.b.cdn.example/", ("*.cdn.example",)),
+        ("wss://a.cdn.example:8443/", ("*.cdn.example:8443",)),
+        ("https://shop.example:8443/", ()),
+    ],
+)
+def test_hosts_that_the_settings_name_may_be_reached(url: str, reach: tuple[str, ...]) -> None:
+    assert refusal(url, PUBLIC, reach=reach) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "reach"),
+    [
+        ("https://cdn.example/", ()),
+        ("https://cdn.example/", ("*.cdn.example",)),
+        ("https://cdn.example.evil/", ("*.cdn.example", "cdn.example")),
+        ("https://xcdn.example/", ("*.cdn.example",)),
+        ("https://cdn.example:8443/", ("cdn.example:443",)),
+        ("https://93.184.216.34/", ("cdn.example",)),
+        ("http://127.0.0.1:9001/", ("*", "127.0.0.1:9000")),
+        ("http://a.internal/", ("*.internal",)),
+    ],
+)
+def test_hosts_that_a_strict_list_does_not_name_are_refused(url: str, reach: tuple[str, ...]) -> None:
+    assert refusal(url, PUBLIC, reach=reach) is not None
+
+
+def test_a_name_below_a_named_one_may_not_lead_to_a_private_address() -> None:
+    assert refusal("https://a.cdn.example/", PUBLIC, ["10.0.0.1"], ("*.cdn.example",)) is not None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9999/", "http://127.0.0.2/", "http://localhost/", "http://[::1]/", "http://10.0.0.1/"]
+)
 def test_a_site_on_this_machine_may_not_use_other_private_hosts(url: str) -> None:
     assert refusal(url, LOCAL) is not None
 
@@ -115,10 +163,17 @@ def test_a_proxy_is_taken_apart_and_its_password_is_not_shown() -> None:
     proxy = parse_proxy("http://me:s%40fe@proxy.example:3128")
     assert (proxy.server, proxy.username, proxy.password) == ("http://proxy.example:3128", "me", "s@fe")
     assert "s@fe" not in repr(proxy)
+    assert proxy.place == ("proxy.example", 3128)
+
+
+@pytest.mark.parametrize("url", ["socks5://me@[::1]:1", "SOCKS5H://me@[::1]:1"])
+def test_a_socks_proxy_resolves_names_itself_in_either_spelling(url: str) -> None:
+    assert parse_proxy(url).server == "socks5://[::1]:1"
+    assert parse_proxy("socks5://proxy.example").place == ("proxy.example", 1080)
 
 
 @pytest.mark.parametrize(
-    "url", ["socks5://me:secret@h:1", "proxy.example:3128", "http://", "http://h:secret", "ftp://h"]
+    "url", ["socks4://me:secret@h:1", "proxy.example:3128", "http://", "http://h:secret", "ftp://h"]
 )
 def test_a_proxy_of_another_kind_is_a_clear_error_without_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser import Arrival, BrowserPool, Wanted
+from doorkey.browser import Arrival, BrowserPool, Egress, Wanted
 from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
 from doorkey.session import Cookie
 from doorkey.steps import Step, steps_of
@@ -48,6 +48,7 @@ async def enter(
     values: dict[str, str] = VALUES,
     said: list[str] | None = None,
     cookies: tuple[Cookie, ...] = (),
+    reach: tuple[str, ...] = ("*",),
 ) -> Arrival:
     async def value_of(reference: str) -> str:
         return values.get(reference, reference)
@@ -56,13 +57,14 @@ async def enter(
         url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=8.0,
         cookies=cookies, sees_requests=True,
     )  # fmt: skip
-    async with pool.lease(DESKTOP, site_url=site.url, steps=(said if said is not None else []).append) as lease:
+    say = (said if said is not None else []).append
+    async with pool.lease(DESKTOP, site_url=site.url, egress=Egress(reach=reach), steps=say) as lease:
         return await lease.enter(wanted)
 
 
-async def failure(pool: BrowserPool, site: LoginSite, *more: object) -> DoorkeyError:
+async def failure(pool: BrowserPool, site: LoginSite, *more: object, reach: tuple[str, ...] = ("*",)) -> DoorkeyError:
     with pytest.raises(DoorkeyError) as raised:
-        await enter(pool, site, *more)  # type: ignore[arg-type]  # enter's own arguments
+        await enter(pool, site, *more, reach=reach)  # type: ignore[arg-type]  # enter's own arguments
     return raised.value
 
 
@@ -141,6 +143,6 @@ async def test_nothing_is_filled_in_at_a_place_that_no_step_names(pool: BrowserP
         app = web.Application()
         app.router.add_get("/{path:.*}", away)  # type: ignore[arg-type]  # raises
         async with TestServer(app, host="127.0.0.1") as home:
-            error = await failure(pool, LoginSite(url=str(home.make_url("/"))))
+            error = await failure(pool, LoginSite(url=str(home.make_url("/"))), reach=("127.0.0.1",))
     assert isinstance(error, ConfigurationError)
     assert "nothing is filled in there unless a step names that place" in error.message

@@ -9,7 +9,7 @@ import signal
 import pytest
 from aiohttp import web
 
-from doorkey.browser import BrowserPool, parse_proxy
+from doorkey.browser import BrowserPool, egress_of
 from doorkey.errors import (
     BrowserFailed,
     Changed,
@@ -162,7 +162,7 @@ async def test_dialogs_and_popups_do_not_hold_a_visit(pool: BrowserPool, site: L
 
 async def test_a_proxy_carries_the_page(pool: BrowserPool, site: LocalSite) -> None:
     # A plain HTTP proxy is asked with the whole URL: this site answers any, and so can stand for one.
-    async with pool.lease(DESKTOP, site_url="http://shop.example/", proxy=parse_proxy(site.url.rstrip("/"))) as lease:
+    async with pool.lease(DESKTOP, site_url="http://shop.example/", egress=egress_of(site.url.rstrip("/"))) as lease:
         arrival = await lease.enter(site.wanted(url="http://shop.example/"))
     assert arrival.url == "http://shop.example/"
     assert site.requests[0][1]["host"] == "shop.example"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from doorkey.browser.arrival import Arrival, Wanted
     from doorkey.browser.chromium import Chromium, find_chromium
-    from doorkey.browser.egress import Proxy, parse_proxy
+    from doorkey.browser.egress import Egress, Proxy, egress_of, parse_proxy
     from doorkey.browser.install import driver_fault, install_chromium
     from doorkey.browser.lease import Lease
     from doorkey.browser.pool import BrowserPool
@@ -19,12 +19,14 @@ _HOMES = {
     "Arrival": "arrival",
     "BrowserPool": "pool",
     "Chromium": "chromium",
+    "Egress": "egress",
     "Kept": "window",
     "Lease": "lease",
     "Profile": "profile",
     "Proxy": "egress",
     "Wanted": "arrival",
     "driver_fault": "install",
+    "egress_of": "egress",
     "find_chromium": "chromium",
     "install_chromium": "install",
     "load_profile": "profile",
@@ -36,12 +38,14 @@ __all__ = [
     "Arrival",
     "BrowserPool",
     "Chromium",
+    "Egress",
     "Kept",
     "Lease",
     "Profile",
     "Proxy",
     "Wanted",
     "driver_fault",
+    "egress_of",
     "find_chromium",
     "install_chromium",
     "load_profile",

@@ -48,6 +48,9 @@ def arguments(x_display: str | None = None) -> list[str]:
         "--disable-features=" + ",".join([*PLAYWRIGHTS_FEATURES, *OUR_FEATURES]),
         # A page's peer connections would pass by the proxy and tell the machine's own addresses.
         "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+        # Names are the filter's to resolve: none is asked for ahead of need, or past it.
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--disable-quic",
     ]
     if x_display is not None:
         found += [f"--display={x_display}", "--ozone-platform=x11"]

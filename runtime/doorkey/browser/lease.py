@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from doorkey.browser.arrival import Arrival, Wanted
-from doorkey.browser.egress import Guard, Proxy
+from doorkey.browser.egress import Guard
 from doorkey.browser.look import Look, look_at
 from doorkey.browser.profile import Profile
+from doorkey.browser.running import Running
 from doorkey.browser.trouble import translate
 from doorkey.browser.visit import Entry
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, TimeLimit
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext
+    from playwright.async_api import BrowserContext
 
     from doorkey.session import Cookie
 
@@ -33,16 +34,14 @@ class Lease:
 
     def __init__(
         self,
-        browser: Browser,
-        lost: asyncio.Event,
+        running: Running,
         clock: Clock,
         profile: Profile,
         guard: Guard,
-        proxy: Proxy | None,
         say: Callable[[str], None],
     ) -> None:
-        self._browser, self._lost, self._clock = browser, lost, clock
-        self._profile, self._guard, self._proxy, self._say = profile, guard, proxy, say
+        self._running, self._lost, self._clock = running, running.lost, clock
+        self._profile, self._guard, self._say = profile, guard, say
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._entry: Entry | None = None
 
@@ -109,6 +108,7 @@ class Lease:
 
     async def abandoned(self) -> BrowserContext | None:
         """The context to be closed, also when its opening was under way as the lease ended; None when there is none."""
+        self._running.filter.dismiss(self._guard)
         if self._opening is None:
             return None
         await asyncio.wait([self._opening], timeout=OPEN)
@@ -148,18 +148,16 @@ class Lease:
             options["user_agent"] = wanted.user_agent
         if self._profile.language:
             options["locale"] = self._profile.language
-        if self._proxy is not None:
-            options["proxy"] = {"server": self._proxy.server, "bypass": "<-loopback>"}
-            if self._proxy.username is not None:
-                options["proxy"] |= {"username": self._proxy.username, "password": self._proxy.password or ""}
+        way = self._running.filter.admit(self._guard)
         if wanted.local or wanted.cookies:
             options["storage_state"] = _state(wanted.cookies, self._origin(), wanted.local)
         width, height = self._profile.viewport
-        context = await self._browser.new_context(
+        context = await self._running.browser.new_context(
             viewport={"width": width, "height": height},
             accept_downloads=False,
             # A service worker's own requests pass by request routing, and so by the guard.
             service_workers="block",
+            proxy={"server": way.server, "bypass": "<-loopback>", "username": way.username, "password": way.password},
             **options,
         )
         await self._guard.attach(context)

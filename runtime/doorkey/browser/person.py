@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from doorkey.browser.arrival import Arrival, Wanted
 from doorkey.browser.chromium import find_chromium
 from doorkey.browser.display import VirtualDisplay, check_screen
-from doorkey.browser.egress import Guard, Proxy
+from doorkey.browser.egress import Egress, Guard, Proxy
 from doorkey.browser.home import Home
 from doorkey.browser.launch import QUIET, Sandbox, sandboxed
 from doorkey.browser.opened import Opened
@@ -59,7 +59,7 @@ class Person:
                 async with self._started(wanted.url) as child:
                     port, path = await self._address(child)
                     playwright = await driver.get()
-                    guard = Guard(site_url, proxied=self.proxy is not None, clock=self.clock, say=self.say)
+                    guard = Guard(site_url, egress=Egress(self.proxy), clock=self.clock, say=self.say)
                     opened = Opened(child, playwright, port, path, wanted, guard, self.clock, self.say)
                     arrival = await opened.watched(done)
                     await opened.end()

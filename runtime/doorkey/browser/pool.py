@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from doorkey.browser import folder
 from doorkey.browser.chromium import Chromium, find_chromium
 from doorkey.browser.display import VirtualDisplay, check_screen
-from doorkey.browser.egress import Guard, Proxy
+from doorkey.browser.egress import Egress, Guard
 from doorkey.browser.launch import Sandbox
 from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
@@ -78,20 +78,20 @@ class BrowserPool:
         profile: Profile,
         *,
         site_url: str,
-        proxy: Proxy | None = None,
+        egress: Egress | None = None,
         headed: bool | None = None,
         steps: Callable[[str], None] | None = None,
     ) -> AbstractAsyncContextManager[Lease]:
         """Exclusive use of a fresh context, which is closed at the end. Waits, as long as its caller, for a free one.
 
-        Its page may reach the public internet and the host of *site_url*. `headed` True shows it on the screen, False
+        Its page reaches *site_url*'s host and port, and what *egress* says. `headed` True shows it on the screen, False
         hides it, None leaves it to the profile. Raises BrowserMissing, BrowserFailed or ConfigurationError.
         """
-        return self._lease(profile, site_url, proxy, headed, steps or _silent)
+        return self._lease(profile, site_url, egress or Egress(), headed, steps or _silent)
 
     @asynccontextmanager
     async def _lease(
-        self, profile: Profile, site_url: str, proxy: Proxy | None, headed: bool | None, say: Callable[[str], None]
+        self, profile: Profile, site_url: str, egress: Egress, headed: bool | None, say: Callable[[str], None]
     ) -> AsyncIterator[Lease]:
         await self._slots.acquire()
         self._wanted += 1
@@ -101,8 +101,8 @@ class BrowserPool:
             running = await self._running(self._mode(profile, headed))
             running.leases += 1
             running.uses += 1
-            guard = Guard(site_url, proxied=proxy is not None, clock=self._clock, say=say)
-            lease = Lease(running.browser, running.lost, self._clock, profile, guard, proxy, say)
+            guard = Guard(site_url, egress=egress, clock=self._clock, say=say)
+            lease = Lease(running, self._clock, profile, guard, say)
             yield lease
         finally:
             # The pool's own task: a caller that is cancelled, or in a hurry, leaves nothing behind.

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doorkey.browser.egress import Filter
 from doorkey.browser.install import driver_fault
 from doorkey.browser.launch import Sandbox, arguments, sandboxed
 from doorkey.browser.process import Process
@@ -26,12 +27,20 @@ CLOSE = 3.0
 
 
 class Running:
-    """A Chromium that was started. Its leases are counted by the pool that owns it."""
+    """A Chromium that was started, and the filter before it. Its leases are counted by the pool that owns it."""
 
     def __init__(
-        self, browser: Browser, session: CDPSession, process: Process, display: Display, user_agent: str, born: float
+        self,
+        browser: Browser,
+        filter_: Filter,
+        session: CDPSession,
+        process: Process,
+        display: Display,
+        user_agent: str,
+        born: float,
     ) -> None:
         self.browser = browser
+        self.filter = filter_
         self.process = process
         self.driver = Process.of(process.parent)
         self.display = display
@@ -59,6 +68,8 @@ class Running:
         """Raises BrowserFailed, or DriverGone when it was Playwright's driver that failed."""
         from playwright.async_api import Error
 
+        filter_ = Filter()
+        await filter_.start()
         try:
             async with limited("starting Chromium", LAUNCH):
                 browser = await playwright.chromium.launch(
@@ -66,6 +77,8 @@ class Running:
                     args=arguments(x_display),
                     headless=display == "headless",
                     chromium_sandbox=sandboxed(sandbox),
+                    # Without a pass: what Chromium asks for by itself comes nowhere.
+                    proxy={"server": filter_.server, "bypass": "<-loopback>"},
                     downloads_path=folder,
                     traces_dir=folder,
                     handle_sigint=False,
@@ -76,12 +89,14 @@ class Running:
                 session = await browser.new_browser_cdp_session()
                 version = await session.send("Browser.getVersion")
                 found = await session.send("SystemInfo.getProcessInfo")
-        except DoorkeyError as error:
-            if isinstance(error.__cause__, Error) and "has been closed" in str(error.__cause__):
+        except BaseException as error:
+            await filter_.close()
+            cause = error.__cause__
+            if isinstance(error, DoorkeyError) and isinstance(cause, Error) and "has been closed" in str(cause):
                 raise DriverGone("Playwright's driver ended; it is started anew") from error
             raise
         pid = next(int(entry["id"]) for entry in found["processInfo"] if entry["type"] == "browser")
-        return cls(browser, session, Process.of(pid), display, str(version["userAgent"]), born)
+        return cls(browser, filter_, session, Process.of(pid), display, str(version["userAgent"]), born)
 
     async def healthy(self) -> bool:
         """Whether it answers now."""
@@ -110,6 +125,7 @@ class Running:
         finally:
             self.lost.set()
             self.process.kill()
+            await self.filter.close()
 
     async def close_context(self, context: BrowserContext) -> None:
         """Close *context* within a limit. A browser that does not manage it is ended: it is no use to others."""

@@ -115,7 +115,7 @@ class Entry:
         except Error as error:
             if NO_PAGE in error.message:
                 raise self._challenge.no_page() from error
-            raise translate(error, "loading the page", self._share) from error
+            raise self._guard.trouble or translate(error, "loading the page", self._share) from error
         if response is None:
             raise Changed("loading the page: no answer came")
         if response.status >= 500 and await self._challenge.stands(widgets=True) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from doorkey.browser.egress import Proxy
+from doorkey.browser.egress import Egress
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
 from doorkey.page import Page
@@ -27,7 +27,7 @@ async def open_window(
     url: str,
     *,
     site_url: str | None = None,
-    proxy: Proxy | None = None,
+    egress: Egress | None = None,
     headed: bool | None = True,
     kept: Kept | None = None,
     steps: Callable[[str], None] | None = None,
@@ -38,6 +38,6 @@ async def open_window(
     screen recorders and tests). Raises ConfigurationError without a screen, BrowserFailed, SiteDown or TimeLimit.
     """
     kept = kept or Kept()
-    async with pool.lease(profile, site_url=site_url or url, proxy=proxy, headed=headed, steps=steps) as lease:
+    async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, steps=steps) as lease:
         look = await lease.show(url, kept.cookies, kept.local)
     return Kept(look.cookies, look.page, look.page.local)

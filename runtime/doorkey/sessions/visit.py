@@ -30,7 +30,7 @@ from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
 
 if TYPE_CHECKING:
-    from doorkey.browser import Arrival, BrowserPool, Profile, Wanted
+    from doorkey.browser import Arrival, BrowserPool, Egress, Profile, Wanted
     from doorkey.browser.home import Home
     from doorkey.browser.person import Person
 
@@ -137,12 +137,11 @@ class Entrance:
         return await self._visit(url, previous, rung, known)
 
     async def _visit(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
-        from doorkey.browser import parse_proxy
-
         self.say(f"{rung}: opening {self.site.url}")
-        proxy = parse_proxy(self.site.proxy) if self.site.proxy else None
         profile = self.identity.profile(self._profile())
-        lease = self._pool.lease(profile, site_url=self.site.url, proxy=proxy, headed=self._headed, steps=self.say)
+        lease = self._pool.lease(
+            profile, site_url=self.site.url, egress=self._egress(), headed=self._headed, steps=self.say
+        )
         try:
             async with lease as context:
                 arrival = await context.enter(self._wanted(url, previous, known))
@@ -215,13 +214,19 @@ class Entrance:
 
     async def shown(self, held: Session | None) -> Callable[[], Session]:
         """Show the page to a person until they close it; then the session that the window held can be made."""
-        from doorkey.browser import Kept, open_window, parse_proxy
+        from doorkey.browser import Kept, open_window
 
-        pool, proxy = self._pool, parse_proxy(self.site.proxy) if self.site.proxy else None
+        pool = self._pool
         before = Kept(held.cookies, None, held.local) if held else None
         user_agent = await pool.user_agent(self._profile(), headed=self._headed)
         kept = await open_window(
-            pool, self._profile(), self.site.url, proxy=proxy, headed=self._headed, kept=before, steps=self.say
+            pool,
+            self._profile(),
+            self.site.url,
+            egress=self._egress(),
+            headed=self._headed,
+            kept=before,
+            steps=self.say,
         )
 
         def session() -> Session:
@@ -283,6 +288,12 @@ class Entrance:
     def _own_cookies(self) -> tuple[Cookie, ...]:
         host = urlsplit(self.site.url).hostname or ""
         return tuple(Cookie(name, value, host) for name, value in (self._own.cookies or {}).items())
+
+    def _egress(self) -> Egress:
+        from doorkey.browser import egress_of
+
+        opened = (step.target for step in self.provider.steps if step.action == "open" and "://" in step.target)
+        return egress_of(self.site.proxy, (*self.site.reach, *(urlsplit(url).netloc for url in opened)))
 
     def say(self, step: str) -> None:
         if self.steps is not None:

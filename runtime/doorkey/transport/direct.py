@@ -21,6 +21,7 @@ from doorkey.session import Session
 from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
 from doorkey.transport.reach import PublicResolver, redirected, same_host, target
+from doorkey.transport.socks import is_socks, socks_connector
 from doorkey.transport.stream import BROKEN, Stream, next_piece, translated
 from doorkey.transport.waits import Wait, Waits
 from doorkey.upload import Upload
@@ -29,6 +30,8 @@ REDIRECTS = (301, 302, 303, 307, 308)
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 NO_USER_AGENT = ("user-agent",)
 """A session without one, from an import, gets none of aiohttp's either."""
+OWN, FOREIGN = "own", "foreign"
+"""The clients for a site itself, and for other hosts, which have to be public."""
 IDLE_CONNECTION = 4.0
 """Seconds an unused connection is kept: below the 5 s after which common servers close theirs under our POST."""
 
@@ -49,8 +52,7 @@ class Direct:
         self._limits = limits or Limits()
         self.headers = SessionHeaders(clock)
         self._waits = Waits()
-        self._own: aiohttp.ClientSession | None = None
-        self._foreign: aiohttp.ClientSession | None = None
+        self._clients: dict[str, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,10 +104,9 @@ class Direct:
         raise Changed(f"{site.name}: {request.what} was redirected more than {request.follow} times", site=site.name)
 
     async def close(self) -> None:
-        for client in (self._own, self._foreign):
-            if client is not None:
-                await client.close()
-        self._own = self._foreign = None
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.close()
         self._waits.close()
 
     async def _begun(
@@ -121,13 +122,15 @@ class Direct:
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
         # Through a proxy it is the proxy that resolves names; ours would only refuse a proxy on this machine.
-        client = self._client(foreign=not request.own_host and site.proxy is None and not same_host(url, site))
+        socks = site.proxy if site.proxy is not None and is_socks(site.proxy) else None
+        foreign = not request.own_host and site.proxy is None and not same_host(url, site)
+        client = self._client(FOREIGN if foreign else socks or OWN)
         response = await client.request(
             request.method,
             target_url(url, request),
             data=body,
             headers=headers,
-            proxy=site.proxy,
+            proxy=None if socks else site.proxy,
             allow_redirects=False,
             auto_decompress=request.encodings is None,
             skip_auto_headers=None if "user-agent" in headers else NO_USER_AGENT,
@@ -155,25 +158,26 @@ class Direct:
             headers[name.lower()] = value
         return headers
 
-    def _client(self, *, foreign: bool) -> aiohttp.ClientSession:
-        client = self._foreign if foreign else self._own
+    def _client(self, way: str) -> aiohttp.ClientSession:
+        """The client for one way out: OWN, FOREIGN, or the URL of a SOCKS proxy."""
+        client = self._clients.get(way)
         if client is None:
-            connector = aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=IDLE_CONNECTION, resolver=PublicResolver() if foreign else None
-            )
-            client = aiohttp.ClientSession(
-                connector=connector,
+            client = self._clients[way] = aiohttp.ClientSession(
+                connector=_connector(way),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Our own limits name themselves; aiohttp's would only cost a timer more.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 max_line_size=65536,
                 max_field_size=65536,
             )
-            if foreign:
-                self._foreign = client
-            else:
-                self._own = client
         return client
+
+
+def _connector(way: str) -> aiohttp.TCPConnector:
+    if way not in (OWN, FOREIGN):
+        return socks_connector(way, keepalive=IDLE_CONNECTION)
+    resolver = PublicResolver() if way == FOREIGN else None
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION, resolver=resolver)
 
 
 def target_url(url: str, request: Request) -> URL:
