@@ -1,4 +1,4 @@
-"""What a caller brings along, and whose session that makes it."""
+"""What a caller brings along, whose session that makes it, by which way out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from doorkey.provider import Site
+from doorkey.provider import Provider, Site
 from doorkey.session import Key
+
+if TYPE_CHECKING:
+    from doorkey.browser import Egress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,14 @@ def key_of(site: Site, own: Own = NOTHING) -> Key:
     brought = "" if own.cookies is None else _digest(json.dumps([sorted(own.cookies.items()), own.user_agent]))
     egress = "direct" if site.proxy is None else _digest(site.proxy)
     return Key(site.name, site.url, site.profile, egress, brought or (own.user_agent and _digest(own.user_agent)) or "")
+
+
+def egress_for(provider: Provider) -> Egress:
+    """The way out of the provider's site: its proxy, and the hosts that its settings or login steps name."""
+    from doorkey.browser import egress_of
+
+    opened = (step.target for step in provider.steps if step.action == "open" and "://" in step.target)
+    return egress_of(provider.site.proxy, (*provider.site.reach, *(urlsplit(url).netloc for url in opened)))
 
 
 def _digest(text: str) -> str:

@@ -25,12 +25,12 @@ from doorkey.session import Cookie, Session, Tokens
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.light import Light, hard_age
 from doorkey.sessions.likeness import same
-from doorkey.sessions.own import NOTHING, Own, key_of
+from doorkey.sessions.own import NOTHING, Own, egress_for, key_of
 from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
 
 if TYPE_CHECKING:
-    from doorkey.browser import Arrival, BrowserPool, Egress, Profile, Wanted
+    from doorkey.browser import Arrival, BrowserPool, Profile, Wanted
     from doorkey.browser.home import Home
     from doorkey.browser.person import Person
 
@@ -139,9 +139,8 @@ class Entrance:
     async def _visit(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
         self.say(f"{rung}: opening {self.site.url}")
         profile = self.identity.profile(self._profile())
-        lease = self._pool.lease(
-            profile, site_url=self.site.url, egress=self._egress(), headed=self._headed, steps=self.say
-        )
+        egress = egress_for(self.provider)
+        lease = self._pool.lease(profile, site_url=self.site.url, egress=egress, headed=self._headed, steps=self.say)
         try:
             async with lease as context:
                 arrival = await context.enter(self._wanted(url, previous, known))
@@ -223,7 +222,7 @@ class Entrance:
             pool,
             self._profile(),
             self.site.url,
-            egress=self._egress(),
+            egress=egress_for(self.provider),
             headed=self._headed,
             kept=before,
             steps=self.say,
@@ -288,12 +287,6 @@ class Entrance:
     def _own_cookies(self) -> tuple[Cookie, ...]:
         host = urlsplit(self.site.url).hostname or ""
         return tuple(Cookie(name, value, host) for name, value in (self._own.cookies or {}).items())
-
-    def _egress(self) -> Egress:
-        from doorkey.browser import egress_of
-
-        opened = (step.target for step in self.provider.steps if step.action == "open" and "://" in step.target)
-        return egress_of(self.site.proxy, (*self.site.reach, *(urlsplit(url).netloc for url in opened)))
 
     def say(self, step: str) -> None:
         if self.steps is not None:
