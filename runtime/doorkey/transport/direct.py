@@ -21,7 +21,7 @@ from doorkey.session import Session
 from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
 from doorkey.transport.reach import PublicResolver, redirected, same_host, target
-from doorkey.transport.socks import is_socks, socks_connector
+from doorkey.transport.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.transport.stream import BROKEN, Stream, next_piece, translated
 from doorkey.transport.waits import Wait, Waits
 from doorkey.upload import Upload
@@ -88,6 +88,10 @@ class Direct:
                 raise
             except BROKEN as broken:
                 failure = translated(broken)
+                failure.site = site.name
+                raise failure from broken
+            except socks_errors(site.proxy) as broken:
+                failure = socks_failure(broken)
                 failure.site = site.name
                 raise failure from broken
             if "set-cookie" in response.headers:

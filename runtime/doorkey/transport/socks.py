@@ -1,30 +1,31 @@
-"""The way through a SOCKS proxy, for aiohttp, which knows HTTP proxies only."""
+"""The way through a SOCKS proxy, for aiohttp, which knows HTTP proxies only.
+
+What carries it is imported where a site has such a proxy.
+"""
 
 from __future__ import annotations
 
 import aiohttp
-import aiohttp_socks
 
 from doorkey.browser import parse_proxy
 from doorkey.errors import SiteDown
 
-REFUSED = aiohttp_socks.ProxyError
-UNREACHED = (aiohttp_socks.ProxyConnectionError, aiohttp_socks.ProxyTimeoutError)
 
-
-def is_socks(proxy: str) -> bool:
+def is_socks(proxy: str | None) -> bool:
     """Whether the URL *proxy* is one of a SOCKS proxy."""
-    return proxy[:5].lower() == "socks"
+    return proxy is not None and proxy[:5].lower() == "socks"
 
 
 def socks_connector(proxy: str, *, keepalive: float) -> aiohttp.TCPConnector:
     """Connections through the SOCKS5 proxy at the URL *proxy*, which resolves names. Raises ConfigurationError."""
+    from aiohttp_socks import ProxyConnector, ProxyType
+
     found = parse_proxy(proxy)
     host, port = found.place
-    return aiohttp_socks.ProxyConnector(
+    return ProxyConnector(
         host,
         port,
-        aiohttp_socks.ProxyType.SOCKS5,
+        ProxyType.SOCKS5,
         username=found.username,
         password=found.password if found.username is None else found.password or "",
         rdns=True,
@@ -33,10 +34,16 @@ def socks_connector(proxy: str, *, keepalive: float) -> aiohttp.TCPConnector:
     )
 
 
-def socks_failure(error: Exception) -> SiteDown | None:
-    """What a SOCKS proxy's *error* means; None for one that is not a SOCKS proxy's."""
-    if isinstance(error, UNREACHED):
-        return SiteDown("the proxy can't be reached; see the site's `proxy` setting", arrived=False)
-    if isinstance(error, REFUSED):
-        return SiteDown("the proxy refused the way to the site (SOCKS); see its `proxy` setting", arrived=False)
-    return None
+def socks_errors(proxy: str | None) -> tuple[type[Exception], ...]:
+    """What is raised, besides aiohttp's own errors, where *proxy* is a SOCKS proxy."""
+    if not is_socks(proxy):
+        return ()
+    from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+
+    return ProxyError, ProxyConnectionError, ProxyTimeoutError
+
+
+def socks_failure(error: Exception) -> SiteDown:
+    """One of `socks_errors` as ours. Its own text names the proxy, and is left out."""
+    why = "refused the way to the site (SOCKS)" if type(error).__name__ == "ProxyError" else "can't be reached"
+    return SiteDown(f"the proxy {why}; see the site's `proxy` setting", arrived=False)

@@ -8,11 +8,10 @@ import aiohttp
 
 from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown
 from doorkey.request import HEAD_BYTES, Head, Reply
-from doorkey.transport.socks import REFUSED, UNREACHED, socks_failure
 from doorkey.transport.waits import Wait, Waits
 from doorkey.upload import Upload
 
-BROKEN = (aiohttp.ClientError, OSError, ValueError, REFUSED, *UNREACHED)
+BROKEN = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises when an exchange fails: `translated` tells it in our own words."""
 
 
@@ -107,9 +106,6 @@ async def whole(stream: Stream, limit: int) -> Reply:
 def translated(error: Exception) -> DoorkeyError:
     """One of aiohttp's errors as ours. Its own text may hold a URL with a query, and is left out."""
     name = type(error).__name__
-    proxys = socks_failure(error)
-    if proxys is not None:
-        return proxys
     match error:
         case DoorkeyError():
             return error
