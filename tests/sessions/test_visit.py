@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from doorkey.browser import Arrival, Profile, Wanted, load_profile
 from doorkey.clock import SystemClock
-from doorkey.errors import BrowserFailed, Changed, SessionRefused
+from doorkey.errors import BrowserFailed, Changed, RateLimited, SessionRefused
 from doorkey.page import Page
 from doorkey.provider import Flow, Provider, Site
 from doorkey.request import Reply, Request
@@ -52,12 +52,15 @@ class NonceSite:
     nonce: str = "n1"
     cached: str | None = None
     url: str = ""
+    status: int = 200
+    before: str = ""
     loads: list[str] = field(default_factory=list)
 
     async def page(self, request: web.Request) -> web.Response:
         self.loads.append(request.headers.get("user-agent", ""))
         nonce = self.nonce if request.query_string or self.cached is None else self.cached
-        return web.Response(text=f'<div data-nonce="{nonce}">', content_type="text/html")
+        text = f'{self.before}<div data-nonce="{nonce}">'
+        return web.Response(status=self.status, text=text, content_type="text/html", headers={"Retry-After": "9"})
 
     async def endpoint(self, request: web.Request) -> web.Response:
         return web.Response(text=self.nonce)
@@ -173,6 +176,26 @@ async def test_a_page_cache_is_got_past_once(
     renewed = await entrance.fetch(Need(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens) == ("browser past the cache", {"nonce": "n2"})
     assert renewed.url == nonces.url
+
+
+async def test_a_challenge_in_the_pages_place_is_not_read_but_left_to_the_browser(
+    entrances: Callable[..., Entrance], nonces: NonceSite
+) -> None:
+    entrance = entrances()
+    first = await entrance.fetch(Need())
+    nonces.nonce, nonces.before = "n2", '<script id="anubis_challenge" type="application/json">{}</script>'
+    assert (await entrance.fetch(Need(first, refused=first, named=True))).rung == "browser"
+
+
+async def test_a_rate_limit_below_the_browser_is_told_and_the_browser_left_out(
+    entrances: Callable[..., Entrance], pool: PaperPool, nonces: NonceSite
+) -> None:
+    entrance = entrances()
+    first = await entrance.fetch(Need())
+    nonces.status = 429
+    with pytest.raises(RateLimited) as caught:
+        await entrance.fetch(Need(first, refused=first, named=True))
+    assert (caught.value.retry_after, len(pool.visits)) == (9, 1)
 
 
 async def test_a_page_that_only_has_the_refused_token_is_a_clear_error(

@@ -69,6 +69,8 @@ class Challenge:
         found = of_page(Facts(status=status, headers=self._traffic.headers), widgets=False)
         if found is not None:
             return _error(found) or _person(found, None)
+        if status == 407:
+            return SiteDown("the proxy asks for a name and a password (HTTP 407); see the site's proxy setting")
         if status >= 500:
             return SiteDown(f"the page came with HTTP {status}", retry_after=pause_of(self._traffic.head))
         return refused(status) if status in (401, 403) else Changed(f"the page came with HTTP {status}, and is empty")

@@ -15,6 +15,7 @@ from doorkey.sessions.identity import Identity
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation, merged
 from doorkey.transport.stream import whole
+from doorkey.verdict import default_verdict
 
 PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -63,6 +64,10 @@ class Light:
     async def _fetched(self, url: str, held: Session, conversation: Conversation) -> Page:
         request = Request(url=url, what="the page", accept=PAGE, expects=("text/html",), repeatable=True, follow=3)
         stream = await self._direct.open(request, held, self._site, conversation=conversation, total=self._limit)
+        verdict = default_verdict(request, stream.head)
+        if not verdict:  # a challenge, too, comes with 200 and is a page
+            stream.close()
+            raise verdict.error(self._site.name, stream.head.status)
         if stream.head.status != 200 or not stream.head.is_html:
             stream.close()
             raise Changed(f"the page came with HTTP {stream.head.status} ({stream.head.media_type})")

@@ -14,6 +14,7 @@ from doorkey.errors import (
     BrowserFailed,
     Changed,
     DoorkeyError,
+    Enough,
     HeadlessDenied,
     MissingToken,
     NeedsPerson,
@@ -118,6 +119,8 @@ class Entrance:
         """What a rung below the browser yields; a failure there only means that the next one is climbed."""
         try:
             return await rung(held)
+        except Enough:
+            raise  # the browser would be told the same
         except DoorkeyError as error:
             self.say(f"a rung below the browser failed: {error.message}")
             return None
