@@ -40,6 +40,17 @@ class Packages:
         folder = self._once(f"python-{name}", requirements, lambda folder: self._environment(folder, requirements))
         return folder / "bin" / "python"
 
+    def javascript(self, name: str, requirements: Sequence[str]) -> Path:
+        """A folder whose `node_modules` holds *requirements*; none of their scripts was run. Raises Unavailable."""
+        if shutil.which("npm") is None:
+            raise Unavailable(f"npm is not there: {name} is taken from it")
+        install = ["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
+
+        def fetch(folder: Path) -> None:
+            run([*install, "--prefix", str(folder), *requirements], folder)
+
+        return self._once(f"javascript-{name}", requirements, fetch)
+
     def _once(self, name: str, wanted: Sequence[str], fetch: Callable[[Path], None]) -> Path:
         asked = hashlib.sha256(repr((sys.version_info[:2], *wanted)).encode()).hexdigest()
         folder, stamp = self._cache / name, self._cache / f"{name}.stamp"
