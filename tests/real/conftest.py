@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import platformdirs
@@ -14,6 +15,7 @@ from software.application import Application, Group
 from software.django_admin import django_admin
 from software.dokuwiki import dokuwiki
 from software.flask_once import flask_once
+from software.gated import Gated, gated
 from software.jupyter import jupyter
 from software.mediawiki import mediawiki
 from software.packages import Packages, Unavailable
@@ -72,3 +74,17 @@ def wordpress(started_wordpress: WordPress) -> WordPress:
     """A WordPress as it is at first: what earlier tests switched and sent is forgotten."""
     started_wordpress.reset()
     return started_wordpress
+
+
+@pytest.fixture
+def start(packages: Packages, tmp_path: Path) -> Iterator[Callable[..., Gated]]:
+    """Starts a site behind a gate, as `gated` does; it ends with the test."""
+    with ExitStack() as running:
+
+        def started(gate: str, **switches: object) -> Gated:
+            try:
+                return running.enter_context(gated(packages, tmp_path / f"behind-{gate}", gate, **switches))
+            except Unavailable as unavailable:
+                pytest.skip(f"{gate} can't be had here: {unavailable}")
+
+        yield started
