@@ -59,7 +59,7 @@ class Gated:
             return dict(json.load(answer))
 
     def counts(self) -> dict[str, int]:
-        """See gates/site.cjs: pages, gated, passes, calls, worthless, …, since it was started."""
+        """See gates/site.js: pages, gated, passes, calls, worthless, …, since it was started."""
         return self.switch()
 
 
@@ -72,7 +72,7 @@ def gated(packages: Packages, folder: Path, gate: str, **switches: Any) -> Itera
     environment = {}
     if gate in PACKAGES:
         environment["NODE_PATH"] = str(packages.javascript(gate, PACKAGES[gate]) / "node_modules")
-    script = OURS / ("express.cjs" if gate == "express" else "site.cjs")
+    script = OURS / ("express.js" if gate == "express" else "site.js")
     port = free_port()
     folder.mkdir(exist_ok=True)
     site = Gated([node, str(script), str(port), gate, json.dumps(switches)], port, folder, environment)
