@@ -9,7 +9,7 @@ const path = require("node:path");
 const [, , port, name, told] = process.argv;
 // life: seconds of a pass. tied: to user agent and address. status: that the gate's page comes with.
 const switches = { life: 3600, tied: false, status: 403, ...JSON.parse(told) };
-const gate = name === "open" ? null : require(path.join(__dirname, `${name}.cjs`))(switches);
+const gate = name === "open" ? null : require(path.join(__dirname, `${name}.js`))(switches);
 let secret = crypto.randomBytes(16);
 let closed = false;
 const counts = { pages: 0, gated: 0, passes: 0, calls: 0, streams: 0, worthless: 0, foreign: 0, dead: 0 };
