@@ -77,3 +77,16 @@ async def test_a_wordpress_page_keeps_its_client_id_and_sends_the_history(chromi
         assert [seen.fields["wpaicg_chat_client_id"] for seen in twin.log] == [client, client]
         assert twin.log[0].fields["wpaicg_chat_history"] == "[]"
         assert "Human: first" in twin.log[1].fields["wpaicg_chat_history"]
+
+
+@pytest.mark.parametrize(("generation", "stream"), [("1.8", True), ("2.x", False), ("2.x", True)])
+async def test_the_script_of_each_generations_page_is_answered(
+    generation: str, stream: bool, chromium: Browser
+) -> None:
+    async with ChatGpttTwin() as twin:
+        twin.switch(generation=generation, stream=stream, bots=["Support Bot"])
+        page = await chromium.new_page()
+        await page.goto(twin.url)
+        said = "Grüße 😀" if generation == "1.8" else PROMPT
+        assert await ask(page, said) == f"chatgptt heard: {said}"
+        assert twin.counts.refused == 0
