@@ -10,6 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from doorkey.errors import DoorkeyError, EmptyAnswer
 from doorkey.request import Decoder, Head, MiB
 from doorkey.session import Session
+from doorkey.sessions.pace import Slot
 from doorkey.transport.stream import Stream
 from doorkey.verdict import OK, Verdict
 
@@ -59,10 +60,22 @@ class Answer(Generic[T]):
         self.renewed = renewed
         self.verdict = OK
         self.on_refused: Callable[[Verdict], None] | None = None
+        self._slot: Slot | None = None
         self._stream = stream
         self._decoder = decoder
         self._first = first
         self._chunks: AsyncGenerator[bytes, None] | None = None
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the call waited for its turn at the site."""
+        return 0.0 if self._slot is None else self._slot.waited
+
+    def hold(self, slot: Slot) -> None:
+        """Take over a place among the calls at the site, which is given back as soon as the answer has ended."""
+        self._slot = slot
+        if self._stream is None or self._stream.body is not None:
+            slot.leave()
 
     async def begin(self) -> Verdict:
         """Read until the first items or the end; the verdict is OK when there is something to give to the caller."""
@@ -134,6 +147,8 @@ class Answer(Generic[T]):
 
     async def aclose(self) -> None:
         """End the upstream request, unless the answer was read to its end. May be called twice."""
+        if self._slot is not None:
+            self._slot.leave()
         if self._stream is not None:
             self._stream.close()
         if self._chunks is not None:

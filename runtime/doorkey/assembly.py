@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from doorkey.clock import Clock
 from doorkey.engine import Engine
 from doorkey.login import Logins
 from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.manners import Paces, manners_of
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.sqlite import SqliteStore
@@ -89,12 +90,14 @@ class Assembly:
     def keeper(self) -> Keeper:
         # Made before the keeper, closed after it: its visits under way are ended first.
         store, _, _ = self.store, self.pool, self.direct
+        limits = self.settings.limits
         keeper = Keeper(
             store,
             private=MemoryStore(self.clock),
             clock=self.clock,
-            limit=self.settings.limits.entering,
-            patience=self.settings.limits.patience,
+            limit=limits.entering,
+            patience=limits.patience,
+            paces=Paces(partial(manners_of, self.settings), self.clock, longest=limits.total),
         )
         self._exits.push_async_callback(keeper.close)
         return keeper

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from doorkey.answer import Answer, Raw
 from doorkey.clock import Clock
 from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, SiteDown, SiteError, VisitFailed
-from doorkey.journey import Journey, Refused
+from doorkey.journey import Journey, Refused, in_turn
 from doorkey.provider import Flow
 from doorkey.request import Decoder, Head, Request
 from doorkey.session import Session
@@ -56,8 +56,8 @@ class Engine:
         journey: Journey[bytes] = Journey(entrance, deadline, self._clock, single=request)
         if entrance.provider.single_use and entrance.provider.uses_up(request):
             async with turn(self._keeper.record(entrance.key), deadline, self._clock):
-                return await self._run(journey)
-        return await self._run(journey)
+                return await in_turn(self._keeper.paces, journey, self._run)
+        return await in_turn(self._keeper.paces, journey, self._run)
 
     async def run(self, entrance: Entrance, start: Callable[[Session], Flow[Any]], *, deadline: float) -> Answer[Any]:
         """The answer of the flow that *start* makes for a session, once its first items are there.
@@ -65,7 +65,7 @@ class Engine:
         Raises DoorkeyError: what a visit raised, the final verdict of the site, RequestError from the provider,
         TimeLimit.
         """
-        return await self._run(Journey(entrance, deadline, self._clock, start))
+        return await in_turn(self._keeper.paces, Journey(entrance, deadline, self._clock, start), self._run)
 
     async def _run(self, journey: Journey[T]) -> Answer[T]:
         not_gen, told = -1, None
@@ -160,6 +160,7 @@ class Engine:
             total=journey.deadline - self._clock.now(),
         )
         verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
+        journey.verdict = verdict
         if journey.entrance.steps is not None:
             journey.entrance.say(f"{request.what}: HTTP {stream.head.status}, {verdict.kind.value}")
         if verdict:
@@ -194,6 +195,7 @@ class Engine:
         if verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED):
             await answer.aclose()
             raise Refused(verdict, stream.head, sent)
+        journey.verdict = verdict
         if not verdict:
             await answer.aclose()
             raise verdict.error(site, stream.head.status)

@@ -20,7 +20,8 @@ Two questions choose the class: who can act, and what do we do about it.
     │   └── EmptyAnswer                502  empty_response
     ├── Enough                         429  rate_limited        the site says wait; we obey
     │   ├── RateLimited                429  rate_limited
-    │   └── QuotaReached               429  quota
+    │   ├── QuotaReached               429  quota
+    │   └── QueueFull                  429  queue_full          so many wait for the site that this call may not
     ├── Unavailable                    503  provider_unavailable  later, by itself
     │   ├── SiteDown                   503  provider_unavailable  (also OSError)
     │   ├── VisitFailed                503  visit_failed        remembered: see retry_after
@@ -186,6 +187,19 @@ class RateLimited(Enough):
 
 class QuotaReached(Enough):
     code = "quota"
+
+
+class QueueFull(Enough):
+    """As many wait for their turn at the site as may: `most`. `retry_after` is about when the first of them goes."""
+
+    code = "queue_full"
+
+    def __init__(self, site: str, most: int, retry_after: float) -> None:
+        super().__init__(
+            f"{site}: {most} calls wait for their turn there already, the most that may (setting: manners.queue)",
+            site=site,
+            retry_after=max(1.0, retry_after),
+        )
 
 
 class Unavailable(DoorkeyError):

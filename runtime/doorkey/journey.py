@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from doorkey.answer import Answer
 from doorkey.clock import Clock
 from doorkey.provider import Flow
 from doorkey.request import Head, Request
 from doorkey.session import Session
+from doorkey.sessions.manners import Paces
 from doorkey.sessions.refusals import Shape
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.headers import Conversation
 from doorkey.transport.stream import Stream
-from doorkey.verdict import Verdict
+from doorkey.verdict import OK, Verdict
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ class Journey(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
     `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `shape` is of the
-    unknown refusal renewed for.
+    unknown refusal renewed for. `verdict` is the site's last word.
     """
 
     entrance: Entrance
@@ -49,6 +51,7 @@ class Journey(Generic[T]):
     spent: bool = False
     renewals: int = 0
     shape: Shape | None = None
+    verdict: Verdict = OK
 
     @property
     def again(self) -> bool:
@@ -70,3 +73,23 @@ class Journey(Generic[T]):
             self.pending = next(self.flow)
         assert self.pending is not None
         return self.pending
+
+
+async def in_turn(paces: Paces, journey: Journey[T], run: Callable[[Journey[T]], Awaitable[Answer[T]]]) -> Answer[T]:
+    """What *run* makes of the call, when it is its turn at the site; its place is free again when its answer has ended.
+
+    Raises what `Pace.enter` does.
+    """
+    pace = paces.of(journey.entrance.key)
+    if pace is None:
+        return await run(journey)
+    slot = await pace.enter(journey.deadline, journey.entrance.say)
+    try:
+        answer = await run(journey)
+    except BaseException:
+        slot.leave()
+        raise
+    finally:
+        pace.heard(journey.verdict)
+    answer.hold(slot)
+    return answer

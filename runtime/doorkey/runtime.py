@@ -191,8 +191,9 @@ class Runtime:
         return [self._status(name, row) for name, row in self._rows.items()]
 
     def _status(self, name: str, stored: Row) -> SiteStatus:
-        site = self.sites[name]
-        return status_of(site, self._provider_of(name), self._parts.keeper.record(key_of(site)), stored, self.clock)
+        site, keeper, key = self.sites[name], self._parts.keeper, key_of(self.sites[name])
+        pace = keeper.paces.status(key)
+        return status_of(site, self._provider_of(name), keeper.record(key), stored, self.clock, pace)
 
     def _tokens(self, name: str) -> Tokens | None:
         session = self._parts.keeper.record(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session

@@ -143,6 +143,20 @@ class LimitSettings(Section):
         return self.visit + self.challenge
 
 
+class MannersSettings(Section):
+    at_once: Count = Field(default=2, description="Calls that a site is sent at a time; others wait for their turn.")
+    rate: Seconds = Field(default=1.0, description="Calls that a site is sent a second, give or take a quarter.")
+    queue: int = Field(default=30, ge=0, description="Calls that may wait for a site; one more is told to come later.")
+    patience: float = Field(
+        default=120.0, ge=0, allow_inf_nan=False, description="Seconds of a site's Retry-After waited out, not told."
+    )
+    pages: Count = Field(default=1, description="Browser's pages that are opened at a site at a time.")
+    visits: Count = Field(
+        default=3, description="Visits within `manners.pause` that may lead to no used session; then comes a pause."
+    )
+    pause: Seconds = Field(default=600.0, description="Seconds without a visit after too many useless ones.")
+
+
 class SiteSettings(Section):
     # What else is set belongs to the site's provider; the registry holds it against the provider's `Options`.
     model_config = ConfigDict(extra="allow")
@@ -163,6 +177,9 @@ class SiteSettings(Section):
     reach: Names = Field(
         default=("*",),
         description="Hosts besides the site's own that its page may reach; `*`: all of the public internet.",
+    )
+    manners: MannersSettings = Field(
+        default=MannersSettings(), description="What is different from [manners] for this site, by the same keys."
     )
 
     @field_validator("reach")

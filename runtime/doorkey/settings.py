@@ -19,6 +19,7 @@ from doorkey.errors import ConfigurationError
 from doorkey.faults import Sources, explain, near, strangers
 from doorkey.sections import BrowserSettings as BrowserSettings
 from doorkey.sections import LimitSettings as LimitSettings
+from doorkey.sections import MannersSettings as MannersSettings
 from doorkey.sections import Names, Section
 from doorkey.sections import ServiceSettings as ServiceSettings
 from doorkey.sections import SiteSettings as SiteSettings
@@ -36,6 +37,7 @@ class Settings(Section):
     browser: BrowserSettings = BrowserSettings()
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
+    manners: MannersSettings = MannersSettings()
     sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each by its name.")
     models: dict[str, Names] = Field(
         default={},
@@ -183,6 +185,9 @@ def describe(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tu
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            if field.description:  # a section within another: its keys are told there
+                yield key, None, field.description
+                continue
             yield from describe(field.annotation, f"{key}.")
         elif key == "sites":
             yield from describe(SiteSettings, "sites.NAME.")

@@ -9,6 +9,7 @@ from typing import Literal
 from doorkey.clock import Clock
 from doorkey.errors import NeedsPerson
 from doorkey.provider import Site
+from doorkey.sessions.pace import PaceStatus
 from doorkey.sessions.record import Record
 from doorkey.sessions.store import Row
 
@@ -20,6 +21,7 @@ class SiteStatus:
     """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session.
 
     `rungs`: how often each way of entering or renewing made a session, over all processes that share the store.
+    `waiting`: calls that wait, for a visit or for their turn; `pace` tells of the turns, None without limits.
     """
 
     name: str
@@ -36,9 +38,12 @@ class SiteStatus:
     visits: int = 0
     used: int = 0
     waiting: int = 0
+    pace: PaceStatus | None = None
 
 
-def status_of(site: Site, provider: str, record: Record, stored: Row, clock: Clock) -> SiteStatus:
+def status_of(
+    site: Site, provider: str, record: Record, stored: Row, clock: Clock, pace: PaceStatus | None = None
+) -> SiteStatus:
     """The status of *site* from what the keeper knows, or else of what the store remembers."""
     session = record.cur or stored.session
     here = record.cur is not None or record.why is not None
@@ -66,5 +71,6 @@ def status_of(site: Site, provider: str, record: Record, stored: Row, clock: Clo
         retry_after=pause if pause > 0 else None,
         visits=record.visits,
         used=record.used,
-        waiting=record.waiting,
+        waiting=record.waiting + (len(pace.queue) if pace else 0),
+        pace=pace,
     )

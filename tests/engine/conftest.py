@@ -16,6 +16,7 @@ from doorkey.provider import Provider, Site
 from doorkey.request import Head, Request
 from doorkey.session import Cookie, Key, Session
 from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.manners import Paces
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.source import Need
@@ -127,9 +128,9 @@ async def engines(clock: SystemClock) -> AsyncIterator[Callable[..., Engine]]:
     """Makes engines with limits of their own, and closes what they hold."""
     opened: list[tuple[Direct, Keeper]] = []
 
-    def make(limits: Limits | None = None, first_pause: float = 60.0) -> Engine:
+    def make(limits: Limits | None = None, first_pause: float = 60.0, paces: Paces | None = None) -> Engine:
         direct = Direct(clock=clock, limits=limits)
-        keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01)
+        keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, paces=paces)
         opened.append((direct, keeper))
         return Engine(keeper=keeper, direct=direct, refusals=Refusals(clock, first=first_pause), clock=clock)
 

@@ -22,8 +22,9 @@ from doorkey.errors import (
     VisitFailed,
 )
 from doorkey.session import Key, Session
+from doorkey.sessions.manners import Paces
 from doorkey.sessions.record import Record, Records
-from doorkey.sessions.source import Source
+from doorkey.sessions.source import Source, within
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store, kept
 
 log = logging.getLogger("doorkey.keeper")
@@ -35,7 +36,8 @@ LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 class Keeper:
     """`patience`: a pause up to that many seconds is waited out, a longer one is told. `pause`, `longest_pause`: the
     first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take.
-    `claim_ttl`: seconds after which another process takes over from one that died while visiting.
+    `claim_ttl`: seconds after which another process takes over from one that died while visiting. `paces`: how the
+    sites are treated; None without limits.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Keeper:
         pause: float = 1.0,
         longest_pause: float = 300.0,
         claim_ttl: float = 15.0,
+        paces: Paces | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._store = store
@@ -59,6 +62,7 @@ class Keeper:
         self._pause = pause
         self._longest_pause = longest_pause
         self._claim_ttl = claim_ttl
+        self.paces = paces or Paces(lambda key: None, clock)
         self._uniform = uniform
         self._records = Records()
         self._closed = False
@@ -119,10 +123,10 @@ class Keeper:
                         return committed
 
     def worked(self, session: Session) -> None:
-        """A request was accepted with *session*: only that ends a pause, not a visit that succeeded."""
+        """A request was accepted with *session*."""
         rec = self.record(session.key)
         if session.gen > rec.proven:
-            rec.proven, rec.fails, rec.next_ok, rec.why = session.gen, 0, 0.0, None
+            rec.prove(session.gen)
         if rec.cur is not None and rec.cur.gen == session.gen:
             rec.successes += 1
 
@@ -252,20 +256,17 @@ class Keeper:
     async def _climb(self, source: Source, rec: Record, store: Store, claim: Claim) -> bool:
         """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
         try:
-            async with asyncio.timeout(self._limit), kept(store, claim, self._claim_ttl, self._clock):
-                fetched = await source.fetch(rec.need(claim.previous))
+            async with kept(store, claim, self._claim_ttl, self._clock), self.paces.page(rec.key):
+                rec.out = self._clock.now()
+                fetched = await within(self._limit, source, rec.need(claim.previous))
             session = await store.commit(claim, fetched)
             if session is None:
                 return False
-            rec.visits += 1
+            rec.came_back(session)
             rec.publish(session, self._clock.now())
             log.info("%s: session %d by %s", rec.key.site, session.gen, session.rung)
-        except (DoorkeyError, TimeoutError) as failure:
-            error: DoorkeyError
-            if isinstance(failure, DoorkeyError):
-                error = failure
-            else:
-                error = TimeLimit("visit", self._limit, site=rec.key.site, setting="limits.visit")
+        except DoorkeyError as error:
+            rec.came_back(error)
             after = self._remember(rec, error)
             await asyncio.shield(store.fail(claim, error.message, error.code, after))
         except BaseException:
@@ -286,7 +287,10 @@ class Keeper:
     def _penalty(self, rec: Record) -> None:
         rec.fails += 1
         pause = min(self._longest_pause, self._pause * 2.0 ** min(rec.fails - 1, 30))
-        rec.next_ok = self._clock.now() + pause * self._uniform(0.5, 1.0)
+        now, manners = self._clock.now(), self.paces.manners(rec.key)
+        rec.next_ok = now + pause * self._uniform(0.5, 1.0)
+        if manners is not None and rec.useless_since(now - manners.pause) >= manners.visits:
+            rec.next_ok = now + max(pause, manners.pause)
 
     def _here(self, session: Session) -> float:
         """When *session* was born, by this process's clock."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from doorkey.errors import DoorkeyError
+from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, SiteDown
 from doorkey.session import Key, Session
 from doorkey.sessions.source import Need
 
@@ -37,6 +37,8 @@ class Record:
     hurried: bool = False  # a visit was asked for by name: no pause holds it back
     waiting: int = 0
     visits: int = 0
+    out: float | None = None  # when the visit under way began
+    useless: tuple[tuple[float, int], ...] = ()  # visits that led to no used session: when, and to which (-1: none)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # held while a single-use token is used up
 
     def usable(self, session: Session | None, born: float, not_gen: int, now: float) -> bool:
@@ -70,6 +72,25 @@ class Record:
 
     def _take(self, session: Session, born: float) -> None:
         self.cur, self.born, self.next, self.used, self.successes = session, born, None, 0, 0
+
+    def came_back(self, found: Session | DoorkeyError) -> None:
+        """What the visit has brought: useless until its session was used, but none where it never reached the site."""
+        began, self.out = self.out, None
+        if isinstance(found, Session):
+            self.visits += 1
+        away = isinstance(found, SiteDown) and not found.arrived
+        if began is not None and not (away or isinstance(found, ConfigurationError | BrowserFailed)):
+            self.useless = (*self.useless, (began, found.gen if isinstance(found, Session) else -1))
+
+    def prove(self, gen: int) -> None:
+        """The session *gen* was used with success, as none newer was: only that ends a pause, not a visit."""
+        self.proven, self.fails, self.next_ok, self.why = gen, 0, 0.0, None
+        self.useless = tuple(visit for visit in self.useless if visit[1] != gen)
+
+    def useless_since(self, then: float) -> int:
+        """How many visits since *then* (the clock's `now`) have led to no used session."""
+        self.useless = tuple(visit for visit in self.useless if visit[0] >= then)
+        return len(self.useless)
 
     def learn_budget(self) -> None:
         """Three generations in a row refused after the same number of successes: the site counts uses.

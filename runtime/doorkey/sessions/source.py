@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from doorkey.errors import DoorkeyError, TimeLimit
 from doorkey.session import Key, Session
 
 
@@ -33,3 +35,14 @@ class Source(Protocol):
     async def fetch(self, need: Need) -> Session: ...
 
     def fits(self, session: Session) -> bool: ...
+
+
+async def within(limit: float, source: Source, need: Need) -> Session:
+    """What *source* fetches in *limit* seconds. Raises TimeLimit after them, and what the source raises."""
+    try:
+        async with asyncio.timeout(limit):
+            return await source.fetch(need)
+    except TimeoutError as error:
+        if isinstance(error, DoorkeyError):
+            raise
+        raise TimeLimit("visit", limit, site=source.key.site, setting="limits.visit") from error

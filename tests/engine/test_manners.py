@@ -1,0 +1,249 @@
+"""Calls keep to a site's pace: one turn each, given back when the answer has ended, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from doorkey.answer import Answer
+from doorkey.clock import SystemClock
+from doorkey.engine import Engine
+from doorkey.errors import Blocked, DoorkeyError, RateLimited, TimeLimit
+from doorkey.request import Reply, Request
+from doorkey.session import Session
+from doorkey.sessions.manners import Manners, Paces
+from doorkey.sessions.pace import Pace, PaceStatus
+
+from .conftest import TokenEntrance, TokenSite
+
+GET = Request(url="/item", repeatable=True)
+FAST = 1000.0
+
+
+@pytest.fixture
+def paced(engines: Callable[..., Engine], clock: SystemClock, entrance: TokenEntrance) -> Callable[..., Any]:
+    """Makes an engine with manners, and tells the pace of its site."""
+
+    def make(**manners: Any) -> tuple[Engine, Pace]:
+        paces = Paces(lambda key: Manners(**{"rate": FAST, **manners}), clock)
+        pace = paces.of(entrance.key)
+        assert pace is not None
+        return engines(paces=paces), pace
+
+    return make
+
+
+def send(engine: Engine, entrance: TokenEntrance, request: Request = GET, seconds: float = 20) -> Any:
+    return engine.send(entrance, request, deadline=SystemClock().now() + seconds)  # type: ignore[arg-type]  # keeps its contract
+
+
+def free(status: PaceStatus) -> bool:
+    return (status.under_way, status.queue) == (0, ())
+
+
+class Gated:
+    """A route whose answers begin and then wait."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.inside = self.most = 0
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"begun ")
+            await self.gate.wait()
+            await response.write(b"ended")
+            await response.write_eof()
+            return response
+        finally:
+            self.inside -= 1
+
+
+@pytest.fixture
+def gated(tokens: TokenSite) -> Gated:
+    tokens.routes["/slow"] = route = Gated()
+    return route
+
+
+SLOW = Request(url="/slow", repeatable=True)
+
+
+async def test_two_at_a_time_and_the_place_is_kept_until_the_body_has_ended(
+    paced: Callable[..., Any], entrance: TokenEntrance, gated: Gated
+) -> None:
+    engine, pace = paced()
+
+    async def call() -> bytes:
+        async with await send(engine, entrance, SLOW) as answer:
+            return await answer.read()
+
+    calls = [asyncio.create_task(call()) for _ in range(6)]
+    async with asyncio.timeout(10):
+        while gated.inside < 2 or len(pace.status().queue) < 4:
+            await asyncio.sleep(0)
+    gated.gate.set()
+    assert await asyncio.gather(*calls) == [b"begun ended"] * 6
+    assert gated.most == 2
+    assert free(pace.status())
+
+
+async def test_an_answer_that_has_come_whole_holds_no_place(paced: Callable[..., Any], entrance: TokenEntrance) -> None:
+    engine, pace = paced(at_once=1)
+    answers: list[Answer[bytes]] = [await send(engine, entrance) for _ in range(3)]
+    assert free(pace.status())
+    assert [await answer.read() for answer in answers] == [b"fine /item"] * 3
+
+
+async def test_an_answer_left_midway_gives_its_place_back(
+    paced: Callable[..., Any], entrance: TokenEntrance, gated: Gated
+) -> None:
+    engine, pace = paced(at_once=1)
+    answer = await send(engine, entrance, SLOW)
+    assert pace.status().under_way == 1
+    await answer.aclose()
+    assert free(pace.status())
+
+
+async def test_a_caller_who_leaves_gives_the_place_back(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    engine, pace = paced(at_once=1)
+    arrived = asyncio.Event()
+
+    async def never(request: web.Request) -> web.Response:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    tokens.routes["/never"] = never
+    call = asyncio.create_task(send(engine, entrance, Request(url="/never")))
+    await arrived.wait()
+    call.cancel()
+    await asyncio.wait([call])
+    assert free(pace.status())
+
+
+async def test_a_call_that_fails_gives_the_place_back(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    engine, pace = paced()
+    tokens.refuse_all, tokens.named = True, False
+    assert not (await send(engine, entrance)).verdict
+    assert free(pace.status())
+
+    def start(session: Session) -> Generator[Request, Reply, list[str]]:
+        yield GET
+        return ["never"]
+
+    with pytest.raises(Blocked):
+        await engine.run(entrance, start, deadline=SystemClock().now() + 20)
+    assert free(pace.status())
+
+
+async def test_a_flow_takes_one_turn_for_all_its_requests_and_its_renewal(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    engine, pace = paced(rate=0.001)  # a second turn would come in a quarter of an hour
+
+    def start(session: Session) -> Generator[Request, Reply, list[str]]:
+        yield GET
+        tokens.token = "t2"
+        yield GET
+        return ["done"]
+
+    answer = await engine.run(entrance, start, deadline=SystemClock().now() + 20)
+    assert [item async for item in answer] == ["done"]
+    assert (tokens.accepted, tokens.refused, answer.renewed, answer.waited) == (3, 1, 1, 0.0)
+    assert free(pace.status())
+
+
+async def test_waiting_has_the_callers_own_limit(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    engine, pace = paced(rate=0.001)
+    await send(engine, entrance)
+    with pytest.raises(TimeLimit, match="tokens: limit reached: total, while waiting for a turn at the site"):
+        await send(engine, entrance, seconds=0.05)
+    assert (tokens.accepted, free(pace.status())) == (1, True)
+
+
+async def test_the_wait_is_said_and_counted(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    said: list[str] = []
+    entrance.steps = said.append
+    engine, _ = paced(rate=20.0)
+    await send(engine, entrance)
+    answer = await send(engine, entrance)
+    assert "waiting for a turn: place 1, about 0 s" in said
+    assert 0 < answer.waited < 5
+
+
+@pytest.mark.parametrize(
+    ("after", "left"), [("240", 240.0), ("Fri, 31 Dec 2100 23:59:59 GMT", 1e9)], ids=["seconds", "date"]
+)
+async def test_a_rate_limit_is_given_once_as_the_site_said_it_then_told_without_asking_again(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite, after: str, left: float
+) -> None:
+    engine, _ = paced()
+
+    async def enough(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": after})
+
+    tokens.routes["/item"] = enough
+    assert (await send(engine, entrance)).head.status == 429
+    with pytest.raises(RateLimited) as told:
+        await send(engine, entrance)
+    assert told.value.retry_after == pytest.approx(left, rel=2)
+    assert (tokens.accepted, entrance.visits) == (1, 1)
+
+
+async def test_nginx_that_says_503_and_no_more_is_backed_off_from_and_never_visited_for(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    engine, pace = paced(patience=1.0)
+    page = (
+        "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n<center>"
+        "<h1>503 Service Temporarily Unavailable</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    )
+
+    async def limit_req(request: web.Request) -> web.Response:
+        return web.Response(status=503, text=page, content_type="text/html")
+
+    tokens.routes["/item"] = limit_req
+    assert (await send(engine, entrance)).head.status == 503
+    with pytest.raises(RateLimited):
+        await send(engine, entrance)
+    assert (tokens.accepted, entrance.visits) == (1, 1)
+    assert 1 < (pace.status().rests or 0) <= 2
+
+
+async def test_a_flow_that_is_told_enough_makes_the_others_wait(
+    paced: Callable[..., Any], entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    engine, pace = paced()
+
+    async def enough(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "30"})
+
+    def start(session: Session) -> Generator[Request, Reply, list[str]]:
+        yield GET
+        return ["never"]
+
+    tokens.routes["/item"] = enough
+    with pytest.raises(DoorkeyError):
+        await engine.run(entrance, start, deadline=SystemClock().now() + 20)
+    assert 29 < (pace.status().rests or 0) <= 30
+
+
+async def test_without_manners_nothing_is_counted(engine: Engine, entrance: TokenEntrance) -> None:
+    answers = await asyncio.gather(*(send(engine, entrance) for _ in range(20)))
+    assert {answer.waited for answer in answers} == {0.0}
