@@ -128,6 +128,23 @@ async def test_a_question_is_answered_before_and_after_its_nonce_died(
     assert runtime.status()[0].rungs == {"browser": 1, rung: 1}
 
 
+async def test_a_nonce_that_died_between_the_two_steps_of_2x_is_renewed_for(
+    wordpress: WordPress, runtime: Runtime
+) -> None:
+    wordpress.plugin("2.x", "stream")
+    await runtime.session("blog")
+    wordpress.switch(dies_between=True)
+    assert (await asked(runtime))[0] == heard("Hello there")
+    asked_for = [(each["fields"]["action"].split("_", 1)[1], each["refused"]) for each in wordpress.arrived()]
+    assert asked_for == [
+        ("cache_sse_message", ""),
+        ("frontend_chat_stream", "nonce"),
+        ("get_frontend_chat_nonce", ""),
+        ("cache_sse_message", ""),
+        ("frontend_chat_stream", ""),
+    ]
+
+
 async def test_a_nonce_that_came_of_age_is_renewed_for(wordpress: WordPress, runtime: Runtime) -> None:
     wordpress.switch(nonce_life=8)
     await asked(runtime)

@@ -34,7 +34,8 @@ class Switches:
 
     `answer`: {name, step, status, type, body}: what a question that WordPress lets in gets, to the byte. `gone`: the
     plugin is not active. `guarded`: another plugin asks for a nonce of its own. `german`: WordPress' own refusals are
-    in that language. `nonce_life` is in seconds.
+    in that language. `dies_between`: every nonce dies, once, between the two steps of a question to 2.x.
+    `nonce_life` is in seconds.
     """
 
     generation: str = "1.9"
@@ -46,6 +47,7 @@ class Switches:
     gone: bool = False
     guarded: bool = False
     german: bool = False
+    dies_between: bool = False
     answer: Mapping[str, Any] | None = None
 
 
@@ -84,6 +86,7 @@ class WordPress:
 
     def reset(self) -> None:
         (self.folder / "arrived.jsonl").write_text("")
+        (self.folder / "died-between").unlink(missing_ok=True)
         self.switches = Switches()
         self.switch()
 

@@ -57,6 +57,9 @@ function newer_cache(): never
     $key = wp_generate_password(24, false);
     set_transient("doorkey_$key", $message, 300);
     arrived('');
+    if (now('dies_between')) {
+        touch(between());
+    }
     newer_said(['cache_key' => $key]);
 }
 

@@ -10,7 +10,13 @@ function now(string $switch): mixed
     return $switches[$switch];
 }
 
-add_filter('nonce_life', fn () => now('nonce_life'));
+add_filter('nonce_life', fn () => now('nonce_life') / (file_exists(between()) ? 2 : 1));
+
+/** The file that says: every nonce died after a message of 2.x was left, and before its answer was fetched. */
+function between(): string
+{
+    return dirname(ABSPATH) . '/died-between';
+}
 
 /** Whether this is generation 2.x. */
 function newer(): bool
