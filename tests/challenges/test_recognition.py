@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +69,15 @@ def test_every_kind_of_obstacle_is_in_the_table_and_means_something() -> None:
 
 def test_names_are_one_row_each() -> None:
     assert [name for name, count in Counter(row.name for row in PROTECTIONS).items() if count > 1] == []
+
+
+def test_the_documents_table_is_the_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "challenges.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| (.*?) \| (run|doc|sig|weak) \|$", text, re.M)
+    assert rows == [
+        (row.name, row.obstacle.value, ", ".join(part for part in (row.cookie, row.tied) if part), row.source)
+        for row in PROTECTIONS
+    ]
 
 
 def test_a_block_names_who_blocks() -> None:
