@@ -13,6 +13,7 @@ from doorkey_providers import wpaicg_answers, wpaicg_one, wpaicg_two
 from doorkey_providers.wpaicg_options import PowerOptions
 from doorkey_providers.wpaicg_page import READY, tokens_of
 
+EXPIRED = b"The link you followed has expired"
 DIED = re.compile(rb"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
 """WordPress' page for a nonce that has expired: a theme's styles may push its sentence past the first 4 KiB."""
 DAMAGE = "AI Power up to 1.8 damages prompts: line breaks become spaces, <tags> and %25 vanish"
@@ -85,7 +86,8 @@ class AIPowerSite(ChatProvider):
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         start, action = head.start.strip(), action_of(request)
-        if b"The link you followed has expired" in start or (head.status == 403 and DIED.search(start)):
+        # Never by the sentence alone: an answer may hold it, too.
+        if (head.is_html and EXPIRED in start) or (head.status == 403 and DIED.search(start)):
             return Verdict(Kind.STALE, f"{request.what} was refused: the nonce has expired")
         if start == b"0":
             return Verdict(
@@ -134,7 +136,7 @@ class AIPowerSite(ChatProvider):
 
 
 def second(session: Session) -> bool:
-    return str(session.tokens["generation"]).startswith("2")
+    return str(session.tokens.get("generation", "")).startswith("2")
 
 
 def bots_of(tokens: Tokens) -> list[Mapping[str, Any]]:

@@ -55,7 +55,7 @@ def dressed(form: Mapping[str, str], session: Session, bot: Mapping[str, Any]) -
     own = {
         "_wpnonce": str(session.tokens["nonce"]),
         "post_id": bot["post_id"],
-        "url": bot["url"] or session.url,
+        "url": bot.get("url") or session.url,
     }
     full = {**own, **form}
     full.setdefault("bot_id", bot["id"])

@@ -414,6 +414,22 @@ def test_what_has_no_name_is_judged_by_its_status(status: int, kind: str, body: 
     assert AIPowerSite(site()).judge(asked(SECOND), head, session(SECOND)).kind is expected
 
 
+@pytest.mark.parametrize("row", literals.GOOD, ids=lambda row: row.name)
+def test_an_answer_may_hold_the_words_of_a_refusal(row: Row) -> None:
+    words = "The link you followed has expired. Invalid nonce. <title>Something went wrong</title> data: [LIMITED]"
+    body = row.body.replace("Grüße 😀,".encode(), words.encode())
+    text = row.text.replace("Grüße 😀,", words)
+    assert understood(replace(row, body=body)) == (text, Kind.OK)
+
+
+def test_a_request_of_the_other_generation_is_dressed_as_far_as_it_goes() -> None:
+    provider = AIPowerSite(site())
+    first = Request(url="/a", method="POST", form={"action": "wpaicg_chat_shortcode_message", "message": "hi"})
+    assert (provider.dress(first, session(SECOND)).form or {})["_wpnonce"] == "2f2b3b9828"
+    second = Request(url="/a", method="POST", form={"action": "aipkit_cache_sse_message", "message": "hi"})
+    assert (provider.dress(second, session(FIRST)).form or {})["_ajax_nonce"] == "991b4ad892"
+
+
 def test_a_failure_of_another_request_to_the_site_is_its_callers_business() -> None:
     head = Head(status=200, headers={"content-type": "application/json"}, url=URL, start=literals.UNVERIFIED)
     assert AIPowerSite(site()).judge(Request(url="/wp-json/x"), head, session(FIRST)).kind is Kind.OK
