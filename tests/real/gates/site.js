@@ -8,7 +8,8 @@ const path = require("node:path");
 
 const [, , port, name, told] = process.argv;
 // life: seconds of a pass. tied: to user agent and address. status: that the gate's page comes with.
-const switches = { life: 3600, tied: false, status: 403, ...JSON.parse(told) };
+// behind: "host:port" of another site, which then is the one behind the gate.
+const switches = { life: 3600, tied: false, status: 403, behind: "", ...JSON.parse(told) };
 const gate = name === "open" ? null : require(path.join(__dirname, `${name}.js`))(switches);
 let secret = crypto.randomBytes(16);
 let closed = false;
@@ -74,6 +75,17 @@ async function stream(response, query) {
   response.end();
 }
 
+function relay(request, response) {
+  const [hostname, port] = switches.behind.split(":");
+  const { method, headers, url } = request;
+  const asked = http.request({ hostname, port, method, path: url, headers }, (came) => {
+    response.writeHead(came.statusCode, came.headers);
+    came.pipe(response);
+  });
+  asked.on("error", () => response.destroy());
+  request.pipe(asked);
+}
+
 async function handle(request, response) {
   const url = new URL(request.url, "http://site");
   if (url.pathname === "/control") return control(request, response);
@@ -82,12 +94,14 @@ async function handle(request, response) {
     if (file) return answer(response, 200, "text/javascript", fs.readFileSync(file));
     const solved = await gate.solved(request, await bodyOf(request), response);
     if (!solved) return undefined;
-    return answer(response, 303, "text/plain", "", { Location: "/", "Set-Cookie": passFor(request) });
+    const Location = new URL(request.headers.referer || "/", "http://site").pathname;
+    return answer(response, 303, "text/plain", "", { Location, "Set-Cookie": passFor(request) });
   }
   if (!passed(request)) {
-    if (url.pathname === "/") counts.gated += 1;
+    if (request.headers["sec-fetch-dest"] === "document") counts.gated += 1;
     return answer(response, switches.status, "text/html; charset=utf-8", gate.page(), { "Set-Cookie": "met=1; Path=/" });
   }
+  if (switches.behind) return relay(request, response);
   if (url.pathname === "/") {
     counts.pages += 1;
     return answer(response, 200, "text/html; charset=utf-8", "<!doctype html><title>Notes</title><h1>Notes</h1>");
