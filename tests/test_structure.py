@@ -187,7 +187,12 @@ def test_only_the_browser_package_imports_playwright() -> None:
 
 
 def test_only_the_transport_and_the_filter_open_outgoing_sockets() -> None:
-    allowed = ("doorkey.transport.direct", "doorkey.transport.socks", "doorkey.browser.egress", "doorkey_providers.twins")
+    allowed = (
+        "doorkey.transport.direct",
+        "doorkey.transport.socks",
+        "doorkey.browser.egress",
+        "doorkey_providers.twins",
+    )
     assert [fault for module in OURS for fault in socket_openers(module, *allowed)] == []
 
 

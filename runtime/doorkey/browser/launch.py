@@ -46,7 +46,9 @@ def arguments(x_display: str | None = None) -> list[str]:
     found = [
         *QUIET,
         "--disable-features=" + ",".join([*PLAYWRIGHTS_FEATURES, *OUR_FEATURES]),
-        # A page's peer connections would pass by the proxy and tell the machine's own addresses.
+        # A page's peer connections would pass by the filter and tell the machine's own addresses. Chromium 156 knows
+        # only the first name (with the second alone, UDP got out: measured), older ones only the second.
+        "--webrtc-ip-handling-policy=disable_non_proxied_udp",
         "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
         # Names are the filter's to resolve: none is asked for ahead of need, or past it.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
