@@ -18,9 +18,12 @@ from doorkey.provider import Provider, Site
 from doorkey.request import Request
 from doorkey.session import Cookie, Key, Session
 from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.manners import Manners, Paces
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.source import Need
+from doorkey.sessions.store import Row
+from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -67,6 +70,9 @@ class TokenEntrance:
     visits: int = 0
     steps: None = None
 
+    def say(self, step: str) -> None:
+        """Nobody listens."""
+
     def __post_init__(self) -> None:
         self.key = Key(self.site.name, self.site.url)
         self.provider = TokenProvider(self.site)
@@ -92,14 +98,15 @@ class TokenEntrance:
 class EnteredRuntime:
     """Keeps the contract of doorkey.Runtime as far as single requests go."""
 
-    def __init__(self, server: TokenSite, limits: Limits | None = None) -> None:
+    def __init__(self, server: TokenSite, limits: Limits | None = None, manners: Manners | None = None) -> None:
         clock = SystemClock()
         self.server = server
         self.sites = {"wiki": Site(name="wiki", url=server.url)}
         self.entrance = TokenEntrance(self.sites["wiki"], server)
         self.clock = clock
         self._direct = Direct(clock=clock, limits=limits)
-        self._keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01)
+        self.paces = Paces(lambda key: manners, clock)
+        self._keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, paces=self.paces)
         self._engine = Engine(keeper=self._keeper, direct=self._direct, refusals=Refusals(clock), clock=clock)
 
     def models(self) -> tuple[str, ...]:
@@ -110,6 +117,11 @@ class EnteredRuntime:
             raise UnknownSite(f"no site is called {site!r}")
         deadline = self.clock.now() + (60.0 if timeout is None else timeout)
         return await self._engine.send(self.entrance, request, deadline=deadline)
+
+    def status(self) -> list[SiteStatus]:
+        key = self.entrance.key
+        record, pace = self._keeper.record(key), self.paces.status(key)
+        return [status_of(self.sites["wiki"], "web", record, Row(), self.clock, pace)]
 
     async def close(self) -> None:
         await self._keeper.close()

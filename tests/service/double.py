@@ -26,6 +26,7 @@ class DoubleAnswer:
     """Batches, errors and gates, in the order of the script."""
 
     transport = "direct"
+    waited = 0.0
 
     def __init__(self, script: Sequence[Step], renewed: int = 0) -> None:
         self.site = "aichats"

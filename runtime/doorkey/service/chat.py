@@ -40,8 +40,10 @@ def chat_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
 
 
 def origin_headers(answer: Answer[Any]) -> dict[str, str]:
-    """Who answered, and how."""
+    """Who answered, and how; after how many seconds of waiting for a turn, where the site has limits and it waited."""
+    waited = {"x-doorkey-waited": f"{answer.waited:.1f}"} if answer.waited else {}
     return {
+        **waited,
         "x-doorkey-site": answer.site,
         "x-doorkey-transport": answer.transport,
         "x-doorkey-renewed": str(answer.renewed),

@@ -19,6 +19,7 @@ from doorkey.request import MiB
 from doorkey.service.exchange import BEGUN, CORS, ID
 from doorkey.service.failure import UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
 from doorkey.service.key import is_loopback, matches
+from doorkey.sessions.pace import CALLER
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ Check: TypeAlias = Callable[[web.Request], web.Response | None]
 BODY_LIMIT = 8 * MiB
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OPEN_PATHS = ("/healthz",)
+EXPOSED = "x-request-id, x-doorkey-site, x-doorkey-transport, x-doorkey-renewed, x-doorkey-waited"
 ONCE_PATHS = ("/v1/images/generations",)
 """Requests that a client must not repeat by itself: an image that failed may have been drawn all the same."""
 
@@ -42,6 +44,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     """Give the request an id (the client's own `x-request-id` where it is a plain one) and one line in the log."""
     own = request.headers.get("x-request-id")
     request[ID] = own if own and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else new_id()
+    CALLER.set(request[ID])
     began, status = monotonic(), "left"
     try:
         response = await handler(request)
@@ -166,7 +169,7 @@ def known_origins(origins: Sequence[str]) -> Check:
             )
         request[CORS] = {
             "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": "x-request-id, x-doorkey-site, x-doorkey-transport, x-doorkey-renewed",
+            "Access-Control-Expose-Headers": EXPOSED,
             "Vary": "Origin",
         }
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
