@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from doorkey.browser import Arrival, BrowserPool, Profile
+from doorkey.browser import Arrival, BrowserPool, Profile, open_window
 from doorkey.browser.display import VirtualDisplay
 from doorkey.browser.home import Home
 from doorkey.clock import SystemClock
@@ -19,6 +22,7 @@ from doorkey.errors import Blocked, Changed, HeadlessDenied, NeedsPerson, RateLi
 from doorkey.provider import Provider, Site
 from doorkey.sessions.source import Need
 from doorkey.sessions.visit import Entrance
+from doorkey.steps import steps_of
 from doorkey.transport.direct import Direct
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
@@ -172,6 +176,44 @@ async def test_an_answer_without_a_page_says_its_status(
     site.page("", status=status)
     with pytest.raises(error, match=f"HTTP {status}"):
         await visit(pool, site)
+
+
+async def test_a_challenge_before_the_login_page_is_passed_before_the_next_step(
+    pool: BrowserPool, gate: Gate, site: LocalSite
+) -> None:
+    async def home(request: web.Request) -> web.StreamResponse:
+        return html("<p id=in>hello you</p>" if "user" in request.cookies else "<p>hello stranger</p>")
+
+    async def enter(request: web.Request) -> web.StreamResponse:
+        answer = web.Response(status=302, headers={"Location": "/"})
+        answer.set_cookie("user", request.query["user"])
+        return answer
+
+    site.pages |= {"/": home, "/enter": enter}
+    gate.stand("/login")
+    gate.behind = "<form action=/enter><input id=user name=user><button>Log in</button></form>"
+    steps = steps_of([{"open": "/login"}, {"fill": "#user", "value": "me"}, {"click": "button"}])
+    arrival = await visit(pool, site, read=nothing, ready="#in", steps=steps, limit=45.0)
+    assert arrival.page.cookies["user"] == "me"
+
+
+async def test_a_window_closed_before_the_challenge_was_passed_keeps_no_session(
+    tmp_path: Path, site: LocalSite
+) -> None:
+    # The page tells when it has been there for longer than two looks; then the person quits the browser.
+    site.page(f"{CHALLENGE}<script>setTimeout(() => fetch('/later'), 1500)</script>")
+    pool = BrowserPool(state=tmp_path / "state")
+    window = asyncio.create_task(open_window(pool, DESKTOP, site.url, headed=False))
+    async with asyncio.timeout(30):
+        while not any(path == "/later" for path, _ in site.requests):
+            site.asked.clear()
+            await site.asked.wait()
+        assert pool.browser_pid is not None
+        os.kill(pool.browser_pid, signal.SIGTERM)
+        kept = await window
+    await pool.close()
+    with pytest.raises(NeedsPerson, match="Anubis challenge"):
+        kept.entered(site.url)
 
 
 class Headless(Gate):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from doorkey.browser.arrival import Arrival, Wanted
+from doorkey.browser.challenge import Challenge
 from doorkey.browser.egress import Guard
 from doorkey.browser.look import Look, look_at
 from doorkey.browser.profile import Profile
 from doorkey.browser.running import Running
+from doorkey.browser.traffic import Traffic
 from doorkey.browser.trouble import translate
 from doorkey.browser.visit import Entry
 from doorkey.clock import Clock
@@ -92,13 +95,17 @@ class Lease:
         try:
             context = await asyncio.shield(self._opening)
             page = await context.new_page()
+            traffic = Traffic(page, keeping=False)
+            await traffic.listen()
             await page.goto(url, wait_until="commit", timeout=wanted.limit * 1000)
         except Error as error:
             raise translate(error, "opening the window", wanted.limit) from error
         last: Look | None = None
+        challenge = Challenge(page, traffic, 0.0, self._clock, self._say)
         while not page.is_closed() and not self._lost.is_set():
             try:
-                last = await look_at(page, self._clock)
+                stood = await challenge.stands(widgets=False)
+                last = replace(await look_at(page, self._clock), stood=stood.name if stood is not None else "")
             except BrowserFailed:
                 self._say("the page is busy or was closed")
             await self._clock.sleep(LOOK)

@@ -41,10 +41,11 @@ STATE = """(paths) => {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the page held at one moment."""
+    """What the page held at one moment. `stood`: what stood before the site, where that was asked."""
 
     page: Page
     cookies: tuple[Cookie, ...]
+    stood: str = ""
 
     def same_state(self, other: Look) -> bool:
         return (self.cookies, self.page.local) == (other.cookies, other.page.local)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from doorkey.browser.arrival import Wanted
+from doorkey.browser.challenge import Challenge
 from doorkey.browser.egress import Guard
 from doorkey.browser.trouble import translate
 from doorkey.clock import Clock
@@ -36,9 +37,16 @@ class Login:
     """One run of `wanted.steps`. `sent`: whether a form may have been sent."""
 
     def __init__(
-        self, page: BrowserPage, wanted: Wanted, guard: Guard, clock: Clock, say: Callable[[str], None]
+        self,
+        page: BrowserPage,
+        wanted: Wanted,
+        guard: Guard,
+        challenge: Challenge,
+        clock: Clock,
+        say: Callable[[str], None],
     ) -> None:
         self._page, self._wanted, self._guard, self._clock, self._say = page, wanted, guard, clock, say
+        self._challenge = challenge
         self._limit = min(STEP, wanted.limit / 4)
         self._navigated = False
         self.sent = False
@@ -108,6 +116,7 @@ class Login:
         if why is not None:
             raise ConfigurationError(f"the page of a login step is not opened: {why}")
         await self._page.goto(url, wait_until="load", timeout=self._limit * 1000)
+        await self._challenge.passed(widgets=False)  # a widget may be the form's own
 
     async def _fill(self, name: str, step: Step) -> None:
         field = self._page.locator(step.target).first

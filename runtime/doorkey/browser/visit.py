@@ -58,7 +58,7 @@ class Entry:
         self._others: dict[str, BrowserPage] = {}
         self._traffic = Traffic(page, keeping=wanted.sees_requests)
         self._challenge = Challenge(page, self._traffic, wanted.challenge, clock, say)
-        self._login = Login(page, wanted, guard, clock, say)
+        self._login = Login(page, wanted, guard, self._challenge, clock, say)
 
     @property
     def form_sent(self) -> bool:

@@ -8,17 +8,28 @@ from dataclasses import dataclass, field
 from doorkey.browser.egress import Egress
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
+from doorkey.errors import NeedsPerson
 from doorkey.page import Page
 from doorkey.session import Cookie
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a window held shortly before it was closed."""
+    """What a window held shortly before it was closed. `stood`: what stood before the site then."""
 
     cookies: tuple[Cookie, ...] = field(default=(), repr=False)
     page: Page | None = field(default=None, repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stood: str = ""
+
+    def entered(self, url: str) -> Page:
+        """Its page; an empty one at *url* where there was none. Raises NeedsPerson for one that is not the site's."""
+        if self.stood:
+            raise NeedsPerson(
+                f"the window was closed while a protection stood before the site ({self.stood}): nothing was kept. "
+                "Leave it open until the page behind it is there"
+            )
+        return self.page or Page(url=url, html="")
 
 
 async def open_window(
@@ -40,4 +51,4 @@ async def open_window(
     kept = kept or Kept()
     async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, steps=steps) as lease:
         look = await lease.show(url, kept.cookies, kept.local)
-    return Kept(look.cookies, look.page, look.page.local)
+    return Kept(look.cookies, look.page, look.page.local, look.stood)

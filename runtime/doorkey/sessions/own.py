@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from doorkey.provider import Provider, Site
-from doorkey.session import Key
+from doorkey.session import Cookie, Key
 
 if TYPE_CHECKING:
     from doorkey.browser import Egress
@@ -24,6 +24,11 @@ class Own:
     proxy: str | None = field(default=None, repr=False)
     cookies: Mapping[str, str] | None = field(default=None, repr=False)
     user_agent: str | None = None
+
+    def jar(self, url: str) -> tuple[Cookie, ...]:
+        """The cookies brought along, as those of the host of *url*."""
+        host = urlsplit(url).hostname or ""
+        return tuple(Cookie(name, value, host) for name, value in (self.cookies or {}).items())
 
 
 NOTHING = Own()

@@ -20,7 +20,6 @@ from doorkey.errors import (
     NeedsPerson,
     SessionRefused,
 )
-from doorkey.page import Page
 from doorkey.provider import Provider, Site
 from doorkey.session import Cookie, Session, Tokens
 from doorkey.sessions.identity import Identity
@@ -109,10 +108,10 @@ class Entrance:
                 if session is not None:
                     yield session
         previous = need.previous
-        known = self._own_cookies() or self.identity.cookies(need, previous)
+        known = self._own.jar(self.site.url) or self.identity.cookies(need, previous)
         yield await self._browse(self.site.url, previous, "browser", known)
         if need.named:
-            known = self._own_cookies() or self.identity.cookies(replace(need, fresh=True), previous)
+            known = self._own.jar(self.site.url) or self.identity.cookies(replace(need, fresh=True), previous)
             yield await self._browse(cache_busting(self.site.url), previous, "browser past the cache", known)
 
     async def _cheap(self, rung: Callable[[Session], Awaitable[Session | None]], held: Session) -> Session | None:
@@ -232,7 +231,7 @@ class Entrance:
         )
 
         def session() -> Session:
-            page = kept.page or Page(url=self.site.url, html="")
+            page = kept.entered(self.site.url)
             tokens = self.provider.read(page)
             return self._made(page.url, kept.cookies, {"user-agent": user_agent}, tokens, kept.local, held, "a person")
 
@@ -281,15 +280,11 @@ class Entrance:
             born=self._clock.wall(),
             soft=float("inf"),
             hard=float("inf"),
-            cookies=self._own_cookies(),
+            cookies=self._own.jar(self.site.url),
             headers={"user-agent": user_agent, "accept-language": "en-US,en;q=0.9"},
             visitor=secrets.token_hex(16),
             rung="passed cookies",
         )
-
-    def _own_cookies(self) -> tuple[Cookie, ...]:
-        host = urlsplit(self.site.url).hostname or ""
-        return tuple(Cookie(name, value, host) for name, value in (self._own.cookies or {}).items())
 
     def say(self, step: str) -> None:
         if self.steps is not None:
