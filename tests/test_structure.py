@@ -22,7 +22,7 @@ ORDER = (
     ("browser",),
     ("transport",),
     ("sessions",),
-    ("answer", "journey", "engine", "status"),
+    ("answer", "journey", "engine", "robots", "status"),
     ("ask",),
     ("login", "assembly"),
     ("runtime",),

@@ -13,6 +13,7 @@ from doorkey.browser.person import Person
 from doorkey.clock import Clock
 from doorkey.engine import Engine
 from doorkey.login import Logins
+from doorkey.robots import Robots
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.manners import Paces, manners_of
 from doorkey.sessions.memory import MemoryStore
@@ -101,6 +102,10 @@ class Assembly:
         )
         self._exits.push_async_callback(keeper.close)
         return keeper
+
+    @cached_property
+    def robots(self) -> Robots:
+        return Robots(state_dir() / "robots", self.direct, self.clock)
 
     @cached_property
     def engine(self) -> Engine:

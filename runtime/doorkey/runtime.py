@@ -135,6 +135,10 @@ class Runtime:
         finally:
             entrance.steps = before
 
+    async def robots(self, site: str, session: Session) -> str:
+        """What the site's robots.txt says of the page that a visit opens, in words; read at most once a day."""
+        return await self._parts.robots.read(self.entrance(site).site, session)
+
     async def open(self, site: str, *, keep: bool = False) -> Session | None:
         """Show the site's page in a window until the person closes it.
 
@@ -187,13 +191,15 @@ class Runtime:
 
     async def known(self) -> list[SiteStatus]:
         """`status`, with what the store remembers of sites that this process has not entered."""
+        for site in self.sites.values():
+            await self._parts.robots.remember(site)
         self._rows = {name: await self._parts.store.row(key_of(site)) for name, site in self.sites.items()}
         return [self._status(name, row) for name, row in self._rows.items()]
 
     def _status(self, name: str, stored: Row) -> SiteStatus:
         site, keeper, key = self.sites[name], self._parts.keeper, key_of(self.sites[name])
-        pace = keeper.paces.status(key)
-        return status_of(site, self._provider_of(name), keeper.record(key), stored, self.clock, pace)
+        pace, robots = keeper.paces.status(key), self._parts.robots.told(site)
+        return status_of(site, self._provider_of(name), keeper.record(key), stored, self.clock, pace, robots)
 
     def _tokens(self, name: str) -> Tokens | None:
         session = self._parts.keeper.record(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session

@@ -22,6 +22,7 @@ class SiteStatus:
 
     `rungs`: how often each way of entering or renewing made a session, over all processes that share the store.
     `waiting`: calls that wait, for a visit or for their turn; `pace` tells of the turns, None without limits.
+    `robots`: what the site's robots.txt says of its page, once that was read.
     """
 
     name: str
@@ -39,10 +40,17 @@ class SiteStatus:
     used: int = 0
     waiting: int = 0
     pace: PaceStatus | None = None
+    robots: str = ""
 
 
 def status_of(
-    site: Site, provider: str, record: Record, stored: Row, clock: Clock, pace: PaceStatus | None = None
+    site: Site,
+    provider: str,
+    record: Record,
+    stored: Row,
+    clock: Clock,
+    pace: PaceStatus | None = None,
+    robots: str = "",
 ) -> SiteStatus:
     """The status of *site* from what the keeper knows, or else of what the store remembers."""
     session = record.cur or stored.session
@@ -73,4 +81,5 @@ def status_of(
         used=record.used,
         waiting=record.waiting + (len(pace.queue) if pace else 0),
         pace=pace,
+        robots=robots,
     )

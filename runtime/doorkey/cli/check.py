@@ -108,6 +108,8 @@ class Check:
                 self._tell(f"{kind.removesuffix('s'):<8} {name} = {value}")
         for cookie in found["cookies"]:
             self._tell(f"cookie   {cookie['name']} = {cookie['value']}  {cookie['domain']}{cookie['path']}")
+        robots = await self.runtime.robots(self.name, session)
+        self._tell(f"robots   {robots}")
         self._tell(f"verdict  ok: entered by {session.rung}, generation {session.gen}")
         provider = self.runtime.provider(self.name)
         notes = list(provider.notes(session))
@@ -119,6 +121,7 @@ class Check:
             "tokens": sorted(session.tokens),
             "cookies": sorted({cookie.name for cookie in session.cookies}),
             "models": list(provider.models(session.tokens)) if isinstance(provider, ChatProvider) else [],
+            "robots": robots,
             "found": notes,
         }
 
@@ -154,6 +157,8 @@ def _line(result: dict[str, Any]) -> str:
         return f"{result['site']}: {result['error'].removeprefix(result['site'] + ': ')}"
     parts = [f"entered in {result['entered']:.2f} s"]
     parts += [f"{kind}: {', '.join(result[kind])}" for kind in ("tokens", "cookies", "models") if result[kind]]
+    if "keep off" in result["robots"]:
+        parts.append(f"robots.txt {result['robots']}")
     parts += result["found"]
     if "answer" in result:
         parts.append(f"answered in {result['answered']:.2f} s: {result['answer'][:SHOWN]!r}")

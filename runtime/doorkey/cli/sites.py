@@ -15,6 +15,7 @@ from doorkey.cli.work import run
 if TYPE_CHECKING:
     from doorkey.status import SiteStatus
 
+HEADER = ("site", "provider", "state", "generation", "age", "by", "limits", "robots.txt", "url")
 NONE = "no site is configured: add [sites.NAME] with its url to doorkey.toml, or see it work with `doorkey demo`"
 
 
@@ -43,14 +44,24 @@ def sites(as_json: bool, config: Path | None) -> None:
     if as_json:
         print_json([asdict(status) for status in found])
     elif found:
-        print_table(map(_row, found), ("site", "provider", "state", "generation", "age", "by", "url"))
+        print_table(map(_row, found), HEADER)
     else:
         click.echo(NONE)
 
 
 def _row(status: SiteStatus) -> tuple[str, ...]:
     gen = str(status.gen) if status.gen >= 0 else "-"
-    return status.name, status.provider, status.state, gen, _age(status.age), status.rung or "-", status.url
+    return (
+        status.name,
+        status.provider,
+        status.state if status.retry_after is None else f"{status.state}, {_age(status.retry_after)}",
+        gen,
+        _age(status.age),
+        status.rung or "-",
+        "-" if status.pace is None else f"{status.pace.at_once} at a time, {status.pace.rate:g}/s",
+        status.robots or "not read yet",
+        status.url,
+    )
 
 
 def _age(age: float | None) -> str:

@@ -1,0 +1,48 @@
+"""What the commands show of good manners: the limits of each site, its pauses, its robots.txt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from doorkey_providers.twins.twin import Twin
+
+from .conftest import Done, Doorkey
+
+LIMITED = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}
+
+
+async def test_sites_shows_limits_and_what_check_read_of_robots_txt(doorkey: Doorkey, twin: Twin) -> None:
+    assert " - " in (await doorkey("sites")).out
+    shown = (await doorkey("sites", settings=LIMITED)).out
+    assert "2 at a time, 5/s" in shown
+    assert "not read yet" in shown
+    done = await doorkey("check", "-v", settings=LIMITED)
+    assert (done.code, "\n  robots   none\n" in done.err) == (0, True)
+    (site,) = json.loads((await doorkey("sites", "--json", settings=LIMITED)).out)
+    assert site["robots"] == "none"
+    assert (site["pace"]["at_once"], site["pace"]["rate"], site["pace"]["queue"]) == (2, 5.0, [])
+
+
+async def test_three_useless_visits_pause_all_further_ones_in_every_process(doorkey: Doorkey, twin: Twin) -> None:
+    twin.switch(down=True)
+    limited = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__VISITS": "1"}
+    assert (await doorkey("ask", "-m", "chatgptfree", "hello", settings=limited)).code == 5
+    twin.switch(down=False)
+    loads = twin.counts.page_loads
+    told = await doorkey("ask", "-m", "chatgptfree", "hello", settings=limited)
+    assert (told.code, "Try again in " in told.err) == (5, True)
+    assert " pausing, 10 min " in (await doorkey("sites", settings=limited)).out
+    assert twin.counts.page_loads == loads
+
+
+def test_a_wrong_key_or_value_is_told_with_its_line(quick: Callable[..., Done]) -> None:
+    path = Path("doorkey.toml")
+    path.write_text(
+        '[manners]\nrat = 1\n[sites.wiki]\nprovider = "web"\nurl = "https://wiki.example/"\nmanners.rate = 0\n'
+    )
+    told = quick("config", "check").err
+    assert f"{path.absolute()}, line 2: unknown key manners.rat (did you mean 'rate'?)" in told
+    assert f"{path.absolute()}, line 6: sites.wiki.manners.rate: " in told
+    assert "greater than 0" in told
