@@ -82,7 +82,7 @@ async def test_the_time_between_two_varies(clock: SteppedClock) -> None:
     await pace.enter(SOON, print)
     await clock.advance(0)
     assert spans == [(0.75, 1.25)]
-    assert pace.status().about == pytest.approx(0.625)
+    assert pace.status().about == 0.6
 
 
 async def test_a_full_queue_is_told_with_the_time_until_a_place_is_free(

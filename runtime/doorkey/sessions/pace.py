@@ -123,8 +123,8 @@ class Pace:
 
     def status(self) -> PaceStatus:
         rests = self._rests - self._clock.now()
-        queue = tuple(Place(waiting.caller, at, self._about(at)) for at, waiting in enumerate(self._queue, 1))
-        about = self._about(len(queue) + 1)
+        queue = tuple(Place(waiting.caller, at, round(self._about(at), 1)) for at, waiting in enumerate(self._queue, 1))
+        about = round(self._about(len(queue) + 1), 1)
         return PaceStatus(self._at_once, self._rate, self._inside, queue, about, rests if rests > 0 else None)
 
     async def enter(self, deadline: float, say: Callable[[str], None]) -> Slot:
