@@ -15,6 +15,8 @@ import pytest
 from doorkey_providers import Aichat, AiChats, ChatgptFree, ChatGptt
 from doorkey_providers.twins.twin import Twin
 
+from .socks_proxy import SocksProxy
+
 
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -111,6 +113,14 @@ async def proxy() -> AsyncIterator[ForwardProxy]:
     for task in list(forward.serving):
         task.cancel()
     await asyncio.gather(*forward.serving, return_exceptions=True)
+
+
+@pytest.fixture
+async def socks() -> AsyncIterator[SocksProxy]:
+    proxy = SocksProxy()
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
 
 
 Elsewhere = Callable[[Twin], AbstractContextManager[Twin]]

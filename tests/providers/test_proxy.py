@@ -13,6 +13,8 @@ from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.twin import Twin
 from doorkey_providers.twins.wordpress import ChatGpttTwin
 
+from .socks_proxy import SocksProxy
+
 pytestmark = pytest.mark.browser
 HELLO = [{"role": "user", "content": "Hello"}]
 SITE = "site.invalid"
@@ -75,11 +77,46 @@ async def test_a_session_made_by_a_proxy_is_not_used_without_it(proxy: Any) -> N
         assert [record.header("via") for record in twin.log] == ["1.1 counting", None]
 
 
+@pytest.mark.parametrize("login", ["", "user:p@ss"])
+async def test_page_requests_and_image_all_pass_a_socks_proxy(socks: SocksProxy, login: str) -> None:
+    socks.login = login
+    async with AiChatsTwin() as twin:
+        socks.hosts[SITE] = int(twin.origin.rpartition(":")[2])
+        AiChats.url = f"http://{SITE}/chat/"
+        async with shared_runtime():
+            assert await AiChats.create_async("gpt-4", HELLO, socks.url) == "aichats heard: Hello"
+            assert (await AiChats.create_async("dalle", HELLO, proxy=socks.url)).startswith(f"http://{SITE}/images/")
+        assert (twin.counts.page_loads, len(twin.log), len(twin.fetches)) == (1, 2, 1)
+    assert set(socks.seen) == {f"{SITE}:80"}
+    assert socks.denied == 0
+
+
 @pytest.mark.parametrize("cookies", [None, {"a": "b"}])
-async def test_a_socks_proxy_is_refused_before_anything_starts(cookies: dict[str, str] | None) -> None:
+async def test_a_socks_proxy_that_refuses_is_told_and_its_password_is_not(
+    socks: SocksProxy, cookies: dict[str, str] | None
+) -> None:
+    socks.login = "user:right"
+    Aichat.url = f"https://{SITE}/chat"
+    way = f"socks5://user:wrong@127.0.0.1:{socks.port}"
+    with pytest.raises(SiteDown, match="the proxy refused the way") as refused:
+        await Aichat.create_async("", HELLO, way, cookies=cookies, user_agent="Mine/1.0")
+    assert "wrong" not in str(refused.value)
+    assert (socks.seen, socks.denied > 0) == ([], True)
+
+
+@pytest.mark.parametrize("cookies", [None, {"a": "b"}])
+async def test_a_proxy_that_is_not_there_is_told(proxy: Any, cookies: dict[str, str] | None) -> None:
+    Aichat.url = f"https://{SITE}/chat"
+    for way in ("socks5://127.0.0.1:1", "http://127.0.0.1:1"):
+        with pytest.raises(SiteDown, match="the proxy can't be reached"):
+            await Aichat.create_async("", HELLO, way, cookies=cookies, user_agent="Mine/1.0")
+
+
+@pytest.mark.parametrize("cookies", [None, {"a": "b"}])
+async def test_a_proxy_of_a_kind_we_have_not_is_refused_before_anything_starts(cookies: dict[str, str] | None) -> None:
     async with shared_runtime() as runtime:
-        with pytest.raises(ConfigurationError, match="socks5 is not supported") as refused:
-            await Aichat.create_async("", HELLO, "socks5://user:secret@127.0.0.1:1080", cookies=cookies)
+        with pytest.raises(ConfigurationError, match="socks4 is not supported") as refused:
+            await Aichat.create_async("", HELLO, "socks4://user:secret@127.0.0.1:1080", cookies=cookies)
         assert "secret" not in str(refused.value)
         assert runtime.pool.launches == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
@@ -22,21 +23,27 @@ HTTP = ("http", "https")
 
 async def connect(addresses: Sequence[str], port: int) -> tuple[StreamReader, StreamWriter]:
     """A connection to the first of *addresses* that answers. Raises SiteDown."""
-    # aiohttp's own: several addresses raced, without a name to resolve anew.
-    from aiohappyeyeballs import start_connection
-
     if not addresses:
         raise SiteDown("the site can't be reached: its name has no address", arrived=False)
     try:
         async with asyncio.timeout(CONNECT):
-            found = await start_connection(
-                [_entry(address, port) for address in addresses], happy_eyeballs_delay=NEXT_ADDRESS, interleave=1
-            )
-            return await asyncio.open_connection(sock=found, limit=BUFFER)
+            if len(addresses) == 1:
+                return await asyncio.open_connection(addresses[0], port, limit=BUFFER)
+            return await asyncio.open_connection(sock=await _raced(addresses, port), limit=BUFFER)
     except TimeoutError as error:
         raise SiteDown(f"the site can't be reached: no connection within {CONNECT:g} s", arrived=False) from error
     except OSError as error:
-        raise SiteDown(f"the site can't be reached: {error.strerror or 'no connection'}", arrived=False) from error
+        why = os.strerror(error.errno) if error.errno else "no connection"
+        raise SiteDown(f"the site can't be reached: {why}", arrived=False) from error
+
+
+async def _raced(addresses: Sequence[str], port: int) -> socket.socket:
+    # aiohttp's own: it takes addresses, where asyncio takes a name that it would resolve anew.
+    from aiohappyeyeballs import start_connection
+
+    return await start_connection(
+        [_entry(address, port) for address in addresses], happy_eyeballs_delay=NEXT_ADDRESS, interleave=1
+    )
 
 
 def _entry(address: str, port: int) -> tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]:

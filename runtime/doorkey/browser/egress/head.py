@@ -20,11 +20,15 @@ class NoHead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`url` is what is asked for; of CONNECT, which tells no scheme, it is https. `headers` in their order."""
+    """`url` is what is asked for; of CONNECT, which tells no scheme, it is https. `headers` in their order.
+
+    `length`: bytes of the body.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
+    length: int
 
     @property
     def tunnel(self) -> bool:
@@ -34,17 +38,6 @@ class Head:
     def place(self) -> tuple[str, int]:
         parts = urlsplit(self.url)
         return parts.hostname or "", parts.port or (443 if self.tunnel else 80)
-
-    @property
-    def length(self) -> int:
-        """Bytes of the body. Raises NoHead for a body whose end can't be told from the head."""
-        lengths = {value for name, value in self.headers if name.lower() == "content-length"}
-        if any(name.lower() == "transfer-encoding" for name, _ in self.headers) or len(lengths) > 1:
-            raise NoHead("a body needs one Content-Length")
-        (length,) = lengths or {"0"}
-        if not re.fullmatch(r"[0-9]{1,15}", length):
-            raise NoHead("Content-Length is no number")
-        return int(length)
 
     @property
     def login(self) -> tuple[str, str] | None:
@@ -78,8 +71,9 @@ def parse(text: bytes) -> Head:
     found = LINE.fullmatch(first)
     if found is None:
         raise NoHead("no request line")
-    headers = [HEADER.fullmatch(line) for line in lines]
-    if any(header is None for header in headers):
+    matches = [HEADER.fullmatch(line) for line in lines]
+    headers = tuple((match[1], match[2].rstrip()) for match in matches if match is not None)
+    if len(headers) < len(lines):
         raise NoHead("a header line that is none")
     method, target = found[1], found[2]
     url = f"https://{target}/" if method == "CONNECT" else target
@@ -87,4 +81,15 @@ def parse(text: bytes) -> Head:
         raise NoHead("CONNECT takes host:port")
     if method != "CONNECT" and not target.lower().startswith("http://"):
         raise NoHead("a request to a proxy names http://host")
-    return Head(method, url, tuple((header[1], header[2].rstrip()) for header in headers if header is not None))
+    return Head(method, url, headers, _length(headers))
+
+
+def _length(headers: tuple[tuple[str, str], ...]) -> int:
+    # Browsers tell it; a body whose end only its own bytes tell would have to be read to find the next request.
+    lengths = {value for name, value in headers if name.lower() == "content-length"}
+    if len(lengths) > 1 or any(name.lower() == "transfer-encoding" for name, _ in headers):
+        raise NoHead("a body needs one Content-Length")
+    (length,) = lengths or {"0"}
+    if not re.fullmatch(r"[0-9]{1,15}", length):
+        raise NoHead("Content-Length is no number")
+    return int(length)
