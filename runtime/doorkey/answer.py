@@ -141,6 +141,8 @@ class Answer(Generic[T]):
             async with aclosing(self._stream.chunks()) as chunks:
                 async for piece in chunks:
                     yield piece
+            if self._slot is not None and self._stream.body is not None:
+                self._slot.leave()
         except DoorkeyError as error:
             error.site = error.site or self.site
             raise

@@ -16,7 +16,7 @@ from doorkey.sessions.refusals import Shape
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.headers import Conversation
 from doorkey.transport.stream import Stream
-from doorkey.verdict import OK, Verdict
+from doorkey.verdict import Verdict
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Journey(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
     `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `shape` is of the
-    unknown refusal renewed for. `verdict` is the site's last word.
+    unknown refusal renewed for. `verdict` is the site's last word, None before it had one.
     """
 
     entrance: Entrance
@@ -51,7 +51,7 @@ class Journey(Generic[T]):
     spent: bool = False
     renewals: int = 0
     shape: Shape | None = None
-    verdict: Verdict = OK
+    verdict: Verdict | None = None
 
     @property
     def again(self) -> bool:
@@ -90,6 +90,7 @@ async def in_turn(paces: Paces, journey: Journey[T], run: Callable[[Journey[T]],
         slot.leave()
         raise
     finally:
-        pace.heard(journey.verdict)
+        if journey.verdict is not None:
+            pace.heard(journey.verdict)
     answer.hold(slot)
     return answer

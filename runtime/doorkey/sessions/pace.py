@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,8 @@ from typing import Any
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, QueueFull, TimeLimit
 from doorkey.verdict import Kind, Verdict
+
+log = logging.getLogger("doorkey.manners")
 
 CALLER: ContextVar[str] = ContextVar("caller", default="")
 """Whom a call is made for, where that has a name (the service: the request's id)."""
@@ -177,6 +180,7 @@ class Pace:
         until = self._clock.now() + (after or 0.0)
         if after and verdict.kind in RATE_LIMITS and until > self._rests:
             self._rests, self._why = until, verdict.error(self._site)
+            log.info("%s: left alone for %.1f s: %s", self._site, after, verdict.detail)
             for waiting in self._queue:  # a rest may be too long for any of them
                 waiting.nudged.set()
 
