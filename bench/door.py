@@ -32,6 +32,7 @@ from doorkey.sessions.source import Need
 from doorkey.settings import ServiceSettings
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
+from doorkey.transport.ladder import Ladder
 
 RATE_GOAL, SPEED_GOAL, MEMORY_GOAL = 0.8, 0.9, 32.0
 ROUNDS, REQUESTS = 9, 800
@@ -70,7 +71,9 @@ class EnteredRuntime:
         clock = self._clock = SystemClock()
         self._entered = Entered(self.sites["bench"])
         keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
-        self._engine = Engine(keeper=keeper, direct=Direct(clock=clock), refusals=Refusals(clock), clock=clock)
+        self._engine = Engine(
+            keeper=keeper, ladder=Ladder(Direct(clock=clock), clock=clock), refusals=Refusals(clock), clock=clock
+        )
 
     async def send(self, site: str, request: Request, *, timeout: float) -> Answer[bytes]:
         return await self._engine.send(self._entered, request, deadline=self._clock.now() + timeout)  # type: ignore[arg-type]  # keeps its contract

@@ -24,6 +24,7 @@ from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
+from doorkey.transport.ladder import Ladder
 
 GOAL = 0.8
 ROUNDS = 9
@@ -89,7 +90,7 @@ async def measure(port: int) -> bool:
     site = Site(name="bench", url=f"http://127.0.0.1:{port}/")
     direct, entered = Direct(clock=clock), Entered(site)
     keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
-    engine = Engine(keeper=keeper, direct=direct, refusals=Refusals(clock), clock=clock)
+    engine = Engine(keeper=keeper, ladder=Ladder(direct, clock=clock), refusals=Refusals(clock), clock=clock)
     request = Request(url="/api/text", method="POST", json=BODY)
     connector = aiohttp.TCPConnector(limit=0)
     cookie = "; ".join(f"c{n}={'v' * 40}" for n in range(5))

@@ -25,6 +25,7 @@ from doorkey.sessions.source import Need
 from doorkey.sessions.store import Row
 from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
+from doorkey.transport.ladder import Ladder
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -107,7 +108,8 @@ class EnteredRuntime:
         self._direct = Direct(clock=clock, limits=limits)
         self.paces = Paces(lambda key: manners, clock)
         self._keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, paces=self.paces)
-        self._engine = Engine(keeper=self._keeper, direct=self._direct, refusals=Refusals(clock), clock=clock)
+        ladder = Ladder(self._direct, clock=clock)
+        self._engine = Engine(keeper=self._keeper, ladder=ladder, refusals=Refusals(clock), clock=clock)
 
     def models(self) -> tuple[str, ...]:
         return ()
@@ -121,7 +123,7 @@ class EnteredRuntime:
     def status(self) -> list[SiteStatus]:
         key = self.entrance.key
         record, pace = self._keeper.record(key), self.paces.status(key)
-        return [status_of(self.sites["wiki"], "web", record, Row(), self.clock, pace)]
+        return [status_of(self.sites["wiki"], "web", record, Row(), self.clock, pace=pace)]
 
     async def close(self) -> None:
         await self._keeper.close()

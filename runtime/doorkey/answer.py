@@ -41,8 +41,6 @@ class Answer(Generic[T]):
     request. A failure on the way is raised from the iteration, after all items that came before it.
     """
 
-    transport = "direct"
-
     def __init__(
         self,
         site: str,
@@ -58,6 +56,7 @@ class Answer(Generic[T]):
         self.head = head
         self.session = session
         self.renewed = renewed
+        self.transport = "direct" if stream is None else stream.transport
         self.verdict = OK
         self.on_refused: Callable[[Verdict], None] | None = None
         self._slot: Slot | None = None

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from doorkey.browser import BrowserPool, Profile, load_profile, parse_proxy
+from doorkey.browser import BrowserPool, Profile, Stays, load_profile, parse_proxy
 from doorkey.browser.home import Home
 from doorkey.browser.person import Person
 from doorkey.clock import Clock
@@ -23,6 +23,8 @@ from doorkey.sessions.store import Store
 from doorkey.sessions.visit import Entrance
 from doorkey.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
 from doorkey.transport.direct import Direct, Limits
+from doorkey.transport.ladder import Ladder
+from doorkey.transport.page import InPage
 
 
 class Assembly:
@@ -72,10 +74,22 @@ class Assembly:
 
     @cached_property
     def direct(self) -> Direct:
-        limits = self.settings.limits
-        direct = Direct(clock=self.clock, limits=Limits(first_byte=limits.first_byte, idle=limits.idle))
+        direct = Direct(clock=self.clock, limits=self._limits)
         self._exits.push_async_callback(direct.close)
         return direct
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        # The pool is made before it, closed after it: the live contexts are given back to it.
+        direct, _, browser = self.direct, self.pool, self.settings.browser
+        stays = Stays(self.clock, idle=browser.idle, most=browser.contexts)
+        page = InPage(stays, clock=self.clock, headers=direct.headers, limits=self._limits)
+        self._exits.push_async_callback(page.close)
+        return Ladder(direct, page, clock=self.clock)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(first_byte=self.settings.limits.first_byte, idle=self.settings.limits.idle)
 
     @cached_property
     def store(self) -> Store:
@@ -90,7 +104,7 @@ class Assembly:
     @cached_property
     def keeper(self) -> Keeper:
         # Made before the keeper, closed after it: its visits under way are ended first.
-        store, _, _ = self.store, self.pool, self.direct
+        store, _ = self.store, self.ladder
         limits = self.settings.limits
         keeper = Keeper(
             store,
@@ -109,7 +123,7 @@ class Assembly:
 
     @cached_property
     def engine(self) -> Engine:
-        return Engine(keeper=self.keeper, direct=self.direct, refusals=Refusals(self.clock), clock=self.clock)
+        return Engine(keeper=self.keeper, ladder=self.ladder, refusals=Refusals(self.clock), clock=self.clock)
 
 
 def profile(name: str) -> Profile:

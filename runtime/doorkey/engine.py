@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from doorkey.answer import Answer, Raw
 from doorkey.clock import Clock
-from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, SiteDown, SiteError, VisitFailed
+from doorkey.errors import Blocked, BrowserFailed, DoorkeyError, EmptyAnswer, SiteDown, SiteError, VisitFailed
 from doorkey.journey import Journey, Refused, in_turn
 from doorkey.provider import Flow
 from doorkey.request import Decoder, Head, Request
@@ -25,7 +25,7 @@ from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.refusals import Refusals, shape_of
 from doorkey.sessions.succession import pass_on, turn
 from doorkey.sessions.visit import Entrance
-from doorkey.transport.direct import Direct
+from doorkey.transport.ladder import Ladder
 from doorkey.transport.reach import target
 from doorkey.transport.stream import Stream, whole
 from doorkey.verdict import OK, Kind, Verdict
@@ -39,9 +39,9 @@ RENEWALS = 2
 class Engine:
     """`attempts`: how often a request that may be repeated is sent to a site that is down."""
 
-    def __init__(self, *, keeper: Keeper, direct: Direct, refusals: Refusals, clock: Clock, attempts: int = 3) -> None:
+    def __init__(self, *, keeper: Keeper, ladder: Ladder, refusals: Refusals, clock: Clock, attempts: int = 3) -> None:
         self._keeper = keeper
-        self._direct = direct
+        self._ladder = ladder
         self._refusals = refusals
         self._clock = clock
         self._attempts = attempts
@@ -71,7 +71,7 @@ class Engine:
         not_gen, told = -1, None
         try:
             while True:
-                session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
+                session = await self._session(journey, not_gen)
                 try:
                     answer = await self._advance(journey, session)
                 except Refused as refused:
@@ -90,6 +90,15 @@ class Engine:
         except DoorkeyError as error:
             error.site = error.site or journey.entrance.site.name
             raise
+
+    async def _session(self, journey: Journey[T], not_gen: int) -> Session:
+        """A session newer than *not_gen* that the site's transport can carry: `page` needs its context live."""
+        for _ in range(RENEWALS + 1):
+            session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
+            if self._ladder.carries(session, journey.entrance.site):
+                return session
+            not_gen = session.gen
+        raise BrowserFailed("the browser's page does not stay open for requests")
 
     async def _advance(self, journey: Journey[T], session: Session) -> Answer[Any]:
         """Carry the flow on with *session*, to its streamed answer or its value."""
@@ -117,7 +126,9 @@ class Engine:
             except StopIteration as stop:
                 if not stop.value:
                     raise EmptyAnswer(f"{journey.entrance.site.name}: the answer is empty") from None
-                return Answer(journey.entrance.site.name, reply, session, journey.renewals, first=list(stop.value))
+                made = Answer(journey.entrance.site.name, reply, session, journey.renewals, first=list(stop.value))
+                made.transport = stream.transport
+                return made
 
     async def _repeated(
         self, journey: Journey[T], request: Request, session: Session, sent: float, down: SiteDown
@@ -151,7 +162,7 @@ class Engine:
         """The answer of one request, judged acceptable by its head."""
         provider, site = journey.entrance.provider, journey.entrance.site
         dressed = provider.dress(request, session)
-        stream = await self._direct.open(
+        stream = await self._ladder.of(request, site, session.key).open(
             dressed,
             session,
             site,
@@ -162,7 +173,9 @@ class Engine:
         verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
         journey.verdict = verdict
         if journey.entrance.steps is not None:
-            journey.entrance.say(f"{request.what}: HTTP {stream.head.status}, {verdict.kind.value}")
+            journey.entrance.say(
+                f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"
+            )
         if verdict:
             return stream
         refused = verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)
@@ -213,13 +226,17 @@ class Engine:
             journey.shape = shape_of(refused.head)
             self._keeper.rejected(session, named=False)
             return
+        challenged = verdict.kind is Kind.CHALLENGED
+        if challenged and journey.fresh(session) and self._ladder.climb(journey.entrance.site, session.key):
+            return
         # A path that is forbidden to every session must not cost a visit each time it is asked for.
         shape = shape_of(refused.head, journey.asked)
         if self._refusals.hopeless(session, shape):
             raise Blocked(
                 f"{site}: {verdict.detail}, while the session is accepted elsewhere", site=site, answer_status=status
             )
-        self._keeper.rejected(session, named=True)
+        # A token may be the same after a challenge, as it is a cookie that was missing: only a visit helps.
+        self._keeper.rejected(session, named=not challenged)
         if journey.renewals:
             self._refusals.persists(session, shape)
         if journey.renewals >= RENEWALS:

@@ -52,6 +52,14 @@ class Journey(Generic[T]):
     renewals: int = 0
     shape: Shape | None = None
     verdict: Verdict | None = None
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self.clock.wall()
+
+    def fresh(self, session: Session) -> bool:
+        """Whether a browser has made *session* since this call began."""
+        return session.born >= self.began and session.rung.startswith("browser")
 
     @property
     def again(self) -> bool:

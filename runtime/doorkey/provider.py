@@ -36,6 +36,8 @@ class Site:
     profile: str = "desktop"
     proxy: str | None = field(default=None, repr=False)
     reach: tuple[str, ...] = ("*",)
+    transport: str = "auto"
+    """"direct" or "page" where settings force one; "auto": as the site's answers tell."""
     options: Any = field(default=None, repr=False)
     """The site's settings beyond the common ones: an instance of its provider's `Options`."""
 

@@ -107,6 +107,7 @@ def build_sites(settings: Settings) -> dict[str, Site]:
             profile=configured.profile,
             proxy=configured.proxy,
             reach=configured.reach,
+            transport=configured.transport,
             options=options,
         )
     if faults:

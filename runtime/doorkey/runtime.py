@@ -171,6 +171,7 @@ class Runtime:
                 profile=lambda: profile(moved.profile),
                 pool=self.pool,
                 direct=self._parts.direct,
+                ladder=self._parts.ladder,
                 clock=self.clock,
                 limit=self.settings.limits.visit,
                 challenge=self.settings.limits.challenge,
@@ -199,7 +200,8 @@ class Runtime:
     def _status(self, name: str, stored: Row) -> SiteStatus:
         site, keeper, key = self.sites[name], self._parts.keeper, key_of(self.sites[name])
         pace, robots = keeper.paces.status(key), self._parts.robots.told(site)
-        return status_of(site, self._provider_of(name), keeper.record(key), stored, self.clock, pace, robots)
+        carrier = self._parts.ladder.name(site, key)
+        return status_of(site, self._provider_of(name), keeper.record(key), stored, self.clock, carrier, pace, robots)
 
     def _tokens(self, name: str) -> Tokens | None:
         session = self._parts.keeper.record(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session

@@ -192,6 +192,11 @@ class SiteSettings(Section):
                 )
         return reach
 
+    transport: Literal["auto", "direct", "page"] = Field(
+        default="auto",
+        description="What carries requests: plain HTTP, the browser's live page, or plain HTTP until that is refused.",
+    )
+
     @field_validator("proxy")
     @classmethod
     def _usable_proxy(cls, proxy: str | None) -> str | None:

@@ -20,6 +20,7 @@ State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
 class SiteStatus:
     """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session.
 
+    `transport`: what carries its requests now, "direct" or "page".
     `rungs`: how often each way of entering or renewing made a session, over all processes that share the store.
     `waiting`: calls that wait, for a visit or for their turn; `pace` tells of the turns, None without limits.
     `robots`: what the site's robots.txt says of its page, once that was read.
@@ -49,6 +50,7 @@ def status_of(
     record: Record,
     stored: Row,
     clock: Clock,
+    transport: str = "direct",
     pace: PaceStatus | None = None,
     robots: str = "",
 ) -> SiteStatus:
@@ -75,6 +77,7 @@ def status_of(
         age=age,
         rung=session.rung if session else "",
         rungs=dict(session.rungs) if session else {},
+        transport=transport,
         last_error=record.why.message if record.why else "" if here else stored.why,
         retry_after=pause if pause > 0 else None,
         visits=record.visits,

@@ -21,6 +21,7 @@ from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct, Limits
+from doorkey.transport.ladder import Ladder
 from doorkey.verdict import Kind, Verdict
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -132,7 +133,9 @@ async def engines(clock: SystemClock) -> AsyncIterator[Callable[..., Engine]]:
         direct = Direct(clock=clock, limits=limits)
         keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, paces=paces)
         opened.append((direct, keeper))
-        return Engine(keeper=keeper, direct=direct, refusals=Refusals(clock, first=first_pause), clock=clock)
+        return Engine(
+            keeper=keeper, ladder=Ladder(direct, clock=clock), refusals=Refusals(clock, first=first_pause), clock=clock
+        )
 
     yield make
     for direct, keeper in opened:

@@ -157,7 +157,11 @@ async def test_who_listens_hears_each_verdict(engine: Engine, entrance: TokenEnt
     await fetched(engine, entrance, Request(url="/warm", what="the call"))
     tokens.token = "t2"
     await fetched(engine, entrance, Request(url="/x", what="the call"))
-    assert steps == ["the call: HTTP 200, ok", "the call: HTTP 200, stale", "the call: HTTP 200, ok"]
+    assert steps == [
+        "the call: HTTP 200 by direct, ok",
+        "the call: HTTP 200 by direct, stale",
+        "the call: HTTP 200 by direct, ok",
+    ]
 
 
 async def test_a_refusal_in_the_body_before_the_first_item_renews_too(

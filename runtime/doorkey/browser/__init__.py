@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from doorkey.browser.lease import Lease
     from doorkey.browser.pool import BrowserPool
     from doorkey.browser.profile import Profile, load_profile
+    from doorkey.browser.stay import Order, Stay
+    from doorkey.browser.stays import Stays
     from doorkey.browser.window import Kept, open_window
 
 _HOMES = {
@@ -22,8 +24,11 @@ _HOMES = {
     "Egress": "egress",
     "Kept": "window",
     "Lease": "lease",
+    "Order": "stay",
     "Profile": "profile",
     "Proxy": "egress",
+    "Stay": "stay",
+    "Stays": "stays",
     "Wanted": "arrival",
     "driver_fault": "install",
     "egress_of": "egress",
@@ -41,8 +46,11 @@ __all__ = [
     "Egress",
     "Kept",
     "Lease",
+    "Order",
     "Profile",
     "Proxy",
+    "Stay",
+    "Stays",
     "Wanted",
     "driver_fault",
     "egress_of",

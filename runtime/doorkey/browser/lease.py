@@ -14,6 +14,7 @@ from doorkey.browser.egress import Guard
 from doorkey.browser.look import Look, look_at
 from doorkey.browser.profile import Profile
 from doorkey.browser.running import Running
+from doorkey.browser.stay import Stay
 from doorkey.browser.traffic import Traffic
 from doorkey.browser.trouble import translate
 from doorkey.browser.visit import Entry
@@ -42,11 +43,14 @@ class Lease:
         profile: Profile,
         guard: Guard,
         say: Callable[[str], None],
+        on_stay: Callable[[], object] = lambda: None,
     ) -> None:
         self._running, self._lost, self._clock = running, running.lost, clock
         self._profile, self._guard, self._say = profile, guard, say
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._entry: Entry | None = None
+        self.staying = False
+        self._on_stay = on_stay
 
     async def enter(self, wanted: Wanted) -> Arrival:
         """Open `wanted.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
@@ -82,6 +86,20 @@ class Lease:
             await asyncio.wait([work, *watches])
             if not work.cancelled():
                 work.exception()  # looked at: it may have failed for the reason that is raised already
+
+    async def stay(self) -> Stay:
+        """Keep the context of a visit that is done, for requests inside it; another visit may be made beside it."""
+        if self._entry is None or self._opening is None:
+            raise RuntimeError("a stay begins with a visit")
+        context = await self._opening
+        self._entry.opening = True
+        try:
+            stay = await Stay.open(context, self._guard.site_url)
+        finally:
+            self._entry.opening = False
+        self.staying = True
+        self._on_stay()
+        return stay
 
     async def show(self, url: str, cookies: tuple[Cookie, ...] = (), local: Mapping[str, str] | None = None) -> Look:
         """Open *url* for a person and wait until they close it. Returns what its page held last."""

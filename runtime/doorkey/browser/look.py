@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.trouble import translate
 from doorkey.clock import Clock
@@ -64,19 +65,21 @@ async def look_at(page: BrowserPage, clock: Clock, script_values: tuple[str, ...
         raise translate(error, "reading the page") from error
     except TimeoutError as error:
         raise BrowserFailed(f"reading the page: it did not answer within {CALL:g} s") from error
-    cookies = tuple(
-        Cookie(
-            name=cookie["name"],
-            value=cookie["value"],
-            domain=cookie["domain"].lstrip("."),
-            path=cookie["path"],
-            host_only=not cookie["domain"].startswith("."),
-            secure=cookie["secure"],
-            http_only=cookie["httpOnly"],
-            same_site=cookie["sameSite"],
-            expires=None if cookie["expires"] < 0 else cookie["expires"],
-        )
-        for cookie in found
-    )
+    cookies = tuple(map(as_cookie, found))
     values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
     return Look(Page(url=page.url, html=html, cookies=values, **state), cookies)
+
+
+def as_cookie(found: Mapping[str, Any]) -> Cookie:
+    """A cookie as Playwright tells of it."""
+    return Cookie(
+        name=found["name"],
+        value=found["value"],
+        domain=found["domain"].lstrip("."),
+        path=found["path"],
+        host_only=not found["domain"].startswith("."),
+        secure=found["secure"],
+        http_only=found["httpOnly"],
+        same_site=found["sameSite"],
+        expires=None if found["expires"] < 0 else found["expires"],
+    )

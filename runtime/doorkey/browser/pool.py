@@ -102,7 +102,7 @@ class BrowserPool:
             running.leases += 1
             running.uses += 1
             guard = Guard(site_url, egress=egress, clock=self._clock, say=say)
-            lease = Lease(running, self._clock, profile, guard, say)
+            lease = Lease(running, self._clock, profile, guard, say, self._slots.release)
             yield lease
         finally:
             # The pool's own task: a caller that is cancelled, or in a hurry, leaves nothing behind.
@@ -219,10 +219,9 @@ class BrowserPool:
             return running
 
     async def _launch(self, chromium: Chromium, display: Display, x_display: str | None, folder: Path) -> Running:
-        return await Running.start(
-            await self._driver.get(), executable=chromium.path, display=display, x_display=x_display,
-            sandbox=self._sandbox, folder=folder, born=self._clock.now(),
-        )  # fmt: skip
+        driver, born = await self._driver.get(), self._clock.now()
+        return await Running.start(driver, executable=chromium.path, display=display, x_display=x_display,
+                                   sandbox=self._sandbox, folder=folder, born=born)  # fmt: skip
 
     def _worn(self, running: Running) -> bool:
         if not running.retired and running.uses >= self._uses:
@@ -250,7 +249,8 @@ class BrowserPool:
             if context is not None and running is not None:
                 await running.close_context(context)
         finally:
-            self._slots.release()
+            if lease is None or not lease.staying:
+                self._slots.release()
             self._wanted -= 1
         if running is not None:
             running.leases -= 1

@@ -15,7 +15,7 @@ from doorkey.cli.work import run
 if TYPE_CHECKING:
     from doorkey.status import SiteStatus
 
-HEADER = ("site", "provider", "state", "generation", "age", "by", "limits", "robots.txt", "url")
+HEADER = ("site", "provider", "state", "generation", "age", "by", "transport", "limits", "robots.txt", "url")
 NONE = "no site is configured: add [sites.NAME] with its url to doorkey.toml, or see it work with `doorkey demo`"
 
 
@@ -58,6 +58,7 @@ def _row(status: SiteStatus) -> tuple[str, ...]:
         gen,
         _age(status.age),
         status.rung or "-",
+        status.transport,
         "-" if status.pace is None else f"{status.pace.at_once} at a time, {status.pace.rate:g}/s",
         status.robots or "not read yet",
         status.url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -28,6 +29,7 @@ from doorkey.sessions.likeness import same
 from doorkey.sessions.own import NOTHING, Own, egress_for, key_of
 from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct
+from doorkey.transport.ladder import Ladder
 
 if TYPE_CHECKING:
     from doorkey.browser import Arrival, BrowserPool, Profile, Wanted
@@ -51,6 +53,7 @@ class Entrance:
         profile: Callable[[], Profile],
         pool: BrowserPool,
         direct: Direct,
+        ladder: Ladder | None = None,
         clock: Clock,
         limit: float,
         challenge: float = 45.0,
@@ -67,6 +70,7 @@ class Entrance:
         self._profile = profile
         self._pool = pool
         self._light = Light(site, provider, self.identity, direct, clock, limit)
+        self._ladder = ladder or Ladder(direct, clock=clock)
         self._clock = clock
         self._limit, self._challenge = limit, challenge
         self._own = own
@@ -75,7 +79,7 @@ class Entrance:
 
     def fits(self, session: Session) -> bool:
         """Whether a session from the store still serves, as the settings are now."""
-        return self.provider.fits(session)
+        return self.provider.fits(session) and self._ladder.carries(session, self.site)
 
     async def fetch(self, need: Need) -> Session:
         """A session without a generation. Raises what the last rung raised, or Changed when all repeat the refused."""
@@ -102,7 +106,9 @@ class Entrance:
     async def _rungs(self, need: Need) -> AsyncIterator[Session]:
         held = need.refused or need.previous
         # A refusal without a name may be a dead cookie: only a browser in an empty context gets everything anew.
-        if held is not None and (held.cookies or held.tokens) and (need.refused is None or need.named):
+        # In `page` only a visit leaves a live context behind.
+        cheap = (need.refused is None or need.named) and self._ladder.name(self.site, self.key) == "direct"
+        if held is not None and (held.cookies or held.tokens) and cheap:
             for rung in (self._light.refresh, self._light.page):
                 session = await self._cheap(rung, held)
                 if session is not None:
@@ -144,15 +150,19 @@ class Entrance:
         egress = egress_for(self.provider)
         lease = self._pool.lease(profile, site_url=self.site.url, egress=egress, headed=self._headed, steps=self.say)
         try:
-            async with lease as context:
+            async with AsyncExitStack() as exits:
+                context = await exits.enter_async_context(lease)
                 arrival = await context.enter(self._wanted(url, previous, known))
+                session = self._arrived(arrival, url, previous, rung)
+                if self._ladder.name(self.site, self.key) == "page":
+                    self._ladder.keep(session, await context.stay(), exits.pop_all())
         except MissingToken as error:
             raise self.identity.failed(error.at(self.site.name)) from error
         except DoorkeyError as error:
             error.site = self.site.name
             raise self.identity.failed(error) from error.__cause__
         self.identity.succeeded()
-        return self._arrived(arrival, url, previous, rung)
+        return session
 
     def _wanted(self, url: str, previous: Session | None, known: tuple[Cookie, ...]) -> Wanted:
         from doorkey.browser import Wanted
@@ -273,18 +283,9 @@ class Entrance:
                 site=self.site.name,
             )
         user_agent = self._own.user_agent or await self._pool.user_agent(self._profile())
-        return Session(
-            key=self.key,
-            gen=0,
-            url=self.site.url,
-            born=self._clock.wall(),
-            soft=float("inf"),
-            hard=float("inf"),
-            cookies=self._own.jar(self.site.url),
-            headers={"user-agent": user_agent, "accept-language": "en-US,en;q=0.9"},
-            visitor=secrets.token_hex(16),
-            rung="passed cookies",
-        )
+        headers = {"user-agent": user_agent, "accept-language": "en-US,en;q=0.9"}
+        made = self._made(self.site.url, self._own.jar(self.site.url), headers, {}, {}, None, "passed cookies")
+        return replace(made, soft=float("inf"), hard=float("inf"), max_uses=None)
 
     def say(self, step: str) -> None:
         if self.steps is not None:

@@ -22,7 +22,7 @@ from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
 from doorkey.transport.reach import PublicResolver, redirected, same_host, target
 from doorkey.transport.socks import is_socks, socks_connector, socks_errors, socks_failure
-from doorkey.transport.stream import BROKEN, Stream, next_piece, translated
+from doorkey.transport.stream import BROKEN, Stream, first_bytes, translated
 from doorkey.transport.waits import Wait, Waits
 from doorkey.upload import Upload
 
@@ -116,7 +116,7 @@ class Direct:
     async def _begun(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> tuple[aiohttp.ClientResponse, bytes]:
-        """The answer with as much of its body as judging takes: the first piece, or 4 KiB where the beginning tells."""
+        """The answer with as much of its body as judging takes."""
         headers = self._headers(request, url, session, site, conversation)
         body, kind = encoded(request)
         if kind and "content-type" not in headers:
@@ -139,13 +139,8 @@ class Direct:
             auto_decompress=request.encodings is None,
             skip_auto_headers=None if "user-agent" in headers else NO_USER_AGENT,
         )
-        kind = response.headers.get("content-type", "")
-        tells = response.status >= 400 or kind.startswith(("application/json", "text/html"))
-        content = response.content
         try:
-            start = await next_piece(content)
-            while tells and len(start) < HEAD_BYTES and not content.at_eof():
-                start += await next_piece(content)
+            start = await first_bytes(response.content, response.status, response.headers.get("content-type", ""))
         except BaseException:
             response.close()
             raise
@@ -203,10 +198,17 @@ def _encoded(request: Request) -> tuple[Any, str | None]:
         form = aiohttp.FormData(dict(request.form))
         return form(), None
     if request.parts is not None:
-        form = aiohttp.FormData(default_to_multipart=True)
+        # By hand, as aiohttp's FormData makes a file of every field of bytes.
+        several = aiohttp.MultipartWriter("form-data")
         for part in request.parts:
-            form.add_field(part.name, part.data, filename=part.filename, content_type=part.media_type)
-        return form(), None
+            piece = aiohttp.get_payload(_in_pieces(part.data), content_type=part.media_type)
+            if part.filename is None:
+                piece.set_content_disposition("form-data", name=part.name)
+            else:
+                piece.set_content_disposition("form-data", name=part.name, filename=part.filename)
+            several.append_payload(piece)
+            piece.headers.popall("content-length", None)
+        return several, None
     if request.json is not None:
         return _in_pieces(COMPACT.encode(request.json).encode()), "application/json"
     return _in_pieces(request.body) if isinstance(request.body, bytes) else request.body, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookies import Morsel, SimpleCookie
@@ -123,6 +123,11 @@ class Conversation:
             if cookie is not None:
                 self._cookies[cookie.domain, cookie.path, name] = cookie
         return slid
+
+    def take(self, cookies: Iterable[Cookie]) -> None:
+        """Take cookies that a browser's jar had from an answer."""
+        for cookie in cookies:
+            self._cookies[cookie.domain, cookie.path, cookie.name] = cookie
 
     def header(self, url: str, cookie: str | None) -> str | None:
         """The Cookie header with this conversation's cookies added; they win over the session's of the same name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Protocol
 
 import aiohttp
 
@@ -15,20 +16,44 @@ BROKEN = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises when an exchange fails: `translated` tells it in our own words."""
 
 
+class Content(Protocol):
+    """The bytes of a body, as aiohttp's StreamReader gives them: `read_nowait` those that are there, `readany` waits
+    for some; both raise what broke the body off, and give nothing at its end."""
+
+    def at_eof(self) -> bool: ...
+
+    def read_nowait(self) -> bytes: ...
+
+    async def readany(self) -> bytes: ...
+
+
+class Exchange(Protocol):
+    """What a transport has under way: `close` ends it on the site's side, too."""
+
+    @property
+    def content(self) -> Content: ...
+
+    def close(self) -> None: ...
+
+
 class Stream:
-    """An answer that has begun. `head.start` holds the first bytes, which `chunks` yields again."""
+    """An answer that has begun. `head.start` holds the first bytes, which `chunks` yields again. `transport` names what
+    carries it."""
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: Exchange,
         head: Head,
         start: bytes,
         waits: Waits,
         idle: float,
         deadline: float,
         upload: Upload | None = None,
+        *,
+        transport: str = "direct",
     ) -> None:
         self.head = head
+        self.transport = transport
         self._response = response
         self._start = start
         self._waits = waits
@@ -83,7 +108,7 @@ class Stream:
             self._response.close()
 
 
-def buffered(content: aiohttp.StreamReader) -> bytes:
+def buffered(content: Content) -> bytes:
     """What has come and was not read yet. Raises DoorkeyError when the answer broke off."""
     try:
         return content.read_nowait()
@@ -91,9 +116,13 @@ def buffered(content: aiohttp.StreamReader) -> bytes:
         raise translated(error) from error
 
 
-async def next_piece(content: aiohttp.StreamReader) -> bytes:
-    """The next bytes, however few; none at the end."""
-    return content.read_nowait() or await content.readany()
+async def first_bytes(content: Content, status: int, kind: str) -> bytes:
+    """As much of a body as judging its answer takes: the first piece, or 4 KiB where the beginning tells."""
+    start = content.read_nowait() or await content.readany()
+    tells = status >= 400 or kind.startswith(("application/json", "text/html"))
+    while tells and len(start) < HEAD_BYTES and not content.at_eof():
+        start += content.read_nowait() or await content.readany()
+    return start
 
 
 async def whole(stream: Stream, limit: int) -> Reply:

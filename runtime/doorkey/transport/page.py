@@ -1,0 +1,252 @@
+"""Carries requests inside the browser's own live page: what leaves the machine is the browser's, down to the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urldefrag, urljoin
+
+from doorkey.clock import Clock
+from doorkey.errors import BrowserFailed, Changed, DoorkeyError, RequestError
+from doorkey.provider import Site
+from doorkey.request import HEAD_BYTES, Head, Request
+from doorkey.session import Cookie, Key, Session
+from doorkey.transport.body import whole_body
+from doorkey.transport.direct import REDIRECTS, Limits, target_url
+from doorkey.transport.headers import Conversation, SessionHeaders
+from doorkey.transport.reach import origin_of, redirected, target
+from doorkey.transport.stream import Stream, first_bytes
+from doorkey.transport.turns import Turn, Turns
+from doorkey.transport.waits import Wait, Waits
+from doorkey.upload import Upload
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
+
+    from doorkey.browser import Order, Stay, Stays
+    from doorkey.browser.fetching import Fetching
+
+UNSETTABLE = frozenset([
+    "accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
+    "connection", "content-length", "cookie", "cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin",
+    "referer", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
+])  # fmt: skip
+"""Headers that the browser sets by itself, whatever a request says (Fetch standard, "forbidden request-header")."""
+BODILESS = ("GET", "HEAD")
+FORBIDDEN_METHODS = ("CONNECT", "TRACE", "TRACK")
+
+
+class InPage:
+    """The `page` transport: needs a live context for the session (`live`). `headers` is told of sliding cookies."""
+
+    def __init__(self, stays: Stays, *, clock: Clock, headers: SessionHeaders, limits: Limits | None = None) -> None:
+        self._stays = stays
+        self._clock = clock
+        self._headers = headers
+        self._limits = limits or Limits()
+        self._waits = Waits()
+        self._turns: dict[Key, Turns] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def live(self, session: Session) -> bool:
+        """Whether the context is there that *session* came from, or one that came after."""
+        return self._stays.of(session) is not None
+
+    def keep(self, session: Session, stay: Stay, exits: AsyncExitStack) -> None:
+        """From now on *stay* carries the requests of *session*; *exits* is closed at its end."""
+        self._stays.keep(session, stay, exits)
+
+    async def open(
+        self,
+        request: Request,
+        session: Session,
+        site: Site,
+        *,
+        conversation: Conversation | None = None,
+        sliding: tuple[str, ...] = (),
+        total: float = float("inf"),
+    ) -> Stream:
+        """As `Direct.open`, and raises BrowserFailed when the live context is gone, TooLarge for a body over 64 MiB,
+        RequestError for what a page can't send (a GET with a body, TRACE)."""
+        url = target(request, site)
+        conversation = conversation or Conversation(self._clock)
+        deadline = asyncio.get_running_loop().time() + total
+        upload = request.body if isinstance(request.body, Upload) else None
+        try:
+            _check_method(request)
+            for _ in range(request.follow + 1):
+                with Wait(self._waits, "total", float("inf"), deadline):
+                    turn = await self._turns.setdefault(session.key, Turns()).take()
+                one = _One(self, turn, session, site, conversation, sliding)
+                with Wait(self._waits, "first byte", self._limits.first_byte, deadline, upload):
+                    head, fetching = await one.begun(request, url)
+                location = head.headers.get("location") if request.follow else None
+                if location is None or head.status not in REDIRECTS:
+                    return Stream(
+                        fetching, replace(head, start=head.start[:HEAD_BYTES]), head.start, self._waits,
+                        self._limits.idle, deadline, upload, transport="page",
+                    )  # fmt: skip
+                fetching.close()
+                url = redirected(request, urljoin(url, location), site)
+                if head.status == 303 or (head.status in (301, 302) and request.method == "POST"):
+                    request = replace(request, method="GET", form=None, json=None, parts=None, body=None)
+        except DoorkeyError as error:
+            error.site = site.name
+            raise
+        raise Changed(f"{site.name}: {request.what} was redirected more than {request.follow} times", site=site.name)
+
+    def stay(self, session: Session) -> Stay:
+        found = self._stays.of(session)
+        if found is None:
+            raise BrowserFailed("the browser's live page is gone; the next request has it opened again")
+        return found
+
+    def slide(self, session: Session, values: dict[str, str]) -> None:
+        self._headers.slide(session, values)
+
+    def wall(self) -> float:
+        return self._clock.wall()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End what is under way, and the live contexts."""
+        await self._stays.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._waits.close()
+
+
+class _One:
+    """One request on its way, with the cookies that go with it and are taken out again."""
+
+    def __init__(
+        self,
+        page: InPage,
+        turn: Turn,
+        session: Session,
+        site: Site,
+        conversation: Conversation,
+        sliding: tuple[str, ...],
+    ) -> None:
+        self._page, self._turn, self._session, self._site = page, turn, session, site
+        self._conversation, self._sliding = conversation, sliding
+        self._fetching: asyncio.Future[Fetching] = asyncio.get_running_loop().create_future()
+
+    async def begun(self, request: Request, url: str) -> tuple[Head, Fetching]:
+        """The answer's head with as much of its body as judging takes (`start`, not cut off)."""
+        try:
+            order = await _order(request, url, self._session, self._site)
+            stay = self._page.stay(self._session)
+        except BaseException:
+            self._turn.over()
+            raise
+        lent = [cookie for cookie in self._conversation.cookies if cookie.goes_to(url, self._page.wall())]
+        # A task of its own: a caller who leaves must not leave cookies behind, nor give up a turn before its end.
+        tidied = asyncio.Event()
+        self._page.spawn(self._tidy(stay, url, {cookie.name for cookie in lent}, tidied))
+        try:
+            for cookie in lent:
+                await stay.set_cookie(cookie, url)
+            await stay.fetch(order, self._fetching.set_result)
+            fetching = self._fetching.result()
+            status, headers = await fetching.begun()
+            await tidied.wait()
+            start = await first_bytes(fetching.content, status, headers.get("content-type", ""))
+        except BaseException:
+            if self._fetching.done():
+                self._fetching.result().close()
+            else:
+                self._fetching.cancel()
+            raise
+        return Head(status=status, headers=headers, url=url, start=start), fetching
+
+    async def _tidy(self, stay: Stay, url: str, lent: set[str], tidied: asyncio.Event) -> None:
+        """Take cookies out of the jar as soon as the answer's head is there, and give the turn back at its end."""
+        try:
+            await asyncio.wait([self._fetching])
+            fetching = None if self._fetching.cancelled() else self._fetching.result()
+            if fetching is not None:
+                await fetching.settled.wait()
+            names = lent | (_set_names(fetching.headers) if fetching is not None else set())
+            mixed = bool(names) and await self._take_back(stay, url, names)
+            if fetching is not None and fetching.headers:
+                self._turn.answered(mixed=mixed)
+            tidied.set()
+            if fetching is not None:
+                await fetching.over.wait()
+        except DoorkeyError as error:
+            # A jar that may hold another's cookies serves nobody any more.
+            stay.end(f"its cookies could not be put in order: {error.message}")
+        finally:
+            tidied.set()
+            self._turn.over()
+
+    async def _take_back(self, stay: Stay, url: str, names: set[str]) -> bool:
+        """Make the jar's cookies of these *names* the session's own again; those of the answer are the conversation's.
+
+        Says whether there were any that are not the session's.
+        """
+        held = {_place(cookie): cookie for cookie in self._session.cookies if cookie.name in names}
+        there = {_place(cookie): cookie for cookie in await stay.cookies() if cookie.name in names}
+        slid = {cookie.name: cookie.value for cookie in there.values() if cookie.name in self._sliding}
+        strange = [
+            cookie
+            for place, cookie in there.items()
+            if cookie.name not in self._sliding and (place not in held or held[place].value != cookie.value)
+        ]
+        gone = [cookie for place, cookie in held.items() if place not in there and cookie.name not in self._sliding]
+        self._conversation.take(strange)
+        for cookie in strange:
+            if _place(cookie) in held:
+                await stay.set_cookie(held[_place(cookie)], url)
+            else:
+                await stay.delete_cookie(cookie)
+        for cookie in gone:
+            await stay.set_cookie(cookie, url)
+        if slid:
+            self._page.slide(self._session, slid)
+        return bool(strange or gone)
+
+
+def _place(cookie: Cookie) -> tuple[str, str, str]:
+    return cookie.name, cookie.domain.lstrip("."), cookie.path
+
+
+def _set_names(headers: CIMultiDict[str]) -> set[str]:
+    return {line.partition("=")[0].strip() for line in headers.getall("set-cookie", ())}
+
+
+def _check_method(request: Request) -> None:
+    method, empty = request.method.upper(), (None, b"")
+    if method in FORBIDDEN_METHODS:
+        raise RequestError(f"{request.what}: a page can't send {method}, and the site's transport is its page")
+    if method in BODILESS and (request.form, request.json, request.parts) != (None, None, None):
+        raise RequestError(f"{request.what}: a page sends no body with {method}, and the site's transport is its page")
+    if method in BODILESS and request.body not in empty:
+        raise RequestError(f"{request.what}: a page sends no body with {method}, and the site's transport is its page")
+
+
+async def _order(request: Request, url: str, session: Session, site: Site) -> Order:
+    from doorkey.browser import Order
+
+    body, kind = await whole_body(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {name: value for name, value in headers.items() if name not in UNSETTABLE and name[:6] != "proxy-"}
+    if kind and "content-type" not in headers:
+        headers["content-type"] = kind
+    referrer = request.referer or ("" if "text/html" in request.expects else session.url)
+    return Order(
+        url=urldefrag(str(target_url(url, request)))[0],
+        method=request.method.upper(),
+        headers={"accept": request.accept, **headers},
+        referrer=referrer if origin_of(referrer) == site.origin else "",
+        body=body if request.method.upper() not in BODILESS else None,
+    )

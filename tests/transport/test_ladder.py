@@ -1,0 +1,203 @@
+"""Sites that let in only the browser itself: requests move to its live page, and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from doorkey import Request, Runtime
+from doorkey.clock import SystemClock
+from doorkey.errors import Cut, DoorkeyError, NeedsPerson, TimeLimit
+
+from .paged import PAGE, PagedSite, runtime_for, serving
+
+pytestmark = pytest.mark.browser
+
+
+class MovedClock(SystemClock):
+    """The system's clock, set forward by a test."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+    def wall(self) -> float:
+        return super().wall() + self.ahead
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[PagedSite]:
+    async with serving(PagedSite()) as site:
+        yield site
+
+
+async def fetched(runtime: Runtime, url: str = "/echo", **more: Any) -> tuple[str, int]:
+    async with await runtime.send("wiki", Request(url=url, **more)) as answer:
+        await answer.read()
+        return answer.transport, answer.head.status
+
+
+def browsers_own_connection(request: web.Request) -> web.StreamResponse | None:
+    """Stands for a gate that ties its cookie to the browser's TLS: it tells Chromium's HTTP by how it spells names."""
+    if b"User-Agent" in dict(request.raw_headers):
+        return None
+    return web.Response(
+        status=403, headers={"cf-mitigated": "challenge", "server": "cloudflare"}, content_type="text/html",
+        text="<!doctype html><title>Just a moment...</title>",
+    )  # fmt: skip
+
+
+async def test_a_gate_for_the_browsers_own_connection_moves_requests_to_its_page_and_back(site: PagedSite) -> None:
+    site.gate, clock = browsers_own_connection, MovedClock()
+    async with runtime_for(site, clock, transport="auto") as runtime:
+        assert runtime.status()[0].transport == "direct"
+        assert await fetched(runtime) == ("page", 200)
+        assert runtime.status()[0].transport == "page"
+        loads = site.loads
+        assert [await fetched(runtime) for _ in range(3)] == [("page", 200)] * 3
+        assert site.loads == loads == 2
+        site.gate = lambda request: None
+        clock.ahead = 3601.0
+        assert await fetched(runtime) == ("direct", 200)
+        assert runtime.status()[0].transport == "direct"
+
+
+async def test_a_gate_that_stays_brings_them_back_to_the_page_after_the_expiry(site: PagedSite) -> None:
+    site.gate, clock = browsers_own_connection, MovedClock()
+    async with runtime_for(site, clock, transport="auto") as runtime:
+        await fetched(runtime)
+        clock.ahead = 3601.0
+        assert await fetched(runtime) == ("page", 200)
+
+
+async def test_a_setting_forbids_the_page(site: PagedSite) -> None:
+    site.gate = browsers_own_connection
+    async with runtime_for(site, transport="direct") as runtime:
+        with pytest.raises(NeedsPerson):
+            await fetched(runtime)
+        assert runtime.status()[0].transport == "direct"
+
+
+async def test_another_hosts_answers_never_go_by_the_page(site: PagedSite) -> None:
+    async with runtime_for(site) as runtime:
+        assert await fetched(runtime, own_host=False) == ("direct", 200)
+
+
+async def test_a_site_that_forbids_its_pages_everything_is_served(site: PagedSite) -> None:
+    site.page_headers = {"content-security-policy": "default-src 'none'; sandbox", "x-frame-options": "DENY"}
+    async with runtime_for(site) as runtime:
+        assert await fetched(runtime, method="POST", json={"a": 1}) == ("page", 200)
+
+
+async def test_a_page_that_is_busy_for_ever_holds_nobody_up(site: PagedSite) -> None:
+    site.page = PAGE + "<script>setTimeout(() => { for (;;); }, 1500)</script>"
+    async with runtime_for(site) as runtime:
+        await runtime.session("wiki")
+        await asyncio.gather(*(fetched(runtime) for _ in range(4)))
+        async with await runtime.send("wiki", Request(url="/stream")) as answer:
+            pieces = answer.pieces()
+            assert await anext(pieces)
+            await asyncio.sleep(0)
+
+
+async def test_limits_are_named(site: PagedSite) -> None:
+    async def silent(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    site.routes["/silent"] = silent
+    async with runtime_for(site, limits={"first_byte": 0.8, "idle": 0.4}) as runtime:
+        await runtime.session("wiki")
+        with pytest.raises(TimeLimit, match=r"first byte, 0.8 s \(setting: limits.first_byte\)"):
+            await fetched(runtime, "/silent")
+        async with await runtime.send("wiki", Request(url="/stream")) as answer:
+            with pytest.raises(TimeLimit, match="idle"):
+                await answer.read()
+        with pytest.raises(TimeLimit, match="total"):
+            await runtime.send("wiki", Request(url="/silent"), timeout=0.3)
+
+
+async def test_a_conversations_cookies_go_to_nobody_else(site: PagedSite) -> None:
+    async def talks(request: web.Request) -> web.StreamResponse:
+        response = web.json_response(sorted(request.cookies))
+        response.set_cookie("talk", request.query["n"], path="/", httponly=True)
+        response.set_cookie("deep", request.query["n"], path="/deep")
+        response.set_cookie("sid", "changed", httponly=True)
+        return response
+
+    site.routes["/talk"] = talks
+    async with runtime_for(site) as runtime:
+        session = await runtime.session("wiki")
+        await asyncio.gather(*(fetched(runtime, f"/talk?n={n}") for n in range(8)))
+        await fetched(runtime, "/echo")
+    assert len(site.seen) == 9
+    assert {name for request in site.seen for name in request.cookies} == {"sid"}
+    assert {request.cookies["sid"] for request in site.seen} == {session.cookie("sid")}
+
+
+async def test_a_site_whose_answers_set_cookies_is_served_one_at_a_time(site: PagedSite) -> None:
+    under_way, most = 0, 0
+
+    async def talks(request: web.Request) -> web.StreamResponse:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        response = web.StreamResponse()
+        response.set_cookie("talk", "1")
+        await response.prepare(request)
+        await response.write(b"some")
+        await asyncio.sleep(0.02)  # the site's own pace: others have time to come, if they may
+        under_way -= 1
+        await response.write_eof(b"more")
+        return response
+
+    site.routes["/talk"] = talks
+    async with runtime_for(site) as runtime:
+        await asyncio.gather(*(fetched(runtime, "/talk") for n in range(6)))
+    assert most == 1
+
+
+async def test_a_stream_survives_a_renewal(site: PagedSite) -> None:
+    async with runtime_for(site) as runtime, await runtime.send("wiki", Request(url="/stream?n=a")) as answer:
+        session = await runtime.visit("wiki")
+        assert await fetched(runtime) == ("page", 200)
+        assert site.seen[-1].cookies["sid"] == session.cookie("sid")
+        site.release.set()
+        assert (await answer.read()).endswith(b"data: a 4\n\n")
+
+
+async def test_a_killed_browser_cuts_its_streams_and_the_next_request_renews(site: PagedSite) -> None:
+    async with runtime_for(site) as runtime:
+        async with await runtime.send("wiki", Request(url="/stream")) as answer:
+            pid = runtime.pool.browser_pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(Cut):
+                await answer.read()
+        assert await fetched(runtime) == ("page", 200)
+        assert site.loads == 2
+
+
+async def test_a_refused_session_is_renewed_in_the_page_too(site: PagedSite) -> None:
+    async with runtime_for(site, stale=[]) as runtime:
+        assert await fetched(runtime) == ("page", 200)
+        old = site.seen[-1].cookies["sid"]
+        site.gate = lambda request: web.Response(status=401) if request.cookies.get("sid") == old else None
+        answers = await asyncio.gather(*(fetched(runtime) for _ in range(5)))
+        assert answers == [("page", 200)] * 5
+        assert site.loads == 2
+
+
+async def test_shutting_down_ends_what_is_under_way(site: PagedSite) -> None:
+    async with runtime_for(site) as runtime:
+        answer = await runtime.send("wiki", Request(url="/stream"))
+    with pytest.raises(DoorkeyError):
+        await answer.read()
