@@ -22,7 +22,7 @@ ORDER = (
     ("browser",),
     ("transport",),
     ("sessions",),
-    ("answer", "journey", "engine", "robots", "status"),
+    ("answer", "journey", "weighing", "engine", "robots", "status"),
     ("ask",),
     ("login", "assembly"),
     ("runtime",),

@@ -8,32 +8,29 @@ provider. After the first item given to the caller nothing is ever sent again.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from doorkey.answer import Answer, Raw
+from doorkey.answer import Answer
 from doorkey.clock import Clock
-from doorkey.errors import Blocked, BrowserFailed, DoorkeyError, EmptyAnswer, SiteDown, SiteError, VisitFailed
+from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, SiteDown, VisitFailed
 from doorkey.journey import Journey, Refused, in_turn
 from doorkey.provider import Flow
 from doorkey.request import Decoder, Head, Request
 from doorkey.session import Session
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.refusals import Refusals, shape_of
+from doorkey.sessions.refusals import Refusals
 from doorkey.sessions.succession import pass_on, turn
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.ladder import Ladder
 from doorkey.transport.reach import target
 from doorkey.transport.stream import Stream, whole
 from doorkey.verdict import OK, Kind, Verdict
+from doorkey.weighing import RENEWALS, Weighing, as_it_is
 
 T = TypeVar("T")
-log = logging.getLogger("doorkey.engine")
-RENEWALS = 2
-"""How often one call may have its session renewed."""
 
 
 class Engine:
@@ -45,6 +42,7 @@ class Engine:
         self._refusals = refusals
         self._clock = clock
         self._attempts = attempts
+        self._weighing = Weighing(keeper, ladder, refusals)
 
     async def send(self, entrance: Entrance, request: Request, *, deadline: float) -> Answer[bytes]:
         """*request*'s answer with its true status, as it comes. *deadline* is the clock's `now`.
@@ -75,7 +73,7 @@ class Engine:
                 try:
                     answer = await self._advance(journey, session)
                 except Refused as refused:
-                    final = await self._refusal(journey, session, refused)
+                    final = await self._weighing.final(journey, session, refused)
                     if final is not None:
                         return final
                     journey.renewals += 1
@@ -113,7 +111,7 @@ class Engine:
                 if journey.entrance.provider.passes_on:
                     await self._pass_on(journey, request, session, stream)
                 self._worked(session, sent)
-                return self._as_it_is(journey, session, stream, OK)
+                return as_it_is(journey, session, stream, OK)
             if request.decode is not None:
                 answer = await self._opened(journey, request.decode, session, stream, sent)
                 journey.flow.close()
@@ -213,66 +211,6 @@ class Engine:
             await answer.aclose()
             raise verdict.error(site, stream.head.status)
         self._worked(session, sent)
-        return answer
-
-    def _weigh(self, journey: Journey[T], session: Session, refused: Refused) -> None:
-        """Return when the call is to be renewed for; raise the error that its caller gets otherwise."""
-        verdict, site, status = refused.verdict, journey.entrance.site.name, refused.head.status
-        if verdict.kind is Kind.REFUSED:
-            spent = journey.shape is not None or journey.renewals >= RENEWALS
-            why = self._refusals.useless(session, refused.head, refused.sent, renewed=spent)
-            if why:
-                raise Blocked(f"{site}: {verdict.detail}{why}", site=site, answer_status=status)
-            journey.shape = shape_of(refused.head)
-            self._keeper.rejected(session, named=False)
-            return
-        challenged = verdict.kind is Kind.CHALLENGED
-        if challenged and journey.fresh(session) and self._ladder.climb(journey.entrance.site, session.key):
-            return
-        # A path that is forbidden to every session must not cost a visit each time it is asked for.
-        shape = shape_of(refused.head, journey.asked)
-        if self._refusals.hopeless(session, shape):
-            raise Blocked(
-                f"{site}: {verdict.detail}, while the session is accepted elsewhere", site=site, answer_status=status
-            )
-        # A token may be the same after a challenge, as it is a cookie that was missing: only a visit helps.
-        self._keeper.rejected(session, named=not challenged)
-        if journey.renewals:
-            self._refusals.persists(session, shape)
-        if journey.renewals >= RENEWALS:
-            raise verdict.error(site, status)
-
-    async def _refusal(self, journey: Journey[T], session: Session, refused: Refused) -> Answer[Any] | None:
-        """The site's own refusal, where it is the caller's answer; None when the session is to be renewed for it."""
-        stream = refused.stream
-        try:
-            self._weigh(journey, session, refused)
-        except SiteError as final:
-            if stream is None:
-                raise
-            return self._as_it_is(journey, session, stream, Verdict(Kind.BLOCKED, final.message))
-        if stream is None:
-            return None
-        if not journey.again:
-            return await self._unrepeated(journey, session, stream, refused.verdict)
-        stream.close()
-        return None
-
-    async def _unrepeated(self, journey: Journey[T], session: Session, stream: Stream, verdict: Verdict) -> Answer[Any]:
-        """The site's refusal of a body that is too long to be kept: renewed all the same, so that the caller's own
-        next try is not refused as well."""
-        try:
-            await self._keeper.get(journey.entrance, not_gen=session.gen, deadline=journey.deadline)
-        except DoorkeyError as error:
-            log.info("%s: not renewed behind a refused upload: %s", journey.entrance.site.name, error)
-        except BaseException:
-            stream.close()
-            raise
-        return self._as_it_is(journey, session, stream, Verdict(Kind.BLOCKED, verdict.detail))
-
-    def _as_it_is(self, journey: Journey[T], session: Session, stream: Stream, verdict: Verdict) -> Answer[Any]:
-        answer = Answer(journey.entrance.site.name, stream.head, session, journey.renewals, stream, Raw())
-        answer.verdict = verdict
         return answer
 
     async def _pass_on(self, journey: Journey[T], request: Request, session: Session, stream: Stream) -> None:
