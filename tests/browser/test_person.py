@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser import Arrival, Wanted
+from doorkey.browser import Arrival, Wanted, parse_proxy
 from doorkey.browser.home import Home
 from doorkey.browser.person import LISTENING, Person
 from doorkey.clock import SystemClock
@@ -136,3 +136,11 @@ async def test_what_is_remembered_is_forgotten_as_a_whole(home: Home) -> None:
     assert (before, home.known) == (False, True)
     home.forget()
     assert not home.path.exists()
+
+
+async def test_a_socks_proxy_with_a_password_is_told_before_a_browser_starts(home: Home) -> None:
+    person = Person(home=home, clock=SystemClock(), display="virtual", proxy=parse_proxy("socks5://me:secret@h:1"))
+    with pytest.raises(ConfigurationError, match="SOCKS") as told:
+        await person.log_in(Wanted(url="http://h/", read=csrf), "http://h/", asyncio.Event())
+    assert "secret" not in told.value.message
+    assert not home.told.exists()

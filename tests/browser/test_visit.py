@@ -160,6 +160,15 @@ async def test_dialogs_and_popups_do_not_hold_a_visit(pool: BrowserPool, site: L
         assert (await lease.enter(site.wanted())).tokens
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_why_a_site_can_not_be_reached_is_told(pool: BrowserPool, site: LocalSite, scheme: str) -> None:
+    said: list[str] = []
+    url = f"{scheme}://nowhere.invalid/"
+    async with pool.lease(DESKTOP, site_url=url, steps=said.append) as lease:
+        with pytest.raises(SiteDown, match="its name has no address"):
+            await lease.enter(site.wanted(url=url))
+
+
 async def test_a_proxy_carries_the_page(pool: BrowserPool, site: LocalSite) -> None:
     # A plain HTTP proxy is asked with the whole URL: this site answers any, and so can stand for one.
     async with pool.lease(DESKTOP, site_url="http://shop.example/", egress=egress_of(site.url.rstrip("/"))) as lease:

@@ -53,7 +53,8 @@ def test_what_leaves_the_site_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "10.0.0.1", "[::1]", "169.254.169.254", "localhost", "[::ffff:10.0.0.1]"]
+    "host",
+    ["127.0.0.1", "10.0.0.1", "[::1]", "169.254.169.254", "localhost", "[::ffff:10.0.0.1]", "2130706433", "0x7f.1"],
 )
 def test_a_site_can_not_send_us_to_a_private_address(host: str) -> None:
     with pytest.raises(Changed, match="private"):

@@ -23,7 +23,7 @@ from doorkey.browser.process import Process
 from doorkey.browser.profile import Display
 from doorkey.browser.running import Driver
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, BrowserMissing
+from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
 
 if TYPE_CHECKING:
     pass
@@ -51,8 +51,14 @@ class Person:
         """Open `wanted.url`, wait until the person has logged in, and return what a visit there brings now.
 
         They have when `wanted.ready` shows on a page of the site, or when they say so: *done*. Waits without a limit,
-        as a person does. Raises NeedsPerson when the window is closed before, ConfigurationError without a screen.
+        as a person does. Raises NeedsPerson when the window is closed before, ConfigurationError without a screen or
+        for a SOCKS proxy with a password.
         """
+        if self.proxy is not None and self.proxy.scheme == "socks5" and self.proxy.username is not None:
+            raise ConfigurationError(
+                "a person's own browser can't give a SOCKS proxy a password (Chromium has no way to): set the site's "
+                "`proxy` to one without, for example a SOCKS proxy on this machine that passes on to it"
+            )
         driver = Driver()
         try:
             with self.home.held():

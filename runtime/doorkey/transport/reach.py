@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from dataclasses import replace
@@ -11,6 +10,8 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from doorkey.browser.egress import as_address
+from doorkey.browser.egress import is_public as is_public_address
 from doorkey.errors import Changed, RequestError
 from doorkey.provider import Site
 from doorkey.request import Request
@@ -41,10 +42,11 @@ class PublicResolver(AbstractResolver):
 
 
 def is_public(address: str) -> bool:
-    """Whether a literal IP address is one of the public internet."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not (mapped or found).is_multicast
+    """Whether an IP address, in any spelling, is one of the public internet. Raises ValueError for a name."""
+    found = as_address(address)
+    if found is None:
+        raise ValueError("a name, and no IP address")
+    return is_public_address(found)
 
 
 def target(request: Request, site: Site) -> str:
