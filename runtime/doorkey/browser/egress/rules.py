@@ -37,11 +37,14 @@ def refusal(url: str, site_url: str, addresses: Iterable[str] = (), reach: tuple
     if not own and not _matched(parts, reach):
         return f"{host} is not among the hosts that this site's `reach` names"
     if is_local_name(host):
-        return f"{host} is this machine"
+        return f"{host} is this machine or network, and neither the site nor its `reach` is there"
     literal = as_address(host)
     for address in [literal] if literal is not None else [as_address(text) for text in addresses]:
         if address is None or not is_public(address):
-            return f"{host} has a private address ({address}), and the site is not configured there"
+            place = host if host == str(address) else f"{host} ({address})"
+            return (
+                f"{place} is a private address, and neither the site nor its `reach` is at port {port_of(parts)} there"
+            )
     return None
 
 
