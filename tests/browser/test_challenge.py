@@ -34,6 +34,7 @@ CHALLENGE = ANUBIS + '<script id="anubis_challenge" type="application/json">{}</
 DENIAL = ANUBIS + "<title>Oh noes!</title><p>Access Denied</p>"
 CLEARS = "<script>setTimeout(() => { document.cookie = 'pass=1'; location.reload() }, 400)</script>"
 WIDGET = "<altcha-widget></altcha-widget>"
+BY_ITSELF = "<altcha-widget auto=onload></altcha-widget>"
 
 
 @dataclass
@@ -144,6 +145,36 @@ async def test_a_block_names_who_blocks(pool: BrowserPool, site: LocalSite) -> N
     with pytest.raises(Blocked, match="Cloudflare block") as caught:
         await visit(pool, site)
     assert caught.value.by == "Cloudflare block"
+
+
+async def test_half_of_the_next_challenge_is_not_taken_for_the_page_behind(
+    pool: BrowserPool, gate: Gate, site: LocalSite
+) -> None:
+    rest = asyncio.Event()
+
+    async def later(request: web.Request) -> web.StreamResponse:
+        rest.set()
+        return web.Response()
+
+    async def again(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/html"})
+        await answer.prepare(request)
+        await answer.write(b"<!doctype html><title>a</title><script>setTimeout(() => fetch('/later'), 500)</script>")
+        await rest.wait()
+        await answer.write(BY_ITSELF.encode())
+        return answer
+
+    site.pages |= {"/again": again, "/later": later}
+    gate.page = BY_ITSELF + "<script>setTimeout(() => { location.href = '/again' }, 400)</script>"
+    with pytest.raises(NeedsPerson, match="ALTCHA"):
+        await visit(pool, site, read=nothing, challenge=4.0)
+
+
+async def test_a_gate_without_a_name_has_a_moment_to_open(pool: BrowserPool, gate: Gate) -> None:
+    gate.page, gate.status = "<p>You will be let in soon.</p>" + CLEARS.replace("400", "1500"), 403
+    arrival = await visit(pool, gate.site, read=nothing)
+    assert arrival.page.cookies["pass"] == "1"
+    assert "hello" in arrival.page.html
 
 
 async def test_a_bare_refusal_is_no_session(pool: BrowserPool, site: LocalSite) -> None:

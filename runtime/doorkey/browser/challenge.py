@@ -38,7 +38,10 @@ PAUSE = 300.0
 ENOUGH = 30.0
 """The same, after a rate limit that names no time."""
 
-FACTS = """([selectors, refused]) => {
+FACTS = """async ([selectors, refused]) => {
+  // Of a document that is half there, what is missing may yet come.
+  if (document.readyState === "loading")
+    await new Promise((done) => { document.addEventListener("DOMContentLoaded", done); setTimeout(done, 2000); });
   const found = selectors.filter((css) => document.querySelector(css) !== null);
   // What is shown takes a layout: only where it could matter.
   const shown = (found.length || refused) && document.body ? document.body.innerText : "";

@@ -40,9 +40,10 @@ NO_PAGE = "net::ERR_HTTP_RESPONSE_CODE_FAILURE"
 POLL = 0.05
 MOST_SETTLING = 2.0
 TOKENS = 10.0
+GATE = 5.0
 WAIT_READY = 2.0
 """Seconds: between two looks, for settling at most (longer when asked), for tokens that scripts may add to a page that
-has loaded, for them to show that one is logged in."""
+has loaded, for scripts to open a gate without a name (401, 403), for them to show that one is logged in."""
 
 
 class Entry:
@@ -83,7 +84,8 @@ class Entry:
         self._say(f"the page came with HTTP {self._traffic.status}")
         while True:
             look, tokens = await self._settled(*await self._found())
-            if not await self._challenge.passed(widgets=False):
+            widgets = not self._wanted.steps and not self._proven(look, tokens)
+            if not await self._challenge.passed(widgets=widgets):
                 break  # else it came late, and what was read may be its own
         return Arrival(
             page=look.page,
@@ -173,21 +175,23 @@ class Entry:
         Raises what was missing last when its share of time is over, and what `Challenge.passed` raises.
         """
         share = min(TOKENS, self._share)
-        end, widgets = self._clock.now() + share, False
+        came, widgets = self._clock.now(), False
         while True:
             try:
                 if await self._challenge.passed(widgets=widgets):
-                    end = self._clock.now() + share
+                    came = self._clock.now()
                 look = await self._look()
                 tokens = await self._read(look)
                 if self._wanted.steps or self._proven(look, tokens):
                     return look, tokens
-                if widgets and self._traffic.status in (401, 403):
-                    raise refused(self._traffic.status)
                 if widgets:
-                    return look, tokens
+                    if self._traffic.status not in (401, 403):
+                        return look, tokens
+                    if "<script" not in look.page.html or self._clock.now() >= came + GATE:
+                        raise refused(self._traffic.status)
+                    await self._clock.sleep(POLL)
             except (MissingToken, MissingCookies, Changed, BrowserFailed) as error:
-                if self._clock.now() >= end:
+                if self._clock.now() >= came + share:
                     raise self._explained(error, self._traffic.status) from error
                 await self._clock.sleep(POLL)
             # What was wanted is not there, or nothing of the page was: a widget may be all there is.
