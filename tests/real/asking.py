@@ -44,3 +44,8 @@ async def outcome(runtime: Runtime, text: str, path: str = "/api/heard") -> str:
 async def outcomes(runtime: Runtime, texts: Iterable[str], path: str = "/api/heard") -> Counter[str]:
     """How often each outcome was met by these questions, asked at a time."""
     return Counter(await asyncio.gather(*(outcome(runtime, text, path) for text in texts)))
+
+
+def visits(said: Iterable[str]) -> int:
+    """How often a browser went to the site, as far as it got."""
+    return sum(line.startswith("browser: opening") for line in said)

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from doorkey.errors import RateLimited
 
 sys.path.insert(0, str(Path(__file__).parent))
-from asking import ANSWERED, entered, outcome, outcomes
+from asking import ANSWERED, entered, outcome, outcomes, visits
 from software.gated import Gated
 from software.nginx import limited as limiting
 from software.packages import Packages, Unavailable
@@ -40,11 +41,12 @@ def nginx(packages: Packages, tmp_path: Path, behind: Gated) -> Iterator[str]:
 @pytest.mark.real("nginx")
 @pytest.mark.parametrize(("way", "limited"), [("bare", "HTTP 503"), ("told", "HTTP 429")])
 async def test_nginx_s_limit_causes_no_visit(nginx: str, behind: Gated, way: str, limited: str) -> None:
-    async with entered(nginx) as runtime:
+    said: list[str] = []
+    async with entered(nginx, said=said) as runtime:
         met = await outcomes(runtime, [f"question {number}" for number in range(AT_ONCE)], f"/{way}/api/heard")
         assert set(met) == {ANSWERED, limited}
         (status,) = runtime.status()
-        assert (status.visits, status.state) == (1, "fresh")
+        assert (visits(said), status.state) == (1, "fresh")
     counts = behind.counts()
     assert (counts["pages"], counts["calls"]) == (1, met[ANSWERED])
 
@@ -64,15 +66,30 @@ async def test_a_page_that_nginx_limits_is_left_alone_for_the_time_it_names(
     assert behind.counts()["pages"] == 1
 
 
+@pytest.mark.real("nginx")
+async def test_callers_who_find_the_page_limited_are_all_told_by_one_visit(nginx: str, behind: Gated) -> None:
+    async with aiohttp.ClientSession() as person, person.get(f"{nginx}/told-page") as page:
+        assert page.status == 200
+    said: list[str] = []
+    async with entered(f"{nginx}/told-page", said=said) as runtime:
+        for _ in range(2):
+            met = await outcomes(runtime, [f"question {number}" for number in range(AT_ONCE)])
+            assert met == {"RateLimited": AT_ONCE}
+    assert visits(said) == 1
+    counts = behind.counts()
+    assert (counts["pages"], counts["calls"]) == (1, 0)
+
+
 @pytest.mark.real("express")
 async def test_express_rate_limit_causes_no_visit_however_it_is_told(start: Start) -> None:
     notes = start("express", limit=20, seconds=HOUR, page=False)
-    async with entered(notes.url) as runtime:
+    said: list[str] = []
+    async with entered(notes.url, said=said) as runtime:
         for way in ("legacy", "draft-6", "draft-7", "draft-8"):
             met = await outcomes(runtime, [f"{way} {number}" for number in range(AT_ONCE)], f"/{way}/heard")
             assert met == {ANSWERED: 20, "HTTP 429": AT_ONCE - 20}
         (status,) = runtime.status()
-        assert (status.visits, status.state) == (1, "fresh")
+        assert (visits(said), status.state) == (1, "fresh")
     assert notes.counts() == {"pages": 1, "calls": 80, "limited": 4 * (AT_ONCE - 20)}
 
 

@@ -1,11 +1,12 @@
-// Cap before a site: the widget in its page, begun by the page's script; challenges by @cap.js/server, easy ones.
+// Cap before a site: the widget in its page, begun by the page's script; challenges by @cap.js/server.
+// count, difficulty: of its challenges; easy ones, unless told (Cap's own are 50 and 4).
 "use strict";
 const path = require("node:path");
 const Cap = require("@cap.js/server");
 
 const cap = new Cap({ noFSState: true });
 
-module.exports = () => ({
+module.exports = ({ count = 6, difficulty = 2 }) => ({
   files: { "/gate/cap.js": path.join(path.dirname(require.resolve("@cap.js/widget/package.json")), "cap.min.js") },
   // What the widget would fetch from another host is not there: it computes in JavaScript then.
   page: () => `<!doctype html><title>One moment</title><p>We check your browser.</p>
@@ -23,7 +24,7 @@ widget.solve();
   async solved(request, body, response) {
     if (request.url === "/gate/pass" && (await cap.validateToken(body)).success) return true;
     const made = {
-      "/gate/challenge": () => cap.createChallenge({ challengeCount: 6, challengeDifficulty: 2 }),
+      "/gate/challenge": () => cap.createChallenge({ challengeCount: count, challengeDifficulty: difficulty }),
       "/gate/redeem": () => cap.redeemChallenge(JSON.parse(body)),
     }[request.url];
     const told = made ? await made() : { error: "this is nothing of Cap's" };

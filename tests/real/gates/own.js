@@ -1,10 +1,10 @@
-// A gate that no vendor made: a script computes what the page asks for, and takes it along.
+// A gate that no vendor made: a script computes what the page asks for, and takes it along. wait: seconds it takes more.
 "use strict";
 const { createHash, randomBytes } = require("node:crypto");
 
 const asked = new Set();
 
-module.exports = () => ({
+module.exports = ({ wait = 0 }) => ({
   files: {},
   page() {
     const riddle = randomBytes(8).toString("hex");
@@ -19,7 +19,7 @@ module.exports = () => ({
     const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode("${riddle}" + n)));
     if (bytes[0] === 0) {
       form.elements.found.value = n;
-      form.submit();
+      setTimeout(() => form.submit(), ${wait * 1000});
       return;
     }
   }

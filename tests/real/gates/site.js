@@ -7,7 +7,7 @@ const http = require("node:http");
 const path = require("node:path");
 
 const [, , port, name, told] = process.argv;
-// life: seconds of a pass. tied: to user agent and address. status: that the gate's page comes with.
+// life: seconds of a pass. tied: to user agent and address; "strictly": to the browser's own headers as well. status: that the gate's page comes with.
 // behind: "host:port" of another site, which then is the one behind the gate.
 const switches = { life: 3600, tied: false, status: 403, behind: "", ...JSON.parse(told) };
 const gate = name === "open" ? null : require(path.join(__dirname, `${name}.js`))(switches);
@@ -16,8 +16,10 @@ let closed = false;
 const counts = { pages: 0, gated: 0, passes: 0, calls: 0, streams: 0, worthless: 0, foreign: 0, dead: 0 };
 
 const sealed = (text) => crypto.createHmac("sha256", secret).update(text).digest("hex");
-const holder = (request) =>
-  switches.tied ? `${request.headers["user-agent"]} at ${request.socket.remoteAddress}` : "anybody";
+const holder = (request) => {
+  const names = { true: ["user-agent"], strictly: ["user-agent", "accept-encoding"] }[switches.tied];
+  return names ? [request.socket.remoteAddress, ...names.map((name) => request.headers[name])].join(" ") : "anybody";
+};
 
 function passFor(request) {
   const end = Date.now() + switches.life * 1000;
