@@ -79,8 +79,9 @@ class Engine:
                     journey.renewals += 1
                     not_gen, told = session.gen, refused.verdict.error(journey.entrance.site.name, refused.head.status)
                     continue
-                if journey.shape is not None:
-                    self._refusals.helped(session.key, journey.shape)
+                for shape in (journey.shape, journey.persisted):
+                    if shape is not None:
+                        self._refusals.helped(session.key, shape)
                 return answer
         except VisitFailed as error:
             # No visit now, as fresh sessions are refused: the caller is told the site's own refusal.

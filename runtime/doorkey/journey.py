@@ -37,7 +37,8 @@ class Journey(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
     `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `shape` is of the
-    unknown refusal renewed for. `verdict` is the site's last word, None before it had one.
+    unknown refusal renewed for, `persisted` of the one with a name that a fresh session met again. `verdict` is the
+    site's last word, None before it had one.
     """
 
     entrance: Entrance
@@ -51,6 +52,7 @@ class Journey(Generic[T]):
     spent: bool = False
     renewals: int = 0
     shape: Shape | None = None
+    persisted: Shape | None = None
     verdict: Verdict | None = None
     began: float = field(init=False)
 

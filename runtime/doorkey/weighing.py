@@ -56,11 +56,11 @@ class Weighing:
             self._keeper.rejected(session, named=False)
             return
         challenged = verdict.kind is Kind.CHALLENGED
-        if challenged and journey.fresh(session) and self._ladder.climb(journey.entrance.site, session.key):
+        if challenged and journey.fresh(session) and self._climbed(journey, session):
             return
         # A path that is forbidden to every session must not cost a visit each time it is asked for.
         shape = shape_of(refused.head, journey.asked)
-        if self._refusals.hopeless(session, shape):
+        if self._refusals.hopeless(session, shape, refused.sent):
             raise Blocked(
                 f"{site}: {verdict.detail}, while the session is accepted elsewhere", site=site, answer_status=status
             )
@@ -68,8 +68,14 @@ class Weighing:
         self._keeper.rejected(session, named=not challenged)
         if journey.renewals:
             self._refusals.persists(session, shape)
+            journey.persisted = shape
         if journey.renewals >= RENEWALS:
             raise verdict.error(site, status)
+
+    def _climbed(self, journey: Journey[Any], session: Session) -> bool:
+        """Whether another transport is to carry the call: this refusal moved the site, or one sent beside it had."""
+        site = journey.entrance.site
+        return self._ladder.climb(site, session.key) or not self._ladder.carries(session, site)
 
     async def _unrepeated(
         self, journey: Journey[Any], session: Session, stream: Stream, verdict: Verdict

@@ -151,6 +151,22 @@ async def test_a_path_that_is_forbidden_to_all_sessions_soon_costs_no_more_visit
     assert await fetched(engine, entrance, Request(url="/open")) == b"fine /open"
 
 
+async def test_tokens_that_die_under_load_do_not_make_a_path_forbidden(
+    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    async def note(request: web.Request) -> web.Response:
+        # Two renewals, as many as a call may have, serve twenty calls at a time.
+        if tokens.accepted % 10 == 0:
+            tokens.token = f"t{tokens.accepted}"
+        return web.Response(text="noted")
+
+    tokens.routes["/notes"] = note
+    await fetched(engine, entrance, Request(url="/notes"))
+    for _ in range(4):
+        calls = [fetched(engine, entrance, Request(url="/notes", method="POST")) for _ in range(20)]
+        assert await asyncio.gather(*calls) == [b"noted"] * 20
+
+
 async def test_who_listens_hears_each_verdict(engine: Engine, entrance: TokenEntrance, tokens: TokenSite) -> None:
     steps: list[str] = []
     entrance.steps = steps.append

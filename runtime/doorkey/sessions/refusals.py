@@ -26,6 +26,7 @@ def shape_of(head: Head, asked: str = "") -> Shape:
 
 @dataclass(slots=True)
 class _Pause:
+    since: float
     until: float
     length: float
 
@@ -67,11 +68,12 @@ class Refusals:
             return "; renewing did not help lately"
         return ""
 
-    def hopeless(self, session: Session, shape: Shape) -> bool:
-        """Whether a refusal that has a name is no matter of the session: a fresh one met it too, there alone."""
+    def hopeless(self, session: Session, shape: Shape, sent: float) -> bool:
+        """Whether the refusal of a request sent at *sent*, which has a name, is no matter of the session: that a fresh
+        one met it too, there alone, was known before."""
         pause = self._pauses.get((session.key, shape))
         gen, _ = self._accepted.get(session.key, (-1, 0.0))
-        return pause is not None and self._clock.now() < pause.until and gen == session.gen
+        return pause is not None and pause.since <= sent and self._clock.now() < pause.until and gen == session.gen
 
     def persists(self, session: Session, shape: Shape) -> None:
         """A session renewed for this refusal, which has a name, met it again."""
@@ -86,7 +88,7 @@ class Refusals:
         now = self._clock.now()
         pause = self._pauses.get((key, shape))
         if pause is None:
-            self._pauses[key, shape] = _Pause(now + self._first, self._first)
+            self._pauses[key, shape] = _Pause(now, now + self._first, self._first)
             if len(self._pauses) > MOST:
                 self._pauses.popitem(last=False)
         elif now >= pause.until:
