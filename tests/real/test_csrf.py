@@ -17,7 +17,9 @@ from software.packages import Packages, Unavailable
 pytestmark = [pytest.mark.real("djangocsrf"), pytest.mark.browser]
 
 WRITES = 100
-OFTEN = 25
+AT_ONCE = 20
+OFTEN = 10
+"""After so many writes the token is another one: twice while so many are on their way."""
 FORM: dict[str, Any] = {
     "tokens": {"csrf": "input[name=csrfmiddlewaretoken]"},
     "send": {"header": {"X-CSRFToken": "{csrf}"}},
@@ -52,8 +54,8 @@ async def test_a_hundred_writes_over_a_token_that_changes_are_each_taken_once(
     django: Notes, site: dict[str, Any]
 ) -> None:
     async with entered(django.url, **site) as runtime:
-        for batch in range(4):
-            texts = [f"note {batch} {number}" for number in range(WRITES // 4)]
+        for batch in range(WRITES // AT_ONCE):
+            texts = [f"note {batch} {number}" for number in range(AT_ONCE)]
             assert await outcomes(runtime, texts, "/notes") == {ANSWERED: len(texts)}
     counts = django.counts()
     assert counts["calls"] == WRITES

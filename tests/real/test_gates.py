@@ -59,6 +59,20 @@ async def test_fifty_questions_are_answered_over_a_pass_that_dies_with_one_visit
     assert (counts["worthless"], counts["foreign"]) == (0, 0)
 
 
+@pytest.mark.real("altcha")
+async def test_a_pass_that_only_the_browser_itself_may_use_is_used_by_its_page(start: Start) -> None:
+    notes = start("altcha", auto="onload", tied="strictly")
+    async with entered(notes.url) as runtime:
+        assert await outcomes(runtime, [f"first {number}" for number in range(AT_ONCE)]) == {ANSWERED: AT_ONCE}
+        (status,) = runtime.status()
+        assert status.transport == "page"
+        passes = notes.switch(kill=True)["passes"]
+        assert await outcomes(runtime, [f"then {number}" for number in range(AT_ONCE)]) == {ANSWERED: AT_ONCE}
+    counts = notes.counts()
+    assert (passes, counts["passes"]) == (2, 3), "by plain HTTP; by the page; by the page, anew"
+    assert counts["calls"] == 2 * AT_ONCE
+
+
 @gates
 async def test_cookies_of_a_gate_that_never_opens_are_never_used(
     start: Start, gate: Gate, site: dict[str, Any]
