@@ -30,21 +30,26 @@ AT_ONCE = 50
 LIFE = 5
 """Seconds that a pass of the strictest gate lives."""
 PASSES = 3
-GATES = [
-    pytest.param(("altcha", {"auto": "onload", "status": 403}), {}, marks=pytest.mark.real("altcha"), id="altcha-403"),
-    pytest.param(("altcha", {"auto": "onload", "status": 200}), {}, marks=pytest.mark.real("altcha"), id="altcha-200"),
-    pytest.param(("cap", {"status": 403}), {}, marks=pytest.mark.real("cap"), id="cap-403"),
-    pytest.param(("cap", {"status": 200}), {}, marks=pytest.mark.real("cap"), id="cap-200"),
-    pytest.param(("own", {"status": 403, "wait": 2}), {}, marks=pytest.mark.real("gates"), id="own-403-unknown"),
+ALTCHA, CAP, OWN = pytest.mark.real("altcha"), pytest.mark.real("cap"), pytest.mark.real("gates")
+ONE_EACH = [
+    pytest.param(("altcha", {"auto": "onload", "status": 403}), {}, marks=ALTCHA, id="altcha-403"),
+    pytest.param(("cap", {"status": 200}), {}, marks=CAP, id="cap-200"),
     # Nobody can know an unnamed gate's page from a site's, where it says 200: what the page behind it holds is told.
-    pytest.param(("own", {"status": 403}), {"ready": "h1"}, marks=pytest.mark.real("gates"), id="own-403"),
-    pytest.param(("own", {"status": 200}), {"ready": "h1"}, marks=pytest.mark.real("gates"), id="own-200"),
+    pytest.param(("own", {"status": 200}), {"ready": "h1"}, marks=OWN, id="own-200"),
 ]
-gates = pytest.mark.parametrize(("gate", "site"), GATES)
+UNKNOWN = pytest.param(("own", {"status": 403, "wait": 2}), {}, marks=OWN, id="own-403-unknown")
+ALL = [
+    *ONE_EACH,
+    pytest.param(("altcha", {"auto": "onload", "status": 200}), {}, marks=ALTCHA, id="altcha-200"),
+    pytest.param(("cap", {"status": 403}), {}, marks=CAP, id="cap-403"),
+    pytest.param(("own", {"status": 403}), {"ready": "h1"}, marks=OWN, id="own-403"),
+    UNKNOWN,
+]
+NAMES = ("gate", "site")
 Gate = tuple[str, dict[str, Any]]
 
 
-@gates
+@pytest.mark.parametrize(NAMES, ALL)
 async def test_fifty_questions_are_answered_over_a_pass_that_dies_with_one_visit_each(
     start: Start, gate: Gate, site: dict[str, Any]
 ) -> None:
@@ -59,7 +64,7 @@ async def test_fifty_questions_are_answered_over_a_pass_that_dies_with_one_visit
     assert (counts["worthless"], counts["foreign"]) == (0, 0)
 
 
-@pytest.mark.real("altcha")
+@ALTCHA
 async def test_a_pass_that_only_the_browser_itself_may_use_is_used_by_its_page(start: Start) -> None:
     notes = start("altcha", auto="onload", tied="strictly")
     async with entered(notes.url) as runtime:
@@ -73,7 +78,7 @@ async def test_a_pass_that_only_the_browser_itself_may_use_is_used_by_its_page(s
     assert counts["calls"] == 2 * AT_ONCE
 
 
-@gates
+@pytest.mark.parametrize(NAMES, [*ONE_EACH, UNKNOWN])
 async def test_cookies_of_a_gate_that_never_opens_are_never_used(
     start: Start, gate: Gate, site: dict[str, Any]
 ) -> None:
@@ -94,7 +99,7 @@ async def test_cookies_of_a_gate_that_never_opens_are_never_used(
     assert (counts["calls"], counts["worthless"]) == (0, 0)
 
 
-@pytest.mark.real("altcha")
+@ALTCHA
 @pytest.mark.parametrize(("auto", "status"), [("off", 403), ("onfocus", 200)])
 async def test_what_waits_for_a_click_is_a_person_s_and_told_soon(start: Start, auto: str, status: int) -> None:
     notes = start("altcha", auto=auto, status=status)
@@ -116,7 +121,7 @@ async def test_what_waits_for_a_click_is_a_person_s_and_told_soon(start: Start, 
     assert (counts["gated"], counts["passes"], counts["worthless"]) == (1, 0, 0)
 
 
-@gates
+@pytest.mark.parametrize(NAMES, ONE_EACH)
 async def test_any_program_gets_through_by_the_door(start: Start, gate: Gate, site: dict[str, Any]) -> None:
     notes = start(gate[0], **gate[1])
     async with (
@@ -131,7 +136,7 @@ async def test_any_program_gets_through_by_the_door(start: Start, gate: Gate, si
     assert notes.counts()["passes"] == 2
 
 
-@pytest.mark.real("altcha")
+@ALTCHA
 async def test_fetch_gets_through(start: Start, tmp_path: Path) -> None:
     notes = start("altcha", auto="onload")
     settings = tmp_path / "doorkey.toml"
@@ -146,7 +151,7 @@ async def test_fetch_gets_through(start: Start, tmp_path: Path) -> None:
     assert (process.returncode, json.loads(out), err) == (0, {"heard": "by fetch"}, b"")
 
 
-@pytest.mark.real("gates")
+@OWN
 async def test_a_pass_of_five_seconds_that_belongs_to_one_browser_and_address_is_renewed_in_time(start: Start) -> None:
     notes = start("own", life=LIFE, tied=True)
     began, asked = monotonic(), 0
@@ -168,7 +173,7 @@ async def test_a_pass_of_five_seconds_that_belongs_to_one_browser_and_address_is
     assert counts["passes"] <= math.ceil((monotonic() - began) / LIFE) + 1
 
 
-@pytest.mark.real("gates")
+@OWN
 async def test_a_site_that_restarts_in_the_middle_of_a_stream_cuts_it_and_is_entered_anew(start: Start) -> None:
     notes = start("own")
     async with entered(notes.url, ready="h1") as runtime:
