@@ -52,6 +52,18 @@ async def test_nginx_s_limit_causes_no_visit(nginx: str, behind: Gated, way: str
 
 
 @pytest.mark.real("nginx")
+@pytest.mark.parametrize(("way", "limited"), [("bare", "HTTP 503"), ("told", "HTTP 429")])
+async def test_after_a_refusal_the_others_wait_for_as_long_as_nginx_says_and_are_answered(
+    nginx: str, way: str, limited: str
+) -> None:
+    # Three are let through at once; without the wait all others were refused.
+    async with entered(nginx, manners={"at_once": 1, "rate": 50}) as runtime:
+        met = await outcomes(runtime, [f"question {number}" for number in range(8)], f"/{way}/api/heard")
+    assert set(met) <= {ANSWERED, limited}
+    assert met[limited] <= 2
+
+
+@pytest.mark.real("nginx")
 @pytest.mark.parametrize(("path", "after"), [("bare-page", None), ("told-page", 3.0)])
 async def test_a_page_that_nginx_limits_is_left_alone_for_the_time_it_names(
     nginx: str, behind: Gated, path: str, after: float | None
