@@ -191,7 +191,9 @@ class Entry:
                         raise refused(self._traffic.status)
                     await self._clock.sleep(POLL)
             except (MissingToken, MissingCookies, Changed, BrowserFailed) as error:
-                if self._clock.now() >= came + share:
+                waited = self._clock.now() - came
+                # A page that asks who one is shows by itself that nobody is logged in.
+                if waited >= share or (waited >= WAIT_READY and not self._ready and await self._login.asks_password()):
                     raise self._explained(error, self._traffic.status) from error
                 await self._clock.sleep(POLL)
             # What was wanted is not there, or nothing of the page was: a widget may be all there is.
