@@ -28,12 +28,13 @@ from doorkey.transport.page import InPage
 
 
 class Assembly:
-    """The parts. Making one starts nothing; `close` ends what they have started since."""
+    """The parts. Making one starts nothing; `close` ends what they started, but not a *pool* that was lent."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, pool: BrowserPool | None = None) -> None:
         self.settings = settings
         self.clock = clock
         self._exits = AsyncExitStack()
+        self._lent = pool
 
     async def close(self) -> None:
         """End the visits under way, the connections, the browser and the store."""
@@ -41,6 +42,8 @@ class Assembly:
 
     @cached_property
     def pool(self) -> BrowserPool:
+        if self._lent is not None:
+            return self._lent
         browser = self.settings.browser
         pool = BrowserPool(
             executable=browser.executable, display=browser.display, virtual=browser.virtual, sandbox=browser.sandbox,

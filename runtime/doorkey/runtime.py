@@ -31,7 +31,8 @@ MOST_ENTRANCES = 1000
 class Runtime:
     """Everything doorkey does in one process. Starts nothing until it is needed; `async with` ends all it started.
 
-    `headed` shows the browser whatever the settings say; `steps` is told what a visit does, in words without secrets.
+    `headed` shows the browser whatever the settings say; `steps` is told what a visit does, in words without secrets;
+    `pool` is lent by another runtime, whose own it stays.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class Runtime:
         headed: bool = False,
         clock: Clock | None = None,
         steps: Callable[[str], None] | None = None,
+        pool: BrowserPool | None = None,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._headed = True if headed else None
         self._steps = steps
-        self._parts = Assembly(settings, self.clock)
+        self._parts = Assembly(settings, self.clock, pool)
         self._entrances: dict[Key, Entrance] = {}
         self._rows: dict[str, Row] = {}
 

@@ -22,9 +22,11 @@ from doorkey.cli.work import run
 from doorkey.errors import ConfigurationError, DoorkeyError
 
 if TYPE_CHECKING:
+    from doorkey.browser import BrowserPool
     from doorkey.page import Page
     from doorkey.recognition.framework import Framework
     from doorkey.recognition.proposal import Proposal
+    from doorkey.runtime import Runtime
     from doorkey.settings import Settings
 
 
@@ -83,19 +85,21 @@ class Adding:
     async def done(self) -> Added:
         """Look, propose, write and check. Raises DoorkeyError where nothing was written."""
         from doorkey.recognition.table import written
+        from doorkey.runtime import Runtime
         from doorkey.settings import variable
 
         if self.name:
             self._check_free(self.name)
         with Progress(f"adding {self.url}") as say:
-            site, proposal, page = await self._proposed(say)
-            table = written(proposal, site)
-            self._check_free(site, table)
-            if not self.dry_run:
-                appended(self.file, site, table)
-            missing = tuple(name for name in proposal.variables if not variable(name))
-            by_hand = proposal.login is not None and not proposal.login.by_steps
-            check = None if self.dry_run or missing or by_hand else await self._checked(site, say)
+            async with Runtime(self.settings, headed=self.headed, steps=say) as runtime:
+                site, proposal, page = await self._proposed(runtime, say)
+                table = written(proposal, site)
+                self._check_free(site, table)
+                if not self.dry_run:
+                    appended(self.file, site, table)
+                missing = tuple(name for name in proposal.variables if not variable(name))
+                by_hand = proposal.login is not None and not proposal.login.by_steps
+                check = None if self.dry_run or missing or by_hand else await self._checked(site, runtime.pool, say)
         return Added(
             site=site,
             proposal=proposal,
@@ -128,33 +132,31 @@ class Adding:
             tables = tomllib.loads(table)["sites"]
             build_sites(Settings.load(self.settings.source, sites=tables))
 
-    async def _proposed(self, say: Progress) -> tuple[str, Proposal, Page]:
+    async def _proposed(self, runtime: Runtime, say: Progress) -> tuple[str, Proposal, Page]:
         """The site's name, and what its page calls for: where a login can be had, the page behind that."""
         from doorkey.recognition.proposal import proposed
         from doorkey.recognition.signs import recognised
-        from doorkey.runtime import Runtime
         from doorkey.settings import variable
 
-        async with Runtime(self.settings, headed=self.headed, steps=say) as runtime:
-            onlooker = Onlooker(runtime, self.headed, say)
-            page = await onlooker.look(self.url)
-            site = self.name or name_of_kind(recognised(page)[0])
-            proposal = proposed(page, self.url, site)
-            if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
-                return site, proposal, page
-            try:
-                page = await onlooker.look(proposal.url, proposal.steps, proposal.login.ready)
-            except DoorkeyError as error:
-                unset = " and ".join(proposal.variables)
-                error.message += f"; without {unset} set, the steps are written and not taken"
-                raise
-            return site, proposed(page, self.url, site, proposal), page
+        onlooker = Onlooker(runtime, self.headed, say)
+        page = await onlooker.look(self.url)
+        site = self.name or name_of_kind(recognised(page)[0])
+        proposal = proposed(page, self.url, site)
+        if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
+            return site, proposal, page
+        try:
+            page = await onlooker.look(proposal.url, proposal.steps, proposal.login.ready)
+        except DoorkeyError as error:
+            unset = " and ".join(proposal.variables)
+            error.message += f"; without {unset} set, the steps are written and not taken"
+            raise
+        return site, proposed(page, self.url, site, proposal), page
 
-    async def _checked(self, site: str, say: Progress) -> dict[str, Any]:
+    async def _checked(self, site: str, pool: BrowserPool, say: Progress) -> dict[str, Any]:
         from doorkey.runtime import Runtime
         from doorkey.settings import Settings
 
-        async with Runtime(Settings.load(self.file), headed=self.headed, steps=say) as runtime:
+        async with Runtime(Settings.load(self.file), headed=self.headed, steps=say, pool=pool) as runtime:
             return await Check(runtime, site, say, verbose=False).made(probe=False)
 
 
