@@ -24,7 +24,7 @@ from doorkey.browser import BrowserPool, Profile, Wanted, find_chromium
 from doorkey.browser.launch import arguments
 
 PAGE = (
-    "<!doctype html><link rel=icon href=data:,><meta name=csrf content=abc>"
+    "<!doctype html><link rel=icon href=data:,><meta name=csrf content=f3a9c1d27b>"
     + "<link rel=stylesheet href=/a.css>"
     + "".join(f"<script src=/{number}.js></script>" for number in range(5))
     + "<script>document.cookie = 'a=1'; localStorage.b = '2'</script>"
@@ -48,7 +48,7 @@ async def plain(browser: Browser, url: str) -> Callable[[], Awaitable[None]]:
 
 
 async def ours(pool: BrowserPool, url: str) -> None:
-    wanted = Wanted(url=url, read=lambda page: {"csrf": "abc" in page.html}, settle=0.0)
+    wanted = Wanted(url=url, read=lambda page: {"csrf": page.attribute("meta[name=csrf]", "content", "csrf token")}, settle=0.0)
     async with pool.lease(Profile(name="desktop"), site_url=url) as lease:
         await lease.enter(wanted)
 

@@ -128,8 +128,9 @@ class Entry:
             self._say("the page is still loading something; going on with what is there")
         except Error as error:
             raise translate(error, "loading the page") from error
-        # Before any step of a login. A widget may be the login page's own.
-        await self._challenge.passed(widgets=False)
+        if self._wanted.steps:
+            # Before any step of a login. A widget may be the login page's own.
+            await self._challenge.passed(widgets=False)
         return response
 
     async def _logged_in(self) -> None:
@@ -175,10 +176,11 @@ class Entry:
         Raises what was missing last when its share of time is over, and what `Challenge.passed` raises.
         """
         share = min(TOKENS, self._share)
-        came, widgets = self._clock.now(), False
+        came, widgets, first = self._clock.now(), False, True
         while True:
             try:
-                if await self._challenge.passed(widgets=widgets):
+                # Not before the first look: `run` asks after the last one.
+                if not first and await self._challenge.passed(widgets=widgets):
                     came = self._clock.now()
                 look = await self._look()
                 tokens = await self._read(look)
@@ -195,9 +197,10 @@ class Entry:
                 # A page that asks who one is shows by itself that nobody is logged in.
                 if waited >= share or (waited >= WAIT_READY and not self._ready and await self._login.asks_password()):
                     raise self._explained(error, self._traffic.status) from error
-                await self._clock.sleep(POLL)
+                if not first:
+                    await self._clock.sleep(POLL)
             # What was wanted is not there, or nothing of the page was: a widget may be all there is.
-            widgets = not self._wanted.steps
+            widgets, first = not self._wanted.steps, False
 
     def _proven(self, look: Look, tokens: Tokens) -> bool:
         """Whether the page shows something by which the site was to be told."""
