@@ -48,7 +48,9 @@ async def plain(browser: Browser, url: str) -> Callable[[], Awaitable[None]]:
 
 
 async def ours(pool: BrowserPool, url: str) -> None:
-    wanted = Wanted(url=url, read=lambda page: {"csrf": page.attribute("meta[name=csrf]", "content", "csrf token")}, settle=0.0)
+    wanted = Wanted(
+        url=url, read=lambda page: {"csrf": page.attribute("meta[name=csrf]", "content", "csrf token")}, settle=0.0
+    )
     async with pool.lease(Profile(name="desktop"), site_url=url) as lease:
         await lease.enter(wanted)
 

@@ -1,11 +1,14 @@
-"""What holds for all tests: the groups of third-party software that DOORKEY_REQUIRE names are there, and run."""
+"""What holds for all tests: groups that DOORKEY_REQUIRE names are there, and run; a browser for a whole module."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
+import pytest_asyncio
+
+from doorkey.browser import BrowserPool
 
 
 def _required() -> set[str]:
@@ -32,3 +35,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} is required (DOORKEY_REQUIRE) and was skipped: {reason}"
     return report
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browsers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserPool]:
+    """One browser for the tests of a module that run in one loop: starting one costs more than most of them do."""
+    pool = BrowserPool(state=tmp_path_factory.mktemp("browsers"))
+    yield pool
+    await pool.close()

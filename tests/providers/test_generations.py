@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from doorkey import Kind, Runtime, Settings
+from doorkey.browser import BrowserPool
 from doorkey.errors import (
     Blocked,
     Changed,
@@ -24,7 +25,7 @@ from doorkey_providers.twins.twin import Refusal
 from doorkey_providers.twins.wordpress import ChatGpttTwin
 from doorkey_providers.twins.wpaicg_literals import EVERY, FAILED, GOOD, Row
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 ERRORS = {
     Kind.STALE: SessionRefused,
@@ -84,11 +85,13 @@ CHEAPEST = {"1": "direct", "2": "token endpoint"}
 
 
 @pytest.mark.parametrize(("generation", "mode"), EVERY)
-async def test_each_generation_answers_renews_its_nonce_and_fails_by_name(generation: str, mode: str) -> None:
+async def test_each_generation_answers_renews_its_nonce_and_fails_by_name(
+    generation: str, mode: str, browsers: BrowserPool
+) -> None:
     here = [row for row in (*GOOD, *FAILED) if (row.generation, row.mode) == (generation, mode)]
     rows = [row for row in here if row.kind is not Kind.STALE and (row.case, row.step) != ("answer", "cache")]
     usual = {"generation": generation, "stream": mode == "stream"}
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(**usual)
         assert await asked(runtime) == (heard(), "browser")
         twin.switch(rotate=True)
@@ -115,8 +118,8 @@ WRONG: dict[type[DoorkeyError], dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("generation", ["1.9", "2.x"])
-async def test_what_any_site_may_do_wrong_is_told_too(generation: str) -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_what_any_site_may_do_wrong_is_told_too(generation: str, browsers: BrowserPool) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         came = []
         for switches in WRONG.values():
             twin.switch(reset=True, generation=generation, stream=True, **switches)
@@ -135,8 +138,8 @@ class LateTwin(ChatGpttTwin):
 
 
 @pytest.mark.parametrize("row", LATE, ids=lambda row: row.name)
-async def test_the_die_page_is_known_by_its_title_when_its_sentence_comes_late(row: Row) -> None:
-    async with LateTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_the_die_page_is_known_by_its_title_when_its_sentence_comes_late(row: Row, browsers: BrowserPool) -> None:
+    async with LateTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(stream=row.mode == "stream")
         await asked(runtime)
         twin.rotate()
@@ -144,8 +147,8 @@ async def test_the_die_page_is_known_by_its_title_when_its_sentence_comes_late(r
         assert twin.counts.refused_by == {"late nonce": 1}
 
 
-async def test_an_answer_of_17_leaves_its_conversation_out_of_the_next_one() -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_an_answer_of_17_leaves_its_conversation_out_of_the_next_one(browsers: BrowserPool) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation="1.7")
         for text in ("mine", "yours"):
             await asked(runtime, text)
@@ -153,8 +156,10 @@ async def test_an_answer_of_17_leaves_its_conversation_out_of_the_next_one() -> 
 
 
 @pytest.mark.parametrize("generation", ["1.9", "2.x"])
-async def test_a_nonce_is_renewed_by_the_cheapest_rung_and_dead_cookies_by_one_visit(generation: str) -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_a_nonce_is_renewed_by_the_cheapest_rung_and_dead_cookies_by_one_visit(
+    generation: str, browsers: BrowserPool
+) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation=generation)
         seen: list[tuple[str, int]] = []
 
@@ -173,8 +178,8 @@ async def test_a_nonce_is_renewed_by_the_cheapest_rung_and_dead_cookies_by_one_v
         assert len({record.fields[name] for record in twin.log if record.accepted and name in record.fields}) == 1
 
 
-async def test_a_page_cache_that_hands_out_older_and_older_nonces_is_got_past_each_time() -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_a_page_cache_that_hands_out_older_and_older_nonces_is_got_past_each_time(browsers: BrowserPool) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(page_cache=True)
         for _ in range(2):
             await asked(runtime)
@@ -182,8 +187,8 @@ async def test_a_page_cache_that_hands_out_older_and_older_nonces_is_got_past_ea
         assert await asked(runtime) == (heard(), "browser past the cache")
 
 
-async def test_a_page_cache_matters_to_2x_only_where_its_endpoint_is_closed() -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_a_page_cache_matters_to_2x_only_where_its_endpoint_is_closed(browsers: BrowserPool) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(page_cache=True, generation="2.x")
         await asked(runtime)
         twin.rotate()
@@ -202,8 +207,10 @@ class FrozenTwin(ChatGpttTwin):
 
 
 @pytest.mark.parametrize("generation", ["1.9", "2.x"])
-async def test_the_same_dead_nonce_past_the_cache_is_an_error_that_names_the_page_cache(generation: str) -> None:
-    async with FrozenTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_the_same_dead_nonce_past_the_cache_is_an_error_that_names_the_page_cache(
+    generation: str, browsers: BrowserPool
+) -> None:
+    async with FrozenTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation=generation)
         await asked(runtime)
         twin.rotate()
@@ -216,9 +223,11 @@ async def test_the_same_dead_nonce_past_the_cache_is_an_error_that_names_the_pag
 @pytest.mark.parametrize(
     ("generation", "mode"), [("1.7", "json"), ("1.8", "stream"), ("1.9", "stream"), ("2.x", "stream")]
 )
-async def test_fifty_questions_across_a_nonces_expiry_cost_one_renewal(generation: str, mode: str) -> None:
+async def test_fifty_questions_across_a_nonces_expiry_cost_one_renewal(
+    generation: str, mode: str, browsers: BrowserPool
+) -> None:
     clock = SetClock(1_700_000_000.0)
-    async with ChatGpttTwin(clock=clock) as twin, Runtime(settings(twin)) as runtime:
+    async with ChatGpttTwin(clock=clock) as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation=generation, stream=mode == "stream", nonce_life=8, cookie_life=1e9, awkward=False)
         await asked(runtime)
         clock.at += 9
@@ -232,8 +241,8 @@ async def test_fifty_questions_across_a_nonces_expiry_cost_one_renewal(generatio
 
 
 @pytest.mark.parametrize("generation", ["1.9", "2.x"])
-async def test_each_bot_of_the_page_is_a_model_after_the_first_visit(generation: str) -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_each_bot_of_the_page_is_a_model_after_the_first_visit(generation: str, browsers: BrowserPool) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation=generation, bots=["Support Bot"])
         assert runtime.models() == ("blog/site",)
         bot = {"1.9": "blog/bot-5", "2.x": "blog/support-bot"}[generation]
@@ -244,36 +253,36 @@ async def test_each_bot_of_the_page_is_a_model_after_the_first_visit(generation:
             await asked(runtime, model="blog/buyer")
 
 
-async def test_bots_that_another_process_saw_are_models_too(tmp_path: Path) -> None:
+async def test_bots_that_another_process_saw_are_models_too(tmp_path: Path, browsers: BrowserPool) -> None:
     async with ChatGpttTwin() as twin:
         twin.switch(generation="2.x", bots=["Support Bot"])
         shared = settings(twin, f"sqlite://{tmp_path / 'sessions.db'}")
-        async with Runtime(shared) as runtime:
+        async with Runtime(shared, pool=browsers) as runtime:
             await runtime.visit("blog")
-        async with Runtime(shared) as runtime:
+        async with Runtime(shared, pool=browsers) as runtime:
             assert runtime.models() == ("blog/site",)
             await runtime.known()
             assert runtime.models() == ("blog/site", "blog/twin", "blog/support-bot")
 
 
 @pytest.mark.parametrize("generation", ["1.9", "2.x"])
-async def test_a_prompt_of_300000_characters_arrives_exactly(generation: str) -> None:
+async def test_a_prompt_of_300000_characters_arrives_exactly(generation: str, browsers: BrowserPool) -> None:
     text = "Grüße <b>&amp;</b> 100%25\n\t" * 12_000
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation=generation, stream=True, awkward=False)
         assert len(text) > 300_000
         assert (await asked(runtime, text))[0] == heard(text)
 
 
-async def test_a_question_that_the_plugin_strips_of_all_its_text_is_told() -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_a_question_that_the_plugin_strips_of_all_its_text_is_told(browsers: BrowserPool) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation="1.8")
         with pytest.raises(Blocked, match=r"1\.7 and 1\.8 strip"):
             await asked(runtime, "<b></b>")
 
 
-async def test_a_plugin_that_was_upgraded_is_told_and_entered_anew_by_a_visit() -> None:
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+async def test_a_plugin_that_was_upgraded_is_told_and_entered_anew_by_a_visit(browsers: BrowserPool) -> None:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         await asked(runtime)
         twin.switch(generation="2.x")
         assert await failure(runtime) == ("", Changed)
@@ -281,10 +290,10 @@ async def test_a_plugin_that_was_upgraded_is_told_and_entered_anew_by_a_visit() 
         assert await asked(runtime) == (heard(), "browser")
 
 
-async def test_earlier_turns_are_sent_as_the_page_sends_them_and_nothing_twice() -> None:
+async def test_earlier_turns_are_sent_as_the_page_sends_them_and_nothing_twice(browsers: BrowserPool) -> None:
     turns = [("user", "one"), ("assistant", "two"), ("user", "three")]
     messages = [{"role": role, "content": text} for role, text in turns]
-    async with ChatGpttTwin() as twin, Runtime(settings(twin)) as runtime:
+    async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         async with await runtime.answer("blog", messages) as answer:
             assert "".join([str(delta) async for delta in answer]) == heard("three")
         history = json.loads(twin.log[-1].fields["wpaicg_chat_history"])

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from doorkey import Runtime, Settings
+from doorkey.browser import BrowserPool
 from doorkey_providers.twins.aichat import AichatTwin
 from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.twin import Twin
@@ -20,7 +22,7 @@ KINDS: dict[str, type[Twin]] = {kind.name: kind for kind in (AichatTwin, AiChats
 Opened = Callable[..., Any]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def twin(request: pytest.FixtureRequest) -> AsyncIterator[Twin]:
     """One twin: chatgptfree, or the one a test names by `parametrize(..., indirect=["twin"])`."""
     async with KINDS[getattr(request, "param", "chatgptfree")]() as twin:
@@ -42,12 +44,12 @@ def settings(twin: Twin, tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
-@pytest.fixture
-async def runtimes(settings: Callable[..., Settings]) -> AsyncIterator[Callable[..., Any]]:
-    """Opens runtimes and closes them at the end."""
+@pytest_asyncio.fixture(loop_scope="module")
+async def runtimes(settings: Callable[..., Settings], browsers: BrowserPool) -> AsyncIterator[Callable[..., Any]]:
+    """Opens runtimes and closes them at the end. They share a browser, but for those with one of their *own*."""
     async with AsyncExitStack() as exits:
 
-        async def open_one(**more: Any) -> Runtime:
-            return await exits.enter_async_context(Runtime(settings(**more)))
+        async def open_one(*, own: bool = False, **more: Any) -> Runtime:
+            return await exits.enter_async_context(Runtime(settings(**more), pool=None if own else browsers))
 
         yield open_one

@@ -10,7 +10,7 @@ import pytest
 
 from doorkey_providers.twins.twin import Twin
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 Runtimes = Callable[..., Any]
 
