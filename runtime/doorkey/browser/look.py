@@ -35,9 +35,11 @@ STATE = """(paths) => {
       if (value !== undefined && typeof value !== "function") scripts[path] = JSON.parse(JSON.stringify(value));
     } catch { /* not there, or nothing that can be said in JSON */ }
   }
-  return { local: stored("localStorage"), session: stored("sessionStorage"), scripts };
+  const type = document.doctype ? new XMLSerializer().serializeToString(document.doctype) : "";
+  const html = type + (document.documentElement?.outerHTML ?? "");
+  return { html, local: stored("localStorage"), session: stored("sessionStorage"), scripts };
 }"""
-"""What scripts left in the page. Paths are walked, never evaluated: a setting can't run code."""
+"""The document, and what scripts left in it, by one call. Paths are walked, never evaluated: no setting runs code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,14 @@ async def look_at(page: BrowserPage, clock: Clock, script_values: tuple[str, ...
 
     try:
         async with asyncio.timeout(CALL):
-            html, state, found = await asyncio.gather(
-                page.content(), page.evaluate(STATE, list(script_values)), page.context.cookies()
-            )
+            state, found = await asyncio.gather(page.evaluate(STATE, list(script_values)), page.context.cookies())
     except Error as error:
         raise translate(error, "reading the page") from error
     except TimeoutError as error:
         raise BrowserFailed(f"reading the page: it did not answer within {CALL:g} s") from error
     cookies = tuple(map(as_cookie, found))
     values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
-    return Look(Page(url=page.url, html=html, cookies=values, **state), cookies)
+    return Look(Page(url=page.url, cookies=values, **state), cookies)
 
 
 def as_cookie(found: Mapping[str, Any]) -> Cookie:
