@@ -1,4 +1,7 @@
-"""What stands before a site is recognised in a real browser's page, and a site's own page is not taken for it."""
+"""What stands before a site is recognised in a real browser's page, and a site's own page is not taken for it.
+
+The pages are written by us after the vendors' documentation; none was recorded at a vendor.
+"""
 
 from __future__ import annotations
 
