@@ -8,7 +8,6 @@ what is measured is the way, not what is said.
 from __future__ import annotations
 
 import asyncio
-import gc
 import re
 import statistics
 import sys
@@ -23,7 +22,7 @@ from doorkey.clock import SystemClock
 from doorkey.engine import Engine
 from doorkey.provider import Provider, Site
 from doorkey.request import MiB, Request
-from doorkey.service.app import build_app
+from doorkey.service.app import build_app, calm_collector
 from doorkey.session import Cookie, Key, Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
@@ -140,7 +139,7 @@ async def listen(kind: str, url: str) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     if kind == "door":
-        gc.freeze()  # as `doorkey serve` does
+        calm_collector()  # as `doorkey serve` does
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 

@@ -93,7 +93,9 @@ class Engine:
     async def _session(self, journey: Journey[T], not_gen: int) -> Session:
         """A session newer than *not_gen* that the site's transport can carry: `page` needs its context live."""
         for _ in range(RENEWALS + 1):
-            session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
+            session = self._keeper.at_hand(journey.entrance, not_gen=not_gen) or await self._keeper.get(
+                journey.entrance, not_gen=not_gen, deadline=journey.deadline
+            )
             if self._ladder.carries(session, journey.entrance.site):
                 return session
             not_gen = session.gen

@@ -12,6 +12,7 @@ from doorkey.provider import Flow
 from doorkey.request import Head, Request
 from doorkey.session import Session
 from doorkey.sessions.manners import Paces
+from doorkey.sessions.pace import Pace
 from doorkey.sessions.refusals import Shape
 from doorkey.sessions.visit import Entrance
 from doorkey.transport.headers import Conversation
@@ -85,14 +86,18 @@ class Journey(Generic[T]):
         return self.pending
 
 
-async def in_turn(paces: Paces, journey: Journey[T], run: Callable[[Journey[T]], Awaitable[Answer[T]]]) -> Answer[T]:
+def in_turn(
+    paces: Paces, journey: Journey[T], run: Callable[[Journey[T]], Awaitable[Answer[T]]]
+) -> Awaitable[Answer[T]]:
     """What *run* makes of the call, when it is its turn at the site; its place is free again when its answer has ended.
 
     Raises what `Pace.enter` does.
     """
     pace = paces.of(journey.entrance.key)
-    if pace is None:
-        return await run(journey)
+    return run(journey) if pace is None else _paced(pace, journey, run)
+
+
+async def _paced(pace: Pace, journey: Journey[T], run: Callable[[Journey[T]], Awaitable[Answer[T]]]) -> Answer[T]:
     slot = await pace.enter(journey.deadline, journey.entrance.say)
     try:
         answer = await run(journey)

@@ -41,10 +41,13 @@ class Site:
     options: Any = field(default=None, repr=False)
     """The site's settings beyond the common ones: an instance of its provider's `Options`."""
 
-    @property
-    def origin(self) -> str:
+    origin: str = field(init=False, repr=False, compare=False)
+    """Of `url`: scheme and host."""
+
+    def __post_init__(self) -> None:
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
+        # Looked up several times for each request.
+        object.__setattr__(self, "origin", f"{parts.scheme}://{parts.netloc}")
 
 
 Flow: TypeAlias = Generator[Request, Reply, T]

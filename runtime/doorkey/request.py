@@ -72,6 +72,8 @@ class Request:
         return not isinstance(self.body, Upload) or self.body.repeatable
 
     def __post_init__(self) -> None:
+        if not self.headers:
+            return
         reserved = [name for name in self.headers if is_reserved(name)]
         if reserved:
             raise ValueError(f"{', '.join(reserved)}: set by the transport from the session, not by a request")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import shlex
 from dataclasses import dataclass, field
@@ -60,7 +59,7 @@ def serve(
 
 async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bool) -> None:
     from doorkey.runtime import Runtime
-    from doorkey.service.app import build_app, serve
+    from doorkey.service.app import build_app, calm_collector, serve
     from doorkey.service.key import the_key
 
     service = settings.service
@@ -74,8 +73,7 @@ async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bo
                 base, chosen.shown, chosen.value is not None, file, runtime.models(), tuple(runtime.sites)
             )
             click.echo(placard.as_json() if as_json else placard.as_text())
-            # What is here now stays: looking through it again and again for garbage costs each request.
-            gc.freeze()
+            calm_collector()
             await asyncio.Event().wait()
 
 

@@ -38,19 +38,22 @@ def door_routes(runtime: Runtime) -> list[web.RouteDef]:
         if request.method in ("TRACE", "CONNECT"):
             # TRACE would show the session's cookies.
             raise Refusal(405, "method_not_allowed", f"{request.method} does not go through the door")
-        asked = await _asked(request, path)
+        body = await _body(request) if request.body_exists else None
         try:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
-            async with await runtime.send(name, asked, timeout=math.inf) as answer:
-                return await _given(request, runtime.sites[name], answer)
+            answer = await runtime.send(name, _asked(request, path, body), timeout=math.inf)
+            try:
+                return _whole(runtime.sites[name], answer) or await _streamed(request, runtime.sites[name], answer)
+            finally:
+                await answer.aclose()
         finally:
-            if isinstance(asked.body, Upload):
-                await asked.body.aclose()
+            if isinstance(body, Upload):
+                await body.aclose()
 
     return [web.route("*", "/site/{tail:.*}", enter)]
 
 
-async def _asked(request: web.Request, path: str) -> Request:
+def _asked(request: web.Request, path: str, body: bytes | Upload | None) -> Request:
     headers = request.headers
     return Request(
         url=path,
@@ -59,31 +62,28 @@ async def _asked(request: web.Request, path: str) -> Request:
         headers=passed_in(headers),
         accept=headers.get("accept", "*/*"),
         expects=insists_on(headers.get("accept", "")),
-        body=await _body(request),
+        body=body,
         repeatable=request.method in HARMLESS,
         encodings=accepted(headers),
     )
 
 
-async def _body(request: web.Request) -> bytes | Upload | None:
-    if not request.body_exists:
-        return None
+async def _body(request: web.Request) -> bytes | Upload:
     length = request.content_length
     if length is not None and length <= (KEPT if request.content_type in DRESSED else AT_ONCE):
         return await request.read()
     return Upload(request.content.iter_any(), length)
 
 
-async def _given(request: web.Request, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
-    """The site's answer, given on as it comes."""
-    headers = CIMultiDict(passed_out(answer.head, site))
-    headers.extend(origin_headers(answer))
-    if not answer.verdict:
-        headers["x-doorkey-verdict"] = answer.verdict.kind.value
+def _whole(site: Site, answer: Answer[bytes]) -> web.Response | None:
+    """The site's answer, where all of it has come already."""
     body = answer.body
-    if body is not None:
-        return web.Response(status=answer.head.status, headers=headers, body=body)
-    response = web.StreamResponse(status=answer.head.status, headers=headers)
+    return None if body is None else web.Response(status=answer.head.status, headers=_headers(site, answer), body=body)
+
+
+async def _streamed(request: web.Request, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
+    """The site's answer, given on as it comes."""
+    response = web.StreamResponse(status=answer.head.status, headers=_headers(site, answer))
     await response.prepare(request)
     try:
         async for piece in answer.pieces():
@@ -96,3 +96,11 @@ async def _given(request: web.Request, site: Site, answer: Answer[bytes]) -> web
         return response
     await response.write_eof()
     return response
+
+
+def _headers(site: Site, answer: Answer[bytes]) -> CIMultiDict[str]:
+    headers = CIMultiDict(passed_out(answer.head, site))
+    headers.update(origin_headers(answer))
+    if not answer.verdict:
+        headers["x-doorkey-verdict"] = answer.verdict.kind.value
+    return headers

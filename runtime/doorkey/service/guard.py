@@ -24,7 +24,7 @@ from doorkey.sessions.pace import CALLER
 log = logging.getLogger(__name__)
 
 Check: TypeAlias = Callable[[web.Request], web.Response | None]
-"""Returns an answer where no handler is needed; raises Refusal. No coroutine: each layer costs each request"""
+"""Returns an answer where no handler is needed; raises Refusal."""
 
 BODY_LIMIT = 8 * MiB
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -34,27 +34,36 @@ ONCE_PATHS = ("/v1/images/generations",)
 """Requests that a client must not repeat by itself: an image that failed may have been drawn all the same."""
 
 
-def guards(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> list[Middleware]:
-    """The service's middlewares, outermost first: each request passes them before its path is looked at."""
-    return [identify, tell, admit(known_hosts(hosts), known_origins(origins), asks_key(key))]
+def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> Middleware:
+    """The service's middleware, one for all, as each costs each request: a request passes it before its path is
+    looked at."""
+    checks = (known_hosts(hosts), known_origins(origins), asks_key(key))
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began, status = monotonic(), "left"
+        identify(request)
+        try:
+            try:
+                response = _unhandled(request, checks) or await handler(request)
+            except Exception as error:  # noqa: BLE001 - the rim of a request: logged, and told in the error shape
+                response = await _told(request, _failure(request, error))
+            status = str(response.status)
+            return response
+        finally:
+            if log.isEnabledFor(logging.INFO):
+                # The template, not the path: what a caller types into an address may be a secret.
+                route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
+                log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status, monotonic() - began)
+
+    return guarded
 
 
-@web.middleware
-async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id (the client's own `x-request-id` where it is a plain one) and one line in the log."""
+def identify(request: web.Request) -> None:
+    """Give the request an id: the client's own `x-request-id` where it is a plain one."""
     own = request.headers.get("x-request-id")
     request[ID] = own if own and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else new_id()
     CALLER.set(request[ID])
-    began, status = monotonic(), "left"
-    try:
-        response = await handler(request)
-        status = str(response.status)
-        return response
-    finally:
-        if log.isEnabledFor(logging.INFO):
-            # The template, not the path: what a caller types into an address may be a secret.
-            route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
-            log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status, monotonic() - began)
 
 
 _START = os.urandom(8).hex()
@@ -69,34 +78,37 @@ def new_id() -> str:
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
     """Put onto each answer what all answers carry (aiohttp's `on_response_prepare`)."""
     response.headers["x-request-id"] = request[ID] if ID in request else new_id()
-    for name, value in request.get(CORS, {}).items():
-        response.headers[name] = value
+    if CORS in request:
+        response.headers.update(request[CORS])
 
 
-@web.middleware
-async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever went wrong into the error shape; a stream that has begun ends with it as its last event."""
-    try:
-        return await handler(request)
-    except Refusal as refusal:
-        failure = refusal.failure
-    except DoorkeyError as error:
-        log.info("%s %s: %s", request[ID], error.code, error)
-        failure = failure_of(error, repeatable=request.path not in ONCE_PATHS)
-    except web.HTTPException as error:
-        failure = failure_of_http(error, request.path, BODY_LIMIT)
-    except ConnectionResetError:
-        if request.transport is not None and not request.transport.is_closing():
-            raise
-        log.debug("%s the client has left", request[ID])
-        failure = UNEXPECTED
-    except Exception:  # the rim of a request
-        log.exception("%s failed", request[ID])
-        failure = UNEXPECTED
-    return await _told(request, failure)
+def _unhandled(request: web.Request, checks: Sequence[Check]) -> web.Response | None:
+    for check in checks:
+        response = check(request)
+        if response is not None:
+            return response
+    return None
+
+
+def _failure(request: web.Request, error: Exception) -> Failure:
+    """What the client is told of whatever went wrong."""
+    match error:
+        case Refusal():
+            return error.failure
+        case DoorkeyError():
+            log.info("%s %s: %s", request[ID], error.code, error)
+            return failure_of(error, repeatable=request.path not in ONCE_PATHS)
+        case web.HTTPException():
+            return failure_of_http(error, request.path, BODY_LIMIT)
+        case ConnectionResetError() if request.transport is None or request.transport.is_closing():
+            log.debug("%s the client has left", request[ID])
+        case _:
+            log.error("%s failed", request[ID], exc_info=error)
+    return UNEXPECTED
 
 
 async def _told(request: web.Request, failure: Failure) -> web.StreamResponse:
+    """*failure* in the error shape; a stream that has begun ends with it as its last event."""
     if BEGUN not in request:
         return failure.response()
     begun = request[BEGUN]
@@ -104,20 +116,6 @@ async def _told(request: web.Request, failure: Failure) -> web.StreamResponse:
         await begun.write(failure.event())
         await begun.write_eof()
     return begun
-
-
-def admit(*checks: Check) -> Middleware:
-    """Let through what passes all *checks*."""
-
-    @web.middleware
-    async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
-        for check in checks:
-            response = check(request)
-            if response is not None:
-                return response
-        return await handler(request)
-
-    return admitted
 
 
 def known_hosts(hosts: Sequence[str]) -> Check:

@@ -66,6 +66,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
+    if text.isascii():
+        return text.encode()
     # Headers come as UTF-8 with the bytes that are none kept as lone surrogates.
     return text.encode("utf-8", "surrogateescape" if _escaped(text) else "surrogatepass")
 

@@ -23,6 +23,7 @@ from doorkey.errors import (
 )
 from doorkey.session import Key, Session
 from doorkey.sessions.manners import Paces
+from doorkey.sessions.pauses import Pauses
 from doorkey.sessions.record import Record, Records
 from doorkey.sessions.source import Source, within
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store, kept
@@ -59,10 +60,9 @@ class Keeper:
         self._clock = clock
         self._limit = limit
         self._patience = patience
-        self._pause = pause
-        self._longest_pause = longest_pause
         self._claim_ttl = claim_ttl
         self.paces = paces or Paces(lambda key: None, clock)
+        self._pauses = Pauses(self.paces, clock, first=pause, longest=longest_pause, uniform=uniform)
         self._uniform = uniform
         self._records = Records()
         self._closed = False
@@ -76,18 +76,23 @@ class Keeper:
         Raises what the visit raised while its failure is remembered (with `retry_after`), and TimeLimit at *deadline*.
         """
         rec = self.record(source.key)
-        while True:
-            now = self._clock.now()
-            if rec.usable(rec.cur, rec.born, not_gen, now) and (rec.max_uses is None or rec.used < rec.max_uses):
-                return self._hand_out(source, rec, now)
-            if rec.promote(not_gen, now):
-                continue
+        while (session := self.at_hand(source, not_gen=not_gen)) is None:
             if rec.flight is None:
+                now = self._clock.now()
                 if now < rec.next_ok:
                     await self._wait_out(source, rec, now, deadline)
                     continue
                 self._launch(source, rec, seen=max(not_gen, rec.bad, rec.cur.gen if rec.cur else -1))
             await self._wait(rec, deadline)
+        return session
+
+    def at_hand(self, source: Source, *, not_gen: int = -1) -> Session | None:
+        """What `get` gives, where that takes no waiting."""
+        rec, now = self.record(source.key), self._clock.now()
+        while not rec.usable(rec.cur, rec.born, not_gen, now) or not (rec.max_uses is None or rec.used < rec.max_uses):
+            if not rec.promote(not_gen, now):
+                return None
+        return self._hand_out(source, rec, now)
 
     async def visit(self, source: Source, *, deadline: float) -> Session:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
@@ -141,7 +146,7 @@ class Keeper:
             rec.learn_budget()
         rec.doubted = max(rec.doubted, gen)
         if rec.proven < gen:
-            self._penalty(rec)
+            self._pauses.penalty(rec)
 
     async def close(self) -> None:
         """End the visits under way and wait for them."""
@@ -243,10 +248,10 @@ class Keeper:
                             return
         except DoorkeyError as error:
             # The store itself failed: remembered as a visit that failed, so that it is not asked at every request.
-            self._remember(rec, error)
+            self._pauses.remember(rec, error)
         except Exception:  # the rim of a background task
             log.exception("%s: the visit ended by a fault of doorkey's own", rec.key.site)
-            self._remember(
+            self._pauses.remember(
                 rec, VisitFailed(f"{rec.key.site}: a fault of doorkey's own; see its log", site=rec.key.site)
             )
             raise
@@ -267,30 +272,13 @@ class Keeper:
             log.info("%s: session %d by %s", rec.key.site, session.gen, session.rung)
         except DoorkeyError as error:
             rec.came_back(error)
-            after = self._remember(rec, error)
+            after = self._pauses.remember(rec, error)
             await asyncio.shield(store.fail(claim, error.message, error.code, after))
         except BaseException:
             # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.
             await asyncio.shield(store.fail(claim, "the visiting process ended", "", 0.0))
             raise
         return True
-
-    def _remember(self, rec: Record, error: DoorkeyError) -> float:
-        rec.why = error
-        self._penalty(rec)
-        if error.retry_after is not None:
-            rec.next_ok = max(rec.next_ok, self._clock.now() + error.retry_after)
-        after = rec.next_ok - self._clock.now()
-        log.warning("%s: visit failed, next in %.1f s: %s", rec.key.site, after, error.message)
-        return after
-
-    def _penalty(self, rec: Record) -> None:
-        rec.fails += 1
-        pause = min(self._longest_pause, self._pause * 2.0 ** min(rec.fails - 1, 30))
-        now, manners = self._clock.now(), self.paces.manners(rec.key)
-        rec.next_ok = now + pause * self._uniform(0.5, 1.0)
-        if manners is not None and rec.useless_since(now - manners.pause) >= manners.visits:
-            rec.next_ok = now + max(pause, manners.pause)
 
     def _here(self, session: Session) -> float:
         """When *session* was born, by this process's clock."""
