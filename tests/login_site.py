@@ -12,7 +12,8 @@ USER, PASSWORD = "ada", "correct horse battery"
 
 @dataclass
 class LoginSite:
-    """`/` greets who is logged in and leads others to `/login`. `logins` counts each try, right or wrong."""
+    """`/` greets who is logged in and leads others to `/login`, but where it is `public`. `logins` counts each try,
+    right or wrong. `script` runs in the login page."""
 
     url: str = ""
     sessions: set[str] = field(default_factory=set)
@@ -21,6 +22,8 @@ class LoginSite:
     loads: list[str] = field(default_factory=list)
     wrote: list[str] = field(default_factory=list)
     asks_code: bool = False
+    public: bool = False
+    script: str = ""
     agents: list[str] = field(default_factory=list)
 
     @property
@@ -42,6 +45,8 @@ class LoginSite:
         self.loads.append("/")
         self.agents.append(request.headers["user-agent"])
         if request.cookies.get("session") not in self.sessions:
+            if self.public:
+                return _html("Welcome, guest")
             raise web.HTTPFound("/login")
         token = f"csrf-{request.cookies['session']}"
         return _html(f'<meta name="csrf" content="{token}"><a href="/logout">Log out</a>')
@@ -56,6 +61,7 @@ class LoginSite:
         return _html(
             f'<p>{said}</p><form method="post" action="/login"><input type="hidden" name="csrf" value="{token}">'
             '<input id="user" name="user"><input id="pw" name="pw" type="password"><button>Log in</button></form>'
+            f"<script>{self.script}</script>"
         )
 
     async def login(self, request: web.Request) -> web.Response:

@@ -103,6 +103,39 @@ async def test_a_login_that_is_not_taken_asks_for_a_person_and_for_a_pause(
     assert members.logins == 1
 
 
+async def test_a_login_that_is_not_taken_is_told_by_the_page_after_the_steps(
+    pool: BrowserPool, members: LoginSite
+) -> None:
+    members.public = True  # else the page itself, opened again, would ask
+    error = await failure(pool, members, STEPS, {**VALUES, "env:WIKI_PW": "wrong guess"})
+    assert isinstance(error, NeedsPerson)
+    assert "/login asks for a password again" in error.message
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        # As WordPress' own login page does a moment after it has loaded.
+        'pw.addEventListener("focus", () => queueMicrotask(() => { user.focus(); user.select(); }), { once: true });',
+        'pw.addEventListener("input", () => { user.value = ""; }, { once: true });',
+    ],
+    ids=["focus", "emptied"],
+)
+async def test_what_a_script_takes_from_a_field_is_filled_in_again(
+    pool: BrowserPool, members: LoginSite, script: str
+) -> None:
+    members.script = script
+    await enter(pool, members)
+    assert members.tries == [(USER, PASSWORD)]
+
+
+async def test_what_a_page_makes_of_a_value_stays_as_it_is(pool: BrowserPool, members: LoginSite) -> None:
+    members.script = "user.addEventListener('input', () => { user.value = user.value.toUpperCase(); });"
+    error = await failure(pool, members)
+    assert isinstance(error, NeedsPerson)
+    assert members.tries == [(USER.upper(), PASSWORD)]
+
+
 async def test_a_question_that_no_step_answers_needs_a_person(pool: BrowserPool, members: LoginSite) -> None:
     members.asks_code = True
     steps = (*STEPS, Step("wait", "url:/home*"))

@@ -371,6 +371,17 @@ async def test_a_login_that_was_brought_along_keeps_its_cookies_and_nonce_togeth
     assert members(wordpress) == [1, 1], "no question went out as a guest's"
 
 
+async def test_a_guests_nonce_is_none_beside_a_members_cookies(wordpress: WordPress, inside: Runtime) -> None:
+    login = {each.name: each.value for each in (await inside.session("blog")).cookies}
+    form = {"action": "wpaicg_chat_shortcode_message", "_wpnonce": wordpress.nonce(), "message": "Hello"}
+    url = f"{wordpress.url}/wp-admin/admin-ajax.php"
+    told = []
+    for cookies in ({}, login):
+        async with aiohttp.ClientSession(cookies=cookies) as guest, guest.post(url, data=form) as answer:
+            told.append(answer.status)
+    assert told == [200, 403]
+
+
 @pytest.mark.parametrize(("generation", "mode"), [("1.9", "stream"), ("2.x", "stream")])
 async def test_what_an_owner_may_hold_a_site_to_holds_here(wordpress: WordPress, generation: str, mode: str) -> None:
     wordpress.plugin(generation, mode)

@@ -17,7 +17,7 @@ from doorkey.errors import BrowserFailed, Changed, ConfigurationError, DoorkeyEr
 from doorkey.steps import Step
 
 if TYPE_CHECKING:
-    from playwright.async_api import Frame
+    from playwright.async_api import Frame, Locator
     from playwright.async_api import Page as BrowserPage
 
 STEP = 10.0
@@ -31,6 +31,9 @@ ASKS = """() => {
   if (shown("iframe[src*=captcha], [class*=captcha], .cf-turnstile")) return "a CAPTCHA";
   return shown("input[type=password]") ? "a password" : "";
 }"""
+PASSWORD = "a password"  # noqa: S105 - what is asked for, none itself
+HOLDS = "([field], value) => !field || field.value === undefined || field.value === value"
+"""Of a field that is gone or holds no text there is nothing to fill in again."""
 
 
 class Login:
@@ -49,6 +52,8 @@ class Login:
         self._challenge = challenge
         self._limit = min(STEP, wanted.limit / 4)
         self._navigated = False
+        self._filled: list[tuple[Locator, str]] = []
+        self._asked = ""  # what the page after the steps asks for, and where that was
         self.sent = False
         # Only what settings name: a redirect must not choose who is told a password.
         places = (guard.site_url, *(step.place for step in wanted.steps if "://" in step.place))
@@ -67,23 +72,31 @@ class Login:
                 await self._step(f"login step {number} ({step})", step)
             if self.sent:
                 await self._until(lambda: self._answered(ready))
+            self._asked = await self._asks()
         finally:
             self._page.remove_listener("framenavigated", self._went)
 
     async def failure(self, why: str) -> DoorkeyError:
         """What to raise where the steps are over, or stuck for the reason *why*, and nobody was let in."""
-        asked = await self._ask(ASKS) if self.sent else ""
-        if asked == "a password":
+        asked = self._asked or await self._asks()
+        if asked.endswith(PASSWORD):
             return NeedsPerson(
-                f"the site did not take the login: after the steps, {self._where} asks for a password again. Check the "
-                "values that the steps refer to; a login by hand: doorkey login SITE --by-hand"
+                f"the site did not take the login: after the steps, {asked} again. Check the values that the steps "
+                "refer to; a login by hand: doorkey login SITE --by-hand"
             )
         if asked:
-            return NeedsPerson(f"the site asks for {asked} after the login steps: doorkey login SITE --by-hand")
+            return NeedsPerson(f"after the login steps, {asked}: doorkey login SITE --by-hand")
         return Changed(f"{why} (the page is {self._where}). Compare visit.steps with the site's login page")
 
+    async def _asks(self) -> str:
+        """What the page asks for, as a sentence; empty where it asks for nothing, or no form was sent."""
+        asked = await self._ask(ASKS) if self.sent else ""
+        return f"{self._where} asks for {asked}" if asked else ""
+
     def _went(self, frame: Frame) -> None:
-        self._navigated = self._navigated or frame == self._page.main_frame
+        if frame == self._page.main_frame:
+            self._navigated = True
+            self._filled.clear()
 
     async def _step(self, name: str, step: Step) -> None:
         from playwright.async_api import Error
@@ -134,10 +147,21 @@ class Login:
                 f'like {{ wait = "url:{here}/*" }}'
             )
         await field.fill(value, timeout=self._limit * 1000)
+        self._filled.append((field, value))
+        await self._fill_again()
+
+    async def _fill_again(self) -> None:
+        """Once more what a script of the page has taken away: by moving the focus while one field was filled in (what
+        was meant for it then stands in another), or by drawing the form anew."""
+        for field, value in self._filled.copy():
+            if await field.evaluate_all(HOLDS, value):
+                continue
+            await field.fill(value, timeout=self._limit * 1000)
 
     async def _click(self, step: Step) -> None:
         target = self._page.locator(step.target).first
         await target.wait_for(state="visible", timeout=self._limit * 1000)
+        await self._fill_again()
         self._navigated, self.sent = False, True
         await target.click(timeout=self._limit * 1000)
 
@@ -172,7 +196,7 @@ class Login:
 
     async def asks_password(self) -> bool:
         """Whether the page shows a password's field."""
-        return await self._ask(ASKS) == "a password"
+        return await self._ask(ASKS) == PASSWORD
 
     async def _ask(self, script: str) -> str:
         """What the page says to *script*; nothing while it navigates or hangs."""
