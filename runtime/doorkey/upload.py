@@ -25,29 +25,32 @@ class Upload:
         self._source = aiter(pieces)
         self._keep = keep if length is None or length <= keep else 0
         self._kept: list[bytes] = []
-        self._held = 0
-        self._lost = False
-        self._reading: asyncio.Task[bytes | None] | None = None
+        self._read_so_far = 0
+        self._ended = self._dropped = False
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def repeatable(self) -> bool:
         """Whether it can begin (again)."""
-        return not self._lost and self.failure is None
+        return not self._dropped and self.failure is None
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         if not self.repeatable:
             raise ValueError("this body was read already, and is too long to be kept")
         at = 0
         while True:
-            if at < len(self._kept):
-                piece: bytes | None = self._kept[at]
-            else:
-                piece = await self._next()
+            if at == len(self._kept):
+                if self._ended:
+                    return
+                await self._more()
                 if self.moved is not None:
                     self.moved()
-            if piece is None:
-                return
+                continue
+            piece = self._kept[at]
             at += 1
+            if self._read_so_far > self._keep:
+                del self._kept[:at]
+                at, self._dropped = 0, True
             yield piece
 
     def after(self, start: bytes) -> Upload:
@@ -62,31 +65,26 @@ class Upload:
         if isinstance(self._pieces, AsyncGenerator):
             await self._pieces.aclose()
 
-    async def _next(self) -> bytes | None:
-        # A task of its own: an attempt that is given up must not end the source, which the next one goes on with.
-        if self._reading is None:
+    async def _more(self) -> None:
+        # A task of its own: an attempt that is given up must not end the source, which the next one goes on with. A
+        # piece that comes when nobody waits any more is the next one's, as all that was read before it.
+        if self.failure is None and (self._reading is None or self._reading.done()):
             self._reading = asyncio.create_task(self._read())
-        await asyncio.wait([self._reading])
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+            self._reading.result()
         if self.failure is not None:
             raise self.failure
-        reading, self._reading = self._reading, None
-        return reading.result()
 
-    async def _read(self) -> bytes | None:
+    async def _read(self) -> None:
         try:
-            piece = await anext(self._source, None)
+            self._kept.append(await anext(self._source))
+        except StopAsyncIteration:
+            self._ended = True
         except Exception as error:  # noqa: BLE001 - the caller's own source: its error goes to the caller as it is
             self.failure = error
-            return None
-        if piece is None or self._lost:
-            return piece
-        self._held += len(piece)
-        if self._held > self._keep:
-            self._kept.clear()
-            self._lost = True
         else:
-            self._kept.append(piece)
-        return piece
+            self._read_so_far += len(self._kept[-1])
 
 
 class _After(Upload):
