@@ -38,7 +38,7 @@ class Exchange(Protocol):
 
 class Stream:
     """An answer that has begun. `head.start` holds the first bytes, which `chunks` yields again. `transport` names what
-    carries it."""
+    carries it. Where `read` or `hold` fails, or its caller leaves, the request is ended at the site, too."""
 
     def __init__(
         self,
@@ -79,20 +79,24 @@ class Stream:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises Changed past *limit* bytes; a bomb is never held, only its first *limit* bytes."""
-        content, body = self._response.content, bytearray(self._start)
-        while len(body) <= limit:
-            if content.at_eof():
-                return bytes(body)
-            body += buffered(content) or await self._more()
-        self.close()
-        raise Changed(f"the answer is longer than {limit} bytes")
+        await self.hold(limit + 1)
+        if len(self._start) > limit:
+            self.close()
+            raise Changed(f"the answer is longer than {limit} bytes")
+        return self._start
 
     async def hold(self, limit: int) -> bool:
         """Read ahead, up to *limit* bytes, and say whether that is all; `read` and `chunks` give it again."""
-        content, body = self._response.content, bytearray(self._start)
-        while not content.at_eof() and len(body) < limit:
-            body += buffered(content) or await self._more()
-        self._start = bytes(body)
+        content = self._response.content
+        if not content.at_eof():
+            body = bytearray(self._start)
+            try:
+                while not content.at_eof() and len(body) < limit:
+                    body += buffered(content) or await self._more()
+            except BaseException:
+                self.close()
+                raise
+            self._start = bytes(body)
         return content.at_eof()
 
     async def _more(self) -> bytes:
