@@ -6,11 +6,14 @@ from dataclasses import replace
 from http.cookies import SimpleCookie
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
 from doorkey.provider import Site
 from doorkey.request import Request
 from doorkey.session import Cookie, Key, Session
+from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation, SessionHeaders, merged
 
 URL = "https://wiki.example/app/"
@@ -104,6 +107,61 @@ def test_what_an_answer_may_set(line: str, sent: str | None) -> None:
     conversation = Conversation(SystemClock())
     conversation.keep(URL, SimpleCookie(line))
     assert conversation.header(URL, None) == sent
+
+
+@pytest.mark.parametrize(
+    ("line", "slid"),
+    [
+        ("sid=new", {"sid": "new"}),
+        ("sid=new; Path=/elsewhere; Domain=wiki.example", {"sid": "new"}),
+        ("sid=new; Domain=other.example", {}),
+        ("sid=; Max-Age=0", {}),
+        ("sid=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT", {}),
+        ("talk=new", {}),
+    ],
+)
+def test_what_slides_is_a_new_value_of_the_sessions_cookie(line: str, slid: dict[str, str]) -> None:
+    assert Conversation(SystemClock()).keep(URL, SimpleCookie(line), ("sid",)) == slid
+
+
+@pytest.mark.parametrize(
+    ("set_at", "line", "sent"),
+    [
+        (URL, "sid=talk", "sid=talk"),
+        (URL, "sid=; Max-Age=0", None),
+        (URL, "sid=talk; Path=/elsewhere", "sid=1"),
+        ("https://images.example/x.png", "sid=talk", "sid=1"),
+        ("https://images.example/x.png", "sid=; Max-Age=0", "sid=1"),
+    ],
+)
+def test_only_a_cookie_that_goes_to_a_request_takes_the_place_of_the_sessions(
+    set_at: str, line: str, sent: str | None
+) -> None:
+    conversation = Conversation(SystemClock())
+    conversation.keep(set_at, SimpleCookie(line))
+    assert conversation.header(URL, "sid=1") == sent
+
+
+async def test_another_hosts_cookie_does_not_slide_into_the_session() -> None:
+    async def sets(request: web.Request) -> web.Response:
+        response = web.Response()
+        response.set_cookie("sid", request.path[1:], path="/")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{name}", sets)
+    async with (
+        TestServer(app, host="127.0.0.1") as own,
+        TestServer(app, host="127.0.0.1") as other,
+        Direct(clock=SystemClock()) as direct,
+    ):
+        home = str(own.make_url("/"))
+        site = Site(name="home", url=home)
+        held = replace(session(cookie("sid", domain="127.0.0.1")), key=Key("home", home), url=home)
+        for url in ("/slid", str(other.make_url("/strange"))):
+            stream = await direct.open(Request(url=url, own_host=False), held, site, sliding=("sid",))
+            await stream.read(99)
+        assert direct.headers.for_request(Request(url="/"), held, home, site)["cookie"] == "sid=slid"
 
 
 def test_new_cookies_take_the_place_of_their_namesakes() -> None:

@@ -20,7 +20,7 @@ from doorkey.request import HEAD_BYTES, Head, MiB, Request
 from doorkey.session import Session
 from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
-from doorkey.transport.reach import PublicResolver, redirected, same_host, target
+from doorkey.transport.reach import PublicResolver, origin_of, redirected, same_host, target
 from doorkey.transport.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.transport.stream import BROKEN, Stream, first_bytes, translated
 from doorkey.transport.waits import Wait, Waits
@@ -95,7 +95,9 @@ class Direct:
                 failure.site = site.name
                 raise failure from broken
             if "set-cookie" in response.headers:
-                self.headers.slide(session, conversation.keep(url, response.cookies, sliding))
+                # Another host's cookie of that name is none of the session's.
+                own = sliding if origin_of(url) == site.origin else ()
+                self.headers.slide(session, conversation.keep(url, response.cookies, own))
             location = response.headers.get("location") if request.follow else None
             if location is None or response.status not in REDIRECTS:
                 shown = start if request.encodings is None else unpacked(start, response.headers)

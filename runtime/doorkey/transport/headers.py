@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from http.cookies import Morsel, SimpleCookie
 from typing import TypeAlias
@@ -113,14 +113,19 @@ class Conversation:
         return tuple(self._cookies.values())
 
     def keep(self, url: str, answered: SimpleCookie, sliding: tuple[str, ...] = ()) -> dict[str, str]:
-        """Take an answer's cookies; returns those among them that are the session's own sliding ones."""
+        """Take the cookies of the answer at *url*; returns the values of the *sliding* ones among them.
+
+        One that is deleted is deleted for this conversation only: others learn of it from the site's refusal.
+        """
         slid: dict[str, str] = {}
+        wall = self._clock.wall()
         for name, morsel in answered.items():
-            if name in sliding:
-                slid[name] = morsel.value
+            cookie = set_by(url, morsel, wall)
+            if cookie is None:
                 continue
-            cookie = set_by(url, morsel, self._clock.wall())
-            if cookie is not None:
+            if name in sliding and reaches(cookie, url, wall):
+                slid[name] = cookie.value
+            else:
                 self._cookies[cookie.domain, cookie.path, name] = cookie
         return slid
 
@@ -130,14 +135,21 @@ class Conversation:
             self._cookies[cookie.domain, cookie.path, cookie.name] = cookie
 
     def header(self, url: str, cookie: str | None) -> str | None:
-        """The Cookie header with this conversation's cookies added; they win over the session's of the same name."""
+        """The Cookie header with this conversation's cookies added; those that go to *url* win over the session's
+        of the same name."""
         if not self._cookies:
             return cookie
         wall = self._clock.wall()
-        own = {held.name for held in self._cookies.values()}
+        # One that has expired counts: it was deleted here.
+        own = {held.name for held in self._cookies.values() if replace(held, expires=None).goes_to(url, wall)}
         kept = [pair for pair in (cookie or "").split("; ") if pair and pair.partition("=")[0] not in own]
         sent = by_path([held for held in self._cookies.values() if held.goes_to(url, wall)])
         return "; ".join([*kept, *(f"{held.name}={held.value}" for held in sent)]) or None
+
+
+def reaches(cookie: Cookie, url: str, wall: float) -> bool:
+    """Whether *cookie* goes to some path of *url*'s origin."""
+    return replace(cookie, path="/").goes_to(url, wall)
 
 
 def set_by(url: str, morsel: Morsel[str], wall: float) -> Cookie | None:
