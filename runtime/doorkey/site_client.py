@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self, TypeAlias
 from urllib.parse import urljoin
 
 from doorkey.answer import Answer
+from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, SiteError
 from doorkey.payload import Data, body_of
 from doorkey.provider import Site
@@ -28,6 +29,11 @@ from doorkey.upload import Upload
 HARMLESS = ("GET", "HEAD", "OPTIONS")
 MOVED = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 10
+ANYWHERE = (
+    "accept-language", "cache-control", "if-match", "if-modified-since", "if-none-match", "if-range",
+    "if-unmodified-since", "pragma", "range",
+)  # fmt: skip
+"""The caller's own headers that another host may see: any other may be a key to the site."""
 Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
 
 
@@ -36,6 +42,9 @@ class Sender(Protocol):
 
     @property
     def sites(self) -> Mapping[str, Site]: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
     async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]: ...
 
@@ -148,9 +157,10 @@ class Client:
         runtime = self._own or self._given
         if runtime is None:
             raise RuntimeError("the client is not open: use it by `async with`")
+        deadline = runtime.clock.now() + timeout
         for _ in range(MOST_REDIRECTS + 1):
             try:
-                answer = await runtime.send(self.site, request, timeout=timeout)
+                answer = await runtime.send(self.site, request, timeout=deadline - runtime.clock.now())
             except BaseException as error:
                 if isinstance(request.body, Upload):
                     await request.body.aclose()
@@ -183,9 +193,13 @@ def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request 
         request = replace(request, method="GET", repeatable=True, form=None, json=None, parts=None, body=None)
         request = replace(request, headers=headers)
     same = origin_of(url) == origin
-    if not same and request.method not in ("GET", "HEAD"):
+    if same:
+        return replace(request, url=url, query=None, own_host=True)
+    if request.method not in ("GET", "HEAD"):
         return None
-    return replace(request, url=url, query=None, own_host=same)
+    bare = replace(request, form=None, json=None, parts=None, body=None, referer=None)
+    headers = {name: value for name, value in request.headers.items() if name in ANYWHERE}
+    return replace(bare, url=url, query=None, own_host=False, headers=headers)
 
 
 def client(site: str, *, runtime: Sender | None = None, timeout: float | None = None) -> Client:

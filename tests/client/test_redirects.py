@@ -1,0 +1,94 @@
+"""What a client takes along when a site sends it on: its own headers to the site alone, and one deadline for all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+import doorkey
+from doorkey.answer import Answer
+from doorkey.clock import SystemClock
+from doorkey.request import Request
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from entered import EnteredRuntime, TokenSite, token_site
+
+OWN = {"Authorization": "Bearer mine", "X-Api-Key": "mine", "X-Mine": "mine", "Range": "bytes=0-", "If-Match": '"1"'}
+
+
+class LateClock(SystemClock):
+    late = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.late
+
+
+class SlowRuntime(EnteredRuntime):
+    """Each request takes 40 seconds of its clock; `left` is what each was given."""
+
+    def __init__(self, server: TokenSite) -> None:
+        super().__init__(server)
+        self.clock = self.slow = LateClock()
+        self.left: list[float] = []
+
+    async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]:
+        assert timeout is not None
+        self.left.append(timeout)
+        self.slow.late += 40
+        return await super().send(site, request)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[TokenSite]:
+    async with token_site() as made:
+        yield made
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[TokenSite]:
+    async with token_site() as made:
+        yield made
+
+
+def leads(site: TokenSite, path: str, to: str, status: int = 307) -> None:
+    async def moved(request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"location": to})
+
+    site.routes[path] = moved
+
+
+async def test_another_host_gets_none_of_the_callers_own_headers_but_harmless_ones(
+    site: TokenSite, other: TokenSite
+) -> None:
+    leads(site, "/export", f"{other.url}file")
+    async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        headers = {**OWN, "Referer": f"{site.url}secret", "Content-Type": "x/y", "Accept": "text/csv"}
+        await wiki.get("/export", headers=headers, json={"key": "mine"})
+    came = other.seen[0]
+    assert "mine" not in " ".join(came.headers.values())
+    assert (came.headers["range"], came.headers["if-match"], came.headers["accept"]) == ("bytes=0-", '"1"', "text/csv")
+    assert "secret" not in came.headers.get("referer", "")
+    assert "content-type" not in came.headers
+    assert not came.body_exists
+
+
+async def test_the_site_itself_gets_all_of_them_again(site: TokenSite) -> None:
+    leads(site, "/export", "/file")
+    async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        await wiki.get("/export", headers=OWN)
+    assert site.seen[-1].path == "/file"
+    assert site.seen[-1].headers["authorization"] == "Bearer mine"
+
+
+async def test_one_deadline_holds_for_all_redirects(site: TokenSite) -> None:
+    leads(site, "/a", "/b")
+    leads(site, "/b", "/c")
+    async with SlowRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        await wiki.get("/a", timeout=500)
+        first, second, third = runtime.left
+        assert first - second > 39
+        assert second - third > 39
