@@ -71,6 +71,23 @@ async def test_a_web_page_of_another_origin_is_403(client: aiohttp.ClientSession
         assert "Access-Control-Allow-Origin" not in response.headers
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("mode", ["no-cors", "navigate"])
+async def test_what_a_web_page_of_another_origin_leads_to_is_403_without_an_origin_too(
+    client: aiohttp.ClientSession, site: str, mode: str
+) -> None:
+    async with client.get(MODELS, headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}) as response:
+        error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (403, "origin_not_allowed")
+        assert "type the address" in error["message"]
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+async def test_a_typed_address_and_our_own_pages_come_in(client: aiohttp.ClientSession, site: str) -> None:
+    async with client.get(MODELS, headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}) as response:
+        assert response.status == 200
+
+
 async def test_a_configured_origin_s_preflight_is_answered_before_the_key_is_asked(base: str) -> None:
     headers = {"Origin": "https://my.example", "Access-Control-Request-Method": "POST"}
     async with aiohttp.ClientSession(base) as session:

@@ -34,6 +34,10 @@ ONCE_PATHS = ("/v1/images/generations",)
 """Requests that a client must not repeat by itself: an image that failed may have been drawn all the same."""
 
 
+FOREIGN = ("cross-site", "same-site")
+"""What `Sec-Fetch-Site` says of a request that another origin's page caused (W3C, Fetch Metadata Request Headers)."""
+
+
 def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> Middleware:
     """The service's middleware, one for all, as each costs each request: a request passes it before its path is
     looked at."""
@@ -156,7 +160,17 @@ def known_origins(origins: Sequence[str]) -> Check:
 
     def check(request: web.Request) -> web.Response | None:
         origin = request.headers.get("Origin")
-        if origin is None or origin.lower() == f"http://{request.host.lower()}":
+        if origin is None:
+            # A page's pictures and links come without one. Only browsers say from where; no page can hide it.
+            if request.headers.get("Sec-Fetch-Site") in FOREIGN:
+                raise Refusal(
+                    403,
+                    "origin_not_allowed",
+                    "a web page of another origin has a link, a picture or the like that leads here: that may not use "
+                    "this service. To look at it yourself, type the address into the browser's own line",
+                )
+            return None
+        if origin.lower() == f"http://{request.host.lower()}":
             return None
         if origin.lower() not in known:
             raise Refusal(
