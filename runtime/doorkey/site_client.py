@@ -184,7 +184,11 @@ def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request 
     location = head.headers.get("location")
     if head.status not in MOVED or not location or not answer.verdict:
         return None
-    url = urljoin(head.url, location).partition("#")[0]
+    try:
+        url = urljoin(head.url, location).partition("#")[0]
+        same = origin_of(url) == origin
+    except ValueError:
+        return None  # no URL
     turned = head.status == 303 or (head.status in (301, 302) and request.method == "POST")
     if not turned and not request.again:
         return None
@@ -192,7 +196,6 @@ def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request 
         headers = {name: value for name, value in request.headers.items() if not name.startswith("content-")}
         request = replace(request, method="GET", repeatable=True, form=None, json=None, parts=None, body=None)
         request = replace(request, headers=headers)
-    same = origin_of(url) == origin
     if same:
         return replace(request, url=url, query=None, own_host=True)
     if request.method not in ("GET", "HEAD"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urljoin, urlsplit
@@ -89,8 +90,12 @@ KINDS = {
 }
 """What an answer means that one of the table's protections gave."""
 
-LOGIN_WORDS = ("login", "log-in", "signin", "sign-in", "sign_in", "wp-login", "/auth", "sso")
-"""What paths of login pages hold, by common usage (weak: a redirect there only makes a refusal likely)."""
+LOGIN = re.compile(
+    r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+    r"(?i:(?:user|wp)?(?:log|sign)[-_]?(?:in|on)|sso|auth(?:orize|enticate|entication)?)"
+    r"(?![a-z]|(?<=[A-Z])[A-Z])"
+)
+"""A word in the addresses of login pages, by common usage (weak: a redirect there only makes a refusal likely)."""
 
 
 def default_verdict(request: Request, head: Head) -> Verdict:
@@ -107,15 +112,21 @@ def default_verdict(request: Request, head: Head) -> Verdict:
         return Verdict(Kind.SITE_DOWN, f"{request.what} met HTTP {status}", head.retry_after)
     if status in (401, 403, 419, 440):
         return Verdict(Kind.REFUSED, f"{request.what} was refused with HTTP {status} ({head.media_type or 'no type'})")
-    if 300 <= status < 400 and status != 304:
-        path = urlsplit(urljoin(head.url, head.headers.get("location", ""))).path.lower()
-        if any(word in path for word in LOGIN_WORDS):
-            return Verdict(Kind.REFUSED, f"{request.what} was redirected to a login page (HTTP {status})")
+    if 300 <= status < 400 and status != 304 and _leads_to_login(head):
+        return Verdict(Kind.REFUSED, f"{request.what} was redirected to a login page (HTTP {status})")
     if request.expects and head.is_html and not any("html" in kind for kind in request.expects):
         return Verdict(Kind.REFUSED, f"{request.what} got a page where {' or '.join(request.expects)} was expected")
     if status >= 400 and request.expects:
         return Verdict(Kind.CHANGED, f"{request.what} met HTTP {status} ({head.media_type or 'no type'})")
     return OK
+
+
+def _leads_to_login(head: Head) -> bool:
+    try:
+        path = urlsplit(urljoin(head.url, head.headers.get("location", ""))).path
+    except ValueError:
+        return False  # no URL: for the caller to see
+    return LOGIN.search(path) is not None
 
 
 def _named(found: Finding, request: Request, head: Head) -> Verdict:

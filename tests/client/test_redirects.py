@@ -92,3 +92,9 @@ async def test_one_deadline_holds_for_all_redirects(site: TokenSite) -> None:
         first, second, third = runtime.left
         assert first - second > 39
         assert second - third > 39
+
+
+async def test_a_place_that_is_no_url_is_the_callers_to_see(site: TokenSite) -> None:
+    leads(site, "/a", "http://[none")
+    async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        assert (await wiki.get("/a")).status == 307

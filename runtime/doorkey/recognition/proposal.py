@@ -13,11 +13,10 @@ from doorkey.recognition.framework import Framework, Token
 from doorkey.recognition.frameworks import FRAMEWORKS, NOTHING_KNOWN
 from doorkey.recognition.login_form import LoginForm, login_form
 from doorkey.recognition.signs import base_of, recognised, shown
+from doorkey.verdict import LOGIN
 
-ASKING = re.compile(r"(?<![a-z])(?:log|sign)[-_]?(?:in|on)(?![a-z])|userlogin|do=login|/auth/", re.IGNORECASE)
-"""Addresses of pages that are for logging in and nothing else."""
 NO_PAGES = re.compile(r"(?:/(?:users?|accounts?|auth|members?|sessions?|identity|customers?|profile))+$", re.IGNORECASE)
-"""Parts of such addresses that are seldom pages of their own."""
+"""Parts of the addresses of login pages that are seldom pages of their own."""
 WORDS = ("logout", "log-out", "log_out", "signout", "sign-out", "sign_out")
 OUT = tuple(f"[{attribute}*={word} i]" for attribute in ("href", "action") for word in WORDS)
 """What most sites show to somebody who is logged in, and to nobody else."""
@@ -131,9 +130,9 @@ def _login(framework: Framework, page: Page, asked: str, base: str) -> tuple[Log
     url = asked
     if home and any(token.later for token in framework.tokens):
         url = home
-    elif ASKING.search(urlsplit(asked).fragment):
+    elif LOGIN.search(urlsplit(asked).fragment):
         url = urldefrag(asked).url
-    elif ASKING.search(_path(asked)):
+    elif LOGIN.search(_path(asked)):
         # A page for logging in says no more once one is in: what lies above it does.
         above = NO_PAGES.sub("", urlsplit(asked).path.rstrip("/").rpartition("/")[0])
         url = home or urljoin(page.url, f"{above}/")
@@ -146,7 +145,7 @@ def _login_page(page: Page) -> str:
     here = urlsplit(page.url)[:2]
     for link in page.document.select("a[href]"):
         url = urljoin(page.url, str(link["href"]).strip())
-        if urlsplit(url)[:2] == here and ASKING.search(_path(url)):
+        if urlsplit(url)[:2] == here and LOGIN.search(_path(url)):
             return url
     return ""
 
@@ -197,7 +196,7 @@ def _stale(framework: Framework, token: Token | None, login: Login | None) -> tu
         return ()
     rules = list(framework.stale)
     seen = urlsplit(login.seen).path.rstrip("/") if login is not None else ""
-    if ASKING.search(seen):
+    if LOGIN.search(seen):
         rules = [rule for rule in rules if not str(rule).startswith("redirect:")]
         rules.append(f"redirect:{seen}")
     if not rules:
