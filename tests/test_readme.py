@@ -16,17 +16,22 @@ from doorkey.cli.main import cli
 from doorkey.settings import Settings, describe
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "browser_profiles" / "README.md"]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "browser_profiles" / "README.md"]
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 SETTINGS = {key for key, _, _ in describe()}
 SECTIONS = {key.partition(".")[0] for key in SETTINGS}
 
 
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
 def blocks(language: str) -> list[object]:
     return [
-        pytest.param(match[2], id=f"{page.name}:{text[: match.start()].count(chr(10)) + 1}")
+        pytest.param(match[2], id=f"{name_of(page)}:{text[: match.start()].count(chr(10)) + 1}")
         for page in PAGES
-        if page.exists()
         for text in [page.read_text(encoding="utf-8")]
         for match in BLOCK.finditer(text)
         if match[1] == language
@@ -87,17 +92,17 @@ def unknown_settings(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_and_option_exists(page: Path) -> None:
     assert [wrong for line in commands(page.read_text(encoding="utf-8")) if (wrong := wrong_command(line))] == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_setting_exists(page: Path) -> None:
     assert unknown_settings(page.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_make_target_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"\bmake ([a-z-]+)(?=[`\s])", " ".join(re.findall(r"`[^`]+`", page.read_text())))) <= targets
@@ -121,12 +126,43 @@ def test_every_python_block_runs_as_far_as_it_needs_no_site(text: str) -> None:
         assert len([line for line in text.splitlines() if line.strip()]) < 40
 
 
+def linked(page: Path) -> set[Path]:
+    """The pages that *page* leads to."""
+    files = {target.partition("#")[0] for target in LINK.findall(page.read_text(encoding="utf-8"))}
+    return {(page.parent / file).resolve() for file in files if file and "://" not in file}
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.*)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.M)
+    return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert [target for target in linked(page) if not target.exists()] == []
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        file, sign, anchor = target.partition("#")
+        if sign and "://" not in file:
+            assert anchor in anchors(page.parent / file if file else page), target
+
+
+def test_every_page_is_two_links_from_the_readme_at_most() -> None:
+    near = {README, *linked(README)}
+    assert set(PAGES) - near.union(*(linked(page) for page in near if page.suffix == ".md")) == set()
+
+
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 160
+
+
 def test_the_table_of_settings_is_whole() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    told = {
-        key: (default, meaning) for key, default, meaning in re.findall(r"^\| `(.*?)` \| (.*?) \| (.*) \|$", text, re.M)
-    }
-    assert told == {key: ("" if default is None else f"`{default}`", meaning) for key, default, meaning in describe()}
+    rows = re.findall(r"^\| `([^`]*\w)` \| (?:`(.*?)`)? ?\| (.*) \|$", text, re.M)
+    # As the file writes it: TOML, not Python.
+    told = {key: (tomllib.loads(f"it = {value}")["it"] if value else None, meaning) for key, value, meaning in rows}
+    wanted = {key: (list(value) if isinstance(value, tuple) else value, meaning) for key, value, meaning in describe()}
+    assert {key: found for key, found in told.items() if key in wanted} == wanted
 
 
 @pytest.mark.parametrize("line", ["doorkey serv", "doorkey serve --prot 1", "doorkey config chek"])

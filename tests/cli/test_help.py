@@ -21,6 +21,19 @@ from .conftest import Done
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
+JSON = DOCS.partition("| with `--json` |")[2].partition("\n\n")[0]
+"""The table of what `--json` prints: who is in it takes that option."""
+SHARED = {"--config", "--headed", "-h", "--help"}
+"""Options that are told once for all commands, below the table."""
+
+
+def told_of(path: tuple[str, ...]) -> str:
+    """What the tables of the page say of a command, in the rows that are its own."""
+    rows = re.findall(rf"^\|[^|]*`doorkey {path[0]}\b[^`]*`[^|]*\|.*$", DOCS, re.M)
+    assert rows, path
+    return "\n".join(rows)
+
+
 def commands(group: click.Group = cli, *path: str) -> Iterator[tuple[str, ...]]:
     for name, command in group.commands.items():
         yield (*path, name)
@@ -49,10 +62,22 @@ def test_each_command_has_help_with_an_example_and_is_documented(
     done = quick(*path, "-h")
     assert (done.code, done.err) == (0, "")
     assert re.search(rf"Examples:\n    (?:\S+=\S+ )?doorkey {' '.join(path)}\b", done.out)
-    assert f"doorkey {' '.join(path)}" in DOCS
-    for option in command_at(path).params:
-        for name in option.opts if isinstance(option, click.Option) else ():
-            assert f"`{name}" in DOCS or f" {name}" in DOCS, name
+    text = told_of(path)
+    assert f"`doorkey {' '.join(path)}" in text
+    has = {name for param in command_at(path).params if isinstance(param, click.Option) for name in param.opts}
+    tells = set(re.findall(r"`(--?[\w-]+)[^`]*`", text))
+    if re.search(rf"`doorkey {' '.join(path)}`", JSON):
+        tells.add("--json")
+    assert has - SHARED - tells == set()
+    if not isinstance(cli.commands[path[0]], click.Group):
+        assert tells - has == set()
+
+
+def test_what_is_told_once_holds_for_all_commands() -> None:
+    for path in commands():
+        if not isinstance(command_at(path), click.Group):
+            assert "--config" in command_at(path).params[-1].opts
+    assert all(re.search(rf"^[^|\n]*`{name}\b", DOCS, re.M) for name in ("--config", "--headed", "--log", "--version"))
 
 
 def test_the_ways_in_are_all_there() -> None:
