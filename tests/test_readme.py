@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+from doorkey import ChatProvider, Provider
 from doorkey.cli.main import cli
 from doorkey.settings import Settings, describe
 
@@ -154,6 +155,14 @@ def test_every_page_is_two_links_from_the_readme_at_most() -> None:
 
 def test_the_readme_fits_on_two_screens() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 160
+
+
+def test_every_part_of_a_provider_is_told() -> None:
+    rows = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs" / "providers.md").read_text(encoding="utf-8"), re.M)
+    told = {name for row in rows for name in re.findall(r"`(\w+)", row)}
+    has = {name for kind in (Provider, ChatProvider) for name in vars(kind) if not name.startswith("_")}
+    assert has - told == {"steps_of"}  # told beside `steps`
+    assert told - has == set()
 
 
 def test_the_table_of_settings_is_whole() -> None:
