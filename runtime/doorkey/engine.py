@@ -48,7 +48,8 @@ class Engine:
         """*request*'s answer with its true status, as it comes. *deadline* is the clock's `now`.
 
         A refused session is renewed as in `run`; what is refused all the same is the site's own answer too, and its
-        `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached, TimeLimit.
+        `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached, NeedsPerson
+        where what stands before it lets no session in, TimeLimit.
         """
         target(request, entrance.site)  # before anybody visits for what can't be sent
         journey: Journey[bytes] = Journey(entrance, deadline, self._clock, single=request)
@@ -80,7 +81,7 @@ class Engine:
                     not_gen, told = session.gen, refused.verdict.error(journey.entrance.site.name, refused.head.status)
                     continue
                 for shape in (journey.shape, journey.persisted):
-                    if shape is not None:
+                    if shape is not None and journey.verdict:
                         self._refusals.helped(session.key, shape)
                 return answer
         except VisitFailed as error:
@@ -105,22 +106,21 @@ class Engine:
         """Carry the flow on with *session*, to its streamed answer or its value."""
         request = journey.request(session)
         while True:
-            sent = self._clock.now()
             try:
-                stream = await self._once(journey, request, session, sent)
+                stream = await self._once(journey, request, session)
             except SiteDown as down:
-                stream = await self._repeated(journey, request, session, sent, down)
+                stream = await self._repeated(journey, request, session, down)
             if journey.flow is None:
-                if journey.entrance.provider.passes_on:
+                if journey.entrance.provider.passes_on and request.own_host:
                     await self._pass_on(journey, request, session, stream)
-                self._worked(session, sent)
+                self._worked(journey, request, session)
                 return as_it_is(journey, session, stream, OK)
             if request.decode is not None:
-                answer = await self._opened(journey, request.decode, session, stream, sent)
+                answer = await self._opened(journey, request, request.decode, session, stream)
                 journey.flow.close()
                 return answer
             reply = await whole(stream, request.limit)
-            self._worked(session, sent)
+            self._worked(journey, request, session)
             journey.spent = journey.spent or not request.repeatable
             try:
                 request = journey.pending = journey.flow.send(reply)
@@ -131,9 +131,7 @@ class Engine:
                 made.transport = stream.transport
                 return made
 
-    async def _repeated(
-        self, journey: Journey[T], request: Request, session: Session, sent: float, down: SiteDown
-    ) -> Stream:
+    async def _repeated(self, journey: Journey[T], request: Request, session: Session, down: SiteDown) -> Stream:
         """The answer of a request that met a site that is *down*: sent again, only where that does no harm."""
 
         def may_repeat(error: BaseException) -> bool:
@@ -157,19 +155,20 @@ class Engine:
             reraise=True,
         )
         await self._clock.sleep(wait(RetryCallState(retrying, None, (), {})))
-        return await retrying(self._once, journey, request, session, sent)
+        return await retrying(self._once, journey, request, session)
 
-    async def _once(self, journey: Journey[T], request: Request, session: Session, sent: float) -> Stream:
+    async def _once(self, journey: Journey[T], request: Request, session: Session) -> Stream:
         """The answer of one request, judged acceptable by its head."""
         provider, site = journey.entrance.provider, journey.entrance.site
         dressed = provider.dress(request, session)
+        sent = journey.sent = self._clock.now()
         stream = await self._ladder.of(request, site, session.key).open(
             dressed,
             session,
             site,
             conversation=journey.conversation,
             sliding=provider.cookies_sliding,
-            total=journey.deadline - self._clock.now(),
+            total=journey.deadline - sent,
         )
         verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
         journey.verdict = verdict
@@ -192,10 +191,10 @@ class Engine:
     async def _opened(
         self,
         journey: Journey[T],
+        request: Request,
         decode: Callable[[Head], Decoder[T]],
         session: Session,
         stream: Stream,
-        sent: float,
     ) -> Answer[T]:
         """The streamed answer once its first items, or its end, are there: what the body says still counts here."""
         site = journey.entrance.site.name
@@ -208,12 +207,12 @@ class Engine:
             raise
         if verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED):
             await answer.aclose()
-            raise Refused(verdict, stream.head, sent)
+            raise Refused(verdict, stream.head, journey.sent)
         journey.verdict = verdict
         if not verdict:
             await answer.aclose()
             raise verdict.error(site, stream.head.status)
-        self._worked(session, sent)
+        self._worked(journey, request, session)
         return answer
 
     async def _pass_on(self, journey: Journey[T], request: Request, session: Session, stream: Stream) -> None:
@@ -223,9 +222,11 @@ class Engine:
             stream.close()
             raise
 
-    def _worked(self, session: Session, sent: float) -> None:
-        self._keeper.worked(session)
-        self._refusals.accepted(session, sent)
+    def _worked(self, journey: Journey[T], request: Request, session: Session) -> None:
+        # Neither another host, nor a site that is down or says "enough", has looked at the session.
+        if journey.verdict and request.own_host:
+            self._keeper.worked(session)
+            self._refusals.accepted(session, journey.sent)
 
     def _refused_midway(self, session: Session, verdict: Verdict) -> None:
         if verdict.kind in (Kind.STALE, Kind.CHALLENGED):

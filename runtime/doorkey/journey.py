@@ -39,7 +39,7 @@ class Journey(Generic[T]):
 
     `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `shape` is of the
     unknown refusal renewed for, `persisted` of the one with a name that a fresh session met again. `verdict` is the
-    site's last word, None before it had one.
+    site's last word, None before it had one; `sent` is when the request that it is about was sent.
     """
 
     entrance: Entrance
@@ -55,6 +55,7 @@ class Journey(Generic[T]):
     shape: Shape | None = None
     persisted: Shape | None = None
     verdict: Verdict | None = None
+    sent: float = 0.0
     began: float = field(init=False)
 
     def __post_init__(self) -> None:

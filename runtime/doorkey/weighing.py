@@ -37,6 +37,10 @@ class Weighing:
             if stream is None:
                 raise
             return as_it_is(journey, session, stream, Verdict(Kind.BLOCKED, final.message))
+        except BaseException:
+            if stream is not None:
+                stream.close()
+            raise
         if stream is None:
             return None
         if not journey.again:

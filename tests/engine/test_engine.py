@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
+from doorkey.clock import SystemClock
 from doorkey.engine import Engine
 from doorkey.errors import Blocked, Changed, Cut, RateLimited, RequestError, SessionRefused, SiteDown, TimeLimit
 from doorkey.provider import Flow
@@ -22,6 +23,11 @@ from doorkey.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
     from .conftest import TokenEntrance, TokenSite
+
+
+@pytest.fixture
+def clock() -> Ahead:
+    return Ahead()
 
 
 def soon(engine: Engine) -> float:
@@ -111,6 +117,66 @@ async def test_a_plain_request_gets_the_sites_own_answer(
         assert (answer.head.status, answer.verdict.kind) == (status, verdict)
         assert await answer.read() == f"<html>{status}</html>".encode()
     assert entrance.visits == (2 if status == 403 else 1)
+
+
+class Ahead(SystemClock):
+    """Runs ahead of the machine's by `by` seconds."""
+
+    by = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.by
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_who_says_enough_or_is_down_has_not_accepted_the_session(
+    engines: Callable[..., Engine], clock: Ahead, entrance: TokenEntrance, tokens: TokenSite, status: int
+) -> None:
+    arrived, refuse = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        if arrived.is_set():
+            return web.Response(text="renewed")
+        arrived.set()
+        await refuse.wait()
+        return web.Response(status=403)
+
+    async def busy(request: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    engine = engines()
+    tokens.routes |= {"/slow": slow, "/busy": busy}
+    refused = asyncio.create_task(fetched(engine, entrance, Request(url="/slow")))
+    await arrived.wait()
+    clock.by = 5
+    async with await engine.send(entrance, Request(url="/busy"), deadline=clock.now() + 30) as answer:  # type: ignore[arg-type]
+        assert answer.head.status == status
+    refuse.set()
+    assert await refused == b"renewed", "nobody was accepted with that session meanwhile"
+    assert entrance.visits == 2
+
+
+async def test_another_host_has_not_accepted_the_session(
+    engines: Callable[..., Engine], clock: Ahead, entrance: TokenEntrance, tokens: TokenSite
+) -> None:
+    arrived, refuse = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        if arrived.is_set():
+            return web.Response(text="renewed")
+        arrived.set()
+        await refuse.wait()
+        return web.Response(status=403)
+
+    engine = engines()
+    tokens.routes["/slow"] = slow
+    refused = asyncio.create_task(fetched(engine, entrance, Request(url="/slow")))
+    await arrived.wait()
+    clock.by = 5
+    elsewhere = tokens.url.replace("127.0.0.1", "localhost")
+    assert await fetched(engine, entrance, Request(url=f"{elsewhere}image", own_host=False)) == b"fine /image"
+    refuse.set()
+    assert await refused == b"renewed"
 
 
 async def test_a_renewal_that_helped_is_not_held_against_the_shape(
