@@ -88,7 +88,8 @@ def unknown_settings(text: str) -> list[str]:
     for variable in re.findall(r"\bDOORKEY_[A-Z0-9_a-z]+", text):
         parts = variable.removeprefix("DOORKEY_").lower().split("__")
         plain = ".".join([parts[0], parts[-1]] if len(parts) > 1 else parts)
-        if variable not in FOR_TESTS and plain not in known and parts[0] != "models":
+        whole_site = parts[0] == "sites" and len(parts) == 2
+        if variable not in FOR_TESTS and plain not in known and parts[0] != "models" and not whole_site:
             found.append(variable)
     return found
 
