@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from doorkey import Request, Runtime
+from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
 from doorkey.errors import Cut, DoorkeyError, NeedsPerson, TimeLimit
 
@@ -182,6 +183,18 @@ async def test_a_killed_browser_cuts_its_streams_and_the_next_request_renews(sit
             os.kill(pid, signal.SIGKILL)
             with pytest.raises(Cut):
                 await answer.read()
+        assert await fetched(runtime) == ("page", 200)
+        assert site.loads == 2
+
+
+async def test_a_killed_driver_costs_one_request_and_the_next_one_renews(site: PagedSite) -> None:
+    async with runtime_for(site) as runtime:
+        assert await fetched(runtime) == ("page", 200)
+        pid = runtime.pool.browser_pid
+        assert pid is not None
+        os.kill(Process.of(pid).parent, signal.SIGKILL)
+        with pytest.raises(DoorkeyError, match="live page"):
+            await fetched(runtime)
         assert await fetched(runtime) == ("page", 200)
         assert site.loads == 2
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +86,10 @@ class Stay:
             "redirect": "manual",
             "cache": "no-store",
         }
-        for at in range(0, len(order.body or b""), STEP):
-            await self._call("put", mark, b64encode((order.body or b"")[at : at + STEP]).decode())
-        await self._call("begin", mark, order.url, options)
+        with self._or_ended():
+            for at in range(0, len(order.body or b""), STEP):
+                await self._call("put", mark, b64encode((order.body or b"")[at : at + STEP]).decode())
+            await self._call("begin", mark, order.url, options)
         if not one.request_id and not one.content.ended:
             why = await self._call("sent", mark, wait=True)
             if why:
@@ -105,7 +107,8 @@ class Stay:
         given |= {"url": url} if cookie.host_only else {"domain": "." + cookie.domain.lstrip(".")}
         given |= {} if cookie.expires is None else {"expires": cookie.expires}
         given |= {"sameSite": cookie.same_site} if cookie.same_site in ("Strict", "Lax", "None") else {}
-        await self._send("Network.setCookie", given)
+        with self._or_ended():
+            await self._send("Network.setCookie", given)
 
     async def delete_cookie(self, cookie: Cookie) -> None:
         # By hand: Playwright's own way takes all cookies out of the jar for a moment.
@@ -127,6 +130,15 @@ class Stay:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @contextmanager
+    def _or_ended(self) -> Iterator[None]:
+        """A page that takes no request is given up: no event tells of it where Playwright's driver has died."""
+        try:
+            yield
+        except BrowserFailed as error:
+            self.end(error.message)
+            raise
 
     async def _listen(self) -> None:
         self._page.on("crash", lambda _: self.end("the live page crashed"))
