@@ -175,6 +175,30 @@ async def test_a_stream_survives_a_renewal(site: PagedSite) -> None:
         assert (await answer.read()).endswith(b"data: a 4\n\n")
 
 
+async def test_a_request_of_an_older_session_leaves_the_newer_ones_cookies_in_the_page(site: PagedSite) -> None:
+    async def talks(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.set_cookie("sid", "changed", httponly=True)
+        await response.prepare(request)
+        await response.write(b"some")
+        if request.query["n"] == "first":
+            await site.release.wait()
+        return response
+
+    site.routes["/talk"] = talks
+    async with runtime_for(site) as runtime:
+        await runtime.session("wiki")
+        async with await runtime.send("wiki", Request(url="/talk?n=first")) as first:
+            second = asyncio.create_task(fetched(runtime, "/talk?n=second"))  # waits for its turn
+            session = await runtime.visit("wiki")
+            site.release.set()
+            await first.read()
+        assert await second == ("page", 200)
+        await fetched(runtime)
+    assert [request.query.get("n") for request in site.seen] == ["first", "second", None]
+    assert site.seen[-1].cookies["sid"] == session.cookie("sid")
+
+
 async def test_a_killed_browser_cuts_its_streams_and_the_next_request_renews(site: PagedSite) -> None:
     async with runtime_for(site) as runtime:
         async with await runtime.send("wiki", Request(url="/stream")) as answer:

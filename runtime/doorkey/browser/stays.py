@@ -17,7 +17,7 @@ from doorkey.session import Key, Session
 class _Kept:
     stay: Stay
     exits: AsyncExitStack
-    born: float
+    session: Session
     resting: asyncio.Task[None] | None = None
     retired: bool = False
 
@@ -33,17 +33,19 @@ class Stays:
     def keep(self, session: Session, stay: Stay, exits: AsyncExitStack) -> None:
         """Keep *stay*, which *session* came from, until it is replaced. *exits* gives back what it holds."""
         before = self._kept.pop(session.key, None)
-        kept = self._kept[session.key] = _Kept(stay, exits, session.born)
+        kept = self._kept[session.key] = _Kept(stay, exits, session)
         stay.changed = lambda: self._review(session.key, kept)
         for old in [before, *self._many()]:
             if old is not None:
                 self._retire(old)
         self._review(session.key, kept)
 
-    def of(self, session: Session) -> Stay | None:
-        """The live context for *session*: the one it came from, or a newer one of its key."""
+    def of(self, session: Session) -> tuple[Stay, Session] | None:
+        """The live context for *session*, and the one it came from: *session* itself, or a newer one of its key."""
         kept = self._kept.get(session.key)
-        return kept.stay if kept is not None and kept.stay.alive and kept.born >= session.born else None
+        if kept is None or not kept.stay.alive or kept.session.born < session.born:
+            return None
+        return kept.stay, kept.session
 
     def __repr__(self) -> str:
         return f"<Stays {', '.join(key.site for key in self._kept) or 'none'}>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from doorkey.request import HEAD_BYTES, Head, Request
 from doorkey.session import Cookie, Key, Session
 from doorkey.transport.body import whole_body
 from doorkey.transport.direct import REDIRECTS, Limits, target_url
-from doorkey.transport.headers import Conversation, SessionHeaders
+from doorkey.transport.headers import Conversation, SessionHeaders, reaches
 from doorkey.transport.reach import origin_of, redirected, target
 from doorkey.transport.stream import Stream, first_bytes
 from doorkey.transport.turns import Turn, Turns
@@ -98,7 +98,8 @@ class InPage:
             raise
         raise Changed(f"{site.name}: {request.what} was redirected more than {request.follow} times", site=site.name)
 
-    def stay(self, session: Session) -> Stay:
+    def stay(self, session: Session) -> tuple[Stay, Session]:
+        """The live context for *session*, and the session whose cookies it holds. Raises BrowserFailed."""
         found = self._stays.of(session)
         if found is None:
             raise BrowserFailed("the browser's live page is gone; the next request has it opened again")
@@ -144,14 +145,14 @@ class _One:
         """The answer's head with as much of its body as judging takes (`start`, not cut off)."""
         try:
             order = await _order(request, url, self._session, self._site)
-            stay = self._page.stay(self._session)
+            stay, whose = self._page.stay(self._session)
         except BaseException:
             self._turn.over()
             raise
         lent = [cookie for cookie in self._conversation.cookies if cookie.goes_to(url, self._page.wall())]
         # A task of its own: a caller who leaves must not leave cookies behind, nor give up a turn before its end.
         tidied = asyncio.Event()
-        self._page.spawn(self._tidy(stay, url, {cookie.name for cookie in lent}, tidied))
+        self._page.spawn(self._tidy(stay, whose, url, {cookie.name for cookie in lent}, tidied))
         try:
             for cookie in lent:
                 await stay.set_cookie(cookie, url)
@@ -168,7 +169,7 @@ class _One:
             raise
         return Head(status=status, headers=headers, url=url, start=start), fetching
 
-    async def _tidy(self, stay: Stay, url: str, lent: set[str], tidied: asyncio.Event) -> None:
+    async def _tidy(self, stay: Stay, whose: Session, url: str, lent: set[str], tidied: asyncio.Event) -> None:
         """Take cookies out of the jar as soon as the answer's head is there, and give the turn back at its end."""
         try:
             await asyncio.wait([self._fetching])
@@ -176,7 +177,7 @@ class _One:
             if fetching is not None:
                 await fetching.settled.wait()
             names = lent | (_set_names(fetching.headers) if fetching is not None else set())
-            mixed = bool(names) and await self._take_back(stay, url, names)
+            mixed = bool(names) and await self._take_back(stay, whose, url, names)
             if fetching is not None and fetching.headers:
                 self._turn.answered(mixed=mixed)
             tidied.set()
@@ -189,13 +190,13 @@ class _One:
             tidied.set()
             self._turn.over()
 
-    async def _take_back(self, stay: Stay, url: str, names: set[str]) -> bool:
-        """Make the jar's cookies of these *names* the session's own again; those of the answer are the conversation's.
+    async def _take_back(self, stay: Stay, whose: Session, url: str, names: set[str]) -> bool:
+        """Make the jar's cookies of these *names*, as far as they go to *url*'s origin, again those of the session that
+        it came from; those of the answer are the conversation's.
 
         Says whether there were any that are not the session's.
         """
-        held = {_place(cookie): cookie for cookie in self._session.cookies if cookie.name in names}
-        there = {_place(cookie): cookie for cookie in await stay.cookies() if cookie.name in names}
+        held, there = self._of(whose.cookies, url, names), self._of(await stay.cookies(), url, names)
         slid = {cookie.name: cookie.value for cookie in there.values() if cookie.name in self._sliding}
         strange = [
             cookie
@@ -214,6 +215,10 @@ class _One:
         if slid:
             self._page.slide(self._session, slid)
         return bool(strange or gone)
+
+    def _of(self, cookies: Iterable[Cookie], url: str, names: set[str]) -> dict[tuple[str, str, str], Cookie]:
+        wall = self._page.wall()
+        return {_place(cookie): cookie for cookie in cookies if cookie.name in names and reaches(cookie, url, wall)}
 
 
 def _place(cookie: Cookie) -> tuple[str, str, str]:
