@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass, field
 
@@ -23,7 +24,9 @@ class LoginSite:
     wrote: list[str] = field(default_factory=list)
     asks_code: bool = False
     public: bool = False
+    down: bool = False
     script: str = ""
+    told_down: asyncio.Event = field(default_factory=asyncio.Event)
     agents: list[str] = field(default_factory=list)
 
     @property
@@ -44,6 +47,9 @@ class LoginSite:
     async def home(self, request: web.Request) -> web.Response:
         self.loads.append("/")
         self.agents.append(request.headers["user-agent"])
+        if self.down:
+            self.told_down.set()
+            raise web.HTTPServiceUnavailable
         if request.cookies.get("session") not in self.sessions:
             if self.public:
                 return _html("Welcome, guest")

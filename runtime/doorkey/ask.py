@@ -72,8 +72,8 @@ class Asker:
             try:
                 return await self._one(name, parsed, kind, options, deadline, own)
             except DoorkeyError as error:
-                unresponsive = isinstance(error, TimeLimit) and error.wait != "total"
-                if name == chain[-1] or not (unresponsive or isinstance(error, ELSEWHERE)):
+                elsewhere = isinstance(error, (TimeLimit, *ELSEWHERE)) and self._clock.now() < deadline
+                if name == chain[-1] or not elsewhere:
                     raise
         raise UnknownModel(f"the alias {model[:80]!r} names no model; see [models] in doorkey.toml", param="model")
 

@@ -48,8 +48,8 @@ class Engine:
         """*request*'s answer with its true status, as it comes. *deadline* is the clock's `now`.
 
         A refused session is renewed as in `run`; what is refused all the same is the site's own answer too, and its
-        `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached, NeedsPerson
-        where what stands before it lets no session in, TimeLimit.
+        `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached,
+        NeedsPerson where what stands before it lets no session in, TimeLimit.
         """
         target(request, entrance.site)  # before anybody visits for what can't be sent
         journey: Journey[bytes] = Journey(entrance, deadline, self._clock, single=request)

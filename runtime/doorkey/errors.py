@@ -245,3 +245,10 @@ class TimeLimit(DoorkeyError, TimeoutError):
         super().__init__(f"{where}limit reached: {wait}, {limit:g} s{change}", site=site)
         self.wait = wait
         self.limit = limit
+
+
+def remembered(code: str, message: str, *, site: str) -> DoorkeyError:
+    """The error of a visit that another process made: of its own class, where that decides what is done about it."""
+    kinds = (Blocked, Changed, NeedsPerson, QuotaReached, RateLimited, SessionRefused)
+    kind = next((kind for kind in kinds if kind.code == code), VisitFailed)
+    return kind(message, site=site)

@@ -69,7 +69,7 @@ class Logins:
             await asyncio.to_thread(home.forget)
         if held is None or held.rung == "logged out":
             return known
-        # A session that nobody may use takes its place: other processes have to see that it is newer.
+        # A session that nobody may use takes its place: from the next visit on, other processes begin with that.
         empty = replace(held, hard=0.0, cookies=(), headers={}, tokens={}, local={}, visitor="", rung="logged out")
         await self.keeper.adopt(entrance, empty)
         return True

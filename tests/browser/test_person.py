@@ -107,6 +107,19 @@ async def test_done_said_too_early_goes_on_waiting(home: Home, members: LoginSit
     assert (await asyncio.wait_for(task, 30)).tokens
 
 
+async def test_a_site_that_is_down_meanwhile_does_not_end_the_login(home: Home, members: LoginSite) -> None:
+    done = asyncio.Event()
+    task = login(home, members, done)
+    async with hands(home, task) as page:
+        await page.wait_for_selector("#user")
+        members.down = True
+        done.set()
+        await members.told_down.wait()
+        members.down = False
+        await log_in(page)
+    assert (await asyncio.wait_for(task, 30)).tokens
+
+
 async def test_a_window_that_is_closed_early_says_what_to_do(home: Home, members: LoginSite) -> None:
     task = login(home, members, asyncio.Event())
     async with hands(home, task) as page:

@@ -45,6 +45,29 @@ async def test_cookies_set_late_by_script_are_waited_for_when_named(pool: Browse
     assert [cookie.name for cookie in arrival.cookies] == ["late"]
 
 
+async def test_a_page_that_draws_itself_anew_while_it_settles_is_read_once_it_is_whole(
+    pool: BrowserPool, site: LocalSite
+) -> None:
+    site.page(
+        PAGE
+        + """<script>setTimeout(() => {
+            const meta = document.querySelector("meta"), value = meta.content;
+            meta.remove();
+            setTimeout(() => { meta.content = value; document.head.append(meta); }, 400);
+        }, 200)</script>"""
+    )
+    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+        arrival = await lease.enter(site.wanted(settle=0.5))
+    assert arrival.tokens == {"csrf": "abc123"}
+
+
+async def test_a_page_that_loses_its_token_while_it_settles_names_it(pool: BrowserPool, site: LocalSite) -> None:
+    site.page(PAGE + "<script>setTimeout(() => document.querySelector('meta').remove(), 200)</script>")
+    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+        with pytest.raises(MissingToken, match="csrf"):
+            await lease.enter(site.wanted(settle=0.5))
+
+
 async def test_settling_catches_what_nobody_named(pool: BrowserPool, site: LocalSite) -> None:
     site.page(LATE)
     async with pool.lease(DESKTOP, site_url=site.url) as lease:

@@ -200,6 +200,15 @@ async def test_the_time_limit_holds_for_the_visit_too(twin: Twin, runtimes: Runt
     assert time.monotonic() - began < 20
 
 
+async def test_an_alias_ends_at_its_callers_limit(twin: Twin, runtimes: Runtimes) -> None:
+    sites = {twin.name: {"url": twin.url}, "dead": {"provider": "chatgptfree", "url": "http://127.0.0.1:9/"}}
+    chain = {"best": (f"{twin.name}/gpt-4o-mini", "dead/gpt-4o-mini")}
+    runtime = await runtimes(sites=sites, models=chain)
+    twin.switch(hold_page=True)
+    with pytest.raises(TimeLimit, match=rf"{twin.name}: .*total, while a visit goes on, 1 s"):
+        await asked(runtime, "best", timeout=1.0)
+
+
 async def test_an_alias_moves_on_when_a_site_is_down_but_not_when_it_says_enough(
     twin: Twin, runtimes: Runtimes
 ) -> None:

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from doorkey.errors import MissingToken, NeedsPerson, SiteDown, TimeLimit, VisitFailed
+from doorkey.errors import (
+    Blocked,
+    Changed,
+    DoorkeyError,
+    MissingToken,
+    NeedsPerson,
+    QuotaReached,
+    RateLimited,
+    SessionRefused,
+    SiteDown,
+    TimeLimit,
+    VisitFailed,
+)
 from doorkey.provider import Site
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.pace import CALLER
 from doorkey.sessions.record import Record
+from doorkey.sessions.source import Need
 from doorkey.status import status_of
 
 if TYPE_CHECKING:
@@ -289,3 +304,65 @@ async def test_another_process_tells_too_that_a_person_is_needed(
     status = status_of(site, "web", Record(source.key), await store.row(source.key), clock)
     assert (status.state, status.last_error) == ("needs person", "wiki: log in")
     assert 50 < (status.retry_after or 0) <= 60
+
+
+@pytest.mark.parametrize("kind", [RateLimited, QuotaReached, Blocked, SessionRefused, Changed])
+async def test_another_process_tells_what_the_visit_met_by_the_same_class(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock, kind: type[DoorkeyError]
+) -> None:
+    store = MemoryStore(clock)
+    source.failure = kind("wiki: no", retry_after=60)
+    for keeper in (keepers(store), keepers(store)):
+        with pytest.raises(kind, match="wiki: no"):
+            await keeper.get(source, deadline=soon(clock))
+    assert source.visits == 1
+
+
+async def test_a_logout_in_another_process_is_what_the_next_visit_begins_with(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    one, other = keepers(store), keepers(store)
+    first = await one.get(source, deadline=soon(clock))
+    one.worked(first)
+    out = replace(first, hard=0.0, cookies=(), tokens={}, rung="logged out")
+    await other.adopt(source, out)
+    one.rejected(first, named=True)
+    await one.get(source, not_gen=first.gen, deadline=soon(clock))
+    need = source.needs[-1]
+    assert need.previous is not None
+    assert (need.previous.rung, need.refused) == ("logged out", None)
+
+
+async def test_a_login_takes_the_place_of_a_session_that_is_not_used_up(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    source.changes["max_uses"] = 5
+    keeper = keepers()
+    before = await keeper.get(source, deadline=soon(clock))
+    login = await keeper.adopt(source, replace(before, rung="a person"))
+    assert await keeper.get(source, deadline=soon(clock)) is login
+
+
+async def test_a_visit_whose_session_is_used_after_a_newer_one_was_not_useless(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    source.changes["max_uses"] = 1
+    keeper = keepers()
+    sessions = [await keeper.get(source, deadline=soon(clock)) for _ in range(2)]
+    for session in reversed(sessions):
+        keeper.worked(session)
+    assert keeper.record(source.key).useless == ()
+
+
+async def test_a_visit_is_in_no_callers_context(keeper: Keeper, source: HeldSource, clock: SteppedClock) -> None:
+    callers: list[str] = []
+
+    class Asked(type(source)):  # type: ignore[misc]  # the fixture's class
+        async def fetch(self, need: Need) -> Session:
+            callers.append(CALLER.get(""))
+            return await super().fetch(need)  # type: ignore[no-any-return]
+
+    CALLER.set("request-1")
+    await keeper.get(Asked(clock), deadline=soon(clock))
+    assert callers == [""]

@@ -118,14 +118,15 @@ async def test_an_old_session_is_not_handed_out_but_what_stays_is(store: Store, 
     assert previous.local == {"a": "b"}
 
 
-async def test_a_session_with_a_use_budget_is_not_shared(store: Store, clock: SteppedClock) -> None:
+async def test_a_session_with_a_use_budget_is_not_shared_but_its_login_stays(store: Store, clock: SteppedClock) -> None:
     committed = await store.commit(await claimed(store), session(clock, max_uses=3))
     assert committed is not None
-    assert committed.cookies
+    assert committed.tokens
     claim = await claimed(store)
     assert claim.floor == committed.gen
     assert claim.previous is not None
-    assert (claim.previous.cookies, claim.previous.visitor) == ((), "v")
+    assert (claim.previous.tokens, claim.previous.visitor) == ({}, "v")
+    assert claim.previous.cookies == committed.cookies
 
 
 async def test_a_change_is_noticed(clock: SteppedClock) -> None:

@@ -15,7 +15,7 @@ from doorkey.browser.look import look_at
 from doorkey.browser.trouble import limited, translate
 from doorkey.browser.visit import Entry
 from doorkey.clock import Clock
-from doorkey.errors import Blocked, BrowserFailed, Changed, DoorkeyError, NeedsPerson
+from doorkey.errors import Blocked, BrowserFailed, Changed, DoorkeyError, Enough, NeedsPerson, SiteDown, TimeLimit
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Playwright
@@ -76,7 +76,7 @@ class Opened:
         try:
             async with self._attached() as context:
                 return await self._visited(context) if said or await self._shows_ready(context) else None
-        except (Blocked, Changed, NeedsPerson) as error:
+        except (Blocked, Changed, Enough, NeedsPerson, SiteDown, TimeLimit) as error:
             self._say(f"not logged in yet: {error.message}")
         except BrowserFailed as error:
             self._check_open()

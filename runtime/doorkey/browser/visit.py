@@ -208,10 +208,14 @@ class Entry:
         return self._wanted.ready is not None or any(len(value) > 3 and value in look.page.html for value in values)
 
     async def _settled(self, look: Look, tokens: Tokens) -> tuple[Look, Tokens]:
-        """The look after which cookies and storage stayed as they were for the settle time, or the last one."""
+        """The look after which cookies and storage stayed as they were for the settle time, or the last one.
+
+        Raises what the last one lacked: the page was drawn anew, and did not become whole again.
+        """
         settle = self._wanted.settle + self._wanted.longer
         now = self._clock.now()
         since, end = now, now + max(MOST_SETTLING, settle)
+        lacks: DoorkeyError | None = None
         while self._clock.now() - since < settle and self._clock.now() < end:
             await self._clock.sleep(min(POLL, settle))
             try:
@@ -219,10 +223,16 @@ class Entry:
             except BrowserFailed:
                 since = self._clock.now()  # it navigates: not settled
                 continue
-            if not later.same_state(look) or later.page.html != look.page.html:
-                since = self._clock.now() if not later.same_state(look) else since
-                tokens = await self._read(later)
+            if lacks or not later.same_state(look) or later.page.html != look.page.html:
+                moved = lacks is not None or not later.same_state(look)
+                try:
+                    tokens, lacks = await self._read(later), None
+                except (MissingToken, MissingCookies, Changed) as error:
+                    moved, lacks = True, error
+                since = self._clock.now() if moved else since
             look = later
+        if lacks is not None:
+            raise self._explained(lacks, self._traffic.status) from lacks
         return look, tokens
 
     async def _open_others(self) -> None:

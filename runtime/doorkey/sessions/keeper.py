@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextvars import Context
 
 from doorkey.clock import Clock
 from doorkey.errors import (
@@ -20,6 +21,7 @@ from doorkey.errors import (
     SessionRefused,
     TimeLimit,
     VisitFailed,
+    remembered,
 )
 from doorkey.session import Key, Session
 from doorkey.sessions.manners import Paces
@@ -124,13 +126,13 @@ class Keeper:
                     committed = await store.commit(claim, session)
                     if committed is not None:
                         rec.next_ok, rec.why = 0.0, None
-                        rec.publish(committed, self._clock.now())
+                        rec.take(committed, self._clock.now())
                         return committed
 
     def worked(self, session: Session) -> None:
         """A request was accepted with *session*."""
         rec = self.record(session.key)
-        if session.gen > rec.proven:
+        if session.gen > rec.proven or rec.useless:
             rec.prove(session.gen)
         if rec.cur is not None and rec.cur.gen == session.gen:
             rec.successes += 1
@@ -200,7 +202,9 @@ class Keeper:
     def _launch(self, source: Source, rec: Record, seen: int) -> None:
         if self._closed:
             raise VisitFailed(f"{rec.key.site}: doorkey is shutting down", site=rec.key.site)
-        rec.flight = asyncio.create_task(self._fly(source, rec, seen), name=f"visit {rec.key.site}")
+        # In a context of its own: the visit is nobody's in particular.
+        flight = self._fly(source, rec, seen)
+        rec.flight = asyncio.create_task(flight, name=f"visit {rec.key.site}", context=Context())
 
     async def _wait(self, rec: Record, deadline: float) -> None:
         # Waited for, not owned: asyncio.wait leaves the flight alone when the waiter is cancelled or runs out of time.
@@ -237,9 +241,8 @@ class Keeper:
                         return
                     case Backoff(seconds, why, code):
                         rec.next_ok = self._clock.now() + seconds
-                        kind = NeedsPerson if code == NeedsPerson.code else VisitFailed
                         name = f"{rec.key.site}: "
-                        rec.why = rec.why or kind(name + why.removeprefix(name), site=rec.key.site)
+                        rec.why = rec.why or remembered(code, name + why.removeprefix(name), site=rec.key.site)
                         return
                     case Busy(seconds):
                         await store.changed(rec.key, seconds * self._uniform(1.0, 1.1))

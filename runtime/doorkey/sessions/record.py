@@ -60,17 +60,18 @@ class Record:
         ):
             self.next, self.next_born = session, born
             return
-        self._take(session, born)
+        self.take(session, born)
 
     def promote(self, not_gen: int, now: float) -> bool:
         """Whether the session that waited behind could take the current one's place."""
         waiting, self.next = self.next, None
         if waiting is None or not self.usable(waiting, self.next_born, not_gen, now):
             return False
-        self._take(waiting, self.next_born)
+        self.take(waiting, self.next_born)
         return True
 
-    def _take(self, session: Session, born: float) -> None:
+    def take(self, session: Session, born: float) -> None:
+        """Make *session* the current one."""
         self.cur, self.born, self.next, self.used, self.successes = session, born, None, 0, 0
 
     def came_back(self, found: Session | DoorkeyError) -> None:
@@ -83,8 +84,9 @@ class Record:
             self.useless = (*self.useless, (began, found.gen if isinstance(found, Session) else -1))
 
     def prove(self, gen: int) -> None:
-        """The session *gen* was used with success, as none newer was: only that ends a pause, not a visit."""
-        self.proven, self.fails, self.next_ok, self.why = gen, 0, 0.0, None
+        """The session *gen* was used with success; where none newer was, that ends a pause, as no visit does."""
+        if gen > self.proven:
+            self.proven, self.fails, self.next_ok, self.why = gen, 0, 0.0, None
         self.useless = tuple(visit for visit in self.useless if visit[1] != gen)
 
     def useless_since(self, then: float) -> int:
@@ -107,12 +109,16 @@ class Record:
             self.budget = self.successes
 
     def need(self, stored: Session | None) -> Need:
-        """Why a visit is made now; *stored* is the last session that the store knew."""
+        """Why a visit is made now; *stored* is the last session that the store knew.
+
+        One that another process has stored since goes before our own: somebody may have logged in or out there.
+        """
         cur = self.cur
-        previous = cur or stored
+        if stored is not None and (cur is None or stored.gen > cur.gen):
+            return Need(previous=stored)
         if cur is None or cur.gen > max(self.bad, self.doubted):
-            return Need(previous=previous)
-        return Need(previous, refused=cur, named=cur.gen <= self.bad, fresh=self.proven < cur.gen)
+            return Need(previous=cur)
+        return Need(cur, refused=cur, named=cur.gen <= self.bad, fresh=self.proven < cur.gen)
 
 
 class Records(dict[Key, Record]):

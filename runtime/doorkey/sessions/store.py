@@ -55,7 +55,7 @@ Outcome: TypeAlias = Claim | Newer | Backoff | Busy
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a store holds for one key; times are wall seconds. `whole`: False for a session kept without its values."""
+    """What a store holds for one key; times are wall seconds. `whole`: False for a session kept without its tokens."""
 
     session: Session | None = None
     whole: bool = False
@@ -89,12 +89,13 @@ class Row:
     def commit(self, claim: Claim, session: Session, wall: float) -> tuple[Row, Session] | None:
         """Publish, under a generation above all before; None when the claim was lost.
 
-        A session with a use budget belongs to the process that fetched it: its values are not shared.
+        A session with a use budget belongs to the process that fetched it: its tokens are not shared, but its cookies
+        stay for the next visit, as they may be somebody's login.
         """
         if not self.holds(claim):
             return None
         session = replace(session, gen=max(self.gen, claim.floor, int(wall * 1000)) + 1)
-        kept = session if session.max_uses is None else replace(session, cookies=(), headers={}, tokens={})
+        kept = session if session.max_uses is None else replace(session, tokens={})
         return Row(session=kept, whole=session.max_uses is None, gen=session.gen), session
 
     def fail(self, claim: Claim, why: str, code: str, after: float, wall: float) -> Row | None:
