@@ -205,7 +205,7 @@ async def test_an_alias_ends_at_its_callers_limit(twin: Twin, runtimes: Runtimes
     chain = {"best": (f"{twin.name}/gpt-4o-mini", "dead/gpt-4o-mini")}
     runtime = await runtimes(sites=sites, models=chain)
     twin.switch(hold_page=True)
-    with pytest.raises(TimeLimit, match=rf"{twin.name}: .*total, while a visit goes on, 1 s"):
+    with pytest.raises(TimeLimit, match=rf"{twin.name}: .*total, while a visit goes on"):
         await asked(runtime, "best", timeout=1.0)
 
 
