@@ -36,18 +36,44 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+PORTS = {"http": 80, "https": 443}
+
+
+def as_written(url: str) -> str:
+    """*url* as browsers write it: scheme and host in lower case and ASCII, no port that goes without saying.
+
+    Path and query stay as they are. Raises ValueError for a host or a port that can't be read.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname, parts.port
+    if parts.scheme not in PORTS or not host:
+        return url
+    if not host.isascii():
+        from yarl import URL  # late: few need it
+
+        host = URL.build(scheme=parts.scheme, host=host).raw_host or host
+    user = parts.netloc.rpartition("@")
+    shown = f"[{host}]" if ":" in host else host
+    number = "" if port in (None, PORTS[parts.scheme]) else f":{port}"
+    rest = url[url.index("//") + 2 + len(parts.netloc) :]
+    return f"{parts.scheme}://{user[0]}{user[1]}{shown}{number}{rest}"
+
+
 def web_url(url: str) -> str:
-    """*url*, if it is http(s) with a host and holds no password. Raises ValueError without repeating it."""
+    """*url* as browsers write it, if it is http(s) with a host and holds no password.
+
+    Raises ValueError without repeating it.
+    """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, written = parts.hostname, as_written(url)
     except ValueError as exc:
         raise ValueError("expected an http(s) URL: host or port can't be read") from exc
     if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
         raise ValueError("expected an http(s) URL with a host, like https://example.com/chat/")
     if "@" in parts.netloc:
         raise ValueError("expected a URL without user and password: they would show in logs")
-    return url
+    return written
 
 
 HOST = r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?"

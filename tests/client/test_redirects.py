@@ -98,3 +98,9 @@ async def test_a_place_that_is_no_url_is_the_callers_to_see(site: TokenSite) -> 
     leads(site, "/a", "http://[none")
     async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
         assert (await wiki.get("/a")).status == 307
+
+
+async def test_the_sites_own_host_is_known_in_any_spelling(site: TokenSite) -> None:
+    leads(site, "/a", f"{site.url.replace('http', 'HTTP')}b")
+    async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        assert await (await wiki.get("/a")).text() == "GET /b"

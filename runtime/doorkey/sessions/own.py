@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from doorkey.provider import Provider, Site
+from doorkey.sections import as_written
 from doorkey.session import Cookie, Key
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ class Own:
     proxy: str | None = field(default=None, repr=False)
     cookies: Mapping[str, str] | None = field(default=None, repr=False)
     user_agent: str | None = None
+
+    def __post_init__(self) -> None:
+        with suppress(ValueError):  # what is no URL is told by whoever is to open it
+            object.__setattr__(self, "url", self.url and as_written(self.url))
 
     def jar(self, url: str) -> tuple[Cookie, ...]:
         """The cookies brought along, as those of the host of *url*."""
