@@ -111,3 +111,9 @@ def test_a_key_that_neither_doorkey_nor_the_provider_knows_is_told_with_its_line
 def test_a_providers_own_keys_are_neither_shown_nor_dumped() -> None:
     made = settings(x={"url": "http://x/", "send": {"header": {"authorization": "s3cret"}}})
     assert "s3cret" not in repr(made) + made.model_dump_json()
+
+
+def test_models_of_a_site_that_is_no_chat_are_told() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        build_sites(settings(wiki={"provider": "web", "url": "http://x/", "models": ["a"]}))
+    assert "sites.wiki.models: provider web is no chat and has no models: leave it out" in caught.value.message

@@ -243,3 +243,18 @@ def test_lines_are_found_by_every_way_of_writing_a_key() -> None:
         ("a",): 1, ("a", "b"): 1, ("t",): 2, ("t", "k"): 3, ("x y", "z"): 4, ("x y", "z", "q.r"): 5,
         ("list",): 6, ("list", "n"): 7,
     }  # fmt: skip
+
+
+def test_an_origin_is_written_as_browsers_send_it(write: Write) -> None:
+    path = write('[service]\norigins = ["https://App.example:443", "http://localhost:3000"]\n')
+    assert Settings.load(path).service.origins == ("https://app.example", "http://localhost:3000")
+
+
+@pytest.mark.parametrize("host", ["doorkey:8787", "http://doorkey", "*", "*.example", "a b", "[::1]:80"])
+def test_a_host_that_no_call_could_have_is_refused(write: Write, host: str) -> None:
+    assert "service.hosts: expected names without scheme or port" in fault(write(f'[service]\nhosts = ["{host}"]\n'))
+
+
+@pytest.mark.parametrize("host", ["doorkey", "My_Box.local", "10.0.0.5", "[fd00::1]", "fd00::1"])
+def test_a_host_may_be_a_name_or_an_address(write: Write, host: str) -> None:
+    assert Settings.load(write(f'[service]\nhosts = ["{host}"]\n')).service.hosts == (host,)

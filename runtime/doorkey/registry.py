@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from doorkey.errors import ConfigurationError
 from doorkey.faults import explain, unknown_keys
 from doorkey.faults import near as near
-from doorkey.provider import Provider, Site
+from doorkey.provider import ChatProvider, Provider, Site
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -96,6 +96,11 @@ def build_sites(settings: Settings) -> dict[str, Site]:
         options, wrong = _options(kind, settings, name)
         if wrong:
             faults += wrong
+            continue
+        if configured.models and not issubclass(kind, ChatProvider):
+            # What has no effect looks as if it had one.
+            called = configured.provider or name
+            faults.append(f"sites.{name}.models: provider {called} is no chat and has no models: leave it out")
             continue
         if configured.url is None:
             faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")

@@ -107,14 +107,20 @@ class ServiceSettings(Section):
             raise ValueError("expected a key that is not empty")
         return key
 
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[\w.-]+|(\[)?([0-9a-fA-F]*:){2}[0-9a-fA-F:.]*(?(1)\])", host) for host in hosts):
+            raise ValueError('expected names without scheme or port, like "doorkey" or "10.0.0.5"; "*" is none')
+        return hosts
+
     @field_validator("origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(web_url(origin))
-            if origin != f"{parts.scheme}://{parts.netloc}":
-                raise ValueError("expected origins without a path, like https://app.example.com")
-        return origins
+        written = tuple(web_url(origin) for origin in origins)
+        if any(origin != f"{parts.scheme}://{parts.netloc}" for origin in written for parts in (urlsplit(origin),)):
+            raise ValueError("expected origins without a path, like https://app.example.com")
+        return written
 
 
 class BrowserSettings(Section):
