@@ -18,6 +18,7 @@ from doorkey.service.guard import BODY_LIMIT, guard, sign
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_loopback
 from doorkey.service.models import model_routes
+from doorkey.service.reader import UNREAD
 from doorkey.service.sites import site_routes
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ COLLECTED = 20_000
 
 
 def build_app(
-    runtime: Runtime, *, service: ServiceSettings, key: str | None, clock: Clock | None = None
+    runtime: Runtime, *, service: ServiceSettings, key: str | None, clock: Clock | None = None, unread: float = UNREAD
 ) -> web.Application:
-    """The service over *runtime*; *key* None asks for none. Raises ConfigurationError for that on an open address."""
+    """The service over *runtime*; *key* None asks for none, *unread* is the seconds that a client may read nothing.
+
+    Raises ConfigurationError for no key on an open address.
+    """
     if key is None and not is_loopback(service.host):
         raise ConfigurationError(f"service.host is {service.host}: a service that others can reach needs a key")
     clock = clock or SystemClock()
@@ -42,11 +46,11 @@ def build_app(
         middlewares=[guard(hosts=service.hosts, origins=service.origins, key=key)],
     )
     app.on_response_prepare.append(sign)
-    app.add_routes(chat_routes(runtime, clock))
+    app.add_routes(chat_routes(runtime, clock, unread))
     app.add_routes(image_routes(runtime, clock))
     app.add_routes(model_routes(runtime, clock))
     app.add_routes(site_routes(runtime))
-    app.add_routes(door_routes(runtime))
+    app.add_routes(door_routes(runtime, unread))
     return app
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -17,23 +16,21 @@ from doorkey.errors import EmptyAnswer
 from doorkey.service.cutter import Cutter
 from doorkey.service.exchange import BEGUN, ID
 from doorkey.service.openai import ChatRequest, Chunks, parse_chat, read_object, usage, whole
+from doorkey.service.reader import Reader
 
 if TYPE_CHECKING:
     from doorkey.answer import Answer
     from doorkey.runtime import Runtime
 
-WRITE_LIMIT = 60.0
-"""Seconds a client may leave a piece unread before its answer, and the site's, is given up."""
 
-
-def chat_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
+def chat_routes(runtime: Runtime, clock: Clock, unread: float) -> list[web.RouteDef]:
     async def complete(request: web.Request) -> web.StreamResponse:
         asked = parse_chat(await read_object(request))
         answer = await runtime.answer(asked.model, asked.messages, options=asked.options)
         async with answer, aclosing(_texts(answer, Cutter(asked.stop, asked.max_tokens))) as texts:
             head = {"id": f"chatcmpl-{request[ID]}", "created": int(clock.wall()), "model": asked.model}
             if asked.stream:
-                return await _stream(request, asked, answer, texts, head)
+                return await _stream(Reader(request, unread), asked, answer, texts, head)
             return await _whole(asked, answer, texts, head)
 
     return [web.post("/v1/chat/completions", complete)]
@@ -92,7 +89,7 @@ async def _whole(
 
 
 async def _stream(
-    request: web.Request,
+    reader: Reader,
     asked: ChatRequest,
     answer: Answer[Delta],
     texts: AsyncIterator[str | End],
@@ -111,26 +108,16 @@ async def _stream(
     async for text in texts:
         if not response.prepared:
             # Only now: a failure before the first text still has its true status.
-            await response.prepare(request)
-            request[BEGUN] = response
+            await response.prepare(reader.request)
+            reader.request[BEGUN] = response
         if isinstance(text, End):
             counted = usage(asked.prompt_tokens, text.tokens)
-            await _write(request, response, opening + chunks.end(text.reason, counted))
+            await reader.give(response, opening + chunks.end(text.reason, counted))
         else:
-            await _write(request, response, opening + chunks.text(text))
+            await reader.give(response, opening + chunks.text(text))
         opening = b""
-    await response.write_eof()
+    await reader.end(response)
     return response
-
-
-async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
-    try:
-        async with asyncio.timeout(WRITE_LIMIT):
-            await response.write(data)
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the client reads no more") from None
 
 
 def _shown(batch: Sequence[Delta]) -> str:

@@ -14,6 +14,7 @@ from doorkey.request import Request, insists_on
 from doorkey.service.chat import origin_headers
 from doorkey.service.exchange import ID
 from doorkey.service.failure import Refusal
+from doorkey.service.reader import Reader
 from doorkey.service.threshold import accepted, destination, passed_in, passed_out
 from doorkey.upload import KEPT, Upload
 
@@ -32,7 +33,7 @@ DRESSED = ("application/x-www-form-urlencoded", "application/json")
 """Bodies that a provider may put a token into: read whole, up to what is kept of any body."""
 
 
-def door_routes(runtime: Runtime) -> list[web.RouteDef]:
+def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
     async def enter(request: web.Request) -> web.StreamResponse:
         name, path = destination(request.raw_path)
         if request.method in ("TRACE", "CONNECT"):
@@ -43,7 +44,8 @@ def door_routes(runtime: Runtime) -> list[web.RouteDef]:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
             answer = await runtime.send(name, _asked(request, path, body), timeout=math.inf)
             try:
-                return _whole(runtime.sites[name], answer) or await _streamed(request, runtime.sites[name], answer)
+                site = runtime.sites[name]
+                return _whole(site, answer) or await _streamed(Reader(request, unread), site, answer)
             finally:
                 await answer.aclose()
         finally:
@@ -81,20 +83,20 @@ def _whole(site: Site, answer: Answer[bytes]) -> web.Response | None:
     return None if body is None else web.Response(status=answer.head.status, headers=_headers(site, answer), body=body)
 
 
-async def _streamed(request: web.Request, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
+async def _streamed(reader: Reader, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
     """The site's answer, given on as it comes."""
     response = web.StreamResponse(status=answer.head.status, headers=_headers(site, answer))
-    await response.prepare(request)
+    await response.prepare(reader.request)
     try:
         async for piece in answer.pieces():
-            await response.write(piece)
+            await reader.give(response, piece)
     except DoorkeyError as error:
         # The status is out: what is cut here has to look cut there.
-        log.info("%s %s: %s", request[ID], error.code, error)
-        if request.transport is not None:
-            request.transport.close()
+        log.info("%s %s: %s", reader.request[ID], error.code, error)
+        if reader.request.transport is not None:
+            reader.request.transport.close()
         return response
-    await response.write_eof()
+    await reader.end(response)
     return response
 
 
