@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Generator
+from pathlib import Path
 
 import pytest
-import pytest_asyncio
+from aiohttp.test_utils import TestServer
 
 from doorkey.browser import BrowserPool
+
+sys.path.insert(0, str(Path(__file__).parent))
+from login_site import LoginSite
 
 
 def _required() -> set[str]:
@@ -37,9 +42,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def browsers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserPool]:
     """One browser for the tests of a module that run in one loop: starting one costs more than most of them do."""
     pool = BrowserPool(state=tmp_path_factory.mktemp("browsers"))
     yield pool
     await pool.close()
+
+
+@pytest.fixture
+async def members() -> AsyncIterator[LoginSite]:
+    """A site with a login form, where nobody is logged in."""
+    site = LoginSite()
+    async with TestServer(site.app(), host="127.0.0.1") as server:
+        site.url = str(server.make_url("/"))
+        yield site

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-import pytest_asyncio
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser import BrowserPool, Profile, Wanted
+from doorkey.browser import Profile, Wanted
 from doorkey.page import Page
 from doorkey.session import Tokens
 
@@ -63,7 +63,7 @@ def html(text: str, status: int = 200, headers: dict[str, str] | None = None) ->
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def site() -> AsyncIterator[LocalSite]:
     local = LocalSite()
     app = web.Application()
@@ -72,10 +72,3 @@ async def site() -> AsyncIterator[LocalSite]:
         local.url = str(server.make_url("/"))
         yield local
         local.open.set()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pool(tmp_path_factory: object) -> AsyncIterator[BrowserPool]:
-    shared = BrowserPool(state=tmp_path_factory.mktemp("state"))  # type: ignore[attr-defined]  # pytest's factory
-    yield shared
-    await shared.close()

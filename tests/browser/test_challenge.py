@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from doorkey.browser import Arrival, BrowserPool, Profile, open_window
@@ -27,7 +26,7 @@ from doorkey.transport.direct import Direct
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 
 ANUBIS = '<script id="anubis_version" type="application/json">"v1"</script>'
 CHALLENGE = ANUBIS + '<script id="anubis_challenge" type="application/json">{}</script><p>Loading...</p>'
@@ -60,9 +59,9 @@ class Gate:
         return answer
 
 
-async def visit(pool: BrowserPool, site: LocalSite, said: list[str] | None = None, **more: object) -> Arrival:
+async def visit(browsers: BrowserPool, site: LocalSite, said: list[str] | None = None, **more: object) -> Arrival:
     steps = said if said is not None else []
-    async with pool.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
         return await lease.enter(site.wanted(**more))
 
 
@@ -79,46 +78,46 @@ def gate(site: LocalSite) -> Gate:
 
 @pytest.mark.parametrize("read", [None, nothing], ids=["with a token", "without a token"])
 async def test_a_challenge_is_waited_for_and_the_page_behind_it_is_what_counts(
-    pool: BrowserPool, gate: Gate, read: object
+    browsers: BrowserPool, gate: Gate, read: object
 ) -> None:
     said: list[str] = []
-    arrival = await visit(pool, gate.site, said, **({} if read is None else {"read": read}))
+    arrival = await visit(browsers, gate.site, said, **({} if read is None else {"read": read}))
     assert {cookie.name: cookie.value for cookie in arrival.cookies}["pass"] == "1"
     assert "hello" in arrival.page.html
     assert any("Anubis challenge" in step and "waiting" in step for step in said)
     assert any("was passed" in step for step in said)
 
 
-async def test_a_challenge_that_comes_with_503_is_no_site_that_is_down(pool: BrowserPool, gate: Gate) -> None:
+async def test_a_challenge_that_comes_with_503_is_no_site_that_is_down(browsers: BrowserPool, gate: Gate) -> None:
     gate.page, gate.status, gate.headers = f"<title>x</title>{CLEARS}", 503, {"cf-mitigated": "challenge"}
-    arrival = await visit(pool, gate.site)
+    arrival = await visit(browsers, gate.site)
     assert (arrival.status, arrival.tokens) == (200, {"csrf": "abc123"})
 
 
-async def test_waiting_for_a_challenge_is_not_the_visits_own_time(pool: BrowserPool, gate: Gate) -> None:
+async def test_waiting_for_a_challenge_is_not_the_visits_own_time(browsers: BrowserPool, gate: Gate) -> None:
     gate.page = CHALLENGE + CLEARS.replace("400", "5000")
-    assert (await visit(pool, gate.site, limit=4.5, challenge=15.0)).tokens
+    assert (await visit(browsers, gate.site, limit=4.5, challenge=15.0)).tokens
 
 
-async def test_a_challenge_that_a_script_brings_late_is_met_too(pool: BrowserPool, gate: Gate) -> None:
+async def test_a_challenge_that_a_script_brings_late_is_met_too(browsers: BrowserPool, gate: Gate) -> None:
     gate.site.page("<p>welcome</p><script>setTimeout(() => location.href = '/gate', 150)</script>")
     gate.stand("/gate")
-    arrival = await visit(pool, gate.site, read=nothing, settle=0.6)
+    arrival = await visit(browsers, gate.site, read=nothing, settle=0.6)
     assert arrival.url.endswith("/gate")
     assert "pass" in arrival.page.cookies
 
 
-async def test_one_that_never_clears_calls_a_person_and_hands_out_nothing(pool: BrowserPool, gate: Gate) -> None:
+async def test_one_that_never_clears_calls_a_person_and_hands_out_nothing(browsers: BrowserPool, gate: Gate) -> None:
     gate.page = CHALLENGE
     with pytest.raises(NeedsPerson, match=r"Anubis.*within 0.5 s.*doorkey login") as caught:
-        await visit(pool, gate.site, read=nothing, challenge=0.5)
+        await visit(browsers, gate.site, read=nothing, challenge=0.5)
     assert caught.value.retry_after is not None
 
 
-async def test_one_that_is_to_be_clicked_calls_a_person_before_the_limit(pool: BrowserPool, gate: Gate) -> None:
+async def test_one_that_is_to_be_clicked_calls_a_person_before_the_limit(browsers: BrowserPool, gate: Gate) -> None:
     gate.page = f"<h1>Are you human?</h1>{WIDGET}"
     with pytest.raises(NeedsPerson, match=r"a challenge for a person \(ALTCHA, to be clicked\): .*`ready`"):
-        await visit(pool, gate.site, read=nothing, challenge=60.0)
+        await visit(browsers, gate.site, read=nothing, challenge=60.0)
 
 
 @pytest.mark.parametrize(
@@ -132,23 +131,23 @@ async def test_one_that_is_to_be_clicked_calls_a_person_before_the_limit(pool: B
     ids=["its token is there", "it is ready", "it says more than that", "only a sensor"],
 )
 async def test_a_sites_own_page_with_a_widget_is_no_challenge(
-    pool: BrowserPool, site: LocalSite, wanted: dict[str, object], page: str
+    browsers: BrowserPool, site: LocalSite, wanted: dict[str, object], page: str
 ) -> None:
     site.page(page)
     said: list[str] = []
-    await visit(pool, site, said, challenge=1.0, **wanted)
+    await visit(browsers, site, said, challenge=1.0, **wanted)
     assert not any("waiting" in step for step in said)
 
 
-async def test_a_block_names_who_blocks(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_block_names_who_blocks(browsers: BrowserPool, site: LocalSite) -> None:
     site.page('<div id="cf-error-details"><span class="cf-code-label">1020</span></div>', status=403)
     with pytest.raises(Blocked, match="Cloudflare block") as caught:
-        await visit(pool, site)
+        await visit(browsers, site)
     assert caught.value.by == "Cloudflare block"
 
 
 async def test_half_of_the_next_challenge_is_not_taken_for_the_page_behind(
-    pool: BrowserPool, gate: Gate, site: LocalSite
+    browsers: BrowserPool, gate: Gate, site: LocalSite
 ) -> None:
     rest = asyncio.Event()
 
@@ -167,20 +166,20 @@ async def test_half_of_the_next_challenge_is_not_taken_for_the_page_behind(
     site.pages |= {"/again": again, "/later": later}
     gate.page = BY_ITSELF + "<script>setTimeout(() => { location.href = '/again' }, 400)</script>"
     with pytest.raises(NeedsPerson, match="ALTCHA"):
-        await visit(pool, site, read=nothing, challenge=4.0)
+        await visit(browsers, site, read=nothing, challenge=4.0)
 
 
-async def test_a_gate_without_a_name_has_a_moment_to_open(pool: BrowserPool, gate: Gate) -> None:
+async def test_a_gate_without_a_name_has_a_moment_to_open(browsers: BrowserPool, gate: Gate) -> None:
     gate.page, gate.status = "<p>You will be let in soon.</p>" + CLEARS.replace("400", "1500"), 403
-    arrival = await visit(pool, gate.site, read=nothing)
+    arrival = await visit(browsers, gate.site, read=nothing)
     assert arrival.page.cookies["pass"] == "1"
     assert "hello" in arrival.page.html
 
 
-async def test_a_bare_refusal_is_no_session(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_bare_refusal_is_no_session(browsers: BrowserPool, site: LocalSite) -> None:
     site.page("<h1>403 Forbidden</h1>", status=403)
     with pytest.raises(Blocked, match=r"HTTP 403.*`ready`"):
-        await visit(pool, site, read=nothing)
+        await visit(browsers, site, read=nothing)
 
 
 NGINX = "<title>503 Service Temporarily Unavailable</title><center><h1>503</h1></center><hr><center>nginx</center>"
@@ -191,26 +190,26 @@ NGINX = "<title>503 Service Temporarily Unavailable</title><center><h1>503</h1><
     [(429, "slow down", {"Retry-After": "90"}, 90), (429, "", {"Retry-After": "9"}, 9), (503, NGINX, {}, 30)],
 )
 async def test_a_rate_limit_is_told_and_not_visited_again(
-    pool: BrowserPool, site: LocalSite, status: int, text: str, headers: dict[str, str], after: float
+    browsers: BrowserPool, site: LocalSite, status: int, text: str, headers: dict[str, str], after: float
 ) -> None:
     site.page(text, status=status, **headers)
     with pytest.raises(RateLimited) as caught:
-        await visit(pool, site)
+        await visit(browsers, site)
     assert caught.value.retry_after == after
     assert [path for path, _ in site.requests].count("/") == 1
 
 
 @pytest.mark.parametrize(("status", "error"), [(500, SiteDown), (403, Blocked), (404, Changed)])
 async def test_an_answer_without_a_page_says_its_status(
-    pool: BrowserPool, site: LocalSite, status: int, error: type[Exception]
+    browsers: BrowserPool, site: LocalSite, status: int, error: type[Exception]
 ) -> None:
     site.page("", status=status)
     with pytest.raises(error, match=f"HTTP {status}"):
-        await visit(pool, site)
+        await visit(browsers, site)
 
 
 async def test_a_challenge_before_the_login_page_is_passed_before_the_next_step(
-    pool: BrowserPool, gate: Gate, site: LocalSite
+    browsers: BrowserPool, gate: Gate, site: LocalSite
 ) -> None:
     async def home(request: web.Request) -> web.StreamResponse:
         return html("<p id=in>hello you</p>" if "user" in request.cookies else "<p>hello stranger</p>")
@@ -224,7 +223,7 @@ async def test_a_challenge_before_the_login_page_is_passed_before_the_next_step(
     gate.stand("/login")
     gate.behind = "<form action=/enter><input id=user name=user><button>Log in</button></form>"
     steps = steps_of([{"open": "/login"}, {"fill": "#user", "value": "me"}, {"click": "button"}])
-    arrival = await visit(pool, site, read=nothing, ready="#in", steps=steps, limit=45.0)
+    arrival = await visit(browsers, site, read=nothing, ready="#in", steps=steps, limit=45.0)
     assert arrival.page.cookies["user"] == "me"
 
 
@@ -233,16 +232,16 @@ async def test_a_window_closed_before_the_challenge_was_passed_keeps_no_session(
 ) -> None:
     # The page tells when it has been there for longer than two looks; then the person quits the browser.
     site.page(f"{CHALLENGE}<script>setTimeout(() => fetch('/later'), 1500)</script>")
-    pool = BrowserPool(state=tmp_path / "state")
-    window = asyncio.create_task(open_window(pool, DESKTOP, site.url, headed=False))
+    browsers = BrowserPool(state=tmp_path / "state")
+    window = asyncio.create_task(open_window(browsers, DESKTOP, site.url, headed=False))
     async with asyncio.timeout(30):
         while not any(path == "/later" for path, _ in site.requests):
             site.asked.clear()
             await site.asked.wait()
-        assert pool.browser_pid is not None
-        os.kill(pool.browser_pid, signal.SIGTERM)
+        assert browsers.browser_pid is not None
+        os.kill(browsers.browser_pid, signal.SIGTERM)
         kept = await window
-    await pool.close()
+    await browsers.close()
     with pytest.raises(NeedsPerson, match="Anubis challenge"):
         kept.entered(site.url)
 
@@ -268,12 +267,12 @@ def denying(site: LocalSite) -> Headless:
     return found
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def entrances(pool: BrowserPool, site: LocalSite, tmp_path: Path) -> AsyncIterator[Callable[..., Entrance]]:
+@pytest.fixture
+async def entrances(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> AsyncIterator[Callable[..., Entrance]]:
     clock = SystemClock()
     async with Direct(clock=clock) as direct:
 
-        def make(shared: BrowserPool = pool) -> Entrance:
+        def make(shared: BrowserPool = browsers) -> Entrance:
             found = Site(name="wiki", url=site.url)
             home = Home(tmp_path / "people", "wiki", site.url)
             return Entrance(
@@ -297,11 +296,11 @@ async def test_a_site_that_denies_headless_browsers_is_visited_with_a_window_fro
     assert [agent for agent in denying.agents if "Headless" in agent] == []
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def windowless(tmp_path: Path) -> AsyncIterator[BrowserPool]:
-    pool = BrowserPool(state=tmp_path / "state", virtual=False)
-    yield pool
-    await pool.close()
+    browsers = BrowserPool(state=tmp_path / "state", virtual=False)
+    yield browsers
+    await browsers.close()
 
 
 async def test_one_setting_forbids_the_window(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Error, async_playwright
 
@@ -15,10 +14,10 @@ from doorkey.errors import Changed, DoorkeyError
 from .conftest import DESKTOP, PAGE, LocalSite
 from .hostile import WAYS, Outside, make_hostile, outside_place
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
     async with outside_place() as place:
         yield place
@@ -26,13 +25,13 @@ async def outside() -> AsyncIterator[Outside]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0.0.0.0"])
 async def test_a_page_that_tries_every_way_out_reaches_nothing(
-    pool: BrowserPool, site: LocalSite, outside: Outside, host: str
+    browsers: BrowserPool, site: LocalSite, outside: Outside, host: str
 ) -> None:
     make_hostile(site, outside, host)
     said: list[str] = []
-    async with pool.lease(DESKTOP, site_url=site.url, steps=said.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url, steps=said.append) as lease:
         arrival = await lease.enter(site.wanted(limit=40.0))
-    await pool.settled()
+    await browsers.settled()
     assert (outside.seen, outside.other, outside.connections) == (set(), [], 0)
     # No file was read, and no address of this machine was told by WebRTC.
     assert arrival.tokens == {"csrf": "done"}
@@ -66,35 +65,35 @@ async def test_a_browser_without_doorkey_is_led_out_by_that_page(site: LocalSite
     ],
 )
 async def test_a_page_that_leaves_for_elsewhere_does_not_get_there(
-    pool: BrowserPool, site: LocalSite, outside: Outside, script: str
+    browsers: BrowserPool, site: LocalSite, outside: Outside, script: str
 ) -> None:
     make_hostile(site, outside)
     there = f"http://127.0.0.1:{outside.port}/fetch"
     site.page(f"<body><script>{script.format(there=there, here='/away/fetch')}</script>")
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(DoorkeyError):
             await lease.enter(site.wanted(limit=3.0))
     assert (outside.seen, outside.connections) == (set(), 0)
 
 
 async def test_a_page_that_is_redirected_elsewhere_is_refused_there(
-    pool: BrowserPool, site: LocalSite, outside: Outside
+    browsers: BrowserPool, site: LocalSite, outside: Outside
 ) -> None:
     async def away(request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"http://127.0.0.1:{outside.port}/")
 
     site.pages["/"] = away
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(Changed, match="led away"):
             await lease.enter(site.wanted(limit=6.0))
     assert outside.connections == 0
 
 
 async def test_what_chromium_asks_for_by_itself_comes_nowhere(
-    pool: BrowserPool, site: LocalSite, outside: Outside
+    browsers: BrowserPool, site: LocalSite, outside: Outside
 ) -> None:
     site.page(PAGE)
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         await lease.enter(site.wanted())
         # A context without a pass, as the browser's own requests are.
         context = await lease._running.browser.new_context()

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from aiohttp.test_utils import TestServer
 
 from doorkey.browser import Arrival, Wanted, parse_proxy
 from doorkey.browser.home import Home
@@ -25,15 +23,7 @@ from .conftest import csrf
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def members() -> AsyncIterator[LoginSite]:
-    site = LoginSite()
-    async with TestServer(site.app(), host="127.0.0.1") as server:
-        site.url = str(server.make_url("/"))
-        yield site
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from doorkey.errors import BrowserMissing, ConfigurationError
 
 from .conftest import DESKTOP, LocalSite
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 URL = "http://127.0.0.1:9/"
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -21,7 +19,7 @@ from .conftest import DESKTOP, csrf
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 VALUES = {"env:WIKI_USER": USER, "env:WIKI_PW": PASSWORD}
 STEPS = steps_of(
     [
@@ -33,16 +31,8 @@ STEPS = steps_of(
 )
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def members() -> AsyncIterator[LoginSite]:
-    site = LoginSite()
-    async with TestServer(site.app(), host="127.0.0.1") as server:
-        site.url = str(server.make_url("/"))
-        yield site
-
-
 async def enter(
-    pool: BrowserPool,
+    browsers: BrowserPool,
     site: LoginSite,
     steps: tuple[Step, ...] = STEPS,
     values: dict[str, str] = VALUES,
@@ -58,42 +48,44 @@ async def enter(
         cookies=cookies, sees_requests=True,
     )  # fmt: skip
     say = (said if said is not None else []).append
-    async with pool.lease(DESKTOP, site_url=site.url, egress=Egress(reach=reach), steps=say) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url, egress=Egress(reach=reach), steps=say) as lease:
         return await lease.enter(wanted)
 
 
-async def failure(pool: BrowserPool, site: LoginSite, *more: object, reach: tuple[str, ...] = ("*",)) -> DoorkeyError:
+async def failure(
+    browsers: BrowserPool, site: LoginSite, *more: object, reach: tuple[str, ...] = ("*",)
+) -> DoorkeyError:
     with pytest.raises(DoorkeyError) as raised:
-        await enter(pool, site, *more, reach=reach)  # type: ignore[arg-type]  # enter's own arguments
+        await enter(browsers, site, *more, reach=reach)  # type: ignore[arg-type]  # enter's own arguments
     return raised.value
 
 
-async def test_steps_log_in_and_bring_what_the_page_then_holds(pool: BrowserPool, members: LoginSite) -> None:
-    arrival = await enter(pool, members)
+async def test_steps_log_in_and_bring_what_the_page_then_holds(browsers: BrowserPool, members: LoginSite) -> None:
+    arrival = await enter(browsers, members)
     (session,) = members.sessions
     assert arrival.tokens == {"csrf": f"csrf-{session}"}
     assert [cookie.value for cookie in arrival.cookies] == [session]
     assert members.tries == [(USER, PASSWORD)]
 
 
-async def test_nobody_logs_in_while_the_site_knows_the_session(pool: BrowserPool, members: LoginSite) -> None:
-    first = await enter(pool, members)
-    again = await enter(pool, members, cookies=first.cookies)
+async def test_nobody_logs_in_while_the_site_knows_the_session(browsers: BrowserPool, members: LoginSite) -> None:
+    first = await enter(browsers, members)
+    again = await enter(browsers, members, cookies=first.cookies)
     assert (again.tokens, members.logins) == (first.tokens, 1)
 
 
-async def test_what_is_filled_in_is_said_nowhere(pool: BrowserPool, members: LoginSite) -> None:
+async def test_what_is_filled_in_is_said_nowhere(browsers: BrowserPool, members: LoginSite) -> None:
     said: list[str] = []
-    arrival = await enter(pool, members, said=said)
+    arrival = await enter(browsers, members, said=said)
     assert "login step 3: fill #pw" in said
     assert not any(secret in text for text in [*said, repr(arrival)] for secret in (USER, PASSWORD))
     assert not any("pw=" in seen.body for seen in arrival.page.sent)
 
 
 async def test_a_login_that_is_not_taken_asks_for_a_person_and_for_a_pause(
-    pool: BrowserPool, members: LoginSite
+    browsers: BrowserPool, members: LoginSite
 ) -> None:
-    error = await failure(pool, members, STEPS, {**VALUES, "env:WIKI_PW": "wrong guess"})
+    error = await failure(browsers, members, STEPS, {**VALUES, "env:WIKI_PW": "wrong guess"})
     assert isinstance(error, NeedsPerson)
     assert "did not take the login" in error.message
     assert "/login asks for a password again" in error.message
@@ -104,10 +96,10 @@ async def test_a_login_that_is_not_taken_asks_for_a_person_and_for_a_pause(
 
 
 async def test_a_login_that_is_not_taken_is_told_by_the_page_after_the_steps(
-    pool: BrowserPool, members: LoginSite
+    browsers: BrowserPool, members: LoginSite
 ) -> None:
     members.public = True  # else the page itself, opened again, would ask
-    error = await failure(pool, members, STEPS, {**VALUES, "env:WIKI_PW": "wrong guess"})
+    error = await failure(browsers, members, STEPS, {**VALUES, "env:WIKI_PW": "wrong guess"})
     assert isinstance(error, NeedsPerson)
     assert "/login asks for a password again" in error.message
 
@@ -122,51 +114,55 @@ async def test_a_login_that_is_not_taken_is_told_by_the_page_after_the_steps(
     ids=["focus", "emptied"],
 )
 async def test_what_a_script_takes_from_a_field_is_filled_in_again(
-    pool: BrowserPool, members: LoginSite, script: str
+    browsers: BrowserPool, members: LoginSite, script: str
 ) -> None:
     members.script = script
-    await enter(pool, members)
+    await enter(browsers, members)
     assert members.tries == [(USER, PASSWORD)]
 
 
-async def test_what_a_page_makes_of_a_value_stays_as_it_is(pool: BrowserPool, members: LoginSite) -> None:
+async def test_what_a_page_makes_of_a_value_stays_as_it_is(browsers: BrowserPool, members: LoginSite) -> None:
     members.script = "user.addEventListener('input', () => { user.value = user.value.toUpperCase(); });"
-    error = await failure(pool, members)
+    error = await failure(browsers, members)
     assert isinstance(error, NeedsPerson)
     assert members.tries == [(USER.upper(), PASSWORD)]
 
 
-async def test_a_question_that_no_step_answers_needs_a_person(pool: BrowserPool, members: LoginSite) -> None:
+async def test_a_question_that_no_step_answers_needs_a_person(browsers: BrowserPool, members: LoginSite) -> None:
     members.asks_code = True
     steps = (*STEPS, Step("wait", "url:/home*"))
-    error = await failure(pool, members, steps)
+    error = await failure(browsers, members, steps)
     assert isinstance(error, NeedsPerson)
     assert "asks for a one-time code" in error.message
 
 
-async def test_a_field_that_is_not_there_names_its_step(pool: BrowserPool, members: LoginSite) -> None:
-    error = await failure(pool, members, (STEPS[0], Step("fill", "#username", "env:WIKI_USER")))
+async def test_a_field_that_is_not_there_names_its_step(browsers: BrowserPool, members: LoginSite) -> None:
+    error = await failure(browsers, members, (STEPS[0], Step("fill", "#username", "env:WIKI_USER")))
     assert isinstance(error, Changed)
     assert "login step 2 (fill #username)" in error.message
     assert "the page is /login" in error.message
     assert error.retry_after is None
 
 
-async def test_a_step_that_can_not_be_done_is_no_failure_of_the_browser(pool: BrowserPool, members: LoginSite) -> None:
-    error = await failure(pool, members, (STEPS[0], Step("fill", "form", "env:WIKI_PW")))
+async def test_a_step_that_can_not_be_done_is_no_failure_of_the_browser(
+    browsers: BrowserPool, members: LoginSite
+) -> None:
+    error = await failure(browsers, members, (STEPS[0], Step("fill", "form", "env:WIKI_PW")))
     assert isinstance(error, Changed)
     assert "login step 2 (fill form)" in error.message
     assert PASSWORD not in error.message
 
 
-async def test_a_password_that_stands_in_the_settings_is_not_filled_in(pool: BrowserPool, members: LoginSite) -> None:
-    error = await failure(pool, members, (STEPS[0], Step("fill", "input[type=password]", "in the clear")))
+async def test_a_password_that_stands_in_the_settings_is_not_filled_in(
+    browsers: BrowserPool, members: LoginSite
+) -> None:
+    error = await failure(browsers, members, (STEPS[0], Step("fill", "input[type=password]", "in the clear")))
     assert isinstance(error, ConfigurationError)
     assert "in the clear" not in error.message
     assert members.logins == 0
 
 
-async def test_nothing_is_filled_in_at_a_place_that_no_step_names(pool: BrowserPool, members: LoginSite) -> None:
+async def test_nothing_is_filled_in_at_a_place_that_no_step_names(browsers: BrowserPool, members: LoginSite) -> None:
     async with TestServer(LoginSite().app(), host="127.0.0.1") as elsewhere:
         other = str(elsewhere.make_url("/login"))
 
@@ -176,6 +172,6 @@ async def test_nothing_is_filled_in_at_a_place_that_no_step_names(pool: BrowserP
         app = web.Application()
         app.router.add_get("/{path:.*}", away)  # type: ignore[arg-type]  # raises
         async with TestServer(app, host="127.0.0.1") as home:
-            error = await failure(pool, LoginSite(url=str(home.make_url("/"))), reach=("127.0.0.1",))
+            error = await failure(browsers, LoginSite(url=str(home.make_url("/"))), reach=("127.0.0.1",))
     assert isinstance(error, ConfigurationError)
     assert "nothing is filled in there unless a step names that place" in error.message

@@ -23,30 +23,30 @@ from doorkey.session import Cookie
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 LATE = PAGE + "<script>setTimeout(() => { document.cookie = 'late=1'; localStorage.visitor = 'v7' }, 150)</script>"
 
 
-async def test_a_visit_brings_tokens_and_the_browsers_own_headers(pool: BrowserPool, site: LocalSite) -> None:
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+async def test_a_visit_brings_tokens_and_the_browsers_own_headers(browsers: BrowserPool, site: LocalSite) -> None:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         arrival = await lease.enter(site.wanted())
     sent = site.requests[0][1]
     assert arrival.tokens == {"csrf": "abc123"}
-    assert arrival.headers["user-agent"] == sent["user-agent"] == await pool.user_agent(DESKTOP)
+    assert arrival.headers["user-agent"] == sent["user-agent"] == await browsers.user_agent(DESKTOP)
     assert {name: sent.get(name) for name in arrival.headers} == dict(arrival.headers)
     assert "accept-language" in arrival.headers
     assert (arrival.url, arrival.status) == (site.url, 200)
 
 
-async def test_cookies_set_late_by_script_are_waited_for_when_named(pool: BrowserPool, site: LocalSite) -> None:
+async def test_cookies_set_late_by_script_are_waited_for_when_named(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(LATE)
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         arrival = await lease.enter(site.wanted(cookies_needed=("late",)))
     assert [cookie.name for cookie in arrival.cookies] == ["late"]
 
 
 async def test_a_page_that_draws_itself_anew_while_it_settles_is_read_once_it_is_whole(
-    pool: BrowserPool, site: LocalSite
+    browsers: BrowserPool, site: LocalSite
 ) -> None:
     site.page(
         PAGE
@@ -56,85 +56,85 @@ async def test_a_page_that_draws_itself_anew_while_it_settles_is_read_once_it_is
             setTimeout(() => { meta.content = value; document.head.append(meta); }, 400);
         }, 200)</script>"""
     )
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         arrival = await lease.enter(site.wanted(settle=0.5))
     assert arrival.tokens == {"csrf": "abc123"}
 
 
-async def test_a_page_that_loses_its_token_while_it_settles_names_it(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_page_that_loses_its_token_while_it_settles_names_it(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<script>setTimeout(() => document.querySelector('meta').remove(), 200)</script>")
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(MissingToken, match="csrf"):
             await lease.enter(site.wanted(settle=0.5))
 
 
-async def test_settling_catches_what_nobody_named(pool: BrowserPool, site: LocalSite) -> None:
+async def test_settling_catches_what_nobody_named(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(LATE)
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         arrival = await lease.enter(site.wanted(settle=0.4))
     assert arrival.local == {"visitor": "v7"}
     assert arrival.page.cookies == {"late": "1"}
 
 
 async def test_cookies_and_storage_are_put_back_before_the_pages_scripts_run(
-    pool: BrowserPool, site: LocalSite
+    browsers: BrowserPool, site: LocalSite
 ) -> None:
     site.page(PAGE + "<script>localStorage.seen = localStorage.visitor + document.cookie</script>")
     mine = Cookie("mine", "c'</script>1", "127.0.0.1")
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         arrival = await lease.enter(site.wanted(cookies=(mine,), local={"visitor": "v'</script>7"}))
     assert arrival.local["seen"] == "v'</script>7mine=c'</script>1"
     assert arrival.cookies[0] == Cookie("mine", "c'</script>1", "127.0.0.1", same_site="Lax")
 
 
-async def test_leases_share_nothing(pool: BrowserPool, site: LocalSite) -> None:
+async def test_leases_share_nothing(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<script>document.cookie = 'first=1'</script>")
     for _ in range(2):
-        async with pool.lease(DESKTOP, site_url=site.url) as lease:
+        async with browsers.lease(DESKTOP, site_url=site.url) as lease:
             await lease.enter(site.wanted())
     assert all("cookie" not in headers for _, headers in site.requests)
 
 
-async def test_a_page_without_its_token_says_what_was_sought(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_page_without_its_token_says_what_was_sought(browsers: BrowserPool, site: LocalSite) -> None:
     site.page("<p>nothing</p>", status=403)
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(MissingToken, match=r"csrf.*meta.*HTTP 403"):
             await lease.enter(site.wanted(limit=1.5))
 
 
-async def test_a_cookie_that_never_comes_is_named(pool: BrowserPool, site: LocalSite) -> None:
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+async def test_a_cookie_that_never_comes_is_named(browsers: BrowserPool, site: LocalSite) -> None:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(MissingCookies, match="XSRF"):
             await lease.enter(site.wanted(limit=1.5, cookies_needed=("XSRF",)))
 
 
-async def test_a_page_that_leads_away_is_not_read(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_page_that_leads_away_is_not_read(browsers: BrowserPool, site: LocalSite) -> None:
     async def away(request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"http://localhost:{request.url.port}/other")
 
     site.pages["/"] = away
     site.page(PAGE, "/other")
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(Changed, match="led away from"):
             await lease.enter(site.wanted(limit=1.5))
 
 
-async def test_a_failing_site_is_down(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_failing_site_is_down(browsers: BrowserPool, site: LocalSite) -> None:
     site.page("oh", status=503, **{"Retry-After": "7"})
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(SiteDown, match="503") as caught:
             await lease.enter(site.wanted())
     assert caught.value.retry_after == 7
 
 
-async def test_a_site_that_is_not_there_is_down(pool: BrowserPool) -> None:
+async def test_a_site_that_is_not_there_is_down(browsers: BrowserPool) -> None:
     nowhere = LocalSite(url="http://127.0.0.1:9/")
-    async with pool.lease(DESKTOP, site_url=nowhere.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=nowhere.url) as lease:
         with pytest.raises(SiteDown, match="ERR_"):
             await lease.enter(nowhere.wanted())
 
 
-async def test_a_transient_failure_is_tried_again(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_transient_failure_is_tried_again(browsers: BrowserPool, site: LocalSite) -> None:
     async def first_cut(request: web.Request) -> web.StreamResponse:
         if len(site.requests) < 3:
             assert request.transport is not None
@@ -142,25 +142,27 @@ async def test_a_transient_failure_is_tried_again(pool: BrowserPool, site: Local
         return html(PAGE)
 
     site.pages["/"] = first_cut
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         assert (await lease.enter(site.wanted())).tokens == {"csrf": "abc123"}
 
 
-async def test_a_page_that_never_comes_reaches_a_limit_that_is_named(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_page_that_never_comes_reaches_a_limit_that_is_named(browsers: BrowserPool, site: LocalSite) -> None:
     site.held()
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(TimeLimit, match="page"):
             await lease.enter(site.wanted(limit=1.0))
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "chrome://version", "http://127.0.0.2/", "javascript:1"])
-async def test_a_page_that_may_not_be_opened_is_not(pool: BrowserPool, site: LocalSite, url: str) -> None:
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+async def test_a_page_that_may_not_be_opened_is_not(browsers: BrowserPool, site: LocalSite, url: str) -> None:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(ConfigurationError, match="not opened"):
             await lease.enter(site.wanted(url=url))
 
 
-async def test_a_page_reaches_neither_another_private_host_nor_its_sockets(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_page_reaches_neither_another_private_host_nor_its_sockets(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
     port = site.url.rsplit(":", 1)[1].strip("/")
     site.page(
         f"""{PAGE}<script>
@@ -170,78 +172,80 @@ async def test_a_page_reaches_neither_another_private_host_nor_its_sockets(pool:
         </script>"""
     )
     steps: list[str] = []
-    async with pool.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
         arrival = await lease.enter(site.wanted(settle=0.5))
     assert arrival.local == {"fetch": "refused", "socket": "refused", "own": "allowed"}
     assert {path for path, _ in site.requests} - {"/favicon.ico"} == {"/", "/own"}
     assert any("refused" in step for step in steps)
 
 
-async def test_dialogs_and_popups_do_not_hold_a_visit(pool: BrowserPool, site: LocalSite) -> None:
+async def test_dialogs_and_popups_do_not_hold_a_visit(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<script>alert('hi'); window.open('/popup'); confirm('sure?')</script>")
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         assert (await lease.enter(site.wanted())).tokens
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_why_a_site_can_not_be_reached_is_told(pool: BrowserPool, site: LocalSite, scheme: str) -> None:
+async def test_why_a_site_can_not_be_reached_is_told(browsers: BrowserPool, site: LocalSite, scheme: str) -> None:
     said: list[str] = []
     url = f"{scheme}://nowhere.invalid/"
-    async with pool.lease(DESKTOP, site_url=url, steps=said.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=url, steps=said.append) as lease:
         with pytest.raises(SiteDown, match="its name has no address"):
             await lease.enter(site.wanted(url=url))
 
 
-async def test_a_proxy_carries_the_page(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_proxy_carries_the_page(browsers: BrowserPool, site: LocalSite) -> None:
     # A plain HTTP proxy is asked with the whole URL: this site answers any, and so can stand for one.
-    async with pool.lease(DESKTOP, site_url="http://shop.example/", egress=egress_of(site.url.rstrip("/"))) as lease:
+    async with browsers.lease(
+        DESKTOP, site_url="http://shop.example/", egress=egress_of(site.url.rstrip("/"))
+    ) as lease:
         arrival = await lease.enter(site.wanted(url="http://shop.example/"))
     assert arrival.url == "http://shop.example/"
     assert site.requests[0][1]["host"] == "shop.example"
 
 
-async def test_a_browser_killed_in_a_visit_is_told_at_once_and_replaced(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_browser_killed_in_a_visit_is_told_at_once_and_replaced(browsers: BrowserPool, site: LocalSite) -> None:
     site.held()
     loop = asyncio.get_running_loop()
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         entering = asyncio.create_task(lease.enter(site.wanted()))
         await site.asked.wait()
-        assert pool.browser_pid is not None
-        os.kill(pool.browser_pid, signal.SIGKILL)
+        assert browsers.browser_pid is not None
+        os.kill(browsers.browser_pid, signal.SIGKILL)
         killed = loop.time()
         with pytest.raises(BrowserFailed):
             await entering
         assert loop.time() - killed < 0.3
     site.open.set()
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         assert (await lease.enter(site.wanted())).tokens
     assert loop.time() - killed < 3
 
 
-async def test_a_renderer_that_crashes_is_told_at_once(pool: BrowserPool, site: LocalSite) -> None:
+async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<img src=/held>")
     site.held("/held")
-    before = pool.launches
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    before = browsers.launches
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         entering = asyncio.create_task(lease.enter(site.wanted()))
         while not any(path == "/held" for path, _ in site.requests):
             site.asked.clear()
             await site.asked.wait()
-        os.kill(renderer_of(pool), signal.SIGKILL)
+        os.kill(renderer_of(browsers), signal.SIGKILL)
         with pytest.raises(BrowserFailed, match="crash"):
             await entering
     site.open.set()
-    async with pool.lease(DESKTOP, site_url=site.url) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         assert (await lease.enter(site.wanted())).tokens
-    assert pool.launches == before
+    assert browsers.launches == before
 
 
-def renderer_of(pool: BrowserPool) -> int:
+def renderer_of(browsers: BrowserPool) -> int:
     from doorkey.browser.process import Process
 
-    assert pool.browser_pid is not None
+    assert browsers.browser_pid is not None
     found = []
-    for pid in Process.of(pool.browser_pid).family():
+    for pid in Process.of(browsers.browser_pid).family():
         with open(f"/proc/{pid}/cmdline") as file:
             if "--type=renderer" in file.read():
                 found.append(pid)

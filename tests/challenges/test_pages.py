@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -26,7 +25,7 @@ from .heads import ARTICLE, CF, HITS, HTML, MISSES, Case, page
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 
 OK = Kind.OK
 LONG = ARTICLE.decode()
@@ -88,7 +87,7 @@ class Screen:
         return finding.name if finding is not None else ""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def screen() -> AsyncIterator[Screen]:
     from playwright.async_api import async_playwright
 

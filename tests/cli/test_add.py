@@ -45,14 +45,6 @@ async def serving(body: str = "<title>a page</title>", status: int = 200, **head
         yield str(server.make_url("/"))
 
 
-@pytest.fixture
-async def members() -> AsyncIterator[LoginSite]:
-    site = LoginSite()
-    async with TestServer(site.app(), host="127.0.0.1") as server:
-        site.url = str(server.make_url("/"))
-        yield site
-
-
 def file(doorkey: Doorkey) -> Path:
     return doorkey.folder / "doorkey.toml"
 

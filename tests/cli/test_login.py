@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestServer
 
 from doorkey.browser.person import LISTENING
 
@@ -40,14 +38,6 @@ steps = [
   {{ click = "form button" }},
 ]
 """
-
-
-@pytest.fixture
-async def members() -> AsyncIterator[LoginSite]:
-    site = LoginSite()
-    async with TestServer(site.app(), host="127.0.0.1") as server:
-        site.url = str(server.make_url("/"))
-        yield site
 
 
 def configure(doorkey: Doorkey, site: LoginSite, display: str = "virtual", steps: str = "") -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from doorkey_providers.twins.twin import Twin
 
@@ -22,18 +21,18 @@ START = 10.0
 """Seconds; on a quiet machine it is under one."""
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
 async def serving(doorkey: Doorkey, twin: Twin) -> Process:
     return await doorkey.start("serve", "--port", "0", "--json")
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
 async def told(serving: Process) -> dict[str, str]:
     placard: dict[str, str] = json.loads(await line(serving))
     return placard
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
 async def client(told: dict[str, str]) -> AsyncIterator[aiohttp.ClientSession]:
     key = Path(told["key_file"]).read_text().strip()
     base = told["base_url"].removesuffix("/v1")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
@@ -22,7 +21,7 @@ KINDS: dict[str, type[Twin]] = {kind.name: kind for kind in (AichatTwin, AiChats
 Opened = Callable[..., Any]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def twin(request: pytest.FixtureRequest) -> AsyncIterator[Twin]:
     """One twin: chatgptfree, or the one a test names by `parametrize(..., indirect=["twin"])`."""
     async with KINDS[getattr(request, "param", "chatgptfree")]() as twin:
@@ -44,7 +43,7 @@ def settings(twin: Twin, tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def runtimes(settings: Callable[..., Settings], browsers: BrowserPool) -> AsyncIterator[Callable[..., Any]]:
     """Opens runtimes and closes them at the end. They share a browser, but for those with one of their *own*."""
     async with AsyncExitStack() as exits:

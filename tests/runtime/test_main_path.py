@@ -27,7 +27,7 @@ from doorkey.errors import (
 )
 from doorkey_providers.twins.twin import Twin
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 
 Runtimes = Callable[..., Any]
 

@@ -10,7 +10,7 @@ import pytest
 
 from doorkey_providers.twins.twin import Twin
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 
 Runtimes = Callable[..., Any]
 

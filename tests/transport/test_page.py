@@ -11,7 +11,6 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from doorkey import Request, Runtime
@@ -21,11 +20,11 @@ from doorkey.upload import Upload
 
 from .paged import PagedSite, runtime_for, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.browser
 NOISE = bytes(range(256)) * 4096 * 3  # 3 MiB that are no text
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def shared() -> AsyncIterator[tuple[PagedSite, Runtime]]:
     """One site and one runtime for all tests that leave them as they were."""
     async with serving(PagedSite()) as site, runtime_for(site) as runtime:
