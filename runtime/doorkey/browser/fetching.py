@@ -108,9 +108,10 @@ class Fetching:
             error = Cut(f"the answer broke off: {error.message}")
         self._early = None
         self._end(error)
+        self._headless(error)
 
     def close(self) -> None:
-        if not self.content.ended:
+        if not self.told:
             self._abort(self)
 
     def _finish(self, error: DoorkeyError | None) -> None:
@@ -124,10 +125,14 @@ class Fetching:
             return
         self.content.end(error)
         if error is not None and self._status is None:
+            self._headless(error)
+        self.over.set()
+
+    def _headless(self, error: DoorkeyError) -> None:
+        """No head will come, unless it has come already."""
+        if not self._head.done():
             self._head.set_exception(error)
             self._head.exception()  # looked at: nobody may wait for it any more
-        self.over.set()
-        if self._head.done():
             self.settled.set()
 
     def _taken(self, size: int) -> None:

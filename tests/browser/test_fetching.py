@@ -1,0 +1,77 @@
+"""What DevTools tells of a request becomes a head and a body, in whatever order, and however little of it comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorkey.browser.fetching import Fetching
+from doorkey.errors import BrowserFailed, Cut, DoorkeyError
+
+
+@pytest.fixture
+def aborted() -> list[Fetching]:
+    return []
+
+
+@pytest.fixture
+async def fetching(aborted: list[Fetching]) -> Fetching:
+    return Fetching("dk1", aborted.append, lambda one, more: None)
+
+
+async def test_a_page_that_dies_before_the_answer_fails_it(fetching: Fetching) -> None:
+    fetching.lost(BrowserFailed("the live page crashed"))
+    with pytest.raises(BrowserFailed, match="crashed"):
+        await fetching.begun()
+    assert (fetching.over.is_set(), fetching.settled.is_set(), fetching.told) == (True, True, True)
+
+
+@pytest.mark.parametrize("ended", ["not", "finished", "failed", "redirected"])
+async def test_a_page_that_dies_before_the_answers_headers_are_told_cuts_it(fetching: Fetching, ended: str) -> None:
+    fetching.answered(200)
+    fetching.streaming(b"")
+    match ended:
+        case "finished":
+            fetching.finished()
+        case "failed":
+            fetching.failed("net::ERR_FAILED")
+        case "redirected":
+            fetching.redirected()
+    fetching.lost(BrowserFailed("the live page crashed"))
+    assert (fetching.over.is_set(), fetching.settled.is_set(), fetching.told) == (True, True, True)
+    with pytest.raises(Cut, match="broke off: the live page crashed"):
+        await fetching.begun()
+
+
+async def test_headers_may_be_told_after_the_end(fetching: Fetching) -> None:
+    fetching.answered(200)
+    fetching.came(b"all")
+    fetching.streaming(b"")
+    fetching.finished()
+    assert (fetching.settled.is_set(), fetching.told) == (False, False)
+    fetching.headed(200, {"Content-Type": "text/plain", "Set-Cookie": "a=1\nb=2"})
+    status, headers = await fetching.begun()
+    assert (status, headers.getall("set-cookie"), fetching.told) == (200, ["a=1", "b=2"], True)
+    assert fetching.settled.is_set()
+    assert await fetching.content.readany() == b"all"
+    assert fetching.content.at_eof()
+
+
+async def test_who_leaves_before_the_headers_are_told_ends_it_and_nobody_after_that(
+    fetching: Fetching, aborted: list[Fetching]
+) -> None:
+    fetching.answered(200)
+    fetching.streaming(b"")
+    fetching.finished()
+    fetching.close()
+    assert aborted == [fetching]
+    fetching.headed(200, {})
+    fetching.close()
+    assert aborted == [fetching]
+
+
+async def test_a_page_that_dies_after_the_headers_leaves_them_as_they_are(fetching: Fetching) -> None:
+    fetching.headed(200, {})
+    fetching.lost(BrowserFailed("the live page crashed"))
+    assert (await fetching.begun())[0] == 200
+    with pytest.raises(DoorkeyError, match="broke off"):
+        await fetching.content.readany()
