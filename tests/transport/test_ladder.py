@@ -15,6 +15,7 @@ from doorkey import Request, Runtime
 from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
 from doorkey.errors import Cut, DoorkeyError, NeedsPerson, TimeLimit
+from doorkey.upload import Upload
 
 from .paged import PAGE, PagedSite, runtime_for, serving
 
@@ -164,6 +165,25 @@ async def test_a_site_whose_answers_set_cookies_is_served_one_at_a_time(site: Pa
     async with runtime_for(site) as runtime:
         await asyncio.gather(*(fetched(runtime, "/talk") for n in range(6)))
     assert most == 1
+
+
+async def test_an_upload_that_comes_slowly_holds_nobody_up(site: PagedSite) -> None:
+    reading, rest = asyncio.Event(), asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"some, "
+        reading.set()
+        await rest.wait()
+        yield b"more"
+
+    async with runtime_for(site) as runtime:
+        await runtime.session("wiki")
+        upload = asyncio.create_task(fetched(runtime, method="POST", body=Upload(pieces())))
+        await reading.wait()
+        async with asyncio.timeout(10):
+            assert await fetched(runtime) == ("page", 200)
+        rest.set()
+        assert await upload == ("page", 200)
 
 
 async def test_a_stream_survives_a_renewal(site: PagedSite) -> None:

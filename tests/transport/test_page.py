@@ -198,6 +198,22 @@ async def test_redirects_are_the_callers_unless_followed_and_never_lead_out(runt
         await fetched(runtime, Request(url="/moved?s=302&to=/moved?s=302%26to=/echo", follow=1))
 
 
+async def test_an_upload_follows_a_redirect_although_it_is_too_long_to_be_kept(
+    runtime: Runtime, site: PagedSite
+) -> None:
+    async def moved(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        return web.Response(status=307, headers={"location": "/echo"})
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"some, "
+        yield b"more"
+
+    site.routes["/moved"] = moved
+    _, body = await fetched(runtime, Request(url="/moved", method="POST", body=Upload(pieces(), keep=1), follow=1))
+    assert json.loads(body)["text"] == "some, more"
+
+
 async def test_statuses_and_failures_are_those_of_direct(runtime: Runtime, site: PagedSite) -> None:
     async def broken(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-length": "100"})

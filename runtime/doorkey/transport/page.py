@@ -7,17 +7,17 @@ from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urljoin
 
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, Changed, DoorkeyError, RequestError
+from doorkey.errors import BrowserFailed, Changed, DoorkeyError
 from doorkey.provider import Site
 from doorkey.request import HEAD_BYTES, Head, Request
 from doorkey.session import Cookie, Key, Session
-from doorkey.transport.body import whole_body
-from doorkey.transport.direct import REDIRECTS, Limits, target_url
+from doorkey.transport.direct import REDIRECTS, Limits
 from doorkey.transport.headers import Conversation, SessionHeaders, reaches
-from doorkey.transport.reach import origin_of, redirected, target
+from doorkey.transport.order import gathered, order_of
+from doorkey.transport.reach import redirected, target
 from doorkey.transport.stream import Stream, first_bytes
 from doorkey.transport.turns import Turn, Turns
 from doorkey.transport.waits import Wait, Waits
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
 
     from doorkey.browser import Order, Stay, Stays
     from doorkey.browser.fetching import Fetching
-
-UNSETTABLE = frozenset([
-    "accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
-    "connection", "content-length", "cookie", "cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin",
-    "referer", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
-])  # fmt: skip
-"""Headers that the browser sets by itself, whatever a request says (Fetch standard, "forbidden request-header")."""
-BODILESS = ("GET", "HEAD")
-FORBIDDEN_METHODS = ("CONNECT", "TRACE", "TRACK")
 
 
 class InPage:
@@ -76,18 +67,21 @@ class InPage:
         deadline = asyncio.get_running_loop().time() + total
         upload = request.body if isinstance(request.body, Upload) else None
         try:
-            _check_method(request)
+            # Before its turn: whoever sends a body slowly must hold nobody up.
+            with Wait(self._waits, "first byte", self._limits.first_byte, deadline, upload):
+                request = await gathered(request)
             for _ in range(request.follow + 1):
+                order = await order_of(request, url, session, site)
                 with Wait(self._waits, "total", float("inf"), deadline):
                     turn = await self._turns.setdefault(session.key, Turns()).take()
-                one = _One(self, turn, session, site, conversation, sliding)
-                with Wait(self._waits, "first byte", self._limits.first_byte, deadline, upload):
-                    head, fetching = await one.begun(request, url)
+                one = _One(self, turn, session, conversation, sliding)
+                with Wait(self._waits, "first byte", self._limits.first_byte, deadline):
+                    head, fetching = await one.begun(order, url)
                 location = head.headers.get("location") if request.follow else None
                 if location is None or head.status not in REDIRECTS:
                     return Stream(
                         fetching, replace(head, start=head.start[:HEAD_BYTES]), head.start, self._waits,
-                        self._limits.idle, deadline, upload, transport="page",
+                        self._limits.idle, deadline, transport="page",
                     )  # fmt: skip
                 fetching.close()
                 url = redirected(request, urljoin(url, location), site)
@@ -133,18 +127,16 @@ class _One:
         page: InPage,
         turn: Turn,
         session: Session,
-        site: Site,
         conversation: Conversation,
         sliding: tuple[str, ...],
     ) -> None:
-        self._page, self._turn, self._session, self._site = page, turn, session, site
+        self._page, self._turn, self._session = page, turn, session
         self._conversation, self._sliding = conversation, sliding
         self._fetching: asyncio.Future[Fetching] = asyncio.get_running_loop().create_future()
 
-    async def begun(self, request: Request, url: str) -> tuple[Head, Fetching]:
+    async def begun(self, order: Order, url: str) -> tuple[Head, Fetching]:
         """The answer's head with as much of its body as judging takes (`start`, not cut off)."""
         try:
-            order = await _order(request, url, self._session, self._site)
             stay, whose = self._page.stay(self._session)
         except BaseException:
             self._turn.over()
@@ -227,31 +219,3 @@ def _place(cookie: Cookie) -> tuple[str, str, str]:
 
 def _set_names(headers: CIMultiDict[str]) -> set[str]:
     return {line.partition("=")[0].strip() for line in headers.getall("set-cookie", ())}
-
-
-def _check_method(request: Request) -> None:
-    method, empty = request.method.upper(), (None, b"")
-    if method in FORBIDDEN_METHODS:
-        raise RequestError(f"{request.what}: a page can't send {method}, and the site's transport is its page")
-    if method in BODILESS and (request.form, request.json, request.parts) != (None, None, None):
-        raise RequestError(f"{request.what}: a page sends no body with {method}, and the site's transport is its page")
-    if method in BODILESS and request.body not in empty:
-        raise RequestError(f"{request.what}: a page sends no body with {method}, and the site's transport is its page")
-
-
-async def _order(request: Request, url: str, session: Session, site: Site) -> Order:
-    from doorkey.browser import Order
-
-    body, kind = await whole_body(request)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    headers = {name: value for name, value in headers.items() if name not in UNSETTABLE and name[:6] != "proxy-"}
-    if kind and "content-type" not in headers:
-        headers["content-type"] = kind
-    referrer = request.referer or ("" if "text/html" in request.expects else session.url)
-    return Order(
-        url=urldefrag(str(target_url(url, request)))[0],
-        method=request.method.upper(),
-        headers={"accept": request.accept, **headers},
-        referrer=referrer if origin_of(referrer) == site.origin else "",
-        body=body if request.method.upper() not in BODILESS else None,
-    )
