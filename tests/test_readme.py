@@ -14,6 +14,7 @@ import pytest
 
 from doorkey import ChatProvider, Provider
 from doorkey.cli.main import cli
+from doorkey.registry import build_sites
 from doorkey.settings import Settings, describe
 
 ROOT = Path(__file__).parents[1]
@@ -110,13 +111,22 @@ def test_every_make_target_exists(page: Path) -> None:
     assert set(re.findall(r"\bmake ([a-z-]+)(?=[`\s])", " ".join(re.findall(r"`[^`]+`", page.read_text())))) <= targets
 
 
-@pytest.mark.parametrize("text", blocks("toml"))
+def recipes() -> list[object]:
+    return [
+        pytest.param(file.read_text(encoding="utf-8"), id=name_of(file))
+        for file in sorted((ROOT / "docs" / "recipes").glob("*.toml"))
+    ]
+
+
+@pytest.mark.parametrize("text", [*blocks("toml"), *recipes()])
 def test_every_toml_block_can_be_used(text: str) -> None:
     data = tomllib.loads(text)
     if SECTIONS & set(data):
         # An alias may lead to a site of another block: what is looked at here is each key and value.
         sites = {target.partition("/")[0]: {} for targets in data.get("models", {}).values() for target in targets}
         Settings.model_validate({**data, "sites": {**sites, **data.get("sites", {})}})
+        whole = {name: site for name, site in data.get("sites", {}).items() if {"provider", "url"} <= set(site)}
+        assert set(build_sites(Settings.model_validate({"sites": whole}))) == set(whole)
 
 
 @pytest.mark.parametrize("text", blocks("python"))
