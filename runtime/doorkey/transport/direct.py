@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from dataclasses import dataclass, replace
@@ -77,7 +76,7 @@ class Direct:
         """
         url = target(request, site)
         conversation = conversation or Conversation(self._clock)
-        deadline = asyncio.get_running_loop().time() + total
+        deadline = self._waits.loop.time() + total
         upload = request.body if isinstance(request.body, Upload) else None
         for _ in range(request.follow + 1):
             try:
@@ -142,7 +141,10 @@ class Direct:
             skip_auto_headers=None if "user-agent" in headers else NO_USER_AGENT,
         )
         try:
-            start = await first_bytes(response.content, response.status, response.headers.get("content-type", ""))
+            content = response.content
+            start = content.read_nowait()
+            if not content.at_eof():
+                start = await first_bytes(content, response.status, response.headers.get("content-type", ""), start)
         except BaseException:
             response.close()
             raise

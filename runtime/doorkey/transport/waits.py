@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from types import TracebackType
 
 from doorkey.errors import TimeLimit
@@ -17,10 +18,15 @@ class Waits:
         self.rings = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
-    def ring_at(self, at: float, loop: asyncio.AbstractEventLoop) -> None:
+    @cached_property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that all of them run in. Python asks the system for the process at each look for it."""
+        return asyncio.get_running_loop()
+
+    def ring_at(self, at: float) -> None:
         self.close()
         self.rings = at
-        self._timer = loop.call_at(at, self._ring, loop)
+        self._timer = self.loop.call_at(at, self._ring)
 
     def close(self) -> None:
         """Stop the timer: what still waits then waits without a limit."""
@@ -28,15 +34,15 @@ class Waits:
             self._timer.cancel()
             self._timer, self.rings = None, float("inf")
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _ring(self) -> None:
         """End the waits that are over; the others, begun or moved on since, get their turn."""
         self._timer, self.rings = None, float("inf")
-        now = loop.time()
+        now = self.loop.time()
         for wait in [wait for wait in self.open if wait.at <= now]:
             self.open.discard(wait)
             wait.end()
         if self.open:
-            self.ring_at(min(wait.at for wait in self.open), loop)
+            self.ring_at(min(wait.at for wait in self.open))
 
 
 class Wait:
@@ -55,20 +61,20 @@ class Wait:
         self._over = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        waits = self._waits
+        loop = waits.loop
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("only a task can wait")
         self._task = task
         self._cancelling = task.cancelling()
-        self._loop = loop = task.get_loop()
         self._began = began = loop.time()
         self.at = min(began + self._limit, self._deadline)
         if self._upload is not None:
             self._upload.moved = self._moved
-        waits = self._waits
         waits.open.add(self)
         if self.at < waits.rings:
-            waits.ring_at(self.at, loop)
+            waits.ring_at(self.at)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -89,4 +95,4 @@ class Wait:
         self._task.cancel()
 
     def _moved(self) -> None:
-        self.at = min(self._loop.time() + self._limit, self._deadline)
+        self.at = min(self._waits.loop.time() + self._limit, self._deadline)
