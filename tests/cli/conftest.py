@@ -36,6 +36,11 @@ class Done:
     err: str
 
 
+def failed(error: DoorkeyError, out: str = "", err: str = "") -> Done:
+    """How a command ends that *error* ends."""
+    return Done(exit_code(error), out, f"{err}doorkey: {told(error)}\n")
+
+
 class Doorkey:
     """Runs `doorkey`. Each command carries a mark in its environment, which whatever it starts inherits."""
 
@@ -117,21 +122,26 @@ async def doorkey(tmp_path: Path) -> AsyncIterator[Doorkey]:
 
 
 @pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Done]]:
-    """Runs a command in this process: the same as `Doorkey` for whatever ends before anything is started."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home and a folder of this test's own for what it runs in this process; no variable of doorkey's is set."""
     for name in [*os.environ]:
         if name.startswith(("DOORKEY_", "XDG_")) or name in ("DISPLAY", "WAYLAND_DISPLAY"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def quick(home: Path) -> Iterator[Callable[..., Done]]:
+    """Runs a command in this process: the same as `Doorkey`, for whatever needs no process of its own."""
     log = logging.getLogger("doorkey")
     level = log.level
 
-    def run(*arguments: str, settings: Mapping[str, str] | None = None) -> Done:
-        result = CliRunner().invoke(cli, arguments, env=settings, prog_name="doorkey")
+    def run(*arguments: str, input: bytes | None = None, settings: Mapping[str, str] | None = None) -> Done:
+        result = CliRunner().invoke(cli, arguments, input=input, env=settings, prog_name="doorkey")
         if isinstance(result.exception, DoorkeyError):
-            error = result.exception
-            return Done(exit_code(error), result.stdout, f"{result.stderr}doorkey: {told(error)}\n")
+            return failed(result.exception, result.stdout, result.stderr)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return Done(result.exit_code, result.stdout, result.stderr)
 

@@ -9,24 +9,34 @@ import shlex
 import socket
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.cli.add import name_of_host
+from doorkey import Runtime, Settings
+from doorkey.browser import BrowserPool
+from doorkey.cli.add import Adding, name_of_host
+from doorkey.cli.check import Check
+from doorkey.cli.terminal import Progress, print_json
+from doorkey.errors import DoorkeyError
 from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 
-from .conftest import Done, Doorkey
+from .conftest import Done, Doorkey, failed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 
 Quick = Callable[..., Done]
+Add = Callable[..., Awaitable[Done]]
+FILE = Path("doorkey.toml")
+VISIT = "3"
+"""Seconds after which a visit that can't succeed ends."""
 BLOCKED = '<title>Attention Required! | Cloudflare</title><div id="cf-error-details">Sorry, you have been blocked</div>'
 WAITING = '<title>Just a moment...</title><div id="challenge-spinner"></div>'
 BEFORE = b"# mine\r\n[service]\r\nport = 8787   # as it was"
@@ -45,8 +55,40 @@ async def serving(body: str = "<title>a page</title>", status: int = 200, **head
         yield str(server.make_url("/"))
 
 
-def file(doorkey: Doorkey) -> Path:
-    return doorkey.folder / "doorkey.toml"
+@pytest.fixture
+def bound() -> Iterator[int]:
+    """A port that is this test's to listen on, and at which nobody listens yet."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
+def add(home: Path, browsers: BrowserPool, capsys: pytest.CaptureFixture[str]) -> Callable[..., Awaitable[Done]]:
+    """What the command does, says and ends with, in this process, with the module's browser."""
+
+    async def run(
+        url: str, name: str = "", config: str | None = None, *, dry_run: bool = False, json: bool = False
+    ) -> Done:
+        path = Path(config) if config else None
+        settings = Settings.load(path if path is None or path.exists() else Path(os.devnull))
+        adding = Adding(
+            url, name or name_of_host(url), path, settings, headed=False, dry_run=dry_run, pool=browsers, settle=0.0
+        )
+        try:
+            added = await adding.done()
+        except DoorkeyError as error:
+            return failed(error, *capsys.readouterr())
+        print_json(added.as_json()) if json else added.show()
+        return Done(added.exit, *capsys.readouterr())
+
+    return run
+
+
+def written(folder: Path = Path()) -> Any:
+    """The sites in the settings file."""
+    return tomllib.loads((folder / FILE).read_text())["sites"]
 
 
 def refused(done: Done, code: int, *words: str) -> None:
@@ -59,32 +101,24 @@ def refused(done: Done, code: int, *words: str) -> None:
 
 
 @pytest.mark.browser
-class TestASite:
-    @pytest.mark.parametrize("generation", ["1.7", "1.9", "2.x"])
-    async def test_with_ai_power_takes_three_lines_and_answers(self, doorkey: Doorkey, generation: str) -> None:
+class TestACommand:
+    """Its own process, and those of the lines that it prints."""
+
+    async def test_adds_ai_power_and_prints_the_line_that_asks_it(self, doorkey: Doorkey) -> None:
         async with ChatgptFreeTwin() as twin:
-            twin.switch(generation=generation)
+            twin.switch(generation="2.x")
             done = await doorkey("add", twin.url, "--name", "blog")
             assert (done.code, done.err) == (0, "")
-            assert f"AI Power {generation[0]}.x" in done.out
-            assert "checked: entered in" in done.out
-            assert tomllib.loads(file(doorkey).read_text())["sites"] == {
-                "blog": {"provider": "wpaicg", "url": twin.url}
-            }
+            assert "AI Power 2.x" in done.out
             line = next(line for line in done.out.splitlines() if line.startswith("  doorkey ask"))
             answer = await doorkey(*shlex.split(line)[1:])
             assert (answer.code, answer.err) == (0, "")
             assert "Hello" in answer.out
 
-    async def test_of_the_built_in_kind_is_told_by_its_cookies(self, doorkey: Doorkey) -> None:
-        async with AiChatsTwin() as twin:
-            told = json.loads((await doorkey("add", f"{twin.url}", "--json")).out)
-        assert (told["kind"], told["site"], told["check"]["exit"]) == ("AiChats", "aichats", 0)
-
-    async def test_that_is_nothing_known_is_a_session_that_both_printed_lines_use(self, doorkey: Doorkey) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            doorkey.settings["DOORKEY_SERVICE__PORT"] = str(free.getsockname()[1])
+    async def test_that_knows_nothing_of_a_site_prints_two_lines_that_use_its_session(
+        self, doorkey: Doorkey, bound: int
+    ) -> None:
+        doorkey.settings["DOORKEY_SERVICE__PORT"] = str(bound)
         async with serving("<p>a page that says hello") as url:
             told = json.loads((await doorkey("add", url, "--name", "page", "--json")).out)
             assert (told["kind"], told["written"], told["exit"]) == ("nothing that is known", True, 0)
@@ -99,14 +133,14 @@ class TestASite:
             serve.terminate()
             await doorkey.end(serve)
 
-    async def test_that_asks_for_a_login_is_logged_in_when_its_variables_are_set(
+    async def test_that_meets_a_login_takes_it_when_its_variables_are_set(
         self, doorkey: Doorkey, members: LoginSite
     ) -> None:
         doorkey.settings |= {"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD}
         done = await doorkey("add", members.url, "--name", "wiki")
         assert (done.code, done.err) == (0, "")
-        assert PASSWORD not in done.out + file(doorkey).read_text()
-        (site,) = tomllib.loads(file(doorkey).read_text())["sites"].values()
+        assert PASSWORD not in done.out + (doorkey.folder / FILE).read_text()
+        (site,) = written(doorkey.folder).values()
         assert site["ready"] == "[href*=logout i]"
         assert site["stale"] == ["redirect:/login"]
         assert site["visit"]["steps"] == [
@@ -117,31 +151,64 @@ class TestASite:
         members.log_out()
         assert "Log out" in (await doorkey("fetch", "wiki", "/")).out
 
-    async def test_whose_login_is_not_taken_is_not_written(self, doorkey: Doorkey, members: LoginSite) -> None:
-        doorkey.settings |= {"WIKI_USER": USER, "WIKI_PASSWORD": "wrong-one"}
-        done = await doorkey("add", members.url, "--name", "wiki")
+
+@pytest.mark.browser
+class TestASite:
+    @pytest.mark.parametrize("generation", ["1.7", "1.9", "2.x"])
+    async def test_with_ai_power_takes_three_lines_and_answers(
+        self, add: Add, browsers: BrowserPool, generation: str
+    ) -> None:
+        async with ChatgptFreeTwin() as twin:
+            twin.switch(generation=generation)
+            done = await add(twin.url, "blog")
+            assert (done.code, done.err) == (0, "")
+            assert f"AI Power {generation[0]}.x" in done.out
+            assert "checked: entered in" in done.out
+            assert '  doorkey ask -m blog "Hello"\n' in done.out
+            assert written() == {"blog": {"provider": "wpaicg", "url": twin.url}}
+            async with Runtime(Settings.load(), pool=browsers) as runtime:
+                answer = [delta async for delta in runtime.ask("blog", [{"role": "user", "content": "Hello"}])]
+            assert "Hello" in "".join(map(str, answer))
+
+    async def test_of_the_built_in_kind_is_told_by_its_cookies(self, add: Add) -> None:
+        async with AiChatsTwin() as twin:
+            told = json.loads((await add(twin.url, json=True)).out)
+        assert (told["kind"], told["site"], told["check"]["exit"]) == ("AiChats", "aichats", 0)
+
+    async def test_whose_login_is_not_taken_is_not_written(
+        self, add: Add, members: LoginSite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WIKI_USER", USER)
+        monkeypatch.setenv("WIKI_PASSWORD", "wrong-one")
+        done = await add(members.url, "wiki")
         refused(done, 3, "did not take the login", "Nothing was written", "WIKI_USER and WIKI_PASSWORD")
         assert "wrong-one" not in done.err
-        assert not file(doorkey).exists()
+        assert not FILE.exists()
 
     async def test_whose_variables_are_not_set_is_written_and_left_to_a_person(
-        self, doorkey: Doorkey, members: LoginSite
+        self, add: Add, browsers: BrowserPool, members: LoginSite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        done = await doorkey("add", members.url + "login", "--name", "wiki")
+        done = await add(members.url + "login", "wiki")
         assert (done.code, done.err) == (3, "")
         assert "next: set WIKI_USER and WIKI_PASSWORD, then: doorkey check wiki" in done.out
         assert members.tries == []
-        variables = {"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD}
-        assert (await doorkey("check", "wiki", settings=variables)).code == 0
+        monkeypatch.setenv("WIKI_USER", USER)
+        monkeypatch.setenv("WIKI_PASSWORD", PASSWORD)
+        async with Runtime(Settings.load(), pool=browsers) as runtime:
+            checked = await Check(runtime, "wiki", Progress(), verbose=False).made(probe=False)
+        assert checked["exit"] == 0
 
-    async def test_whose_form_steps_cannot_do_is_left_to_a_login_by_hand(self, doorkey: Doorkey) -> None:
+    async def test_whose_form_steps_cannot_do_is_left_to_a_login_by_hand(self, add: Add) -> None:
         form = '<form><input name="u"><input name="p" type="password"><div class="h-captcha"></div><button>'
         async with serving(form) as url:
-            done = await doorkey("add", url, "--name", "wiki")
+            done = await add(url, "wiki")
         assert done.code == 3
         assert "next: log in by hand, as it asks for a CAPTCHA: doorkey login wiki" in done.out
 
-    async def test_that_is_another_at_the_second_visit_is_written_and_told(self, doorkey: Doorkey) -> None:
+    async def test_that_is_another_at_the_second_visit_is_written_and_told(
+        self, add: Add, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DOORKEY_LIMITS__VISIT", VISIT)
         pages = iter(['<meta name="csrf-token" content="t0k3n">'])
 
         async def page(_: web.Request) -> web.Response:
@@ -150,51 +217,51 @@ class TestASite:
         app = web.Application()
         app.router.add_get("/", page)
         async with TestServer(app, host="127.0.0.1") as server:
-            url = str(server.make_url("/"))
-            done = await doorkey("add", url, "--name", "shop", settings={"DOORKEY_LIMITS__VISIT": "6"})
+            done = await add(str(server.make_url("/")), "shop")
         assert done.code == 1
         assert done.err.startswith("doorkey: written, but not entered: ")
         assert "sites.shop.tokens.csrf" in done.err
         assert "next: correct what was written in doorkey.toml, then: doorkey check shop" in done.out
         assert "works" not in done.out
 
-    async def test_is_added_to_what_is_there_and_that_stays_byte_for_byte(self, doorkey: Doorkey) -> None:
-        file(doorkey).write_bytes(BEFORE)
-        file(doorkey).chmod(0o640)
+    async def test_is_added_to_what_is_there_and_that_stays_byte_for_byte(self, add: Add) -> None:
+        FILE.write_bytes(BEFORE)
+        FILE.chmod(0o640)
+        before = {*Path().iterdir()}
         async with serving() as url:
-            assert (await doorkey("add", url, "--name", "one")).code == 0
-            once = file(doorkey).read_bytes()
+            assert (await add(url, "one")).code == 0
+            once = FILE.read_bytes()
             assert once.startswith(BEFORE + b"\r\n\r\n[sites.one]")
-            refused(await doorkey("add", url, "--name", "one"), 2, "called 'one' already", "doorkey.toml", "--name")
-            assert file(doorkey).read_bytes() == once
-            assert (await doorkey("add", url, "--name", "two")).code == 0
-        assert file(doorkey).read_bytes().startswith(once)
-        assert set(tomllib.loads(file(doorkey).read_text())["sites"]) == {"one", "two"}
-        assert file(doorkey).stat().st_mode & 0o777 == 0o640
-        assert sorted(path.name for path in doorkey.folder.iterdir()) == ["doorkey.toml"]
+            refused(await add(url, "one"), 2, "called 'one' already", "doorkey.toml", "--name")
+            assert FILE.read_bytes() == once
+            assert (await add(url, "two")).code == 0
+        assert FILE.read_bytes().startswith(once)
+        assert set(written()) == {"one", "two"}
+        assert FILE.stat().st_mode & 0o777 == 0o640
+        assert {*Path().iterdir()} - before <= {Path(".local")}  # the home's own: it is this folder
 
-    async def test_tried_dry_is_shown_and_not_written(self, doorkey: Doorkey) -> None:
+    async def test_tried_dry_is_shown_and_not_written(self, add: Add) -> None:
         async with serving('<meta name="csrf-token" content="s3cr3t-token">') as url:
-            done = await doorkey("add", url, "--dry-run")
+            done = await add(url, dry_run=True)
         assert (done.code, done.err) == (0, "")
         assert "not written, it would go to doorkey.toml" in done.out
         assert 'tokens.csrf = "meta[name=csrf-token]@content"' in done.out
         assert "s3cr3t-token" not in done.out
-        assert not file(doorkey).exists()
+        assert not FILE.exists()
 
-    async def test_goes_into_the_file_that_is_named_also_when_it_is_a_link_or_new(self, doorkey: Doorkey) -> None:
-        (doorkey.folder / "kept").mkdir()
-        (doorkey.folder / "link.toml").symlink_to("kept/real.toml")
-        (doorkey.folder / "kept" / "real.toml").write_text("# mine\n")
+    async def test_goes_into_the_file_that_is_named_also_when_it_is_a_link_or_new(self, add: Add) -> None:
+        Path("kept").mkdir()
+        Path("link.toml").symlink_to("kept/real.toml")
+        Path("kept/real.toml").write_text("# mine\n")
         async with serving() as url:
             for name in ("link.toml", "new.toml"):
-                done = await doorkey("add", url, "--name", "a", "--config", name)
+                done = await add(url, "a", name)
                 assert done.code == 0
                 assert f"doorkey fetch a / --config {name}" in done.out
-        assert (doorkey.folder / "link.toml").is_symlink()
-        assert "[sites.a]" in (doorkey.folder / "kept" / "real.toml").read_text()
-        assert "[sites.a]" in (doorkey.folder / "new.toml").read_text()
-        assert not file(doorkey).exists()
+        assert Path("link.toml").is_symlink()
+        assert "[sites.a]" in Path("kept/real.toml").read_text()
+        assert "[sites.a]" in Path("new.toml").read_text()
+        assert not FILE.exists()
 
     @pytest.mark.parametrize(
         ("status", "body", "code", "words"),
@@ -206,27 +273,25 @@ class TestASite:
         ],
     )
     async def test_that_shows_no_page_is_not_added(
-        self, doorkey: Doorkey, status: int, body: str, code: int, words: str
+        self, add: Add, monkeypatch: pytest.MonkeyPatch, status: int, body: str, code: int, words: str
     ) -> None:
+        monkeypatch.setenv("DOORKEY_LIMITS__CHALLENGE", "1")
         headers = {"cf-mitigated": "challenge"} if body == WAITING else {}
         async with serving(body, status, **headers) as url:
-            done = await doorkey("add", url, "--name", "a", settings={"DOORKEY_LIMITS__CHALLENGE": "1"})
+            done = await add(url, "a")
         refused(done, code, words, "Nothing was written")
-        assert not file(doorkey).exists()
+        assert not FILE.exists()
 
-    async def test_that_is_away_is_not_added(self, doorkey: Doorkey) -> None:
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-            refused(await doorkey("add", url, "--name", "a"), 5, "can't be reached", "Nothing was written")
+    async def test_that_is_away_is_not_added(self, add: Add, bound: int) -> None:
+        refused(await add(f"http://127.0.0.1:{bound}/", "a"), 5, "can't be reached", "Nothing was written")
         async with serving(status=503) as url:
-            refused(await doorkey("add", url, "--name", "a"), 5, "HTTP 503")
-        assert not file(doorkey).exists()
+            refused(await add(url, "a"), 5, "HTTP 503")
+        assert not FILE.exists()
 
-    async def test_that_leads_elsewhere_is_not_added(self, doorkey: Doorkey) -> None:
+    async def test_that_leads_elsewhere_is_not_added(self, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DOORKEY_LIMITS__VISIT", VISIT)
         async with serving() as there, serving(status=302, location=there) as here:
-            done = await doorkey("add", here, "--name", "a", settings={"DOORKEY_LIMITS__VISIT": "6"})
-            refused(done, 1, there.rstrip("/"))
+            refused(await add(here, "a"), 1, there.rstrip("/"))
 
 
 @pytest.mark.parametrize(
@@ -262,9 +327,8 @@ def test_a_file_that_cannot_be_written_is_told_before_a_browser_starts(quick: Qu
     refused(quick("add", "https://b.example/", "--config", "inline.toml"), 2, "can't be put at the end", "--dry-run")
     Path("broken.toml").write_text("[sites\n")
     refused(quick("add", "https://b.example/", "--config", "broken.toml"), 2, "is no valid TOML")
-    if os.geteuid() != 0:
-        Path("locked").mkdir(mode=0o500)
-        refused(quick("add", "https://b.example/", "--config", "locked/x.toml"), 2, "read-only")
+    # Root may write anywhere but where the system itself lets nobody.
+    refused(quick("add", "https://b.example/", "--config", "/proc/self/x.toml"), 2, "read-only")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import click
 
 from doorkey.cli.added import Added
 from doorkey.cli.check import Check
-from doorkey.cli.onlooker import Onlooker
+from doorkey.cli.onlooker import SETTLE, Onlooker
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.settings_file import appended, check_addable, taken
 from doorkey.cli.terminal import Progress, print_json
@@ -73,7 +73,10 @@ def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, 
 
 @dataclass(frozen=True, slots=True)
 class Adding:
-    """One site on its way into the settings file. `name` is empty where only the page can tell one."""
+    """One site on its way into the settings file. `name` is empty where only the page can tell one.
+
+    `pool` is lent, as to a Runtime; `settle`: see Onlooker.
+    """
 
     url: str
     name: str
@@ -81,6 +84,8 @@ class Adding:
     settings: Settings
     headed: bool
     dry_run: bool
+    pool: BrowserPool | None = None
+    settle: float = SETTLE
 
     async def done(self) -> Added:
         """Look, propose, write and check. Raises DoorkeyError where nothing was written."""
@@ -91,7 +96,7 @@ class Adding:
         if self.name:
             self._check_free(self.name)
         with Progress(f"adding {self.url}") as say:
-            async with Runtime(self.settings, headed=self.headed, steps=say) as runtime:
+            async with Runtime(self.settings, headed=self.headed, steps=say, pool=self.pool) as runtime:
                 site, proposal, page = await self._proposed(runtime, say)
                 table = written(proposal, site)
                 self._check_free(site, table)
@@ -138,7 +143,7 @@ class Adding:
         from doorkey.recognition.signs import recognised
         from doorkey.settings import variable
 
-        onlooker = Onlooker(runtime, self.headed, say)
+        onlooker = Onlooker(runtime, self.headed, say, self.settle)
         page = await onlooker.look(self.url)
         site = self.name or name_of_kind(recognised(page)[0])
         proposal = proposed(page, self.url, site)

@@ -19,11 +19,12 @@ SETTLE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Onlooker:
-    """Opens pages by the runtime's browser. `headed`: on the screen; `say` is told each step."""
+    """Opens pages by the runtime's browser. `headed`: on the screen; `say` is told each step; `settle`: see SETTLE."""
 
     runtime: Runtime
     headed: bool
     say: Callable[[str], None]
+    settle: float = SETTLE
 
     async def look(self, url: str, steps: tuple[Mapping[str, str], ...] = (), ready: str | None = None) -> Page:
         """The page at *url*; with *steps*, the one that is there after them, where *ready* is.
@@ -59,7 +60,7 @@ class Onlooker:
             ready=ready,
             steps=steps_of(steps),
             script_values=SCRIPT_VALUES,
-            settle=SETTLE,
+            settle=self.settle,
             limit=limits.visit,
             challenge=limits.challenge,
         )
