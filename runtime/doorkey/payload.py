@@ -65,8 +65,14 @@ def _is_pairs(data: object) -> bool:
 
 
 def _pairs(fields: Any, *, as_files: bool = False) -> list[tuple[str, Any]]:
+    """Name and value of each field: one for each of several values, none for None."""
     pairs = fields.items() if isinstance(fields, Mapping) else fields or ()
-    return [(str(name), _as_file(value) if as_files else value) for name, value in pairs]
+    return [
+        (str(name), _as_file(one) if as_files else one)
+        for name, value in pairs
+        for one in (value if isinstance(value, list) else [value])
+        if one is not None
+    ]
 
 
 def _as_file(value: Any) -> Any:
@@ -77,10 +83,7 @@ def _form(pairs: list[tuple[str, Any]]) -> tuple[dict[str, Any], str | None]:
     if any(hasattr(value, "read") or isinstance(value, tuple | bytes) for _, value in pairs):
         fields = [_field(name, value) for name, value in pairs]
         return multipart(fields)
-    plain = [
-        (name, str(one)) for name, value in pairs for one in (value if isinstance(value, list) else [value])
-        if one is not None
-    ]  # fmt: skip
+    plain = [(name, str(value)) for name, value in pairs]
     if len(dict(plain)) == len(plain):
         return {"form": dict(plain)}, None
     return {"body": urlencode(plain).encode()}, FORM
@@ -143,8 +146,10 @@ def _quoted(name: str) -> str:
 
 
 def _size(file: Any) -> int | None:
-    """How much of *file* is still to be read; None for a pipe."""
+    """How many bytes of *file* are still to be read; None for a pipe, and for text, which counts otherwise."""
     try:
+        if isinstance(file.read(0), str):
+            return None
         here = int(file.tell())
         end = int(file.seek(0, io.SEEK_END))
         file.seek(here)

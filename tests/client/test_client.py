@@ -112,6 +112,31 @@ async def test_a_form_with_files_is_multipart(wiki: Client, site: TokenSite) -> 
     }
 
 
+async def test_a_field_with_several_values_is_several_parts_and_none_is_no_part(wiki: Client, site: TokenSite) -> None:
+    parts: list[tuple[str, object]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        parts.extend((await request.post()).items())
+        return web.Response()
+
+    site.routes["/up"] = take
+    form = {"tag": ["a", "b"], "gone": None, "f": [("1.txt", b"one"), ("2.txt", b"two")]}
+    assert (await wiki.post("up", data=form)).status == 200
+    assert parts[:2] == [("tag", "a"), ("tag", "b")]
+    assert [name for name, _ in parts[2:]] == ["f", "f"]
+
+
+async def test_a_text_file_arrives_whole(wiki: Client, site: TokenSite, tmp_path: Path) -> None:
+    path = tmp_path / "umlauts.txt"
+    path.write_bytes("äöü\r\nende".encode())
+    with path.open(encoding="utf-8") as text:
+        await wiki.post("x", data=text)
+    await wiki.post("x", data=io.StringIO("äöü"))
+    await wiki.post("x", data={"f": ("a.txt", io.StringIO("äöü"))})
+    assert site.bodies[:2] == ["äöü\nende".encode(), "äöü".encode()]
+    assert "äöü".encode() in site.bodies[2]
+
+
 async def test_an_upload_of_unknown_length_is_sent_again_when_refused(
     wiki: Client, site: TokenSite, runtime: EnteredRuntime
 ) -> None:
