@@ -195,6 +195,29 @@ def test_a_multipart_body_keeps_every_byte_behind_the_new_part() -> None:
     assert dressed.body == b'--B\r\nContent-Disposition: form-data; name="to%22k"\r\n\r\n1\r\n' + body
 
 
+def test_the_callers_own_part_of_that_name_is_taken_out_of_a_multipart_body() -> None:
+    kept = (
+        b'--B\r\nContent-Disposition: form-data; name="f"; filename="name=t; --B.txt"\r\n\r\n--B t\r\n\x00\r\n',
+        b"--B \r\ncontent-type: text/plain\r\nContent-disposition: form-data; name=u\r\n\r\n2\r\n--B--\r\nend",
+    )
+    own = (
+        b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\nmine\r\n',
+        b"--B\r\nContent-Type: text/plain\r\nCONTENT-DISPOSITION: form-data; name=t\r\n\r\nmine\r\n",
+        b'--B\r\nContent-Disposition: form-data; filename="\\"; name=x"; name="t"\r\n\r\nmine\r\n',
+    )
+    body = own[0] + kept[0] + own[1] + own[0] + own[2] + kept[1]
+    request = Request(url="/a", method="POST", headers={"content-type": "multipart/form-data; boundary=B"}, body=body)
+    dressed = sent({"form": {"t": "{t}"}}, request, t="1")
+    assert dressed.body == b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\n1\r\n' + kept[0] + kept[1]
+
+
+@pytest.mark.parametrize("body", [b"--B--", b"no multipart", b'--B\r\nContent-Disposition: form-data; name="t"'])
+def test_a_multipart_body_that_is_none_or_empty_is_left_behind_the_new_part(body: bytes) -> None:
+    request = Request(url="/a", method="POST", headers={"content-type": "multipart/form-data; boundary=B"}, body=body)
+    dressed = sent({"form": {"t": "{t}"}}, request, t="1")
+    assert dressed.body == b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\n1\r\n' + body
+
+
 def test_json_keeps_the_tokens_own_kind_and_what_the_caller_sent() -> None:
     send = {"json": {"meta": {"csrf": "{t}", "v": 2}, "text": "id {t}"}}
     request = Request(url="/a", method="POST", json={"meta": {"mine": True}, "q": "x"})
@@ -304,7 +327,7 @@ def test_an_answer_is_stale_when_it_looks_as_configured(rule: object, head: Head
     [
         ("403 body:CSRF", answer(403, b"not yours"), Kind.REFUSED),
         ("403 body:CSRF", answer(200, b"what CSRF is"), Kind.OK),
-        ("redirect:/login", answer(302, location="/logins"), Kind.REFUSED),
+        ("redirect:/login", answer(302, location="/login-again"), Kind.REFUSED),
         ("redirect:/enter", answer(302, location="/home"), Kind.OK),
         ("json:error.code=badtoken", answer(200, b'{"error":{"code":"other"}}', "application/json"), Kind.OK),
         ({"is": 404, "when": "POST"}, answer(404), Kind.OK),
