@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
@@ -14,6 +15,9 @@ from doorkey.errors import RequestError
 
 BODILESS = ("GET", "HEAD", "OPTIONS")
 FORM, MULTIPART, JSON_TYPE = "application/x-www-form-urlencoded", "multipart/form-data", "application/json"
+ESCAPED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+"""What a part's name can't hold, as browsers write it (HTML standard, multipart/form-data encoding algorithm)."""
+PARAMETER = re.compile(rb';\s*([\w*-]+)=(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
 
 
 def pairs_without(pairs: str, names: Iterable[str]) -> list[str]:
@@ -56,27 +60,48 @@ def with_form(request: Request, values: Mapping[str, str]) -> Request:
     if not request.body:
         return replace(request, body=None, form={**(request.form or {}), **values})
     if media_type(request) == MULTIPART:
-        return replace(request, body=_after(parts_of(values, content_type(request)), request.body))
+        boundary = boundary_of(content_type(request))
+        fields = parts_of(values, boundary)
+        if isinstance(request.body, bytes):
+            return replace(request, body=fields + without_parts(request.body, boundary, values))
+        return replace(request, body=request.body.after(fields))
     if not isinstance(request.body, bytes):
-        return replace(request, body=_after(urlencode(values).encode() + b"&", request.body))
+        return replace(request, body=request.body.after(urlencode(values).encode() + b"&"))
     kept_pairs = pairs_without(request.body.decode("latin-1"), values)
     return replace(request, body="&".join([*kept_pairs, urlencode(values)]).encode("latin-1"))
 
 
-def _after(start: bytes, body: Any) -> Any:
-    """*start*, and then *body* as it is, byte for byte, be it in hand or sent as it comes."""
-    return start + body if isinstance(body, bytes) else body.after(start)
-
-
-def parts_of(values: Mapping[str, str], kind: str) -> bytes:
-    """A part for each value, to stand before those of a multipart body whose Content-Type is *kind*."""
+def boundary_of(kind: str) -> str:
+    """What stands between the parts of a multipart body whose Content-Type is *kind*. Raises RequestError for none."""
     found = re.search(r'boundary=(?:"([^"]+)"|([^;\s]+))', kind, re.I)
     if found is None:
         raise RequestError("a multipart body was expected to name its boundary in Content-Type; it names none")
-    boundary = found[1] or found[2]
-    escaped = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+    return found[1] or found[2]
+
+
+def without_parts(body: bytes, boundary: str, names: Iterable[str]) -> bytes:
+    """A multipart *body* but for its parts of *names*; what stays does so byte for byte (RFC 2046, section 5.1.1)."""
+    gone = {name.translate(ESCAPED) for name in names}
+    line = rb"(?:\A|(?<=\r\n))--%s(?=[ \t]*\r\n|--)" % re.escape(boundary.encode())
+    starts = [found.start() for found in re.finditer(line, body)]
+    pieces = [body[start:end] for start, end in pairwise([0, *starts, len(body)])]
+    return b"".join(piece for piece in pieces if _name_of(piece) not in gone)
+
+
+def _name_of(part: bytes) -> str | None:
+    """The field that *part* is, its boundary before it, as its head names it; None where it names none."""
+    head, end, _ = part.partition(b"\r\n\r\n")
+    said = re.search(rb"^content-disposition:[^\r\n]*", head, re.I | re.M) if end else None
+    for name, quoted, bare in PARAMETER.findall(said[0] if said else b""):
+        if name.lower() == b"name":
+            return bytes(quoted or bare).decode(errors="replace")
+    return None
+
+
+def parts_of(values: Mapping[str, str], boundary: str) -> bytes:
+    """A part for each value, to stand before those of a multipart body."""
     parts = "".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(escaped)}"\r\n\r\n{value}\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(ESCAPED)}"\r\n\r\n{value}\r\n'
         for name, value in values.items()
     )
     return parts.encode()

@@ -107,10 +107,13 @@ def _bytes(value: object) -> bytes:
 
 
 def multipart(fields: Iterable[Field]) -> tuple[dict[str, Any], str]:
-    """A multipart/form-data body, its files read as it is sent."""
+    """A multipart/form-data body, its open files read as it is sent."""
     boundary = secrets.token_hex(16)
+    kind = f"multipart/form-data; boundary={boundary}"
     parts = [(_part_head(field, boundary), field.data) for field in fields]
     end = f"--{boundary}--\r\n".encode()
+    if all(isinstance(data, bytes) for _, data in parts):
+        return {"body": b"".join(b"%b%b\r\n" % part for part in parts) + end}, kind
     sizes = [_size(data) if hasattr(data, "read") else len(data) for _, data in parts]
     known = sum(size for size in sizes if size is not None) + sum(len(head) + 2 for head, _ in parts) + len(end)
 
@@ -125,7 +128,7 @@ def multipart(fields: Iterable[Field]) -> tuple[dict[str, Any], str]:
             yield b"\r\n"
         yield end
 
-    return {"body": Upload(pieces(), None if None in sizes else known)}, f"multipart/form-data; boundary={boundary}"
+    return {"body": Upload(pieces(), None if None in sizes else known)}, kind
 
 
 def _part_head(field: Field, boundary: str) -> bytes:

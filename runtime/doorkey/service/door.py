@@ -29,7 +29,7 @@ HARMLESS = ("GET", "HEAD", "OPTIONS")
 """Methods that may be sent twice even when the first may have arrived (RFC 9110, section 9.2.1)."""
 AT_ONCE = 64 * 1024
 """Bytes of a body that are read before it is sent on."""
-DRESSED = ("application/x-www-form-urlencoded", "application/json")
+DRESSED = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
 """Bodies that a provider may put a token into: read whole, up to what is kept of any body."""
 
 
