@@ -106,6 +106,15 @@ def test_every_setting_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_module_that_is_named_is_there(page: Path) -> None:
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    named = re.findall(r"(?<![\w./-])[\w./-]+\.py\b", text)
+    named += re.findall(r"`((?:runtime|providers|tests|bench|docs)/[\w./-]*/)`", text)
+    roots = (ROOT, ROOT / "runtime" / "doorkey")
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_make_target_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"\bmake ([a-z-]+)(?=[`\s])", " ".join(re.findall(r"`[^`]+`", page.read_text())))) <= targets
