@@ -112,8 +112,9 @@ def multipart(fields: Iterable[Field]) -> tuple[dict[str, Any], str]:
     kind = f"multipart/form-data; boundary={boundary}"
     parts = [(_part_head(field, boundary), field.data) for field in fields]
     end = f"--{boundary}--\r\n".encode()
-    if all(isinstance(data, bytes) for _, data in parts):
-        return {"body": b"".join(b"%b%b\r\n" % part for part in parts) + end}, kind
+    in_hand = [head + data + b"\r\n" for head, data in parts if isinstance(data, bytes)]
+    if len(in_hand) == len(parts):
+        return {"body": b"".join([*in_hand, end])}, kind
     sizes = [_size(data) if hasattr(data, "read") else len(data) for _, data in parts]
     known = sum(size for size in sizes if size is not None) + sum(len(head) + 2 for head, _ in parts) + len(end)
 
