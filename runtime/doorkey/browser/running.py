@@ -70,6 +70,7 @@ class Running:
 
         filter_ = Filter()
         await filter_.start()
+        browser: Browser | None = None
         try:
             async with limited("starting Chromium", LAUNCH):
                 browser = await playwright.chromium.launch(
@@ -89,13 +90,15 @@ class Running:
                 session = await browser.new_browser_cdp_session()
                 version = await session.send("Browser.getVersion")
                 found = await session.send("SystemInfo.getProcessInfo")
+            pid = next(int(entry["id"]) for entry in found["processInfo"] if entry["type"] == "browser")
         except BaseException as error:
+            if browser is not None:
+                await _close(browser, otherwise="it ends with Playwright's driver")
             await filter_.close()
             cause = error.__cause__
             if isinstance(error, DoorkeyError) and isinstance(cause, Error) and "has been closed" in str(cause):
                 raise DriverGone("Playwright's driver ended; it is started anew") from error
             raise
-        pid = next(int(entry["id"]) for entry in found["processInfo"] if entry["type"] == "browser")
         return cls(browser, filter_, session, Process.of(pid), display, str(version["userAgent"]), born)
 
     async def healthy(self) -> bool:
@@ -118,10 +121,7 @@ class Running:
         """End it within a limit; what does not end is killed."""
         try:
             if not self.lost.is_set():
-                async with limited("closing Chromium", CLOSE):
-                    await self.browser.close()
-        except DoorkeyError as error:
-            log.warning("%s: killed", error.message)
+                await _close(self.browser, otherwise="killed")
         finally:
             self.lost.set()
             self.process.kill()
@@ -139,6 +139,14 @@ class Running:
                 log.warning("%s", error.message)
                 self.lost.set()
                 self.process.kill()
+
+
+async def _close(browser: Browser, *, otherwise: str) -> None:
+    try:
+        async with limited("closing Chromium", CLOSE):
+            await browser.close()
+    except DoorkeyError as error:
+        log.warning("%s: %s", error.message, otherwise)
 
 
 class Driver:
