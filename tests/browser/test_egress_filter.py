@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
 
-from doorkey.browser.egress import Egress, Filter, Guard, egress_of
+from doorkey.browser.egress import Egress, Filter, Guard, egress_of, parse_proxy
+from doorkey.browser.egress.dial import security
 from doorkey.browser.egress.filter import Pass
 from doorkey.browser.egress.guard import Refused
 from doorkey.browser.egress.head import NoHead, parse
@@ -229,6 +231,14 @@ async def test_a_proxy_is_sent_its_own_password_and_not_the_browsers(filter_: Fi
         f"GET http://shop.example/x HTTP/1.1\r\nHost: shop.example\r\nProxy-Authorization: Basic {login}\r\n\r\n"
     )
     assert "403" in await ask(filter_, "GET http://10.0.0.1/ HTTP/1.1", shown(way))
+
+
+async def test_a_proxys_certificate_is_checked_with_what_was_read_once() -> None:
+    secure = [await security(parse_proxy(f"https://{host}.example:443")) for host in ("one", "two")]
+    assert secure[0] is secure[1]
+    assert secure[0] is not None
+    assert secure[0].verify_mode is ssl.CERT_REQUIRED
+    assert await security(parse_proxy("http://one.example:3128")) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
+from functools import cache
 
 from doorkey.browser.egress.way import Proxy
 from doorkey.errors import SiteDown
@@ -57,10 +58,20 @@ async def connect_to_proxy(proxy: Proxy) -> tuple[StreamReader, StreamWriter]:
     host, port = proxy.place
     try:
         async with asyncio.timeout(CONNECT):
-            secure = ssl.create_default_context() if proxy.scheme == "https" else None
-            return await asyncio.open_connection(host, port, ssl=secure, limit=BUFFER)
+            return await asyncio.open_connection(host, port, ssl=await security(proxy), limit=BUFFER)
     except OSError as error:
         raise SiteDown("the proxy can't be reached; see the site's `proxy` setting", arrived=False) from error
+
+
+async def security(proxy: Proxy) -> ssl.SSLContext | None:
+    """What an https proxy's certificate is checked with; None for another proxy."""
+    # Reading the system's certificates takes some 20 ms, in which nothing else would go on.
+    return await asyncio.to_thread(_certificates) if proxy.scheme == "https" else None
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 async def tunnel(proxy: Proxy, host: str, port: int) -> tuple[StreamReader, StreamWriter]:
@@ -76,7 +87,7 @@ async def tunnel(proxy: Proxy, host: str, port: int) -> tuple[StreamReader, Stre
         username=proxy.username,
         password=proxy.password if proxy.username is None else proxy.password or "",
         rdns=True,
-        proxy_ssl=ssl.create_default_context() if proxy.scheme == "https" else None,
+        proxy_ssl=await security(proxy),
     )
     try:
         stream = await client.connect(host, port, timeout=CONNECT)
