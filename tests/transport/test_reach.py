@@ -71,10 +71,13 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 
 
 async def test_a_name_that_resolves_to_this_machine_is_refused() -> None:
-    resolver = PublicResolver()
-    with pytest.raises(OSError, match="private"):
-        await resolver.resolve("localhost", 80)
-    await resolver.close()
+    connector = aiohttp.TCPConnector(resolver=PublicResolver())
+    async with aiohttp.ClientSession(connector=connector) as client:
+        with pytest.raises(aiohttp.ClientConnectorError) as raised:
+            await client.get("http://localhost:9/")
+    ours = translated(raised.value)
+    assert isinstance(ours, Changed)
+    assert str(ours) == "localhost has a private address: refused, as the site is not configured on one"
 
 
 async def test_redirects_are_followed_only_as_far_as_asked_and_never_out_of_the_site() -> None:

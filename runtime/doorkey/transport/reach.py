@@ -22,6 +22,10 @@ UNSAFE = re.compile(r"[\\\x00-\x20\x7f]|^//")
 """What parsers of URLs read in different ways: line breaks, backslashes, a host without a scheme."""
 
 
+class PrivateAddress(OSError):
+    """A name leads into the network that we stand in; its text says so, and names nothing else."""
+
+
 class PublicResolver(AbstractResolver):
     """Resolves names to public addresses only: a site must not send us into the network we stand in."""
 
@@ -34,7 +38,7 @@ class PublicResolver(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)
         for result in found:
             if not is_public(result["host"]):
-                raise OSError(f"{host} has a private address: refused, as the site itself is not configured there")
+                raise PrivateAddress(f"{host} has a private address: refused, as the site is not configured on one")
         return found
 
     async def close(self) -> None:

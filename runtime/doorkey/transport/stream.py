@@ -9,6 +9,7 @@ import aiohttp
 
 from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown
 from doorkey.request import HEAD_BYTES, Head, Reply
+from doorkey.transport.reach import PrivateAddress
 from doorkey.transport.waits import Wait, Waits
 from doorkey.upload import Upload
 
@@ -153,6 +154,8 @@ def translated(error: Exception) -> DoorkeyError:
             return SiteDown("the proxy can't be reached; see the site's `proxy` setting", arrived=False)
         case aiohttp.ClientSSLError():
             return SiteDown(f"no secure connection to the site ({name})", arrived=False)
+        case aiohttp.ClientConnectorError(os_error=PrivateAddress() as refused):
+            return Changed(str(refused))
         case aiohttp.ClientConnectorError():
             return SiteDown(f"the site can't be reached: {error.os_error.strerror or name}", arrived=False)
         case aiohttp.ClientPayloadError():
