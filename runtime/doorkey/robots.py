@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -14,17 +15,17 @@ from urllib.parse import quote, urlsplit
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, SiteDown
 from doorkey.provider import Site
-from doorkey.request import Request
+from doorkey.request import Reply, Request
 from doorkey.session import Session
 from doorkey.transport.direct import Direct
-from doorkey.transport.stream import whole
+from doorkey.transport.stream import Stream
 
 log = logging.getLogger("doorkey.robots")
 
 DAY = 86400.0
 """Seconds after which it is read anew (RFC 9309, section 2.4)."""
 LIMIT = 500 * 1024
-"""Bytes of it that are heeded (RFC 9309, section 2.5, asks for at least that)."""
+"""Bytes of it that are read and heeded (RFC 9309, section 2.5, asks for at least that)."""
 WAIT = 10.0
 """Seconds that reading it may take."""
 NAME = "doorkey"
@@ -139,17 +140,31 @@ class Robots:
 
     async def _fetched(self, site: Site, session: Session) -> str | None:
         """Its text; None where there is none. Raises DoorkeyError."""
-        asked = Request(url="/robots.txt", what="robots.txt", accept="text/plain,*/*;q=0.1", follow=5, limit=LIMIT)
+        asked = Request(url="/robots.txt", what="robots.txt", accept="text/plain,*/*;q=0.1", follow=5)
         stream = await self._direct.open(asked, session, site, total=WAIT)
-        if stream.head.status != 200 or stream.head.is_html:
+        try:
+            if stream.head.status != 200 or stream.head.is_html:
+                if stream.head.status >= 500 or stream.head.status == 429:
+                    raise SiteDown(f"HTTP {stream.head.status}", site=site.name)
+                return None
+            body = await _beginning(stream)
+        finally:
             stream.close()
-            if stream.head.status >= 500 or stream.head.status == 429:
-                raise SiteDown(f"HTTP {stream.head.status}", site=site.name)
-            return None
-        return (await whole(stream, LIMIT)).text()
+        return Reply(status=200, headers=stream.head.headers, body=body).text()
 
     def _file(self, site: Site) -> Path:
         return self._folder / f"{quote(site.origin, safe='')}.json"
+
+
+async def _beginning(stream: Stream) -> bytes:
+    """As much of the body as is heeded: up to LIMIT bytes, and no part of a line, which may be another rule."""
+    body = bytearray()
+    async with aclosing(stream.chunks()) as chunks:
+        async for piece in chunks:
+            body += piece
+            if len(body) > LIMIT:
+                return bytes(body[:LIMIT].rpartition(b"\n")[0])
+    return bytes(body)
 
 
 def _load(file: Path) -> Kept | None:

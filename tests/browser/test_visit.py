@@ -151,6 +151,9 @@ async def test_a_page_that_never_comes_reaches_a_limit_that_is_named(browsers: B
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(TimeLimit, match="page"):
             await lease.enter(site.wanted(limit=1.0))
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        with pytest.raises(TimeLimit, match=r"visit, 0.001 s \(setting: limits.visit\)"):
+            await lease.enter(site.wanted(limit=0.001))
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "chrome://version", "http://127.0.0.2/", "javascript:1"])

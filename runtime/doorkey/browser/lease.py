@@ -74,7 +74,7 @@ class Lease:
             if self._lost.is_set() or crashed.is_set():
                 raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
             if not work.done():
-                raise TimeLimit("visit", limit)
+                raise TimeLimit("visit", limit, setting="limits.visit")
             return work.result()
         except DoorkeyError as error:
             if self._entry is not None and self._entry.form_sent:
