@@ -37,14 +37,14 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionar
 
 
 @asynccontextmanager
-async def shared_runtime() -> AsyncIterator[Runtime]:
-    """The Runtime of this event loop: the first call makes it, the last to end closes it.
+async def shared_runtime(lent: Runtime | None = None) -> AsyncIterator[Runtime]:
+    """The Runtime of this event loop: the first call makes it, or takes the *lent* one; the last to end closes it.
 
     Its sessions outlive it in the store. Raises ConfigurationError.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if loop not in _shared:
-        made = _shared[loop] = Shared(Runtime(settings()))
+        made = _shared[loop] = Shared(lent or Runtime(settings()))
         made.owner = loop.create_task(made.hold(), name="doorkey's shared runtime")
     shared = _shared[loop]
     shared.users += 1

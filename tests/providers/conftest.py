@@ -6,13 +6,16 @@ import asyncio
 import base64
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from doorkey import Runtime
+from doorkey.browser import BrowserPool
 from doorkey_providers import Aichat, AiChats, ChatgptFree, ChatGptt
+from doorkey_providers.shared import settings, shared_runtime
 from doorkey_providers.twins.twin import Twin
 
 from .socks_proxy import SocksProxy
@@ -28,6 +31,12 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     for cls in (Aichat, AiChats, ChatGptt, ChatgptFree):
         cls.url = cls.home
     ChatgptFree._nonce = ChatgptFree._post_id = None
+
+
+@pytest.fixture
+def shared(browsers: BrowserPool) -> Callable[[], AbstractAsyncContextManager[Runtime]]:
+    """`shared_runtime`, with the module's browser."""
+    return lambda: shared_runtime(Runtime(settings(), pool=browsers))
 
 
 class ForwardProxy:

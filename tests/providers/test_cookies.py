@@ -26,11 +26,12 @@ async def cookies_of(twin: Twin) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("cls", "kind"), ALONE)
-async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(cls: Any, kind: type[Twin]) -> None:
+async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(cls: Any, kind: type[Twin], shared: Any) -> None:
     async with kind() as twin:
         twin.switch(bind_user_agent=True)
         cls.url = twin.url
-        cookies = await cookies_of(twin)
+        async with shared():
+            cookies = await cookies_of(twin)
         heard = f"{twin.name} heard: Hello"
         async with shared_runtime() as runtime:
             visitor = twin.pages[0].user_agent
@@ -41,22 +42,26 @@ async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(cls: Any,
 
 
 @pytest.mark.parametrize(("cls", "kind"), ALONE)
-async def test_passed_cookies_that_the_site_refuses_are_an_error_that_says_so(cls: Any, kind: type[Twin]) -> None:
-    async with kind() as twin, shared_runtime() as runtime:
+async def test_passed_cookies_that_the_site_refuses_are_an_error_that_says_so(
+    cls: Any, kind: type[Twin], shared: Any
+) -> None:
+    async with kind() as twin:
         cls.url = twin.url
-        for _ in range(2):
-            with pytest.raises(SessionRefused, match="cookies that were passed") as refused:
-                await cls.create_async("", HELLO, cookies={"dead": "s3cret-value"}, user_agent="Mine/1.0")
-            assert "s3cret" not in str(refused.value)
-        assert (twin.counts.page_loads, runtime.pool.launches) == (0, 0)
-        assert await cls.create_async("", HELLO) == f"{twin.name} heard: Hello"
+        async with shared_runtime() as runtime:
+            for _ in range(2):
+                with pytest.raises(SessionRefused, match="cookies that were passed") as refused:
+                    await cls.create_async("", HELLO, cookies={"dead": "s3cret-value"}, user_agent="Mine/1.0")
+                assert "s3cret" not in str(refused.value)
+            assert (twin.counts.page_loads, runtime.pool.launches) == (0, 0)
+        async with shared():
+            assert await cls.create_async("", HELLO) == f"{twin.name} heard: Hello"
 
 
 @pytest.mark.parametrize(("cls", "kind"), WITH_TOKENS)
 async def test_passed_cookies_are_there_before_the_page_opens_where_tokens_are_needed(
-    cls: Any, kind: type[Twin]
+    cls: Any, kind: type[Twin], shared: Any
 ) -> None:
-    async with kind() as twin, shared_runtime():
+    async with kind() as twin, shared():
         cls.url = twin.url
         await cls.create_async("", HELLO, cookies={"consent": "given"}, user_agent="Mine/1.0")
         twin.switch(rotate=True)
@@ -68,8 +73,8 @@ async def test_passed_cookies_are_there_before_the_page_opens_where_tokens_are_n
         assert accepted == [("given", True), ("given", True), ("given", True), (None, False)]
 
 
-async def test_sessions_of_passed_cookies_never_reach_the_disk(own_state: Path) -> None:
-    async with ChatGpttTwin() as twin, shared_runtime():
+async def test_sessions_of_passed_cookies_never_reach_the_disk(own_state: Path, shared: Any) -> None:
+    async with ChatGpttTwin() as twin, shared():
         ChatGptt.url = twin.url
         await ChatGptt.create_async("", HELLO, cookies={"consent": "s3cret-value"})
         await ChatGptt.create_async("", HELLO)

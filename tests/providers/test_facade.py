@@ -76,8 +76,8 @@ async def test_the_last_of_fifty_calls_closes_the_runtime_that_the_first_made() 
         assert runtime.pool.pids() == ()
 
 
-async def test_an_image_comes_with_url_bytes_and_alt() -> None:
-    async with AiChatsTwin() as twin:
+async def test_an_image_comes_with_url_bytes_and_alt(shared: Any) -> None:
+    async with AiChatsTwin() as twin, shared():
         AiChats.url = twin.url
         (image,) = [piece async for piece in AiChats.create_async_generator("dalle", HELLO)]
         assert isinstance(image, ImageResponse)
@@ -90,9 +90,9 @@ async def test_an_image_comes_with_url_bytes_and_alt() -> None:
         assert twin.fetches[-1].cookies == {}
 
 
-async def test_a_page_without_tokens_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "6")
-    async with ChatGpttTwin() as twin, shared_runtime() as runtime:
+async def test_a_page_without_tokens_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch, shared: Any) -> None:
+    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "3")
+    async with ChatGpttTwin() as twin, shared() as runtime:
         ChatGptt.url = twin.url
         await runtime.user_agent()  # starts the browser, which on a busy machine may take most of the limit
         twin.switch(html_instead_of_page_tokens=True)
@@ -102,9 +102,9 @@ async def test_a_page_without_tokens_is_a_runtime_error(monkeypatch: pytest.Monk
         assert twin.counts.page_loads == 1
 
 
-async def test_a_site_that_gives_no_cookies_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "6")
-    async with AichatTwin() as twin, shared_runtime() as runtime:
+async def test_a_site_that_gives_no_cookies_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch, shared: Any) -> None:
+    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "3")
+    async with AichatTwin() as twin, shared() as runtime:
         Aichat.url = twin.url
         await runtime.user_agent()  # starts the browser, which on a busy machine may take most of the limit
         twin.switch(html_instead_of_page_tokens=True)
@@ -114,8 +114,8 @@ async def test_a_site_that_gives_no_cookies_is_a_runtime_error(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("cls", "kind"), CLASSES)
-async def test_errors_are_raised_and_never_yielded_as_text(cls: Any, kind: type[Twin]) -> None:
-    async with kind() as twin, shared_runtime():
+async def test_errors_are_raised_and_never_yielded_as_text(cls: Any, kind: type[Twin], shared: Any) -> None:
+    async with kind() as twin, shared():
         cls.url = twin.url
         pieces, error = await told(cls, "", HELLO)
         assert ("".join(map(str, pieces)), error) == (f"{twin.name} heard: Hello", None)
@@ -139,8 +139,8 @@ async def test_an_unknown_model_is_told_at_the_first_piece(cls: Any) -> None:
         cls.get_model("gpt-5")
 
 
-async def test_no_seconds_are_not_no_limit() -> None:
-    async with ChatgptFreeTwin() as twin, shared_runtime():
+async def test_no_seconds_are_not_no_limit(shared: Any) -> None:
+    async with ChatgptFreeTwin() as twin, shared():
         ChatgptFree.url = twin.url
         await ChatgptFree.create_async("", HELLO)
         for model in ("", "gpt-4o-mini"):
@@ -160,10 +160,12 @@ async def test_each_call_goes_to_the_url_that_the_class_had_when_it_was_made() -
         await second.aclose()
 
 
-async def test_the_configuration_moves_a_site_and_a_url_on_the_class_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_configuration_moves_a_site_and_a_url_on_the_class_wins(
+    monkeypatch: pytest.MonkeyPatch, shared: Any
+) -> None:
     async with ChatGpttTwin() as configured, ChatGpttTwin() as assigned:
         monkeypatch.setenv("DOORKEY_SITES__CHATGPTT__URL", configured.origin)
-        async with shared_runtime():
+        async with shared():
             await ChatGptt.create_async("", HELLO)
             ChatGptt.url = assigned.url
             await ChatGptt.create_async("", HELLO)
@@ -185,15 +187,15 @@ class WidgetTwin(ChatGpttTwin):
         return super().refusal(request, fields)
 
 
-async def test_a_page_with_nothing_but_the_floating_widget_is_entered_by_it() -> None:
-    async with WidgetTwin() as twin:
+async def test_a_page_with_nothing_but_the_floating_widget_is_entered_by_it(shared: Any) -> None:
+    async with WidgetTwin() as twin, shared():
         ChatGptt.url = twin.url
         assert await ChatGptt.create_async("gpt-4o", HELLO) == "chatgptt heard: Hello"
         assert twin.log[-1].fields["post_id"] == "4"
 
 
-async def test_leaving_a_generator_early_ends_the_request_at_the_site() -> None:
-    async with ChatgptFreeTwin() as twin:
+async def test_leaving_a_generator_early_ends_the_request_at_the_site(shared: Any) -> None:
+    async with ChatgptFreeTwin() as twin, shared():
         ChatgptFree.url = twin.url
         twin.stream_gate = asyncio.Event()
         pieces = ChatgptFree.create_async_generator("", HELLO)
@@ -218,8 +220,8 @@ def test_a_generator_that_is_forgotten_as_the_loop_ends_makes_no_noise(
         assert twin.counts.page_loads == 1
 
 
-async def test_the_cookies_of_a_host_are_those_of_its_session() -> None:
-    async with AiChatsTwin() as twin:
+async def test_the_cookies_of_a_host_are_those_of_its_session(shared: Any) -> None:
+    async with AiChatsTwin() as twin, shared():
         AiChats.url = twin.url
         cookies = await get_cookies("ai-chats.org")
         assert {"ai-chat-front", "_csrf-front", "muVyak", "muVyak_hits"} <= set(cookies)

@@ -29,13 +29,13 @@ def came_by_the_proxy(twin: Twin) -> bool:
 
 
 @pytest.mark.parametrize("login", ["", "user:p%40ss"])
-async def test_page_requests_and_image_all_pass_the_proxy(proxy: Any, login: str) -> None:
+async def test_page_requests_and_image_all_pass_the_proxy(proxy: Any, login: str, shared: Any) -> None:
     proxy.login = login and "user:p@ss"
     async with AiChatsTwin() as twin:
         through(proxy, twin)
         AiChats.url = f"http://{SITE}/chat/"
         way = f"http://{login + '@' if login else ''}127.0.0.1:{proxy.port}"
-        async with shared_runtime():
+        async with shared():
             assert await AiChats.create_async("gpt-4", HELLO, way) == "aichats heard: Hello"
             assert (await AiChats.create_async("dalle", HELLO, proxy=way)).startswith(f"http://{SITE}/images/")
         assert (twin.counts.page_loads, len(twin.log), len(twin.fetches)) == (1, 2, 1)
@@ -43,8 +43,8 @@ async def test_page_requests_and_image_all_pass_the_proxy(proxy: Any, login: str
         assert {f"GET http://{SITE}/chat/", f"POST http://{SITE}/chat/send2/"} <= set(proxy.seen)
 
 
-async def test_a_renewal_passes_the_proxy_too(proxy: Any) -> None:
-    async with ChatGpttTwin() as twin, shared_runtime():
+async def test_a_renewal_passes_the_proxy_too(proxy: Any, shared: Any) -> None:
+    async with ChatGpttTwin() as twin, shared():
         through(proxy, twin)
         ChatGptt.url = f"http://{SITE}/"
         await ChatGptt.create_async("", HELLO, proxy.url)
@@ -56,19 +56,20 @@ async def test_a_renewal_passes_the_proxy_too(proxy: Any) -> None:
         assert came_by_the_proxy(twin)
 
 
-async def test_a_site_with_tls_is_asked_for_by_connect_page_and_request_alike(proxy: Any) -> None:
+async def test_a_site_with_tls_is_asked_for_by_connect_page_and_request_alike(proxy: Any, shared: Any) -> None:
     ChatgptFree.url = Aichat.url = f"https://{SITE}/chat"
-    with pytest.raises(SiteDown):
-        await ChatgptFree.create_async("", HELLO, proxy.url, timeout=30)
-    assert set(proxy.seen) == {f"CONNECT {SITE}:443"}
-    proxy.seen.clear()
-    with pytest.raises(SiteDown, match="proxy"):
-        await Aichat.create_async("", HELLO, proxy.url, cookies={"a": "b"}, user_agent="Mine/1.0")
+    async with shared():
+        with pytest.raises(SiteDown):
+            await ChatgptFree.create_async("", HELLO, proxy.url, timeout=30)
+        assert set(proxy.seen) == {f"CONNECT {SITE}:443"}
+        proxy.seen.clear()
+        with pytest.raises(SiteDown, match="proxy"):
+            await Aichat.create_async("", HELLO, proxy.url, cookies={"a": "b"}, user_agent="Mine/1.0")
     assert set(proxy.seen) == {f"CONNECT {SITE}:443"}
 
 
-async def test_a_session_made_by_a_proxy_is_not_used_without_it(proxy: Any) -> None:
-    async with ChatGpttTwin() as twin, shared_runtime():
+async def test_a_session_made_by_a_proxy_is_not_used_without_it(proxy: Any, shared: Any) -> None:
+    async with ChatGpttTwin() as twin, shared():
         proxy.hosts["127.0.0.1"] = int(twin.origin.rpartition(":")[2])
         ChatGptt.url = twin.url
         await ChatGptt.create_async("", HELLO, proxy.url)
@@ -78,12 +79,12 @@ async def test_a_session_made_by_a_proxy_is_not_used_without_it(proxy: Any) -> N
 
 
 @pytest.mark.parametrize("login", ["", "user:p@ss"])
-async def test_page_requests_and_image_all_pass_a_socks_proxy(socks: SocksProxy, login: str) -> None:
+async def test_page_requests_and_image_all_pass_a_socks_proxy(socks: SocksProxy, login: str, shared: Any) -> None:
     socks.login = login
     async with AiChatsTwin() as twin:
         socks.hosts[SITE] = int(twin.origin.rpartition(":")[2])
         AiChats.url = f"http://{SITE}/chat/"
-        async with shared_runtime():
+        async with shared():
             assert await AiChats.create_async("gpt-4", HELLO, socks.url) == "aichats heard: Hello"
             assert (await AiChats.create_async("dalle", HELLO, proxy=socks.url)).startswith(f"http://{SITE}/images/")
         assert (twin.counts.page_loads, len(twin.log), len(twin.fetches)) == (1, 2, 1)
@@ -93,23 +94,25 @@ async def test_page_requests_and_image_all_pass_a_socks_proxy(socks: SocksProxy,
 
 @pytest.mark.parametrize("cookies", [None, {"a": "b"}])
 async def test_a_socks_proxy_that_refuses_is_told_and_its_password_is_not(
-    socks: SocksProxy, cookies: dict[str, str] | None
+    socks: SocksProxy, cookies: dict[str, str] | None, shared: Any
 ) -> None:
     socks.login = "user:right"
     Aichat.url = f"https://{SITE}/chat"
     way = f"socks5://user:wrong@127.0.0.1:{socks.port}"
-    with pytest.raises(SiteDown, match="the proxy refused the way") as refused:
-        await Aichat.create_async("", HELLO, way, cookies=cookies, user_agent="Mine/1.0")
+    async with shared():
+        with pytest.raises(SiteDown, match="the proxy refused the way") as refused:
+            await Aichat.create_async("", HELLO, way, cookies=cookies, user_agent="Mine/1.0")
     assert "wrong" not in str(refused.value)
     assert (socks.seen, socks.denied > 0) == ([], True)
 
 
 @pytest.mark.parametrize("cookies", [None, {"a": "b"}])
-async def test_a_proxy_that_is_not_there_is_told(proxy: Any, cookies: dict[str, str] | None) -> None:
+async def test_a_proxy_that_is_not_there_is_told(proxy: Any, cookies: dict[str, str] | None, shared: Any) -> None:
     Aichat.url = f"https://{SITE}/chat"
     for way in ("socks5://127.0.0.1:1", "http://127.0.0.1:1"):
-        with pytest.raises(SiteDown, match="the proxy can't be reached"):
-            await Aichat.create_async("", HELLO, way, cookies=cookies, user_agent="Mine/1.0")
+        async with shared():
+            with pytest.raises(SiteDown, match="the proxy can't be reached"):
+                await Aichat.create_async("", HELLO, way, cookies=cookies, user_agent="Mine/1.0")
 
 
 @pytest.mark.parametrize("cookies", [None, {"a": "b"}])
@@ -121,9 +124,9 @@ async def test_a_proxy_of_a_kind_we_have_not_is_refused_before_anything_starts(c
         assert runtime.pool.launches == 0
 
 
-async def test_a_wrong_password_is_told_and_not_repeated(proxy: Any) -> None:
+async def test_a_wrong_password_is_told_and_not_repeated(proxy: Any, shared: Any) -> None:
     proxy.login = "user:right"
-    async with ChatGpttTwin() as twin:
+    async with ChatGpttTwin() as twin, shared():
         through(proxy, twin)
         ChatGptt.url = f"http://{SITE}/"
         with pytest.raises(SiteDown) as refused:
