@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MiB = 1024 * 1024
 HEAD_BYTES = 4096
+YEAR = 365 * 86400.0
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -127,14 +128,15 @@ class Head:
 
     @property
     def retry_after(self) -> float | None:
-        """Retry-After in seconds. A date is taken relative to the answer's own Date: no clock of ours is asked."""
+        """Retry-After in seconds, at most a year. A date is taken relative to the answer's own Date: no clock of ours
+        is asked."""
         value = self.headers.get("retry-after", "").strip()
         if not value:
             return None
         try:
             if value.isdigit():
-                return float(value)
-            return max(0.0, (_date(value) - _date(self.headers.get("date", ""))).total_seconds())
+                return min(float(value), YEAR)
+            return min(max(0.0, (_date(value) - _date(self.headers.get("date", ""))).total_seconds()), YEAR)
         except (ValueError, TypeError):
             return None
 
