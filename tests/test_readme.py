@@ -14,7 +14,7 @@ import pytest
 
 from doorkey import ChatProvider, Provider
 from doorkey.cli.main import cli
-from doorkey.registry import build_sites
+from doorkey.registry import build_sites, provider_class, provider_names
 from doorkey.settings import Settings, describe
 
 ROOT = Path(__file__).parents[1]
@@ -183,6 +183,16 @@ def test_every_part_of_a_provider_is_told() -> None:
     has = {name for kind in (Provider, ChatProvider) for name in vars(kind) if not name.startswith("_")}
     assert has - told == {"steps_of"}  # told beside `steps`
     assert told - has == set()
+
+
+def test_what_providers_add_is_told() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    section = text.partition("## What providers add\n")[2].partition("\n## ")[0]
+    none = re.search(r"; ([^;]*) take none\.", section)
+    kinds = {name: provider_class(name).Options for name in provider_names()}
+    assert none is not None
+    assert set(re.findall(r"`(\w+)`", none[1])) == {name for name, options in kinds.items() if options is None}
+    assert [name for name in kinds if f"`{name}`" not in section] == []
 
 
 def test_the_table_of_settings_is_whole() -> None:
