@@ -38,14 +38,14 @@ def check(as_json: bool, config: Path | None) -> None:
       doorkey config check --config other.toml
       doorkey config check --json
     """
-    from doorkey.browser import load_profile
+    from doorkey.assembly import profile
     from doorkey.registry import build_sites
     from doorkey.settings import Settings
 
     settings = Settings.load(config)
     sites = build_sites(settings)
     for site in sites.values():
-        load_profile(site.profile)
+        profile(site.profile)
     if as_json:
         pages = {name: site.url for name, site in sites.items()}
         print_json({"file": settings.source, "settings": settings.model_dump(mode="json"), "pages": pages})

@@ -51,9 +51,10 @@ async def _demo(settings: Settings, *, once: bool, port: int | None, headed: boo
     from doorkey.cli.story import tell
     from doorkey.runtime import Runtime
     from doorkey.service.app import build_app
+    from doorkey.settings import playwright_downloads
 
     # Told before the story begins, not by a service's error in the middle of it.
-    await asyncio.to_thread(find_chromium, settings.browser.executable)
+    await asyncio.to_thread(find_chromium, settings.browser.executable, playwright_downloads())
     async with AsyncExitStack() as exits:
         twins = await _twins(exits)
         key = secrets.token_urlsafe(24)
