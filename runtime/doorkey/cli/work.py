@@ -14,7 +14,8 @@ ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 def run(work: Coroutine[Any, Any, T]) -> T:
     """The work's result. SIGTERM and SIGHUP end it as Ctrl-C does: what it started is taken down first.
 
-    A second signal ends it at once. Raises KeyboardInterrupt after any of them.
+    One that the process was started to ignore (SIGHUP, by nohup) stays ignored. A second signal
+    ends it at once. Raises KeyboardInterrupt after any of them.
     """
 
     async def ended_by_signal() -> T:
@@ -22,12 +23,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         assert task is not None
         loop = asyncio.get_running_loop()
 
+        heeded = [number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+
         def end() -> None:
-            for number in ENDINGS:
+            for number in heeded:
                 loop.remove_signal_handler(number)
             task.cancel()
 
-        for number in ENDINGS:
+        for number in heeded:
             loop.add_signal_handler(number, end)
         return await work
 
