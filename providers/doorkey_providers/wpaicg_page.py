@@ -47,7 +47,7 @@ def tokens_of(page: Page, site: str) -> Tokens:
         found = list(_marked(page, chats or page.document.select(MARKED)[:1], site))
         generation, url = _first_generation(page, version), _ajax_url(page)
     if not found:
-        raise MissingToken("nonce", f"{READY} at {page.url}", site=site)
+        raise MissingToken("nonce", f"{READY} at {page.place}", site=site)
     bots = [bot for bot, _ in found]
     return {
         "nonce": found[0][1]["nonce"],
@@ -80,7 +80,7 @@ def _marked(page: Page, tags: list[Tag], site: str) -> Iterator[Found]:
                 {"nonce": nonce},
             )
         elif len(tags) == 1:
-            raise MissingToken("post id" if nonce else "nonce", f"{MARKED} at {page.url}", site=site)
+            raise MissingToken("post id" if nonce else "nonce", f"{MARKED} at {page.place}", site=site)
 
 
 def _mark(tag: Tag, name: str) -> str:

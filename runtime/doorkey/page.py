@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from doorkey.errors import MissingToken
 from doorkey.session import JSON
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
+
+
+def place_of(url: str) -> str:
+    """Origin and path of *url*, which hold no secret; its query and the parameters of its path may."""
+    parts = urlsplit(url)
+    path = "/".join(segment.partition(";")[0] for segment in parts.path.split("/"))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,11 @@ class Page:
     sent: tuple[Seen, ...] = field(default=(), repr=False)
     others: Mapping[str, Page] = field(default_factory=dict, repr=False)
 
+    @property
+    def place(self) -> str:
+        """Where it is, as messages say it."""
+        return place_of(self.url)
+
     def soup(self, only: str | None = None) -> BeautifulSoup:
         """The parsed page; *only* a tag's name keeps just those tags, which takes a third of the time."""
         from bs4 import BeautifulSoup, SoupStrainer
@@ -60,5 +73,5 @@ class Page:
         tag = self.find(css)
         value = tag.get(name) if tag is not None else None
         if not isinstance(value, str) or not value.strip():
-            raise MissingToken(token, f"{css}@{name} at {self.url}")
+            raise MissingToken(token, f"{css}@{name} at {self.place}")
         return value.strip()

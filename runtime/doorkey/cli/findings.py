@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from doorkey.page import place_of
 from doorkey.provider import Provider
 from doorkey.session import Cookie, Session
 
@@ -26,7 +27,7 @@ def findings(session: Session, *, reveal: bool = False) -> dict[str, Any]:
 
     return {
         "site": session.key.site,
-        "url": session.url,
+        "url": session.url if reveal else place_of(session.url),
         "generation": session.gen,
         "by": session.rung,
         "born": datetime.fromtimestamp(session.born, UTC).isoformat(timespec="seconds"),
