@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -35,6 +36,25 @@ class Fetched:
     output: Path | None
     show_head: bool
     fail: bool
+
+
+class Files:
+    """The files that a command line names; `-` is standard input, which has nothing left when it is named again."""
+
+    def __init__(self) -> None:
+        self._drained = False
+
+    def opened(self, file: str) -> BinaryIO:
+        """Raises RequestError for one that can't be read."""
+        if file != "-":
+            try:
+                return open(file, "rb")
+            except OSError as error:
+                raise RequestError(f"{file} can't be read: {error.strerror}") from error
+        if sys.stdin is None:
+            raise RequestError("the body was to come from standard input, which is closed")
+        drained, self._drained = self._drained, True
+        return io.BytesIO() if drained else sys.stdin.buffer
 
 
 @click.command(epilog=STATUSES)
@@ -81,40 +101,43 @@ def fetch(
       doorkey fetch wiki /upload -F file=@photo.jpg -F title=Photo
       doorkey fetch wiki /export.zip -o export.zip
     """
-    method, arguments = _request(asked, only_head=only_head)
+    method, arguments = request_of(asked, only_head=only_head)
     fetched = Fetched(site, path, method, arguments, output, include or only_head, fail)
     from doorkey.settings import Settings
 
     return run(_work(fetched, Settings.load(config), headed=headed))
 
 
-def _request(asked: dict[str, Any], *, only_head: bool) -> tuple[str, dict[str, Any]]:
+def request_of(asked: dict[str, Any], *, only_head: bool) -> tuple[str, dict[str, Any]]:
     """The method, and the arguments of the client's request. Raises RequestError and UsageError for bad options."""
-    sent = [name for name in ("data", "data_binary", "json_body", "form", "upload_file") if asked[name]]
+    sent = [
+        name for name in ("data", "data_binary", "json_body", "form", "upload_file") if asked[name] not in (None, ())
+    ]
     if len(sent) > 1:
         options = {"data": "-d", "form": "-F", "upload_file": "-T"}
         named = " and ".join(options.get(name, f"--{name.replace('_', '-').removesuffix('-body')}") for name in sent)
         raise click.UsageError(f"{named} exclude each other")
+    files = Files()
     headers = dict(_header(line) for line in asked["header"])
     arguments: dict[str, Any] = {"allow_redirects": asked["follow"], "timeout": asked["max_time"], "headers": headers}
     method = "GET" if not sent else "POST"
     if asked["data"]:
-        joined = "&".join(_text(data) for data in asked["data"])
+        joined = "&".join(_text(data, files) for data in asked["data"])
         if asked["as_query"]:
             method, arguments["params"] = "GET", joined.replace(" ", "%20")
         else:
             arguments |= _form(joined, headers)
-    elif asked["data_binary"]:
-        arguments["data"] = _binary(asked["data_binary"])
+    elif asked["data_binary"] is not None:
+        arguments["data"] = _binary(asked["data_binary"], files)
         headers.setdefault("content-type", "application/x-www-form-urlencoded")
-    elif asked["json_body"]:
-        arguments["data"] = _text(asked["json_body"])
+    elif asked["json_body"] is not None:
+        arguments["data"] = _text(asked["json_body"], files)
         headers.setdefault("content-type", "application/json")
         headers.setdefault("accept", "application/json")
     elif asked["form"]:
-        arguments["files"] = [_part(part) for part in asked["form"]]
-    elif asked["upload_file"]:
-        method, arguments["data"] = "PUT", _opened(asked["upload_file"])
+        arguments["files"] = [_part(part, files) for part in asked["form"]]
+    elif asked["upload_file"] is not None:
+        method, arguments["data"] = "PUT", files.opened(asked["upload_file"])
     method = (asked["method"] or ("HEAD" if only_head else method)).upper()
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Z-]+", method):
         raise click.UsageError("-X: a method like GET was expected")
@@ -144,22 +167,22 @@ def _form(text: str, headers: dict[str, str]) -> dict[str, Any]:
     return {"data": text}
 
 
-def _text(data: str) -> str:
+def _text(data: str, files: Files) -> str:
     """What DATA stands for; of a file without its line breaks, as curl has it."""
     if not data.startswith("@"):
         return data
-    with _opened(data[1:]) as source:
+    with files.opened(data[1:]) as source:
         try:
             return source.read().decode().replace("\r", "").replace("\n", "")
         except UnicodeDecodeError as error:
             raise RequestError(f"{data[1:]} is no UTF-8 text: send it by --data-binary") from error
 
 
-def _binary(data: str) -> bytes | BinaryIO:
-    return _opened(data[1:]) if data.startswith("@") else data.encode()
+def _binary(data: str, files: Files) -> bytes | BinaryIO:
+    return files.opened(data[1:]) if data.startswith("@") else data.encode()
 
 
-def _part(part: str) -> tuple[str, Any]:
+def _part(part: str, files: Files) -> tuple[str, Any]:
     """A part as -F says it: NAME=CONTENT, NAME=@FILE, NAME=<FILE, then ;type=… and ;filename=…."""
     name, equals, content = part.partition("=")
     if not equals or not name:
@@ -169,21 +192,10 @@ def _part(part: str) -> tuple[str, Any]:
     file, *said = content[1:].split(";")
     more = {key.strip(): value.strip().strip('"') for key, _, value in (one.partition("=") for one in said)}
     if content[0] == "<":
-        with _opened(file) as source:
+        with files.opened(file) as source:
             return name, (None, source.read(), more.get("type"))
     filename = more.get("filename") or os.path.basename(file)
-    return name, (filename, _opened(file), *([more["type"]] if "type" in more else []))
-
-
-def _opened(file: str) -> BinaryIO:
-    if file == "-":
-        if sys.stdin is None:
-            raise RequestError("the body was to come from standard input, which is closed")
-        return sys.stdin.buffer
-    try:
-        return open(file, "rb")
-    except OSError as error:
-        raise RequestError(f"{file} can't be read: {error.strerror}") from error
+    return name, (filename, files.opened(file), *([more["type"]] if "type" in more else []))
 
 
 async def _work(fetched: Fetched, settings: Settings, *, headed: bool) -> int:
