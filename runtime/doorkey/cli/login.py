@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.findings import findings
-from doorkey.cli.options import config_option, json_option, verbose_option
+from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
 from doorkey.cli.terminal import Progress, harmless, print_json
 from doorkey.cli.work import run
 
@@ -34,9 +34,18 @@ if TYPE_CHECKING:
 )
 @click.option("--by-hand", is_flag=True, help="Log in by hand, even where the site has login steps.")
 @verbose_option
+@headed_option
 @json_option
 @config_option
-def login(site: str, file: Path | None, by_hand: bool, verbose: bool, as_json: bool, config: Path | None) -> None:
+def login(
+    site: str,
+    file: Path | None,
+    by_hand: bool,
+    verbose: bool,
+    headed: bool,
+    as_json: bool,
+    config: Path | None,
+) -> None:
     """Log in to SITE; from then on doorkey keeps the session alive, for every program.
 
     A site with visit.steps logs in by them. Otherwise your own browser opens, plainly: log in as you always do. It is
@@ -58,7 +67,7 @@ def login(site: str, file: Path | None, by_hand: bool, verbose: bool, as_json: b
         from doorkey.runtime import Runtime
 
         with Progress(f"logging in to {site}", verbose=verbose) as progress:
-            async with Runtime(settings, steps=progress) as runtime:
+            async with Runtime(settings, headed=headed, steps=progress) as runtime:
                 provider = runtime.provider(site)
                 if file is not None:
                     return await runtime.logins.brought(runtime.entrance(site), file)
