@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey import Runtime, Settings
+from doorkey.browser import BrowserPool
 from doorkey.clock import Clock
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -84,7 +85,9 @@ async def serving(site: PagedSite) -> AsyncIterator[PagedSite]:
         site.release.set()
 
 
-def runtime_for(site: PagedSite, clock: Clock | None = None, **more: Any) -> Runtime:
+def runtime_for(
+    site: PagedSite, clock: Clock | None = None, *, pool: BrowserPool | None = None, **more: Any
+) -> Runtime:
     limits = more.pop("limits", {})
     table = {
         "provider": "web", "url": site.url, "ready": "meta[name=csrf]", "transport": "page", "stale": [401],
@@ -93,4 +96,5 @@ def runtime_for(site: PagedSite, clock: Clock | None = None, **more: Any) -> Run
     return Runtime(
         Settings.model_validate({"sites": {"wiki": table}, "store": {"url": "memory://"}, "limits": limits}),
         clock=clock,
+        pool=pool,
     )

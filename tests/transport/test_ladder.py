@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from doorkey import Request, Runtime
+from doorkey.browser import BrowserPool
 from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
 from doorkey.errors import Cut, DoorkeyError, NeedsPerson, TimeLimit
@@ -57,9 +58,11 @@ def browsers_own_connection(request: web.Request) -> web.StreamResponse | None:
     )  # fmt: skip
 
 
-async def test_a_gate_for_the_browsers_own_connection_moves_requests_to_its_page_and_back(site: PagedSite) -> None:
+async def test_a_gate_for_the_browsers_own_connection_moves_requests_to_its_page_and_back(
+    site: PagedSite, browsers: BrowserPool
+) -> None:
     site.gate, clock = browsers_own_connection, MovedClock()
-    async with runtime_for(site, clock, transport="auto") as runtime:
+    async with runtime_for(site, clock, pool=browsers, transport="auto") as runtime:
         assert runtime.status()[0].transport == "direct"
         assert await fetched(runtime) == ("page", 200)
         assert runtime.status()[0].transport == "page"
@@ -72,53 +75,68 @@ async def test_a_gate_for_the_browsers_own_connection_moves_requests_to_its_page
         assert runtime.status()[0].transport == "direct"
 
 
-async def test_a_gate_that_stays_brings_them_back_to_the_page_after_the_expiry(site: PagedSite) -> None:
+async def test_a_gate_that_stays_brings_them_back_to_the_page_after_the_expiry(
+    site: PagedSite, browsers: BrowserPool
+) -> None:
     site.gate, clock = browsers_own_connection, MovedClock()
-    async with runtime_for(site, clock, transport="auto") as runtime:
+    async with runtime_for(site, clock, pool=browsers, transport="auto") as runtime:
         await fetched(runtime)
         clock.ahead = 3601.0
         assert await fetched(runtime) == ("page", 200)
 
 
-async def test_a_setting_forbids_the_page(site: PagedSite) -> None:
+async def test_a_setting_forbids_the_page(site: PagedSite, browsers: BrowserPool) -> None:
     site.gate = browsers_own_connection
-    async with runtime_for(site, transport="direct") as runtime:
+    async with runtime_for(site, pool=browsers, transport="direct") as runtime:
         with pytest.raises(NeedsPerson):
             await fetched(runtime)
         assert runtime.status()[0].transport == "direct"
 
 
-async def test_another_hosts_answers_never_go_by_the_page(site: PagedSite) -> None:
-    async with runtime_for(site) as runtime:
+async def test_another_hosts_answers_never_go_by_the_page(site: PagedSite, browsers: BrowserPool) -> None:
+    async with runtime_for(site, pool=browsers) as runtime:
         assert await fetched(runtime, own_host=False) == ("direct", 200)
 
 
-async def test_a_site_that_forbids_its_pages_everything_is_served(site: PagedSite) -> None:
+async def test_a_site_that_forbids_its_pages_everything_is_served(site: PagedSite, browsers: BrowserPool) -> None:
     site.page_headers = {"content-security-policy": "default-src 'none'; sandbox", "x-frame-options": "DENY"}
-    async with runtime_for(site) as runtime:
+    async with runtime_for(site, pool=browsers) as runtime:
         assert await fetched(runtime, method="POST", json={"a": 1}) == ("page", 200)
 
 
 async def test_a_page_that_is_busy_for_ever_holds_nobody_up(site: PagedSite) -> None:
-    site.page = PAGE + "<script>setTimeout(() => { for (;;); }, 1500)</script>"
+    script = """fetch("/start").then(() => {
+        const last = new XMLHttpRequest(); last.open("GET", "/busy", false); last.send(); for (;;);
+    })"""
+    started, busy = asyncio.Event(), asyncio.Event()
+
+    async def start(request: web.Request) -> web.StreamResponse:
+        await started.wait()
+        return web.Response()
+
+    async def says_busy(request: web.Request) -> web.StreamResponse:
+        busy.set()
+        return web.Response()
+
+    site.page, site.routes = f"{PAGE}<script>{script}</script>", {"/start": start, "/busy": says_busy}
     async with runtime_for(site) as runtime:
         await runtime.session("wiki")
+        started.set()
+        await busy.wait()
         await asyncio.gather(*(fetched(runtime) for _ in range(4)))
         async with await runtime.send("wiki", Request(url="/stream")) as answer:
-            pieces = answer.pieces()
-            assert await anext(pieces)
-            await asyncio.sleep(0)
+            assert await anext(answer.pieces())
 
 
-async def test_limits_are_named(site: PagedSite) -> None:
+async def test_limits_are_named(site: PagedSite, browsers: BrowserPool) -> None:
     async def silent(request: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()
         raise AssertionError
 
     site.routes["/silent"] = silent
-    async with runtime_for(site, limits={"first_byte": 0.8, "idle": 0.4}) as runtime:
+    async with runtime_for(site, pool=browsers, limits={"first_byte": 2.0, "idle": 0.4}) as runtime:
         await runtime.session("wiki")
-        with pytest.raises(TimeLimit, match=r"first byte, 0.8 s \(setting: limits.first_byte\)"):
+        with pytest.raises(TimeLimit, match=r"first byte, 2 s \(setting: limits.first_byte\)"):
             await fetched(runtime, "/silent")
         async with await runtime.send("wiki", Request(url="/stream")) as answer:
             with pytest.raises(TimeLimit, match="idle"):
@@ -127,7 +145,7 @@ async def test_limits_are_named(site: PagedSite) -> None:
             await runtime.send("wiki", Request(url="/silent"), timeout=0.3)
 
 
-async def test_a_conversations_cookies_go_to_nobody_else(site: PagedSite) -> None:
+async def test_a_conversations_cookies_go_to_nobody_else(site: PagedSite, browsers: BrowserPool) -> None:
     async def talks(request: web.Request) -> web.StreamResponse:
         response = web.json_response(sorted(request.cookies))
         response.set_cookie("talk", request.query["n"], path="/", httponly=True)
@@ -136,7 +154,7 @@ async def test_a_conversations_cookies_go_to_nobody_else(site: PagedSite) -> Non
         return response
 
     site.routes["/talk"] = talks
-    async with runtime_for(site) as runtime:
+    async with runtime_for(site, pool=browsers) as runtime:
         session = await runtime.session("wiki")
         await asyncio.gather(*(fetched(runtime, f"/talk?n={n}") for n in range(8)))
         await fetched(runtime, "/echo")
@@ -145,7 +163,7 @@ async def test_a_conversations_cookies_go_to_nobody_else(site: PagedSite) -> Non
     assert {request.cookies["sid"] for request in site.seen} == {session.cookie("sid")}
 
 
-async def test_a_site_whose_answers_set_cookies_is_served_one_at_a_time(site: PagedSite) -> None:
+async def test_a_site_whose_answers_set_cookies_is_served_one_at_a_time(site: PagedSite, browsers: BrowserPool) -> None:
     under_way, most = 0, 0
 
     async def talks(request: web.Request) -> web.StreamResponse:
@@ -156,18 +174,24 @@ async def test_a_site_whose_answers_set_cookies_is_served_one_at_a_time(site: Pa
         response.set_cookie("talk", "1")
         await response.prepare(request)
         await response.write(b"some")
-        await asyncio.sleep(0.02)  # the site's own pace: others have time to come, if they may
+        # All the way through the same browser: whoever else was sent off has come by then.
+        assert await fetched(elsewhere) == ("page", 200)
         under_way -= 1
         await response.write_eof(b"more")
         return response
 
     site.routes["/talk"] = talks
-    async with runtime_for(site) as runtime:
+    async with (
+        serving(PagedSite()) as other,
+        runtime_for(other, pool=browsers) as elsewhere,
+        runtime_for(site, pool=browsers) as runtime,
+    ):
+        await elsewhere.session("wiki")
         await asyncio.gather(*(fetched(runtime, "/talk") for n in range(6)))
     assert most == 1
 
 
-async def test_an_upload_that_comes_slowly_holds_nobody_up(site: PagedSite) -> None:
+async def test_an_upload_that_comes_slowly_holds_nobody_up(site: PagedSite, browsers: BrowserPool) -> None:
     reading, rest = asyncio.Event(), asyncio.Event()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -176,7 +200,7 @@ async def test_an_upload_that_comes_slowly_holds_nobody_up(site: PagedSite) -> N
         await rest.wait()
         yield b"more"
 
-    async with runtime_for(site) as runtime:
+    async with runtime_for(site, pool=browsers) as runtime:
         await runtime.session("wiki")
         upload = asyncio.create_task(fetched(runtime, method="POST", body=Upload(pieces())))
         await reading.wait()
@@ -186,8 +210,11 @@ async def test_an_upload_that_comes_slowly_holds_nobody_up(site: PagedSite) -> N
         assert await upload == ("page", 200)
 
 
-async def test_a_stream_survives_a_renewal(site: PagedSite) -> None:
-    async with runtime_for(site) as runtime, await runtime.send("wiki", Request(url="/stream?n=a")) as answer:
+async def test_a_stream_survives_a_renewal(site: PagedSite, browsers: BrowserPool) -> None:
+    async with (
+        runtime_for(site, pool=browsers) as runtime,
+        await runtime.send("wiki", Request(url="/stream?n=a")) as answer,
+    ):
         session = await runtime.visit("wiki")
         assert await fetched(runtime) == ("page", 200)
         assert site.seen[-1].cookies["sid"] == session.cookie("sid")
@@ -195,7 +222,9 @@ async def test_a_stream_survives_a_renewal(site: PagedSite) -> None:
         assert (await answer.read()).endswith(b"data: a 4\n\n")
 
 
-async def test_a_request_of_an_older_session_leaves_the_newer_ones_cookies_in_the_page(site: PagedSite) -> None:
+async def test_a_request_of_an_older_session_leaves_the_newer_ones_cookies_in_the_page(
+    site: PagedSite, browsers: BrowserPool
+) -> None:
     async def talks(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         response.set_cookie("sid", "changed", httponly=True)
@@ -206,7 +235,7 @@ async def test_a_request_of_an_older_session_leaves_the_newer_ones_cookies_in_th
         return response
 
     site.routes["/talk"] = talks
-    async with runtime_for(site) as runtime:
+    async with runtime_for(site, pool=browsers) as runtime:
         await runtime.session("wiki")
         async with await runtime.send("wiki", Request(url="/talk?n=first")) as first:
             second = asyncio.create_task(fetched(runtime, "/talk?n=second"))  # waits for its turn
@@ -243,8 +272,8 @@ async def test_a_killed_driver_costs_one_request_and_the_next_one_renews(site: P
         assert site.loads == 2
 
 
-async def test_a_refused_session_is_renewed_in_the_page_too(site: PagedSite) -> None:
-    async with runtime_for(site, stale=[]) as runtime:
+async def test_a_refused_session_is_renewed_in_the_page_too(site: PagedSite, browsers: BrowserPool) -> None:
+    async with runtime_for(site, pool=browsers, stale=[]) as runtime:
         assert await fetched(runtime) == ("page", 200)
         old = site.seen[-1].cookies["sid"]
         site.gate = lambda request: web.Response(status=401) if request.cookies.get("sid") == old else None
@@ -253,8 +282,8 @@ async def test_a_refused_session_is_renewed_in_the_page_too(site: PagedSite) -> 
         assert site.loads == 2
 
 
-async def test_shutting_down_ends_what_is_under_way(site: PagedSite) -> None:
-    async with runtime_for(site) as runtime:
+async def test_shutting_down_ends_what_is_under_way(site: PagedSite, browsers: BrowserPool) -> None:
+    async with runtime_for(site, pool=browsers) as runtime:
         answer = await runtime.send("wiki", Request(url="/stream"))
     with pytest.raises(DoorkeyError):
         await answer.read()
