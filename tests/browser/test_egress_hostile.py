@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +10,7 @@ from aiohttp import web
 from playwright.async_api import Error, async_playwright
 
 from doorkey.browser import BrowserPool, find_chromium
-from doorkey.errors import Changed, DoorkeyError
+from doorkey.errors import Changed
 
 from .conftest import DESKTOP, PAGE, LocalSite
 from .hostile import WAYS, Outside, make_hostile, outside_place
@@ -51,28 +52,34 @@ async def test_a_browser_without_doorkey_is_led_out_by_that_page(site: LocalSite
     assert any(sent.startswith(b"udp") for sent in outside.other)
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "location = '{there}'",
-        "location = '{here}'",
-        "document.write(`<meta http-equiv=refresh content='0;url={there}'>`)",
-        "document.body.innerHTML = '<form action={there} method=post>'; document.forms[0].submit()",
-        "location = 'file:///etc/passwd'",
-        "location = 'view-source:{there}'",
-        "location = 'data:text/html,<img src={there}>'",
-        "location = URL.createObjectURL(new Blob(['<img src={there}>'], {{type: 'text/html'}}))",
-    ],
+LEAVING = (
+    "location = '{there}'",
+    "location = '{here}'",
+    "document.write(`<meta http-equiv=refresh content='0;url={there}'>`)",
+    "document.body.innerHTML = '<form action={there} method=post>'; document.forms[0].submit()",
+    "location = 'file:///etc/passwd'",
+    "location = 'view-source:{there}'",
+    "location = 'data:text/html,<img src={there}>'",
+    "location = URL.createObjectURL(new Blob(['<img src={there}>'], {{type: 'text/html'}}))",
 )
+
+
 async def test_a_page_that_leaves_for_elsewhere_does_not_get_there(
-    browsers: BrowserPool, site: LocalSite, outside: Outside, script: str
+    browsers: BrowserPool, site: LocalSite, outside: Outside
 ) -> None:
     make_hostile(site, outside)
     there = f"http://127.0.0.1:{outside.port}/fetch"
-    site.page(f"<body><script>{script.format(there=there, here='/away/fetch')}</script>")
-    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        with pytest.raises(DoorkeyError):
-            await lease.enter(site.wanted(limit=3.0))
+    for number, script in enumerate(LEAVING):
+        text = f"<body><script>{script.format(there=there, here='/away/fetch')}</script>"
+        site.page(text, f"/leaving/{number}")
+
+    async def leave(number: int) -> None:
+        async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+            with pytest.raises(Changed):
+                await lease.enter(site.wanted(url=f"{site.url}leaving/{number}", limit=6.0))
+
+    await asyncio.gather(*map(leave, range(len(LEAVING))))
+    assert {path for path, _ in site.requests} >= {f"/leaving/{number}" for number in range(len(LEAVING))}
     assert (outside.seen, outside.connections) == (set(), 0)
 
 
