@@ -15,7 +15,7 @@ from doorkey.chat import Delta
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import UnknownSite
 from doorkey.login import Logins
-from doorkey.provider import Provider, Site
+from doorkey.provider import ChatProvider, Provider, Site
 from doorkey.registry import build_sites, make_provider, near, page_url
 from doorkey.request import Request
 from doorkey.session import Key, Session, Tokens
@@ -84,6 +84,15 @@ class Runtime:
         """All model names: "site/model" of each site that chats, then the aliases. What only a page tells is among
         them once the site was entered here, or `known` has read the store."""
         return self._asker.models()
+
+    def draws(self, model: str) -> bool:
+        """Whether *model* makes images, or an alias may lead to one that does: to ask twice may draw twice."""
+        for name in self.settings.models.get(model, (model,)):
+            site, _, own = name.partition("/")
+            provider = self.providers.get(site)
+            if isinstance(provider, ChatProvider) and provider.model_aliases.get(own, own) in provider.image_models:
+                return True
+        return False
 
     async def answer(
         self,

@@ -74,6 +74,9 @@ class DoubleRuntime:
     def models(self) -> tuple[str, ...]:
         return ("aichats/gpt-4", "aichats/dalle", "fast")
 
+    def draws(self, model: str) -> bool:
+        return model == "aichats/dalle"
+
     def status(self) -> list[SiteStatus]:
         return [SiteStatus(name="aichats", provider="aichats", url="http://127.0.0.1:1/", state="none")]
 

@@ -88,6 +88,12 @@ async def test_a_typed_address_and_our_own_pages_come_in(client: aiohttp.ClientS
         assert response.status == 200
 
 
+async def test_a_configured_page_may_read_all_that_an_answer_says(client: aiohttp.ClientSession) -> None:
+    async with client.get(MODELS, headers={"Origin": "https://my.example"}) as response:
+        shown = response.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"retry-after", "x-should-retry", "x-doorkey-verdict", "x-doorkey-renewed"} <= set(shown)
+
+
 async def test_a_configured_origin_s_preflight_is_answered_before_the_key_is_asked(base: str) -> None:
     headers = {"Origin": "https://my.example", "Access-Control-Request-Method": "POST"}
     async with aiohttp.ClientSession(base) as session:

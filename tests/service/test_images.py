@@ -64,3 +64,13 @@ async def test_an_image_that_failed_is_not_to_be_asked_for_again_by_itself(
     runtime.script = (SiteDown("down", retry_after=3),)
     status, headers, _ = await draw(client)
     assert (status, headers["x-should-retry"]) == (503, "false")
+
+
+@pytest.mark.parametrize(("model", "told"), [("aichats/dalle", "false"), ("aichats/gpt-4", None)])
+async def test_nor_is_one_that_a_chat_asked_for(
+    client: aiohttp.ClientSession, runtime: DoubleRuntime, model: str, told: str | None
+) -> None:
+    runtime.script = (SiteDown("down", retry_after=3),)
+    question = {"model": model, "messages": [{"role": "user", "content": "a cat"}]}
+    async with client.post("/v1/chat/completions", json=question) as response:
+        assert (response.status, response.headers.get("x-should-retry")) == (503, told)

@@ -98,7 +98,7 @@ async def test_a_stream_that_the_site_cuts_is_an_error_in_openai_s_own_client(
     assert caught.value.code == "cut"
 
 
-@pytest.mark.parametrize("name", ["answer", "models", "status"])
+@pytest.mark.parametrize("name", ["answer", "models", "draws", "status"])
 def test_the_double_is_called_as_the_runtime_is(name: str) -> None:
     real, double = (inspect.signature(getattr(kind, name)).parameters for kind in (Runtime, DoubleRuntime))
     assert [(one.name, one.kind, one.default) for one in real.values()] == [

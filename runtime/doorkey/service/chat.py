@@ -14,7 +14,7 @@ from doorkey.chat import Delta, Image
 from doorkey.clock import Clock
 from doorkey.errors import EmptyAnswer
 from doorkey.service.cutter import Cutter
-from doorkey.service.exchange import BEGUN, ID
+from doorkey.service.exchange import BEGUN, ID, ONCE
 from doorkey.service.openai import ChatRequest, Chunks, parse_chat, read_object, usage, whole
 from doorkey.service.reader import Reader
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def chat_routes(runtime: Runtime, clock: Clock, unread: float) -> list[web.RouteDef]:
     async def complete(request: web.Request) -> web.StreamResponse:
         asked = parse_chat(await read_object(request))
+        if runtime.draws(asked.model):
+            request[ONCE] = True
         answer = await runtime.answer(asked.model, asked.messages, options=asked.options)
         async with answer, aclosing(_texts(answer, Cutter(asked.stop, asked.max_tokens))) as texts:
             head = {"id": f"chatcmpl-{request[ID]}", "created": int(clock.wall()), "model": asked.model}

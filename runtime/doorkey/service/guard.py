@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from doorkey.errors import DoorkeyError
 from doorkey.request import MiB
-from doorkey.service.exchange import BEGUN, CORS, ID
+from doorkey.service.exchange import BEGUN, CORS, ID, ONCE
 from doorkey.service.failure import UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
 from doorkey.service.key import is_loopback, matches
 from doorkey.sessions.pace import CALLER
@@ -29,9 +29,10 @@ Check: TypeAlias = Callable[[web.Request], web.Response | None]
 BODY_LIMIT = 8 * MiB
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OPEN_PATHS = ("/healthz",)
-EXPOSED = "x-request-id, x-doorkey-site, x-doorkey-transport, x-doorkey-renewed, x-doorkey-waited"
-ONCE_PATHS = ("/v1/images/generations",)
-"""Requests that a client must not repeat by itself: an image that failed may have been drawn all the same."""
+EXPOSED = (
+    "retry-after, x-doorkey-renewed, x-doorkey-site, x-doorkey-transport, x-doorkey-verdict, x-doorkey-waited, "
+    "x-request-id, x-should-retry"
+)
 
 
 FOREIGN = ("cross-site", "same-site")
@@ -101,7 +102,7 @@ def _failure(request: web.Request, error: Exception) -> Failure:
             return error.failure
         case DoorkeyError():
             log.info("%s %s: %s", request[ID], error.code, error)
-            return failure_of(error, repeatable=request.path not in ONCE_PATHS)
+            return failure_of(error, repeatable=ONCE not in request)
         case web.HTTPException():
             return failure_of_http(error, request.path, BODY_LIMIT)
         case ConnectionResetError() if request.transport is None or request.transport.is_closing():

@@ -11,6 +11,7 @@ from doorkey.chat import Image, Message
 from doorkey.clock import Clock
 from doorkey.errors import Changed
 from doorkey.service.chat import data_url, origin_headers
+from doorkey.service.exchange import ONCE
 from doorkey.service.openai import ImageRequest, parse_image, read_object
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def image_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
     async def generate(request: web.Request) -> web.Response:
+        request[ONCE] = True
         asked = parse_image(await read_object(request))
         question = [Message("user", asked.prompt)]
         answer = await runtime.answer(asked.model, question, kind="image", options=asked.options)
