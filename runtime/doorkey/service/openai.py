@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from doorkey.service.failure import Refusal
 
 BYTES_PER_TOKEN = 4
 """The rule of thumb behind every count of tokens here: a site's own counts are not to be had."""
-SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
+SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -85,7 +86,7 @@ def parse_chat(data: Mapping[str, Any]) -> ChatRequest:
         include_usage=bool(_typed(stream_options, "include_usage", bool, "true or false")),
         stop=_stop(data.get("stop")),
         max_tokens=most,
-        options={name: data[name] for name in SAMPLING if isinstance(data.get(name), (int, float))},
+        options=_sampling(data),
     )
 
 
@@ -101,7 +102,8 @@ def parse_image(data: Mapping[str, Any]) -> ImageRequest:
     shape = data.get("response_format")
     if shape not in (None, "b64_json", "url"):
         raise RequestError("response_format must be b64_json or url", param="response_format")
-    options = {name: data[name] for name in ("size", "quality", "style") if isinstance(data.get(name), str)}
+    looks = {name: _typed(data, name, str, "a text") for name in ("size", "quality", "style")}
+    options = {name: value for name, value in looks.items() if value is not None}
     return ImageRequest(model=_model(data), prompt=prompt, as_url=shape == "url", options=options)
 
 
@@ -188,9 +190,19 @@ def _stop(stop: object) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _typed(data: Mapping[str, Any], name: str, kind: type, called: str) -> Any:
+def _sampling(data: Mapping[str, Any]) -> dict[str, int | float]:
+    """What is said of sampling: numbers, a seed that is whole."""
+    given = {name: _typed(data, name, (int, float), "a finite number") for name in SAMPLING}
+    given["seed"] = _typed(data, "seed", int, "a whole number")
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RequestError(f"{name} must be a finite number", param=name)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _typed(data: Mapping[str, Any], name: str, kind: type | tuple[type, ...], called: str) -> Any:
     value = data.get(name)
-    if value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+    if value is None or (isinstance(value, kind) and not (kind is not bool and isinstance(value, bool))):
         return value
     raise RequestError(f"{name} must be {called}, not {kind_of(value)}", param=name)
 
