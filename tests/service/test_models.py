@@ -24,3 +24,11 @@ async def test_sites_tell_how_they_stand(client: aiohttp.ClientSession) -> None:
     async with client.get("/api/sites/aichats") as response:
         assert await response.json() == site
     assert (site["name"], site["state"], site["gen"]) == ("aichats", "none", -1)
+
+
+async def test_a_path_that_is_none_is_told_all_that_there_are(client: aiohttp.ClientSession) -> None:
+    async with client.get("/v2/models") as response:
+        error = (await response.json())["error"]
+    assert (response.status, error["code"]) == (404, "not_found")
+    assert "/v1/models, " in error["message"]
+    assert "/site/NAME/…" in error["message"]

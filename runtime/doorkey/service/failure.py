@@ -114,7 +114,7 @@ def failure_of_http(error: web.HTTPException, path: str, limit: int) -> Failure:
         case web.HTTPRequestEntityTooLarge():
             return Failure(413, f"the body is larger than {limit} bytes, the most this service takes", "too_large")
         case web.HTTPNotFound():
-            known = "/v1/models, /v1/chat/completions, /v1/images/generations, /api/sites, /healthz"
+            known = "/v1/models, /v1/chat/completions, /v1/images/generations, /site/NAME/…, /api/sites, /healthz"
             return Failure(404, f"nothing is at {path[:200]}; there is {known}", "not_found")
         case _:
             return Failure(error.status, f"the request was refused: {error.reason}", "invalid_request")
