@@ -17,7 +17,20 @@ import doorkey
 
 ROOT = Path(__file__).parents[1]
 ORDER = (
-    ("errors", "clock", "session", "chat", "page", "upload", "request", "protections", "verdict", "steps", "provider"),
+    (
+        "errors",
+        "clock",
+        "origin",
+        "session",
+        "chat",
+        "page",
+        "upload",
+        "request",
+        "protections",
+        "verdict",
+        "steps",
+        "provider",
+    ),
     ("faults", "sections", "settings", "registry", "secret", "imports", "recognition"),
     ("browser",),
     ("transport",),

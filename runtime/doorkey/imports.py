@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from doorkey.errors import RequestError
+from doorkey.origin import origin_of
 from doorkey.session import Cookie
 
 HEADERS = ("user-agent", "accept-language")
@@ -107,7 +108,7 @@ def _local(data: Mapping[str, Any], site_url: str) -> dict[str, str]:
     return {
         str(item["name"]): str(item["value"])
         for origin in data.get("origins", ())
-        if _origin(origin["origin"]) == _origin(site_url)
+        if origin_of(origin["origin"]) == origin_of(site_url)
         for item in origin.get("localStorage", ())
     }
 
@@ -150,7 +151,7 @@ def _har(entries: Iterable[Mapping[str, Any]], site_url: str) -> tuple[list[Cook
         asked = entry["request"]
         host = (urlsplit(asked["url"]).hostname or "").lower()
         sent = {item["name"].lower(): item["value"] for item in asked["headers"]}
-        if _origin(asked["url"]) == _origin(site_url):
+        if origin_of(asked["url"]) == origin_of(site_url):
             headers |= {n: value for n, value in sent.items() if n in HEADERS or n.startswith("sec-ch-ua")}
         for name, value in _pairs(sent.get("cookie", "")):
             known = next((c for c in jar.values() if c.name == name and _reaches(c, host)), None)
@@ -207,8 +208,3 @@ def _time(at: str) -> float:
         return datetime.fromisoformat(at).timestamp()
     except ValueError:
         return 0.0
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)

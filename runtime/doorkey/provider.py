@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
 from doorkey.chat import Chat, Delta, format_prompt
 from doorkey.errors import RequestError, UnknownModel
+from doorkey.origin import origin_of
 from doorkey.page import Page
 from doorkey.request import Head, Reply, Request
 from doorkey.session import Session, Tokens
@@ -45,9 +45,8 @@ class Site:
     """Of `url`: scheme and host."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
         # Looked up several times for each request.
-        object.__setattr__(self, "origin", f"{parts.scheme}://{parts.netloc}")
+        object.__setattr__(self, "origin", origin_of(self.url))
 
 
 Flow: TypeAlias = Generator[Request, Reply, T]

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from doorkey.origin import origin_of
+
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 Tokens: TypeAlias = Mapping[str, JSON]
 
@@ -93,8 +95,7 @@ class Session:
 
     @property
     def origin(self) -> str:
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return origin_of(self.url)
 
     def cookie(self, name: str) -> str | None:
         """The value of the named cookie, whichever path or domain it has; None when there is none."""

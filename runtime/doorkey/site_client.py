@@ -17,6 +17,7 @@ from urllib.parse import urljoin
 from doorkey.answer import Answer
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, SiteError
+from doorkey.origin import origin_of
 from doorkey.payload import Data, body_of
 from doorkey.provider import Site
 from doorkey.request import Request, insists_on
@@ -24,7 +25,6 @@ from doorkey.runtime import Runtime
 from doorkey.sections import as_written
 from doorkey.settings import Settings
 from doorkey.site_response import Response
-from doorkey.transport.reach import origin_of
 from doorkey.upload import Upload
 
 HARMLESS = ("GET", "HEAD", "OPTIONS")

@@ -39,6 +39,10 @@ class Wanted:
     challenge: float = 45.0
     user_agent: str | None = None
 
+    def is_ready(self, page: Page) -> bool:
+        """Whether *page* shows `ready`, where that is wanted. Parses it: not for the event loop."""
+        return self.ready is None or page.find(self.ready) is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from doorkey.browser.arrival import Arrival, Wanted
 from doorkey.browser.challenge import Challenge
@@ -24,7 +23,8 @@ from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, Time
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
 
-    from doorkey.session import Cookie
+    from doorkey.origin import origin_of
+from doorkey.session import Cookie
 
 OPEN = 5.0
 LOOK = 0.5
@@ -175,7 +175,7 @@ class Lease:
             options["locale"] = self._profile.language
         way = self._running.filter.admit(self._guard)
         if wanted.local or wanted.cookies:
-            options["storage_state"] = _state(wanted.cookies, self._origin(), wanted.local)
+            options["storage_state"] = _state(wanted.cookies, origin_of(self._guard.site_url), wanted.local)
         width, height = self._profile.viewport
         context = await self._running.browser.new_context(
             viewport={"width": width, "height": height},
@@ -187,10 +187,6 @@ class Lease:
         )
         await self._guard.attach(context)
         return context
-
-    def _origin(self) -> str:
-        parts = urlsplit(self._guard.site_url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _state(cookies: tuple[Cookie, ...], origin: str, local: Mapping[str, str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from doorkey.browser.trouble import limited, translate
 from doorkey.browser.visit import Entry
 from doorkey.clock import Clock
 from doorkey.errors import Blocked, BrowserFailed, Changed, DoorkeyError, Enough, NeedsPerson, SiteDown, TimeLimit
+from doorkey.origin import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Playwright
@@ -47,7 +48,7 @@ class Opened:
     ) -> None:
         self._child, self._playwright, self._port, self._path = child, playwright, port, path
         self._wanted, self._guard, self._clock, self._say = wanted, guard, clock, say
-        self._origin = _origin(guard.site_url)
+        self._origin = origin_of(guard.site_url)
 
     async def watched(self, done: asyncio.Event) -> Arrival:
         seen: frozenset[str] = frozenset()
@@ -85,7 +86,7 @@ class Opened:
 
     async def _shows_ready(self, context: BrowserContext) -> bool:
         for page in context.pages:
-            if _origin(page.url) == self._origin:
+            if origin_of(page.url) == self._origin:
                 look = await look_at(page, self._clock)
                 if await asyncio.to_thread(look.page.find, self._wanted.ready or "") is not None:
                     return True
@@ -139,7 +140,7 @@ class Opened:
         return frozenset(
             f"{target['url']} {target['title']}"
             for target in listed
-            if target["type"] == "page" and _origin(target["url"]) == self._origin
+            if target["type"] == "page" and origin_of(target["url"]) == self._origin
         )
 
     def _check_open(self) -> None:
@@ -158,8 +159,3 @@ class Opened:
                 await self._child.wait()
         except BrowserFailed as error:
             log.debug("%s", error.message)
-
-
-def _origin(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.split('/')[0].rpartition('@')[2]}".lower()

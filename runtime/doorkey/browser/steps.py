@@ -14,6 +14,7 @@ from doorkey.browser.egress import Guard
 from doorkey.browser.trouble import translate
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError, DoorkeyError, NeedsPerson
+from doorkey.origin import origin_of
 from doorkey.steps import Step
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Login:
         self.sent = False
         # Only what settings name: a redirect must not choose who is told a password.
         places = (guard.site_url, *(step.place for step in wanted.steps if "://" in step.place))
-        self._origins = {_origin(place) for place in places}
+        self._origins = {origin_of(place) for place in places}
 
     async def run(self, ready: Callable[[], Awaitable[bool]]) -> None:
         """Run the steps; return once the site has answered the last one. *ready* tells whether it let one in.
@@ -140,7 +141,7 @@ class Login:
                 '"file:PATH" or "command:…" says where it is'
             )
         value = await self._wanted.value_of(step.value)
-        here = _origin(self._page.url)
+        here = origin_of(self._page.url)
         if here not in self._origins:
             raise ConfigurationError(
                 f"{name}: the page has led to {here}: nothing is filled in there unless a step names that place, "
@@ -179,7 +180,7 @@ class Login:
             return fnmatchcase(url, glob)
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        return _origin(url) == _origin(self._guard.site_url) and fnmatchcase(path, glob)
+        return origin_of(url) == origin_of(self._guard.site_url) and fnmatchcase(path, glob)
 
     async def _answered(self, ready: Callable[[], Awaitable[bool]]) -> bool:
         if self._navigated and await self._ask("document.readyState") == "complete":
@@ -212,14 +213,9 @@ class Login:
     def _where(self) -> str:
         # Without the query: it may hold what was typed.
         parts = urlsplit(self._page.url)
-        same = _origin(self._page.url) == _origin(self._guard.site_url)
-        return parts.path if same else f"{_origin(self._page.url)}{parts.path}"
+        same = origin_of(self._page.url) == origin_of(self._guard.site_url)
+        return parts.path if same else f"{origin_of(self._page.url)}{parts.path}"
 
 
 class _NotThere(Exception):
     """A place that was waited for did not come."""
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
+from doorkey.origin import origin_of
 from doorkey.provider import Site
 from doorkey.request import Head, is_reserved
 from doorkey.service.failure import Refusal
@@ -116,21 +117,12 @@ def moved(location: str, url: str, name: str, origin: str) -> str:
     """*location*, told by the answer at *url*, as seen from outside the door; another host's stays as it is."""
     try:
         parts = urlsplit(urljoin(url, location))
-        if _place(parts.scheme, parts.hostname, parts.port) != _origin(origin):
+        if origin_of(parts.geturl()) != origin:
             return location
     except ValueError:
         return location
     rest = parts._replace(scheme="", netloc="").geturl()
     return f"/site/{name}/{rest.lstrip('/')}"
-
-
-def _origin(origin: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(origin)
-    return _place(parts.scheme, parts.hostname, parts.port)
-
-
-def _place(scheme: str, host: str | None, port: int | None) -> tuple[str, str | None, int | None]:
-    return scheme, host, port or {"http": 80, "https": 443}.get(scheme)
 
 
 def dropped(headers: Mapping[str, str]) -> Collection[str]:

@@ -14,12 +14,13 @@ from yarl import URL
 
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, RequestError
+from doorkey.origin import origin_of
 from doorkey.provider import Site
 from doorkey.request import HEAD_BYTES, Head, MiB, Request
 from doorkey.session import Session
 from doorkey.transport.compressed import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
-from doorkey.transport.reach import PublicResolver, origin_of, redirected, same_host, target
+from doorkey.transport.reach import PublicResolver, redirected, same_host, target
 from doorkey.transport.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.transport.stream import BROKEN, Stream, first_bytes, translated
 from doorkey.transport.waits import Wait, Waits

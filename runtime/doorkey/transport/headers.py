@@ -11,10 +11,10 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from doorkey.clock import Clock
+from doorkey.origin import origin_of
 from doorkey.provider import Site
 from doorkey.request import Request
 from doorkey.session import Cookie, Key, Session
-from doorkey.transport.reach import origin_of
 
 FETCH = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
 PAGE_LOAD = {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
 
 from doorkey.errors import RequestError, TooLarge
+from doorkey.origin import origin_of
 from doorkey.provider import Site
 from doorkey.request import MiB, Request
 from doorkey.session import Session
 from doorkey.transport.direct import encoded, target_url
-from doorkey.transport.reach import origin_of
 from doorkey.upload import Upload
 
 if TYPE_CHECKING:

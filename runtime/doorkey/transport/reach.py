@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from doorkey.browser.egress import as_address
 from doorkey.browser.egress import is_public as is_public_address
 from doorkey.errors import Changed, RequestError
+from doorkey.origin import origin_of
 from doorkey.provider import Site
 from doorkey.request import Request
 
@@ -95,8 +96,3 @@ def _private_site(site: Site) -> bool:
 def same_host(url: str, site: Site) -> bool:
     # A site configured on a private address may keep its images on another port or name there.
     return urlsplit(url).hostname == urlsplit(site.url).hostname or _private_site(site)
-
-
-def origin_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
