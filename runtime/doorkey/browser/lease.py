@@ -19,12 +19,11 @@ from doorkey.browser.trouble import translate
 from doorkey.browser.visit import Entry
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, TimeLimit
+from doorkey.origin import origin_of
+from doorkey.session import Cookie
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
-
-    from doorkey.origin import origin_of
-from doorkey.session import Cookie
 
 OPEN = 5.0
 LOOK = 0.5
