@@ -86,8 +86,8 @@ class AIPowerSite(ChatProvider):
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         start, action = head.start.strip(), action_of(request)
-        # Never by the sentence alone: an answer may hold it, too.
-        if (head.is_html and EXPIRED in start) or (head.status == 403 and DIED.search(start)):
+        # Never by the sentence alone: an answer, or a page of the site's, may hold it, too.
+        if head.status == 403 and ((head.is_html and EXPIRED in start) or DIED.search(start)):
             return Verdict(Kind.STALE, f"{request.what} was refused: the nonce has expired")
         if start == b"0":
             return Verdict(

@@ -422,6 +422,13 @@ def test_an_answer_may_hold_the_words_of_a_refusal(row: Row) -> None:
     assert understood(replace(row, body=body)) == (text, Kind.OK)
 
 
+def test_a_page_that_mentions_the_sentence_is_no_dead_nonce() -> None:
+    head = Head(status=200, headers={"content-type": "text/html"}, url=URL, start=literals.DIED)
+    provider = AIPowerSite(site())
+    assert provider.judge(asked(FIRST), head, session(FIRST)).kind is Kind.REFUSED
+    assert provider.judge(Request(url="/help/"), head, session(FIRST)).kind is Kind.OK
+
+
 def test_a_request_of_the_other_generation_is_dressed_as_far_as_it_goes() -> None:
     provider = AIPowerSite(site())
     first = Request(url="/a", method="POST", form={"action": "wpaicg_chat_shortcode_message", "message": "hi"})

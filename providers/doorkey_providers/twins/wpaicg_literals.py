@@ -49,6 +49,8 @@ DIED = (
     b"<title>Something went wrong.</title>\n</head>\n"
     b'<body id="error-page">\n\t<div class="wp-die-message">The link you followed has expired.</div></body>\n</html>\n'
 )
+DIED_BARE = b"The link you followed has expired."
+"""What WordPress' admin-ajax.php leaves of that page for a script."""
 DIED_LATE = DIED.replace(b"</title>\n", b"</title>\n<style>" + b"x" * 8000 + b"</style>\n")
 INVALID = b'{"status":"error","msg":"Invalid nonce. This action has been blocked for security reasons."}'
 UNVERIFIED = b'{"status":"error","msg":"Nonce verification failed"}'
@@ -140,6 +142,8 @@ NONCE = (
         body=PADDING + error_2(b'"error":"Security check failed. Please refresh the page and try again."') + DONE_2),
 )  # fmt: skip
 FAILED = (
+    *(Row(case="bare nonce", generation="1.9", mode=m, status=403, content_type=HTML, kind=Kind.STALE, body=DIED_BARE)
+      for m in ("json", "stream")),
     *(Row(case="late nonce", generation="1.9", mode=m, status=403, content_type=HTML, kind=Kind.STALE, body=DIED_LATE)
       for m in ("json", "stream")),
     *(Row(case="backend", generation=g, mode="json", kind=Kind.SITE_DOWN, body=BACKEND) for g in ("1.7", "1.8", "1.9")),
