@@ -28,6 +28,7 @@ class LoginSite:
     script: str = ""
     told_down: asyncio.Event = field(default_factory=asyncio.Event)
     agents: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def logins(self) -> int:
@@ -59,6 +60,7 @@ class LoginSite:
 
     async def form(self, request: web.Request) -> web.Response:
         self.loads.append("/login")
+        self.asked.set()
         return self._form("")
 
     def _form(self, said: str) -> web.Response:

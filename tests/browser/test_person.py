@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import stat
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,10 +21,45 @@ from doorkey.errors import ConfigurationError, NeedsPerson
 
 from .conftest import csrf
 
+if TYPE_CHECKING:
+    from playwright.async_api import Playwright
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 
 pytestmark = pytest.mark.browser
+Login = Callable[..., asyncio.Task[Arrival]]
+Hands = Callable[[asyncio.Task[Arrival]], AbstractAsyncContextManager[Any]]
+
+
+class WatchedClock(SystemClock):
+    """Tells each time that somebody sleeps by it."""
+
+    def __init__(self) -> None:
+        self.slept = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.set()
+        await super().sleep(seconds)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Return once *condition* holds; it is asked whenever somebody sleeps."""
+        while not condition():
+            self.slept.clear()
+            await self.slept.wait()
+
+
+@pytest.fixture
+def clock() -> WatchedClock:
+    return WatchedClock()
+
+
+@pytest.fixture(scope="module")
+async def playwright() -> AsyncIterator[Playwright]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as started:
+        yield started
 
 
 @pytest.fixture
@@ -31,26 +67,42 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "people", "wiki", "wiki|http://127.0.0.1/")
 
 
-def login(home: Home, site: LoginSite, done: asyncio.Event, ready: str | None = "a[href*=logout]") -> Any:
-    person = Person(home=home, clock=SystemClock(), display="virtual")
-    wanted = Wanted(url=site.url, read=csrf, ready=ready, settle=0.0, limit=15.0)
-    return asyncio.create_task(person.log_in(wanted, site.url, done))
+@pytest.fixture
+def login(home: Home, clock: WatchedClock, members: LoginSite) -> Login:
+    """Opens the person's browser at the site, and waits for them to log in."""
+
+    def start(done: asyncio.Event, ready: str | None = "a[href*=logout]") -> asyncio.Task[Arrival]:
+        person = Person(home=home, clock=clock, display="virtual")
+        wanted = Wanted(url=members.url, read=csrf, ready=ready, settle=0.0, limit=15.0)
+        task = asyncio.create_task(person.log_in(wanted, members.url, done))
+        task.add_done_callback(lambda _: clock.slept.set())
+        return task
+
+    return start
 
 
-@asynccontextmanager
-async def hands(home: Home, task: asyncio.Task[Arrival]) -> AsyncIterator[Any]:
+@pytest.fixture
+def hands(home: Home, clock: WatchedClock, playwright: Playwright) -> Hands:
     """The page of the person's browser, for a test to play the person; left again at the end."""
-    from playwright.async_api import async_playwright
 
-    async with asyncio.timeout(20), async_playwright() as playwright:
-        while not (home.told.exists() and (found := LISTENING.search(home.told.read_text()))):
+    @asynccontextmanager
+    async def lent(task: asyncio.Task[Arrival]) -> AsyncIterator[Any]:
+        async with asyncio.timeout(20):
+            await clock.until(lambda: task.done() or listening(home))
             assert not task.done(), task.exception()
-            await asyncio.sleep(0.05)
-        browser = await playwright.chromium.connect_over_cdp(f"ws://127.0.0.1:{found[1]}{found[2]}")
-        page = browser.contexts[0].pages[0]
-        await page.wait_for_load_state()
-        yield page
-        await browser.close()
+            found = listening(home)
+            assert found is not None
+            browser = await playwright.chromium.connect_over_cdp(f"ws://127.0.0.1:{found[1]}{found[2]}")
+            page = browser.contexts[0].pages[0]
+            await page.wait_for_load_state()
+            yield page
+            await browser.close()
+
+    return lent
+
+
+def listening(home: Home) -> re.Match[str] | None:
+    return LISTENING.search(home.told.read_text()) if home.told.exists() else None
 
 
 async def log_in(page: Any) -> None:
@@ -61,9 +113,11 @@ async def log_in(page: Any) -> None:
     await page.wait_for_selector("a[href*=logout]")
 
 
-async def test_a_login_by_hand_is_seen_and_brings_what_a_visit_brings(home: Home, members: LoginSite) -> None:
-    task = login(home, members, asyncio.Event())
-    async with hands(home, task) as page:
+async def test_a_login_by_hand_is_seen_and_brings_what_a_visit_brings(
+    login: Login, hands: Hands, members: LoginSite
+) -> None:
+    task = login(asyncio.Event())
+    async with hands(task) as page:
         automated = await page.evaluate("navigator.webdriver")
         await log_in(page)
     arrival = await asyncio.wait_for(task, 30)
@@ -75,32 +129,33 @@ async def test_a_login_by_hand_is_seen_and_brings_what_a_visit_brings(home: Home
     assert set(members.agents) == {arrival.headers["user-agent"]}
 
 
-async def test_without_a_sign_the_person_says_when_it_is_done(home: Home, members: LoginSite) -> None:
+async def test_without_a_sign_the_person_says_when_it_is_done(login: Login, hands: Hands) -> None:
     done = asyncio.Event()
-    task = login(home, members, done, ready=None)
-    async with hands(home, task) as page:
+    task = login(done, ready=None)
+    async with hands(task) as page:
         await log_in(page)
     assert not task.done()
     done.set()
     assert (await asyncio.wait_for(task, 30)).cookies
 
 
-async def test_done_said_too_early_goes_on_waiting(home: Home, members: LoginSite) -> None:
+async def test_done_said_too_early_goes_on_waiting(login: Login, hands: Hands, clock: WatchedClock) -> None:
     done = asyncio.Event()
-    task = login(home, members, done)
-    async with hands(home, task) as page:
+    task = login(done)
+    async with hands(task) as page:
         done.set()
-        while done.is_set():
-            await asyncio.sleep(0.05)
+        await clock.until(lambda: not done.is_set())
         assert not task.done()
         await log_in(page)
     assert (await asyncio.wait_for(task, 30)).tokens
 
 
-async def test_a_site_that_is_down_meanwhile_does_not_end_the_login(home: Home, members: LoginSite) -> None:
+async def test_a_site_that_is_down_meanwhile_does_not_end_the_login(
+    login: Login, hands: Hands, members: LoginSite
+) -> None:
     done = asyncio.Event()
-    task = login(home, members, done)
-    async with hands(home, task) as page:
+    task = login(done)
+    async with hands(task) as page:
         await page.wait_for_selector("#user")
         members.down = True
         done.set()
@@ -110,19 +165,19 @@ async def test_a_site_that_is_down_meanwhile_does_not_end_the_login(home: Home, 
     assert (await asyncio.wait_for(task, 30)).tokens
 
 
-async def test_a_window_that_is_closed_early_says_what_to_do(home: Home, members: LoginSite) -> None:
-    task = login(home, members, asyncio.Event())
-    async with hands(home, task) as page:
+async def test_a_window_that_is_closed_early_says_what_to_do(login: Login, hands: Hands) -> None:
+    task = login(asyncio.Event())
+    async with hands(task) as page:
         session = await page.context.browser.new_browser_cdp_session()
         await session.send("Browser.close")
     with pytest.raises(NeedsPerson, match="leave its window open"):
         await asyncio.wait_for(task, 30)
 
 
-async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(home: Home, members: LoginSite) -> None:
-    task = login(home, members, asyncio.Event())
-    async with hands(home, task):
-        found = LISTENING.search(home.told.read_text())
+async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(login: Login, hands: Hands, home: Home) -> None:
+    task = login(asyncio.Event())
+    async with hands(task):
+        found = listening(home)
         with pytest.raises(ConfigurationError, match="goes on in another doorkey"), home.held():
             pass
     task.cancel()

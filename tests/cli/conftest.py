@@ -41,6 +41,21 @@ def failed(error: DoorkeyError, out: str = "", err: str = "") -> Done:
     return Done(exit_code(error), out, f"{err}doorkey: {told(error)}\n")
 
 
+async def ended(pid: int) -> None:
+    """Return once the process has ended."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop, end = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(process, end.set)
+    try:
+        await end.wait()
+    finally:
+        loop.remove_reader(process)
+        os.close(process)
+
+
 class Doorkey:
     """Runs `doorkey`. Each command carries a mark in its environment, which whatever it starts inherits."""
 
@@ -99,8 +114,8 @@ class Doorkey:
     async def gone(self, within: float = 10.0) -> None:
         """Return once none of them runs any more."""
         async with asyncio.timeout(within):
-            while self.processes():
-                await asyncio.sleep(0.02)
+            while running := self.processes():
+                await ended(running[0])
 
     async def close(self) -> None:
         """End what a test has left running."""

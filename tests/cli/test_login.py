@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from doorkey import Request, Runtime, Settings
+from doorkey.browser import BrowserPool
 from doorkey.browser.person import LISTENING
+from doorkey.cli.outcome import exit_code, told
+from doorkey.errors import DoorkeyError
 
 from .conftest import Doorkey
 
@@ -40,18 +46,8 @@ steps = [
 """
 
 
-def configure(doorkey: Doorkey, site: LoginSite, display: str = "virtual", steps: str = "") -> None:
-    (doorkey.folder / "doorkey.toml").write_text(SITE.format(url=site.url, display=display) + steps)
-
-
-@pytest.fixture
-def by_steps(doorkey: Doorkey, members: LoginSite, tmp_path: Path) -> Path:
-    """A site with login steps; the file that holds the password."""
-    file = tmp_path / "password"
-    file.write_text(PASSWORD + "\n")
-    configure(doorkey, members, "headless", STEPS.format(file=file))
-    doorkey.settings["WIKI_USER"] = USER
-    return file
+def configure(folder: Path, site: LoginSite, display: str = "virtual", steps: str = "") -> None:
+    (folder / "doorkey.toml").write_text(SITE.format(url=site.url, display=display) + steps)
 
 
 async def write(doorkey: Doorkey) -> int:
@@ -60,13 +56,36 @@ async def write(doorkey: Doorkey) -> int:
     return int(json.loads(done.out)["items"])
 
 
-async def person_logs_in(doorkey: Doorkey) -> None:
+@pytest.fixture
+def by_steps(home: Path, members: LoginSite, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site with login steps, in this test's folder; the file that holds the password."""
+    file = home / "password"
+    file.write_text(PASSWORD + "\n")
+    configure(home, members, "headless", STEPS.format(file=file))
+    monkeypatch.setenv("WIKI_USER", USER)
+    return file
+
+
+@pytest.fixture
+def later(home: Path, browsers: BrowserPool) -> Callable[[], Runtime]:
+    """Makes what the next command would: a Runtime that knows the earlier ones by the store alone."""
+    return lambda: Runtime(Settings.load(), pool=browsers)
+
+
+async def written(later: Callable[[], Runtime]) -> int:
+    request = Request(url="/api/items", method="POST", body=b"an item", what="fetch")
+    async with later() as runtime, await runtime.send("wiki", request) as answer:
+        return int(json.loads(await answer.read())["items"])
+
+
+async def person_logs_in(doorkey: Doorkey, members: LoginSite) -> None:
     from playwright.async_api import async_playwright
 
     people = doorkey.home / ".local" / "share" / "doorkey" / "people"
     async with asyncio.timeout(30), async_playwright() as playwright:
+        await members.asked.wait()  # the window is open: its browser has said where it listens, or is about to
         while not (found := LISTENING.search("".join(log.read_text() for log in people.glob("*/browser.log")))):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0)
         browser = await playwright.chromium.connect_over_cdp(f"ws://127.0.0.1:{found[1]}{found[2]}")
         page = browser.contexts[0].pages[0]
         await page.fill("#user", USER)
@@ -76,50 +95,52 @@ async def person_logs_in(doorkey: Doorkey) -> None:
 
 
 async def test_steps_log_in_when_they_are_needed_and_only_then(
-    doorkey: Doorkey, members: LoginSite, by_steps: Path
+    later: Callable[[], Runtime], members: LoginSite, by_steps: Path
 ) -> None:
-    assert await write(doorkey) == 1
-    assert await write(doorkey) == 2
+    assert await written(later) == 1
+    assert await written(later) == 2
     members.log_out()
-    assert await write(doorkey) == 3
+    assert await written(later) == 3
     assert members.tries == [(USER, PASSWORD)] * 2
 
 
 async def test_login_by_steps_says_each_and_no_value(doorkey: Doorkey, members: LoginSite, by_steps: Path) -> None:
-    done = await doorkey("--log", "debug", "login", "wiki", "-v")
-    assert (done.code, done.out) == (0, done.out)
+    configure(doorkey.folder, members, "headless", STEPS.format(file=by_steps))
+    done = await doorkey("--log", "debug", "login", "wiki", "-v", settings={"WIKI_USER": USER})
+    assert done.code == 0, done.err
+    assert re.fullmatch(r"logged in to wiki: generation \d+, 1 cookies, 1 tokens\n", done.out)
     assert "login step 3: fill #pw" in done.err
     assert not any(secret in done.out + done.err for secret in (PASSWORD, USER))
 
 
 async def test_a_wrong_password_is_tried_once_and_then_left_alone(
-    doorkey: Doorkey, members: LoginSite, by_steps: Path
+    later: Callable[[], Runtime], members: LoginSite, by_steps: Path
 ) -> None:
     by_steps.write_text("a wrong guess")
-    first = await doorkey("fetch", "wiki", "/api/items", "-d", "an item")
-    second = await doorkey("fetch", "wiki", "/api/items", "-d", "an item")
-    assert first.code == 3
-    assert "did not take the login" in first.err
-    assert second.code in (3, 5)
+    for _ in range(2):
+        with pytest.raises(DoorkeyError, match="did not take the login") as raised:
+            await written(later)
+        assert exit_code(raised.value) == 3
+        assert "a wrong guess" not in told(raised.value)
     assert members.logins == 1
-    assert "a wrong guess" not in first.err + second.err
 
 
 async def test_a_value_that_can_not_be_had_is_a_fault_of_the_settings(
-    doorkey: Doorkey, members: LoginSite, by_steps: Path
+    later: Callable[[], Runtime], by_steps: Path
 ) -> None:
     by_steps.unlink()
-    done = await doorkey("login", "wiki")
-    assert done.code == 2
-    assert f"the file {by_steps} can't be read" in done.err
+    async with later() as runtime:
+        with pytest.raises(DoorkeyError, match=f"the file {by_steps} can't be read") as raised:
+            await runtime.visit("wiki")
+    assert exit_code(raised.value) == 2
 
 
 async def test_a_person_logs_in_once_and_is_called_when_the_login_has_ended(
     doorkey: Doorkey, members: LoginSite
 ) -> None:
-    configure(doorkey, members)
+    configure(doorkey.folder, members)
     logging_in = await doorkey.start("login", "wiki")
-    await person_logs_in(doorkey)
+    await person_logs_in(doorkey, members)
     done = await doorkey.end(logging_in)
     assert (done.code, done.err[:6]) == (0, "Log in")
     assert await write(doorkey) == 1
@@ -131,15 +152,16 @@ async def test_a_person_logs_in_once_and_is_called_when_the_login_has_ended(
     await doorkey.gone()
 
 
-async def test_without_a_screen_a_login_by_hand_says_what_to_do(doorkey: Doorkey, members: LoginSite) -> None:
-    configure(doorkey, members, "headless")
-    done = await doorkey("login", "wiki")
-    assert done.code == 2
-    assert "no screen" in done.err
+async def test_without_a_screen_a_login_by_hand_says_what_to_do(later: Callable[[], Runtime], home: Path) -> None:
+    configure(home, LoginSite(url="http://127.0.0.1:9/"), "headless")
+    async with later() as runtime:
+        with pytest.raises(DoorkeyError, match="no screen") as raised:
+            await runtime.logins.by_hand(runtime.entrance("wiki"), asyncio.Event())
+    assert exit_code(raised.value) == 2
 
 
 async def test_a_login_is_brought_along_and_forgotten(doorkey: Doorkey, members: LoginSite) -> None:
-    configure(doorkey, members, "headless")
+    configure(doorkey.folder, members, "headless")
     members.sessions.add("brought")
     (doorkey.folder / "cookies.txt").write_text(
         "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tbrought\n"
@@ -160,11 +182,14 @@ async def test_a_login_is_brought_along_and_forgotten(doorkey: Doorkey, members:
     assert "brought" in members.sessions
 
 
-async def test_a_login_that_has_ended_is_not_taken(doorkey: Doorkey, members: LoginSite) -> None:
-    configure(doorkey, members, "headless")
+async def test_a_login_that_has_ended_is_not_taken(
+    later: Callable[[], Runtime], members: LoginSite, home: Path
+) -> None:
+    configure(home, members, "headless")
     state = {"cookies": [{"name": "session", "value": "long gone", "domain": "127.0.0.1", "path": "/"}]}
-    (doorkey.folder / "state.json").write_text(json.dumps(state))
-    done = await doorkey("login", "wiki", "--from", "state.json")
-    assert done.code == 1
-    assert "does not know the login" in done.err
-    assert "long gone" not in done.err
+    (home / "state.json").write_text(json.dumps(state))
+    async with later() as runtime:
+        with pytest.raises(DoorkeyError, match="does not know the login") as raised:
+            await runtime.logins.brought(runtime.entrance("wiki"), home / "state.json")
+    assert exit_code(raised.value) == 1
+    assert "long gone" not in told(raised.value)
