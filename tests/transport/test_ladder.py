@@ -248,26 +248,15 @@ async def test_a_request_of_an_older_session_leaves_the_newer_ones_cookies_in_th
     assert site.seen[-1].cookies["sid"] == session.cookie("sid")
 
 
-async def test_a_killed_browser_cuts_its_streams_and_the_next_request_renews(site: PagedSite) -> None:
+@pytest.mark.parametrize("killed", ["browser", "driver"])
+async def test_a_killed_browser_cuts_its_streams_and_the_next_request_renews(site: PagedSite, killed: str) -> None:
     async with runtime_for(site) as runtime:
         async with await runtime.send("wiki", Request(url="/stream")) as answer:
             pid = runtime.pool.browser_pid
             assert pid is not None
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid if killed == "browser" else Process.of(pid).parent, signal.SIGKILL)
             with pytest.raises(Cut):
                 await answer.read()
-        assert await fetched(runtime) == ("page", 200)
-        assert site.loads == 2
-
-
-async def test_a_killed_driver_costs_one_request_and_the_next_one_renews(site: PagedSite) -> None:
-    async with runtime_for(site) as runtime:
-        assert await fetched(runtime) == ("page", 200)
-        pid = runtime.pool.browser_pid
-        assert pid is not None
-        os.kill(Process.of(pid).parent, signal.SIGKILL)
-        with pytest.raises(DoorkeyError, match="live page"):
-            await fetched(runtime)
         assert await fetched(runtime) == ("page", 200)
         assert site.loads == 2
 

@@ -23,6 +23,7 @@ SCRIPT = """(() => {
     return held.get(id);
   };
   globalThis.doorkey = {
+    for_ever: new Promise(() => {}),
     put(id, piece) { one(id).pieces.push(bytes(piece)); },
     begin(id, url, options) {
       const it = one(id);

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.blank import BLANK, SCRIPT
 from doorkey.browser.fetching import AHEAD, STEP, Fetching
 from doorkey.browser.look import as_cookie
-from doorkey.browser.trouble import limited
+from doorkey.browser.trouble import limited, translate
 from doorkey.errors import BrowserFailed, DoorkeyError, RequestError
 from doorkey.session import Cookie
 
@@ -86,10 +85,13 @@ class Stay:
             "redirect": "manual",
             "cache": "no-store",
         }
-        with self._or_ended():
+        try:
             for at in range(0, len(order.body or b""), STEP):
                 await self._call("put", mark, b64encode((order.body or b"")[at : at + STEP]).decode())
             await self._call("begin", mark, order.url, options)
+        except BrowserFailed as error:
+            self.end(error.message)  # the next request has another page opened
+            raise
         if not one.request_id and not one.content.ended:
             why = await self._call("sent", mark, wait=True)
             if why:
@@ -107,8 +109,7 @@ class Stay:
         given |= {"url": url} if cookie.host_only else {"domain": "." + cookie.domain.lstrip(".")}
         given |= {} if cookie.expires is None else {"expires": cookie.expires}
         given |= {"sameSite": cookie.same_site} if cookie.same_site in ("Strict", "Lax", "None") else {}
-        with self._or_ended():
-            await self._send("Network.setCookie", given)
+        await self._send("Network.setCookie", given)
 
     async def delete_cookie(self, cookie: Cookie) -> None:
         # By hand: Playwright's own way takes all cookies out of the jar for a moment.
@@ -131,15 +132,6 @@ class Stay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    @contextmanager
-    def _or_ended(self) -> Iterator[None]:
-        """A page that takes no request is given up: no event tells of it where Playwright's driver has died."""
-        try:
-            yield
-        except BrowserFailed as error:
-            self.end(error.message)
-            raise
-
     async def _listen(self) -> None:
         self._page.on("crash", lambda _: self.end("the live page crashed"))
         self._page.on("close", lambda _: self.end("the live page was closed, or the browser ended"))
@@ -154,6 +146,17 @@ class Stay:
             self._devtools.on(f"Network.{name}", handler)
         await self._devtools.send("Network.enable", {"maxTotalBufferSize": BUFFER, "maxResourceBufferSize": BUFFER})
         await self._devtools.send("Runtime.evaluate", {"expression": SCRIPT})
+        self._spawn(self._watch())
+
+    async def _watch(self) -> None:
+        """Notice the end of the page, of the browser, or of Playwright's driver, of which no event tells: it fails the
+        calls under way, and here is one that never returns."""
+        from playwright.async_api import Error
+
+        try:
+            await self._devtools.send("Runtime.evaluate", {"expression": "doorkey.for_ever", "awaitPromise": True})
+        except Error as error:
+            self.end(translate(error, "watching the live page").message)
 
     def _asked(self, event: dict[str, Any]) -> None:
         # A fragment is never sent to the site: it tells requests apart here.
