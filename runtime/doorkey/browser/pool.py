@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doorkey.browser import folder
-from doorkey.browser.chromium import Chromium, find_chromium
-from doorkey.browser.display import VirtualDisplay, check_screen
 from doorkey.browser.egress import Egress, Guard
 from doorkey.browser.launch import Sandbox
 from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
-from doorkey.browser.running import Driver, Running
-from doorkey.browser.trouble import DriverGone
+from doorkey.browser.running import Running
+from doorkey.browser.starting import Starter
 from doorkey.clock import Clock, SystemClock
-from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
+from doorkey.errors import BrowserFailed
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
@@ -54,16 +50,13 @@ class BrowserPool:
         virtual: bool = True,
         downloads: Path | None = None,
     ) -> None:
-        self._executable, self._display, self._sandbox, self._screen = executable, display, sandbox, screen
-        self._downloads, self._may_be_virtual = downloads, virtual
+        self._display, self._may_be_virtual = display, virtual
         self._contexts, self._uses, self._age, self._memory, self._idle = contexts, uses, age, memory, idle
         self._clock = clock or SystemClock()
-        self._state = state or Path(tempfile.gettempdir()) / "doorkey"
-        self._folder: Path | None = None
-        self._chromium: Chromium | None = None
+        self._starter = Starter(
+            self._clock, executable=executable, sandbox=sandbox, state=state, screen=screen, downloads=downloads
+        )
         self._slots = asyncio.Semaphore(contexts)
-        self._driver = Driver()
-        self._virtual = VirtualDisplay()
         self._browsers: dict[Display, Running] = {}
         self._starts: dict[Display, asyncio.Task[Running]] = {}
         self._starting = asyncio.Lock()
@@ -110,7 +103,9 @@ class BrowserPool:
 
     def no_window(self, profile: Profile, *, headed: bool | None = None) -> str:
         """Why a site that refuses browsers without a window can't get one; empty when it can."""
-        return self._virtual.no_help(self._mode(profile, headed), allowed=self._may_be_virtual and headed is None)
+        return self._starter.virtual.no_help(
+            self._mode(profile, headed), allowed=self._may_be_virtual and headed is None
+        )
 
     async def user_agent(self, profile: Profile, *, headed: bool | None = None) -> str:
         """The browser's own user agent, read without a page."""
@@ -150,11 +145,7 @@ class BrowserPool:
         self._retired.clear()
         await asyncio.gather(*(one.close() for one in running))
         await self.settled()
-        await self._driver.stop()
-        await self._virtual.close()
-        if self._folder is not None:
-            await asyncio.to_thread(folder.remove, self._folder)
-            self._folder = None
+        await self._starter.close()
 
     def _mode(self, profile: Profile, headed: bool | None) -> Display:
         if headed is not None:
@@ -190,38 +181,9 @@ class BrowserPool:
 
     async def _start(self, display: Display) -> Running:
         async with self._starting:
-            if display == "screen":
-                check_screen(self._screen)
-            x_display = await self._virtual.name() if display == "virtual" else None
-            if self._chromium is None:
-                self._chromium = await asyncio.to_thread(find_chromium, self._executable, self._downloads)
-            if self._chromium.headless_only and display != "headless":
-                raise BrowserMissing(f"{self._chromium.path} is a headless shell; windows need a full Chromium")
-            if self._folder is None:
-                self._folder = await asyncio.to_thread(folder.make, self._state)
-            try:
-                try:
-                    running = await self._launch(self._chromium, display, x_display, self._folder)
-                except DriverGone:
-                    await self._driver.stop()
-                    running = await self._launch(self._chromium, display, x_display, self._folder)
-            except BrowserFailed as error:
-                if display == "screen":
-                    raise ConfigurationError(
-                        f"no window can be opened on the screen {self._screen!r} (DISPLAY): is it there, and may you "
-                        'use it? browser.display = "virtual" needs none'
-                    ) from error
-                raise
-            self._driver.remember(running.driver)
-            self._browsers[display] = running
+            running = self._browsers[display] = await self._starter.start(display)
             self.launches += 1
-            log.info("Chromium %s started (%s, pid %d)", self._chromium.version, display, running.process.pid)
             return running
-
-    async def _launch(self, chromium: Chromium, display: Display, x_display: str | None, folder: Path) -> Running:
-        driver, born = await self._driver.get(), self._clock.now()
-        return await Running.start(driver, executable=chromium.path, display=display, x_display=x_display,
-                                   sandbox=self._sandbox, folder=folder, born=born)  # fmt: skip
 
     def _worn(self, running: Running) -> bool:
         if not running.retired and running.uses >= self._uses:
@@ -288,7 +250,7 @@ class BrowserPool:
             log.info("no browser was needed for %g s: closed", self._idle)
             await asyncio.gather(*(one.close() for one in running))
             if not self._all():
-                await self._driver.stop()
+                await self._starter.rest()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
