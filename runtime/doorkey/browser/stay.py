@@ -96,6 +96,7 @@ class Stay:
             why = await self._call("sent", mark, wait=True)
             if why:
                 one.lost(RequestError(f"the page can't send this request: {str(why)[:200]}"))
+                self._forget(one)
 
     async def cookies(self) -> tuple[Cookie, ...]:
         async with limited("reading cookies", CALL):
