@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from doorkey.browser import BrowserPool
 
 sys.path.insert(0, str(Path(__file__).parent))
+from elsewhere import Elsewhere, thread
 from login_site import LoginSite
 
 
@@ -57,3 +58,10 @@ async def members() -> AsyncIterator[LoginSite]:
     async with TestServer(site.app(), host="127.0.0.1") as server:
         site.url = str(server.make_url("/"))
         yield site
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Elsewhere]:
+    """Serves a site from another thread, for callers that block their own."""
+    with thread() as serving:
+        yield serving

@@ -155,10 +155,11 @@ def quick(home: Path) -> Iterator[Callable[..., Done]]:
 
     def run(*arguments: str, input: bytes | None = None, settings: Mapping[str, str] | None = None) -> Done:
         result = CliRunner().invoke(cli, arguments, input=input, env=settings, prog_name="doorkey")
+        out, err = result.stdout_bytes.decode(), result.stderr_bytes.decode()  # its text has other line ends
         if isinstance(result.exception, DoorkeyError):
-            return failed(result.exception, result.stdout, result.stderr)
+            return failed(result.exception, out, err)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return Done(result.exit_code, result.stdout, result.stderr)
+        return Done(result.exit_code, out, err)
 
     yield run
     log.setLevel(level)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from .conftest import Done, Doorkey
 
 pytestmark = pytest.mark.filterwarnings("default::ResourceWarning")
 SIZE = 30_000_000
@@ -49,27 +51,45 @@ class Wiki:
         return web.Response(text="you may not", status=403)
 
 
-@pytest.fixture
-async def wiki(doorkey: Any) -> AsyncIterator[Wiki]:
+@pytest.fixture(scope="module")
+def wiki(elsewhere: Any) -> Iterator[Wiki]:
     site = Wiki()
     app = web.Application(client_max_size=2 * SIZE)
     app.router.add_get("/", site.page)
     app.router.add_get("/big", site.big)
     app.router.add_get("/never", site.never)
     app.router.add_route("*", "/api/{tail:.*}", site.api)
-    async with TestServer(app, host="127.0.0.1") as server:
+    with elsewhere(TestServer(app, host="127.0.0.1")) as server:
         site.url = str(server.make_url("/"))
-        lines = [
-            "[sites.wiki]", 'provider = "web"', f'url = "{site.url}"', 'tokens.csrf = "meta[name=csrf]@content"',
-            'send.header.X-CSRF = "{csrf}"',
-        ]  # fmt: skip
-        (doorkey.folder / "doorkey.toml").write_text("\n".join(lines))
         yield site
 
 
+@pytest.fixture(scope="module")
+def lines(wiki: Wiki, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The settings file: one store for all tests, so that only the first command that comes visits."""
+    store = tmp_path_factory.mktemp("wiki") / "sessions.db"
+    return "\n".join([
+        "[sites.wiki]", 'provider = "web"', f'url = "{wiki.url}"', 'tokens.csrf = "meta[name=csrf]@content"',
+        'send.header.X-CSRF = "{csrf}"', "[store]", f'url = "sqlite://{store}"',
+    ])  # fmt: skip
+
+
+@pytest.fixture
+def fetch(quick: Callable[..., Done], home: Path, lines: str) -> Callable[..., Done]:
+    """The command in this process."""
+    (home / "doorkey.toml").write_text(lines)
+    return lambda *arguments: quick("fetch", "wiki", *arguments)
+
+
+@pytest.fixture
+def process(doorkey: Doorkey, lines: str) -> Doorkey:
+    (doorkey.folder / "doorkey.toml").write_text(lines)
+    return doorkey
+
+
 @pytest.mark.browser
-async def test_each_letter_sends_what_curl_would(wiki: Wiki, doorkey: Any) -> None:
-    (doorkey.folder / "body.txt").write_bytes(b"a=1\n&b=2\n")
+def test_each_letter_sends_what_curl_would(wiki: Wiki, fetch: Callable[..., Done]) -> None:
+    Path("body.txt").write_bytes(b"a=1\n&b=2\n")
     form, js = "application/x-www-form-urlencoded", "application/json"
     expected = {
         ("/api/x",): ("GET", "/api/x", "", ""),
@@ -81,58 +101,69 @@ async def test_each_letter_sends_what_curl_would(wiki: Wiki, doorkey: Any) -> No
         ("/api/x", "-X", "patch", "-d", "raw", "-H", "Content-Type: a/b"): ("PATCH", "/api/x", "a/b", "raw"),
         ("/api/x", "-T", "body.txt"): ("PUT", "/api/x", "application/octet-stream", "a=1\n&b=2\n"),
     }  # fmt: skip
+    assert fetch("/api/x").code == 0
+    loads = wiki.loads
     for arguments, (method, path, kind, body) in expected.items():
-        done = await doorkey("fetch", "wiki", *arguments, "-H", "X-Mine: yes")
+        done = fetch(*arguments, "-H", "X-Mine: yes")
         assert (done.code, done.err) == (0, ""), arguments
         said = json.loads(done.out)
         assert said == {
             "method": method, "path": path, "kind": kind, "body": body, "length": len(body), "mine": "yes"
         }  # fmt: skip
-    assert wiki.loads == 1
+    assert wiki.loads == loads
 
 
 @pytest.mark.browser
-async def test_a_form_with_files_and_a_pipe_are_sent_and_a_dead_session_is_renewed(wiki: Wiki, doorkey: Any) -> None:
-    (doorkey.folder / "photo.png").write_bytes(b"\x89PNG")
-    assert (await doorkey("fetch", "wiki", "/api/x")).code == 0
-    wiki.token = "t2"
-    done = await doorkey("fetch", "wiki", "/api/up", "-F", "file=@photo.png", "-F", "title=Key")
+async def test_a_form_with_files_and_a_pipe_are_sent_and_a_dead_session_is_renewed(
+    wiki: Wiki, process: Doorkey
+) -> None:
+    (process.folder / "photo.png").write_bytes(b"\x89PNG")
+    assert (await process("fetch", "wiki", "/api/x")).code == 0
+    loads = wiki.loads
+    wiki.token += "+"
+    done = await process("fetch", "wiki", "/api/up", "-F", "file=@photo.png", "-F", "title=Key")
     said = json.loads(done.out)
     assert said["kind"].startswith("multipart/form-data; boundary=")
     assert 'name="file"; filename="photo.png"\r\nContent-Type: image/png\r\n\r\n' in said["body"]
-    piped = await doorkey("fetch", "wiki", "/api/up", "-T", "-", stdin=b"x" * SIZE)
+    piped = await process("fetch", "wiki", "/api/up", "-T", "-", stdin=b"x" * SIZE)
     assert json.loads(piped.out)["length"] == SIZE
-    assert wiki.loads == 2
+    assert wiki.loads == loads + 1
 
 
 @pytest.mark.browser
-async def test_an_answer_goes_to_a_file_a_head_to_the_terminal_and_a_status_to_the_exit_code(
-    wiki: Wiki, doorkey: Any
+def test_an_answer_goes_to_a_file_a_head_to_the_terminal_and_a_status_to_the_exit_code(
+    fetch: Callable[..., Done],
 ) -> None:
-    assert (await doorkey("fetch", "wiki", "/big", "-o", "big.bin")).code == 0
-    assert (doorkey.folder / "big.bin").stat().st_size == SIZE
-    head = await doorkey("fetch", "wiki", "/big", "-I")
+    assert fetch("/big", "-o", "big.bin").code == 0
+    assert Path("big.bin").stat().st_size == SIZE
+    head = fetch("/big", "-I")
     assert head.out.startswith("HTTP/1.1 200\r\n")
     assert f"Content-Length: {SIZE}" in head.out
     assert "secret" not in head.out
-    missing = await doorkey("fetch", "wiki", "/nothing")
+    missing = fetch("/nothing")
     assert (missing.code, missing.out) == (0, "404: Not Found")
-    failed = await doorkey("fetch", "wiki", "/nothing", "-f")
+    failed = fetch("/nothing", "-f")
     assert (failed.code, failed.out) == (1, "")
     assert "HTTP 404" in failed.err
-    refused = await doorkey("fetch", "wiki", "/never")
+
+
+@pytest.mark.browser
+async def test_a_refusal_is_the_sites_own_answer_and_an_exit_code(process: Doorkey) -> None:
+    refused = await process("fetch", "wiki", "/never")
     assert (refused.code, refused.out) == (1, "you may not")
     assert "refusal" in refused.err
 
 
 @pytest.mark.browser
-async def test_a_reader_who_leaves_ends_it(wiki: Wiki, doorkey: Any) -> None:
-    process = await doorkey.start("fetch", "wiki", "/big")
-    assert await process.stdout.read(10) == b"x" * 10
-    process.stdout._transport.close()
+async def test_a_reader_who_leaves_ends_it(process: Doorkey) -> None:
+    fetching = await process.start("fetch", "wiki", "/big")
+    assert fetching.stdout is not None
+    assert await fetching.stdout.read(10) == b"x" * 10
+    fetching.stdout._transport.close()  # type: ignore[attr-defined]  # as a pipe's reader leaves
     async with asyncio.timeout(30):
-        assert await process.wait() == 141
-        assert await process.stderr.read() == b""
+        assert await fetching.wait() == 141
+        assert fetching.stderr is not None
+        assert await fetching.stderr.read() == b""
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +15,6 @@ from doorkey import Runtime
 from doorkey.browser import BrowserPool
 from doorkey_providers import Aichat, AiChats, ChatgptFree, ChatGptt
 from doorkey_providers.shared import settings, shared_runtime
-from doorkey_providers.twins.twin import Twin
 
 from .socks_proxy import SocksProxy
 
@@ -130,27 +128,3 @@ async def socks() -> AsyncIterator[SocksProxy]:
     await proxy.start()
     yield proxy
     await proxy.stop()
-
-
-Elsewhere = Callable[[Twin], AbstractContextManager[Twin]]
-
-
-@pytest.fixture
-def elsewhere() -> Elsewhere:
-    """Serves a twin from another thread, for callers that block their own."""
-
-    @contextmanager
-    def serve(twin: Twin) -> Iterator[Twin]:
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever)
-        thread.start()
-        asyncio.run_coroutine_threadsafe(twin.start(), loop).result(10)
-        try:
-            yield twin
-        finally:
-            asyncio.run_coroutine_threadsafe(twin.stop(), loop).result(10)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
-
-    return serve

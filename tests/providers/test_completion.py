@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -96,8 +95,7 @@ def test_an_interrupt_ends_the_request_at_the_site_and_its_thread(elsewhere: Any
         raise Interrupted
 
     def interrupt_once_asked() -> None:
-        while not twin.counts.in_progress:
-            time.sleep(0.01)
+        elsewhere.wait(twin.counts.until(lambda counts: counts.in_progress > 0))
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     with elsewhere(AichatTwin()) as twin:
