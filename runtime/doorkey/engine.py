@@ -51,7 +51,6 @@ class Engine:
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached,
         NeedsPerson where what stands before it lets no session in, TimeLimit.
         """
-        target(request, entrance.site)  # before anybody visits for what can't be sent
         journey: Journey[bytes] = Journey(entrance, deadline, self._clock, single=request)
         if entrance.provider.single_use and entrance.provider.uses_up(request):
             async with turn(self._keeper.record(entrance.key), deadline, self._clock):
@@ -94,9 +93,11 @@ class Engine:
     async def _session(self, journey: Journey[T], not_gen: int) -> Session:
         """A session newer than *not_gen* that the site's transport can carry: `page` needs its context live."""
         for _ in range(RENEWALS + 1):
-            session = self._keeper.at_hand(journey.entrance, not_gen=not_gen) or await self._keeper.get(
-                journey.entrance, not_gen=not_gen, deadline=journey.deadline
-            )
+            session = self._keeper.at_hand(journey.entrance, not_gen=not_gen)
+            if session is None:
+                if journey.single is not None:
+                    target(journey.single, journey.entrance.site)  # nobody visits for what can't be sent
+                session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
             if self._ladder.carries(session, journey.entrance.site):
                 return session
             not_gen = session.gen
