@@ -21,12 +21,13 @@ class DriverGone(BrowserFailed):
 
 
 def translate(error: BaseException, what: str, limit: float = 0.0) -> DoorkeyError:
-    """Our error for *error*, which Playwright raised while doing *what*. The text of a page is not repeated."""
+    """Our error for *error*, which Playwright raised while doing *what*. The text of a page is not repeated. *limit*: a
+    part of what the whole visit may take, in seconds."""
     from playwright.async_api import Error
     from playwright.async_api import TimeoutError as PlaywrightTimeout
 
     if isinstance(error, PlaywrightTimeout):
-        return TimeLimit(what, limit)
+        return TimeLimit(what, limit, setting="limits.visit")
     if not isinstance(error, Error):
         return DriverGone(f"{what}: Playwright's driver ended ({type(error).__name__}); it is started anew")
     found = re.search(r"net::(ERR_[A-Z0-9_]+)", error.message)
