@@ -9,9 +9,12 @@ import pty
 import signal
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
+from doorkey import Runtime, Settings
+from doorkey.browser import BrowserPool
 from doorkey_providers.twins.twin import Twin
 
 from .conftest import LIMIT, Doorkey
@@ -37,7 +40,18 @@ async def test_a_picture_is_written_to_its_file(doorkey: Doorkey, painter: Twin)
     assert (doorkey.folder / "key.png").read_bytes().startswith(b"\x89PNG")
 
 
-async def test_a_reader_that_leaves_is_no_error(doorkey: Doorkey, twin: Twin) -> None:
+@pytest.fixture
+async def entered(doorkey: Doorkey, twin: Twin, browsers: BrowserPool, tmp_path: Path) -> None:
+    """A session is there already: what a command does with its streams needs no visit."""
+    store = f"sqlite://{tmp_path / 'sessions.db'}"
+    settings = Settings.model_validate({"sites": {twin.name: {"url": twin.url}}, "store": {"url": store}})
+    async with Runtime(settings, pool=browsers) as runtime:
+        await runtime.visit(twin.name)
+    doorkey.settings["DOORKEY_STORE__URL"] = store
+
+
+@pytest.mark.usefixtures("entered")
+async def test_a_reader_that_leaves_is_no_error(doorkey: Doorkey) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -49,6 +63,7 @@ async def test_a_reader_that_leaves_is_no_error(doorkey: Doorkey, twin: Twin) ->
     await doorkey.gone()
 
 
+@pytest.mark.usefixtures("entered")
 async def test_closed_standard_streams_do_no_harm(doorkey: Doorkey, twin: Twin) -> None:
     command = doorkey.command
     doorkey.command = "/bin/sh"
@@ -57,7 +72,7 @@ async def test_closed_standard_streams_do_no_harm(doorkey: Doorkey, twin: Twin) 
     assert twin.counts.accepted == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])  # SIGTERM: as in test_serve
 async def test_a_signal_during_a_visit_ends_all_without_a_word(
     doorkey: Doorkey, held: Held, number: signal.Signals
 ) -> None:

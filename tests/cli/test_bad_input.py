@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from doorkey_providers.twins.twin import Twin
+from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 
 from .conftest import Done, Doorkey
 
 Quick = Callable[..., Done]
 IMPATIENT = {"DOORKEY_LIMITS__PATIENCE": "0"}
-SHORT = {"DOORKEY_LIMITS__VISIT": "3"}
+SHORT = {"DOORKEY_LIMITS__VISIT": "6"}
 PROMPT = "my-secret-prompt"
 SITE = {"DOORKEY_SITES__CHATGPTFREE__URL": "http://127.0.0.1:1/"}
 
@@ -93,9 +96,9 @@ def test_a_wrong_file_is_told_by_its_line(quick: Quick, text: bytes, words: tupl
     says(quick("config", "check"), 2, "doorkey.toml", *words)
 
 
-async def test_standard_input_that_says_nothing_or_no_text_is_told(doorkey: Doorkey) -> None:
-    says(await doorkey("ask", "-", stdin=b"", settings=SITE), 2, "the question is empty")
-    says(await doorkey("ask", "-", stdin=b"a\xff\xfe", settings=SITE), 2, "no UTF-8 text: byte 1")
+def test_standard_input_that_says_nothing_or_no_text_is_told(quick: Quick) -> None:
+    says(quick("ask", "-", input=b"", settings=SITE), 2, "the question is empty")
+    says(quick("ask", "-", input=b"a\xff\xfe", settings=SITE), 2, "no UTF-8 text: byte 1")
 
 
 def test_without_a_site_the_way_on_is_told(quick: Quick) -> None:
@@ -112,38 +115,37 @@ def test_an_empty_key_in_the_environment_counts_as_none(quick: Quick) -> None:
     assert '"key": null' in done.out
 
 
-async def test_a_port_that_is_taken_is_told(doorkey: Doorkey) -> None:
+def test_a_port_that_is_taken_is_told(quick: Quick) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        says(await doorkey("serve", "--port", port, settings=SITE), 2, f"port {port}", "is taken", "--port")
+        says(quick("serve", "--port", port, settings=SITE), 2, f"port {port}", "is taken", "--port")
 
 
-async def test_a_home_that_cannot_be_written_is_told(doorkey: Doorkey) -> None:
+def test_a_home_that_cannot_be_written_is_told(quick: Quick) -> None:
     for command in (("sites",), ("serve", "--port", "0")):
-        says(await doorkey(*command, settings={**SITE, "HOME": "/proc/nowhere"}), 2, "data folder", "XDG_DATA_HOME")
+        says(quick(*command, settings={**SITE, "HOME": "/proc/nowhere"}), 2, "data folder", "XDG_DATA_HOME")
 
 
 @pytest.mark.parametrize(
     ("executable", "words"),
     [("/bin/true", ("does not name a Chromium",)), ("/no/chromium", ("there is no such file",))],
 )
-async def test_a_wrong_executable_is_told(doorkey: Doorkey, executable: str, words: tuple[str]) -> None:
+def test_a_wrong_executable_is_told(quick: Quick, executable: str, words: tuple[str]) -> None:
     settings = {**SITE, "DOORKEY_BROWSER__EXECUTABLE": executable}
     for command in (("ask", PROMPT), ("demo", "--once")):
-        says(await doorkey(*command, settings=settings), 2, "browser.executable", executable, *words)
+        says(quick(*command, settings=settings), 2, "browser.executable", executable, *words)
 
 
-async def test_no_chromium_is_told_with_the_way_to_get_one(doorkey: Doorkey) -> None:
+def test_no_chromium_is_told_with_the_way_to_get_one(quick: Quick) -> None:
     from doorkey.browser.chromium import PLACES
 
     if any(Path(place).exists() for place in PLACES):
         pytest.skip("this machine has a Chromium in a place that is always looked at")
     # Without a PATH: the interpreter's own folder is all that is left.
-    path = {"PATH": str(Path(doorkey.command).parent), "PLAYWRIGHT_BROWSERS_PATH": "0"}
-    done = await doorkey("ask", PROMPT, settings={**SITE, **path})
-    says(done, 2, "no Chromium was found", "doorkey browser --install")
+    path = {"PATH": str(Path(sys.executable).parent), "PLAYWRIGHT_BROWSERS_PATH": "0"}
+    says(quick("ask", PROMPT, settings={**SITE, **path}), 2, "no Chromium was found", "doorkey browser --install")
 
 
 @pytest.mark.parametrize(
@@ -165,12 +167,17 @@ def test_wrong_usage_is_told_with_the_way_to_help(quick: Quick, arguments: tuple
     assert "Traceback" not in done.err
 
 
+@pytest.fixture
+def twin(elsewhere: Any) -> Iterator[Twin]:
+    with elsewhere(ChatgptFreeTwin()) as site:
+        yield site
+
+
 @pytest.mark.browser
 class TestASite:
-    """Each is asked once, with a store of its own."""
-
-    async def test_that_fails_is_told_with_its_code(self, doorkey: Doorkey, twin: Twin) -> None:
-        assert (await doorkey("ask", "hello")).code == 0
+    def test_that_fails_is_told_with_its_code(self, quick: Quick, twin: Twin) -> None:
+        site = {"DOORKEY_SITES__CHATGPTFREE__URL": twin.url}
+        assert quick("ask", "hello", settings=site).code == 0
         for switches, code, words in (
             ({"quota": True}, 4, "quota"),
             ({"garbage": True}, 1, "a page where application/json"),
@@ -178,17 +185,20 @@ class TestASite:
             ({"down": True}, 5, "HTTP 503"),
         ):
             twin.switch(reset=True, **switches)
-            settings = IMPATIENT if switches == {"down": True} else None
-            says(await doorkey("ask", PROMPT, settings=settings), code, "chatgptfree: ", words)
+            impatient = IMPATIENT if switches == {"down": True} else {}
+            says(quick("ask", PROMPT, settings={**site, **impatient}), code, "chatgptfree: ", words)
+        twin.switch(reset=True, stream=True, cut=True)
+        cut = quick("ask", "one two three four five six seven eight", settings=site)
+        assert cut.code == 1
+        assert cut.out.endswith("\n")
+        assert "chatgptfree" in cut.out
+        assert "broke off" in cut.err
+        assert "Traceback" not in cut.err
 
-    async def test_that_cuts_its_answer_leaves_what_came_and_an_error(self, doorkey: Doorkey, twin: Twin) -> None:
-        twin.switch(stream=True, cut=True)
-        done = await doorkey("ask", "one two three four five six seven eight")
-        assert done.code == 1
-        assert done.out.endswith("\n")
-        assert "chatgptfree" in done.out
-        assert "broke off" in done.err
-        assert "Traceback" not in done.err
+    def test_whose_page_holds_no_tokens_is_told(self, quick: Quick, twin: Twin) -> None:
+        twin.switch(html_instead_of_page_tokens=True)
+        done = quick("visit", "chatgptfree", settings={"DOORKEY_SITES__CHATGPTFREE__URL": twin.url, **SHORT})
+        says(done, 1, "the page holds no nonce", "sought:", "sites.chatgptfree.url")
 
     async def test_that_is_away_is_told(self, doorkey: Doorkey) -> None:
         with socket.socket() as closed:
@@ -198,11 +208,6 @@ class TestASite:
             says(
                 await doorkey("ask", PROMPT, settings=settings), 5, "chatgptfree: ", "can't be reached", "Try again in"
             )
-
-    async def test_whose_page_holds_no_tokens_is_told(self, doorkey: Doorkey, twin: Twin) -> None:
-        twin.switch(html_instead_of_page_tokens=True)
-        done = await doorkey("visit", "chatgptfree", settings=SHORT)
-        says(done, 1, "the page holds no nonce", "sought:", "sites.chatgptfree.url")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")

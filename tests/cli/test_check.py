@@ -11,10 +11,11 @@ from doorkey_providers.twins.twin import Twin
 from .conftest import Doorkey
 
 pytestmark = pytest.mark.browser
+LIMITED = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}
 
 
-async def test_check_says_every_rule_step_token_and_verdict(doorkey: Doorkey, twin: Twin) -> None:
-    done = await doorkey("check", "-v", "--probe")
+async def test_check_says_every_rule_step_token_and_verdict_and_reads_robots_txt(doorkey: Doorkey, twin: Twin) -> None:
+    done = await doorkey("check", "-v", "--probe", settings=LIMITED)
     assert done.code == 0
     assert done.out.startswith("chatgptfree: entered in ")
     assert "answered in" in done.out
@@ -27,12 +28,16 @@ async def test_check_says_every_rule_step_token_and_verdict(doorkey: Doorkey, tw
         "verdict  ok: entered by browser",
         "step     asking chatgptfree",
         "verdict  ok: HTTP 200",
+        "robots   none\n",
     ):
         assert f"\n  {line}" in done.err
     cookie = twin.log[-1].cookies["wp_guard_ok"]
     nonce = next(str(value) for name, value in twin.log[-1].fields.items() if "nonce" in name)
     assert cookie not in done.out + done.err
     assert nonce not in done.out + done.err
+    (site,) = json.loads((await doorkey("sites", "--json", settings=LIMITED)).out)
+    assert site["robots"] == "none"
+    assert (site["pace"]["at_once"], site["pace"]["rate"], site["pace"]["queue"]) == (2, 5.0, [])
 
 
 async def test_one_site_that_fails_hides_no_other(doorkey: Doorkey, twin: Twin, painter: Twin) -> None:

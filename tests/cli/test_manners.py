@@ -10,22 +10,19 @@ from doorkey_providers.twins.twin import Twin
 
 from .conftest import Done, Doorkey
 
-LIMITED = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}
+SITE = {"DOORKEY_SITES__CHATGPTFREE__URL": "http://127.0.0.1:9/"}
+LIMITED = {**SITE, "DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}
 
 
-async def test_sites_shows_limits_and_what_check_read_of_robots_txt(doorkey: Doorkey, twin: Twin) -> None:
-    assert " - " in (await doorkey("sites")).out
-    shown = (await doorkey("sites", settings=LIMITED)).out
+def test_sites_shows_the_limits_of_each(quick: Callable[..., Done]) -> None:
+    (site,) = json.loads(quick("sites", "--json", settings=SITE).out)
+    assert site["pace"] is None
+    shown = quick("sites", settings=LIMITED).out
     assert "2 at a time, 5/s" in shown
     assert "not read yet" in shown
-    done = await doorkey("check", "-v", settings=LIMITED)
-    assert (done.code, "\n  robots   none\n" in done.err) == (0, True)
-    (site,) = json.loads((await doorkey("sites", "--json", settings=LIMITED)).out)
-    assert site["robots"] == "none"
-    assert (site["pace"]["at_once"], site["pace"]["rate"], site["pace"]["queue"]) == (2, 5.0, [])
 
 
-async def test_three_useless_visits_pause_all_further_ones_in_every_process(doorkey: Doorkey, twin: Twin) -> None:
+async def test_useless_visits_pause_all_further_ones_in_every_process(doorkey: Doorkey, twin: Twin) -> None:
     twin.switch(down=True)
     limited = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__VISITS": "1"}
     assert (await doorkey("ask", "-m", "chatgptfree", "hello", settings=limited)).code == 5
