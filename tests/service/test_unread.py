@@ -36,8 +36,10 @@ async def base(site: TokenSite) -> AsyncIterator[str]:
 
 
 async def test_a_client_of_the_door_that_stops_reading_gives_its_place_at_the_site_back(
-    base: str, site: TokenSite
+    base: str, site: TokenSite, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "doorkey.service")
+
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -53,3 +55,4 @@ async def test_a_client_of_the_door_that_stops_reading_gives_its_place_at_the_si
     async with asyncio.timeout(20), aiohttp.ClientSession(base) as client, client.get("/site/wiki/x") as answer:
         assert (answer.status, await answer.text()) == (200, "GET /x")
     writer.close()
+    assert [line.split()[3] for line in caplog.messages if "GET /site/" in line] == ["left", "200"]

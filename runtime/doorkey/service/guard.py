@@ -53,6 +53,8 @@ def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> M
                 response = _unhandled(request, checks) or await handler(request)
             except Exception as error:  # noqa: BLE001 - the rim of a request: logged, and told in the error shape
                 response = await _told(request, _failure(request, error))
+                if _has_left(request):
+                    return response
             status = str(response.status)
             return response
         finally:
@@ -105,7 +107,7 @@ def _failure(request: web.Request, error: Exception) -> Failure:
             return failure_of(error, repeatable=ONCE not in request)
         case web.HTTPException():
             return failure_of_http(error, request.path, BODY_LIMIT)
-        case ConnectionResetError() if request.transport is None or request.transport.is_closing():
+        case ConnectionResetError() if _has_left(request):
             log.debug("%s the client has left", request[ID])
         case _:
             log.error("%s failed", request[ID], exc_info=error)
@@ -117,10 +119,14 @@ async def _told(request: web.Request, failure: Failure) -> web.StreamResponse:
     if BEGUN not in request:
         return failure.response()
     begun = request[BEGUN]
-    if request.transport is not None and not request.transport.is_closing():
+    if not _has_left(request):
         await begun.write(failure.event())
         await begun.write_eof()
     return begun
+
+
+def _has_left(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def known_hosts(hosts: Sequence[str]) -> Check:
