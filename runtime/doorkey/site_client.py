@@ -163,17 +163,27 @@ class Client:
             try:
                 answer = await runtime.send(self.site, request, timeout=deadline - runtime.clock.now())
             except BaseException as error:
-                if isinstance(request.body, Upload):
-                    await request.body.aclose()
-                    if isinstance(error, DoorkeyError) and request.body.failure is not None:
-                        raise request.body.failure from error
+                failure = await _left_unread(request)
+                if isinstance(error, DoorkeyError) and failure is not None:
+                    raise failure from error
                 raise
             onward = redirected(request, answer, runtime.sites[self.site].origin) if follow else None
             if onward is None:
                 return Response(answer, request)
             await answer.aclose()
+            if onward.body is None:
+                await _left_unread(request)
             request = onward
+        await _left_unread(request)
         raise SiteError(f"{self.site}: redirected more than {MOST_REDIRECTS} times", site=self.site)
+
+
+async def _left_unread(request: Request) -> Exception | None:
+    """End the reading of *request*'s body; returns what its own source failed with."""
+    if not isinstance(request.body, Upload):
+        return None
+    await request.body.aclose()
+    return request.body.failure
 
 
 def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -104,3 +105,20 @@ async def test_the_sites_own_host_is_known_in_any_spelling(site: TokenSite) -> N
     leads(site, "/a", f"{site.url.replace('http', 'HTTP')}b")
     async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
         assert await (await wiki.get("/a")).text() == "GET /b"
+
+
+async def test_a_body_that_a_redirect_leaves_behind_is_read_no_further(site: TokenSite) -> None:
+    ended = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            yield b"x"
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    leads(site, "/save", "/saved", 303)
+    async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        async with asyncio.timeout(10):
+            assert await (await wiki.post("/save", data=endless())).text() == "GET /saved"
+        assert ended.is_set()
