@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey import Request, Runtime, Settings
+from doorkey.browser import BrowserPool
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +67,7 @@ class Wiki:
 
 
 @asynccontextmanager
-async def serving(wiki: Wiki, tmp_path: Path, lines: str) -> AsyncIterator[Runtime]:
+async def serving(wiki: Wiki, tmp_path: Path, lines: str, browsers: BrowserPool) -> AsyncIterator[Runtime]:
     """A Runtime whose only setting is the site: *lines* of its table."""
     app = web.Application()
     app.router.add_get("/", wiki.home)
@@ -77,7 +78,7 @@ async def serving(wiki: Wiki, tmp_path: Path, lines: str) -> AsyncIterator[Runti
         path = tmp_path / "doorkey.toml"
         path.write_text(f'[sites.wiki]\nprovider = "web"\nurl = "{server.make_url("/")}"\n{lines}\n')
         settings = Settings.load(path, store={"url": "memory://"})
-        async with Runtime(settings) as runtime:
+        async with Runtime(settings, pool=browsers) as runtime:
             yield runtime
 
 
@@ -109,9 +110,11 @@ async def write(runtime: Runtime, text: str) -> int:
     ],
     ids=["meta and cookie", "script and local storage"],
 )
-async def test_twenty_writes_with_a_dead_session_cost_one_renewal(tmp_path: Path, page: str, lines: str) -> None:
+async def test_twenty_writes_with_a_dead_session_cost_one_renewal(
+    tmp_path: Path, browsers: BrowserPool, page: str, lines: str
+) -> None:
     wiki = Wiki(page)
-    async with serving(wiki, tmp_path, lines) as runtime:
+    async with serving(wiki, tmp_path, lines, browsers) as runtime:
         assert await write(runtime, "first") == 200
         assert (wiki.visits, wiki.refused) == (1, 0)
         wiki.kill()
@@ -139,13 +142,13 @@ class Once(Wiki):
         return web.json_response({"ok": True})
 
 
-async def test_tokens_that_serve_once_are_fetched_one_for_each_write(tmp_path: Path) -> None:
+async def test_tokens_that_serve_once_are_fetched_one_for_each_write(tmp_path: Path, browsers: BrowserPool) -> None:
     wiki = Once(META)
     lines = """tokens.csrf = "meta[name=csrf-token]@content"
         send.header.X-CSRF-Token = "{csrf}"
         max_uses = 1
         stale = ["json:error.code=badtoken"]"""
-    async with serving(wiki, tmp_path, lines) as runtime:
+    async with serving(wiki, tmp_path, lines, browsers) as runtime:
         await asyncio.gather(*(write(runtime, f"text {number}") for number in range(20)))
     assert sorted(wiki.written) == sorted(f"text {number}" for number in range(20))
     assert wiki.refused == 0
@@ -160,7 +163,7 @@ fetch("/api/items", {method: "POST", headers: {"Authorization": "Bearer by-reque
 </script>"""
 
 
-async def test_every_kind_of_token_is_found_in_a_real_page(tmp_path: Path) -> None:
+async def test_every_kind_of_token_is_found_in_a_real_page(tmp_path: Path, browsers: BrowserPool) -> None:
     wiki = Wiki(BUSY)
     lines = """tokens.script = "script:app.config.token"
         tokens.session = "session:key"
@@ -169,7 +172,7 @@ async def test_every_kind_of_token_is_found_in_a_real_page(tmp_path: Path) -> No
         tokens.body = "request-body:csrf"
         tokens.html = 'html:/token: "([^"]+)"/'
         tokens.page = { page = "/login", css = "input[name=once]@value" }"""
-    async with serving(wiki, tmp_path, lines) as runtime:
+    async with serving(wiki, tmp_path, lines, browsers) as runtime:
         session = await runtime.session("wiki")
     assert dict(session.tokens) == {
         "script": "by-script", "session": "by-session", "cookie": "by=cookie", "request": "Bearer by-request",

@@ -6,18 +6,21 @@ import asyncio
 import base64
 import inspect
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
 from double import DoubleAnswer, DoubleRuntime
 
 from doorkey.answer import Answer
+from doorkey.browser import BrowserPool
 from doorkey.errors import UnknownModel
 from doorkey.runtime import Runtime
 from doorkey.service.app import build_app, serve
 from doorkey.settings import Settings, SiteSettings, StoreSettings
 from doorkey_providers.twins.aichats import AiChatsTwin
+
+if TYPE_CHECKING:
+    import openai
 
 QUESTION: Any = [{"role": "user", "content": "Hello"}]
 
@@ -31,14 +34,16 @@ async def twin() -> AsyncIterator[AiChatsTwin]:
 
 
 @pytest.fixture
-async def real(twin: AiChatsTwin) -> AsyncIterator[Runtime]:
+async def real(twin: AiChatsTwin, browsers: BrowserPool) -> AsyncIterator[Runtime]:
     sites = {"aichats": SiteSettings(url=twin.url)}
-    async with Runtime(Settings(sites=sites, store=StoreSettings(url="memory://"))) as runtime:
+    async with Runtime(Settings(sites=sites, store=StoreSettings(url="memory://")), pool=browsers) as runtime:
         yield runtime
 
 
 @pytest.fixture
 async def sdk(real: Runtime) -> AsyncIterator[openai.AsyncOpenAI]:
+    import openai  # here: at the collection each worker would import it, and it is large
+
     async with (
         serve(build_app(real, service=real.settings.service, key="key"), "127.0.0.1", 0) as base,
         openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="key") as sdk,
@@ -67,7 +72,9 @@ async def test_openai_s_own_client_lists_streams_and_draws(sdk: openai.AsyncOpen
 
 @pytest.mark.browser
 async def test_openai_s_own_client_understands_a_refusal(sdk: openai.AsyncOpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
+    from openai import NotFoundError
+
+    with pytest.raises(NotFoundError) as caught:
         await sdk.chat.completions.create(model="nobody/nothing", messages=QUESTION)
     assert caught.value.code == "model_not_found"
 
@@ -90,8 +97,10 @@ async def test_a_client_that_leaves_amid_an_answer_is_seen_leaving_by_the_site(
 async def test_a_stream_that_the_site_cuts_is_an_error_in_openai_s_own_client(
     sdk: openai.AsyncOpenAI, twin: AiChatsTwin
 ) -> None:
+    from openai import APIError
+
     twin.switch(cut="break")
-    with pytest.raises(openai.APIError) as caught:
+    with pytest.raises(APIError) as caught:
         stream = await sdk.chat.completions.create(model="aichats/gpt-4", messages=QUESTION, stream=True)
         async for _ in stream:
             pass
