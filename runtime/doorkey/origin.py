@@ -1,4 +1,4 @@
-"""Where a URL belongs: its origin, as browsers compare them."""
+"""Where a URL belongs: its origin, as browsers compare and write them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,31 @@ PORTS = {"http": 80, "https": 443}
 
 
 def origin_of(url: str) -> str:
-    """Scheme and host of *url* (RFC 6454), in lower case, with the port where it is not the scheme's own."""
+    """Scheme and host of *url* (RFC 6454), in lower case and ASCII, with the port where it is not the scheme's own."""
     parts = urlsplit(url)
     try:
-        port = parts.port
+        host, port = _ascii(parts.hostname or ""), parts.port
     except ValueError:  # none that anything listens on: the same as nothing else
         return f"{parts.scheme}://{parts.netloc}"
-    host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + ("" if port in (None, PORTS.get(parts.scheme)) else f":{port}")
+
+
+def as_written(url: str) -> str:
+    """An http(s) *url* as browsers write it, its path and query as they are; another one stays as it is.
+
+    Raises ValueError for a host or a port that can't be read.
+    """
+    parts = urlsplit(url)
+    host, _ = _ascii(parts.hostname or ""), parts.port
+    if parts.scheme not in PORTS or not host or "@" in parts.netloc:
+        return url
+    return origin_of(url) + url[url.index("//") + 2 + len(parts.netloc) :]
+
+
+def _ascii(host: str) -> str:
+    if host.isascii():
+        return host
+    from yarl import URL  # late: few need it
+
+    return URL.build(scheme="http", host=host).raw_host or host

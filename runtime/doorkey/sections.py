@@ -23,6 +23,8 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from doorkey.origin import as_written
+
 
 def _listed(value: object) -> object:
     """The environment writes a list as JSON, or with commas."""
@@ -34,29 +36,6 @@ def _listed(value: object) -> object:
         except ValueError as exc:
             raise ValueError("expected a list: this is no JSON") from exc
     return [part.strip() for part in value.split(",") if part.strip()]
-
-
-PORTS = {"http": 80, "https": 443}
-
-
-def as_written(url: str) -> str:
-    """*url* as browsers write it: scheme and host in lower case and ASCII, no port that goes without saying.
-
-    Path and query stay as they are. Raises ValueError for a host or a port that can't be read.
-    """
-    parts = urlsplit(url)
-    host, port = parts.hostname, parts.port
-    if parts.scheme not in PORTS or not host:
-        return url
-    if not host.isascii():
-        from yarl import URL  # late: few need it
-
-        host = URL.build(scheme=parts.scheme, host=host).raw_host or host
-    user = parts.netloc.rpartition("@")
-    shown = f"[{host}]" if ":" in host else host
-    number = "" if port in (None, PORTS[parts.scheme]) else f":{port}"
-    rest = url[url.index("//") + 2 + len(parts.netloc) :]
-    return f"{parts.scheme}://{user[0]}{user[1]}{shown}{number}{rest}"
 
 
 def web_url(url: str) -> str:

@@ -22,7 +22,6 @@ from doorkey.payload import Data, body_of
 from doorkey.provider import Site
 from doorkey.request import Request, insists_on
 from doorkey.runtime import Runtime
-from doorkey.sections import as_written
 from doorkey.settings import Settings
 from doorkey.site_response import Response
 from doorkey.upload import Upload
@@ -196,7 +195,7 @@ def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request 
     if head.status not in MOVED or not location or not answer.verdict:
         return None
     try:
-        url = as_written(urljoin(head.url, location).partition("#")[0])
+        url = urljoin(head.url, location).partition("#")[0]
         same = origin_of(url) == origin
     except ValueError:
         return None  # no URL

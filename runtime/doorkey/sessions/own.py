@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from doorkey.origin import as_written
 from doorkey.provider import Provider, Site
-from doorkey.sections import as_written
 from doorkey.session import Cookie, Key
 
 if TYPE_CHECKING:
