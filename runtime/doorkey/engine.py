@@ -79,6 +79,12 @@ class Engine:
                     journey.renewals += 1
                     not_gen, told = session.gen, refused.verdict.error(journey.entrance.site.name, refused.head.status)
                     continue
+                except BrowserFailed:
+                    gone = not self._ladder.carries(session, journey.entrance.site)
+                    if not gone or not journey.harmless or journey.renewals >= RENEWALS:
+                        raise
+                    journey.renewals += 1  # the live page died under it: another is opened
+                    continue
                 for shape in (journey.shape, journey.persisted):
                     if shape is not None and journey.verdict:
                         self._refusals.helped(session.key, shape)

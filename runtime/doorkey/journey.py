@@ -71,6 +71,11 @@ class Journey(Generic[T]):
         return self.pending is None or self.pending.again
 
     @property
+    def harmless(self) -> bool:
+        """Whether the pending request does no harm when it is sent again, though it may have arrived."""
+        return self.pending is not None and self.pending.repeatable and self.again
+
+    @property
     def asked(self) -> str:
         """Method and path of the pending request, without its query."""
         return "" if self.pending is None else f"{self.pending.method} {self.pending.url.partition('?')[0]}"

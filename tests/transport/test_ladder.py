@@ -15,7 +15,7 @@ from doorkey import Request, Runtime
 from doorkey.browser import BrowserPool
 from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
-from doorkey.errors import Cut, DoorkeyError, NeedsPerson, TimeLimit
+from doorkey.errors import BrowserFailed, Cut, DoorkeyError, NeedsPerson, TimeLimit
 from doorkey.upload import Upload
 
 from .paged import PAGE, PagedSite, runtime_for, serving
@@ -259,6 +259,34 @@ async def test_a_killed_browser_cuts_its_streams_and_the_next_request_renews(sit
                 await answer.read()
         assert await fetched(runtime) == ("page", 200)
         assert site.loads == 2
+
+
+@pytest.mark.parametrize(("method", "answered"), [("GET", True), ("POST", False)])
+async def test_a_request_whose_page_dies_is_sent_again_where_that_does_no_harm(
+    site: PagedSite, method: str, answered: bool
+) -> None:
+    async def held(request: web.Request) -> web.StreamResponse:
+        if not arrived.is_set():
+            arrived.set()
+            await asyncio.Event().wait()
+        return web.Response(text="here")
+
+    arrived = asyncio.Event()
+    site.routes["/held"] = held
+    async with runtime_for(site) as runtime:
+        request = Request(url="/held", method=method, repeatable=method == "GET")
+        asked = asyncio.create_task(runtime.send("wiki", request))
+        await arrived.wait()
+        pid = runtime.pool.browser_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        if answered:
+            async with await asked as answer:
+                assert await answer.read() == b"here"
+        else:
+            with pytest.raises(BrowserFailed):
+                await asked
+        assert len(site.seen) == (2 if answered else 1)
 
 
 async def test_a_refused_session_is_renewed_in_the_page_too(site: PagedSite, browsers: BrowserPool) -> None:
