@@ -35,7 +35,7 @@ from login_site import PASSWORD, USER, LoginSite
 Quick = Callable[..., Done]
 Add = Callable[..., Awaitable[Done]]
 FILE = Path("doorkey.toml")
-VISIT = "3"
+VISIT = "6"
 """Seconds after which a visit that can't succeed ends."""
 BLOCKED = '<title>Attention Required! | Cloudflare</title><div id="cf-error-details">Sorry, you have been blocked</div>'
 WAITING = '<title>Just a moment...</title><div id="challenge-spinner"></div>'

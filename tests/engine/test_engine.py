@@ -379,8 +379,8 @@ async def dripping(request: web.Request) -> web.StreamResponse:
 @pytest.mark.parametrize(
     ("handler", "limits", "total", "wait"),
     [
-        (silent, Limits(first_byte=0.05), 30, "first byte"),
-        (dripping, Limits(idle=0.05), 30, "idle"),
+        (silent, Limits(first_byte=1.0), 30, "first byte"),
+        (dripping, Limits(idle=0.5), 30, "idle"),
         (dripping, Limits(), 0.2, "total"),
         (silent, Limits(), 0.2, "total"),
     ],

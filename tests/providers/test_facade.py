@@ -91,7 +91,7 @@ async def test_an_image_comes_with_url_bytes_and_alt(shared: Any) -> None:
 
 
 async def test_a_page_without_tokens_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch, shared: Any) -> None:
-    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "3")
+    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "6")
     async with ChatGpttTwin() as twin, shared() as runtime:
         ChatGptt.url = twin.url
         await runtime.user_agent()  # starts the browser, which on a busy machine may take most of the limit
@@ -103,7 +103,7 @@ async def test_a_page_without_tokens_is_a_runtime_error(monkeypatch: pytest.Monk
 
 
 async def test_a_site_that_gives_no_cookies_is_a_runtime_error(monkeypatch: pytest.MonkeyPatch, shared: Any) -> None:
-    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "3")
+    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "6")
     async with AichatTwin() as twin, shared() as runtime:
         Aichat.url = twin.url
         await runtime.user_agent()  # starts the browser, which on a busy machine may take most of the limit

@@ -172,7 +172,7 @@ async def test_each_failure_has_its_error(
 
 
 async def test_a_page_without_tokens_is_a_clear_error(twin: Twin, runtimes: Runtimes) -> None:
-    runtime = await runtimes(limits={"visit": 3.0})
+    runtime = await runtimes(limits={"visit": 6.0})
     twin.switch(html_instead_of_page_tokens=True)
     with pytest.raises(MissingToken, match="nonce") as told:
         await asked(runtime, twin.name)
@@ -242,10 +242,17 @@ async def test_bad_names_and_messages_are_told_before_anything_starts(twin: Twin
     with pytest.raises(UnknownSite):
         await runtime.visit("nowhere")
     no_role, no_text = [{"content": "x"}], [{"role": "user", "content": 5}]
-    for messages in ([], question("  "), "Hello", no_role, no_text):
+    for messages in ([], "Hello", no_role, no_text):
         with pytest.raises(RequestError):
             await runtime.answer(twin.name, messages)  # type: ignore[arg-type]
-    assert twin.counts.page_loads <= 1
+    assert twin.counts.page_loads == 0
+
+
+async def test_a_question_without_a_word_is_never_sent(twin: Twin, runtimes: Runtimes) -> None:
+    runtime = await runtimes()
+    with pytest.raises(RequestError, match="needs some text"):
+        await runtime.answer(twin.name, question("  "))
+    assert (twin.counts.accepted, twin.counts.refused) == (0, 0)
 
 
 async def test_status_says_how_a_site_stands(twin: Twin, runtimes: Runtimes) -> None:

@@ -30,15 +30,12 @@ from doorkey.sessions.record import Record
 from doorkey.sessions.source import Need
 from doorkey.status import status_of
 
+from .conftest import settle
+
 if TYPE_CHECKING:
     from doorkey.session import Session
 
     from .conftest import HeldSource, SteppedClock
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 def soon(clock: SteppedClock) -> float:

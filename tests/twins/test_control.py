@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from doorkey_providers.twins.aichat import AichatTwin
 from doorkey_providers.twins.control import from_loopback
 from doorkey_providers.twins.twin import Twin
 
@@ -84,13 +85,14 @@ async def test_the_command_serves_all_four_until_told_to_stop(stop: signal.Signa
         assert await process.wait() == 0
 
 
-async def test_a_taken_port_is_told(twin: Twin) -> None:
-    port = twin.origin.rpartition(":")[2]
-    command = (sys.executable, "-m", "doorkey_providers.twins", "--port-base", port)
-    env = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
-    async with asyncio.timeout(20):
-        _, told = await process.communicate()
+async def test_a_taken_port_is_told() -> None:
+    async with AichatTwin() as twin:
+        port = twin.origin.rpartition(":")[2]
+        command = (sys.executable, "-m", "doorkey_providers.twins", "--port-base", port)
+        env = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
+        async with asyncio.timeout(20):
+            _, told = await process.communicate()
     assert process.returncode == 1
     assert b"--port-base" in told
     assert b"Traceback" not in told
