@@ -76,11 +76,30 @@ def gate(site: LocalSite) -> Gate:
     return found
 
 
+class Heard(list[str]):
+    """What a visit says. `waiting` is set once it says that it waits."""
+
+    def __init__(self) -> None:
+        self.waiting = asyncio.Event()
+
+    def append(self, step: str) -> None:
+        super().append(step)
+        if "waiting" in step:
+            self.waiting.set()
+
+
 @pytest.mark.parametrize("read", [None, nothing], ids=["with a token", "without a token"])
 async def test_a_challenge_is_waited_for_and_the_page_behind_it_is_what_counts(
     browsers: BrowserPool, gate: Gate, read: object
 ) -> None:
-    said: list[str] = []
+    said = Heard()
+
+    async def clear(request: web.Request) -> web.StreamResponse:
+        await said.waiting.wait()
+        return web.Response(headers={"set-cookie": "pass=1; Path=/"})
+
+    gate.page = CHALLENGE + "<script>fetch('/clear').then(() => location.reload())</script>"
+    gate.site.pages["/clear"] = clear
     arrival = await visit(browsers, gate.site, said, **({} if read is None else {"read": read}))
     assert {cookie.name: cookie.value for cookie in arrival.cookies}["pass"] == "1"
     assert "hello" in arrival.page.html
