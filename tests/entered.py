@@ -37,24 +37,35 @@ class TokenSite:
     token: str = "t1"
     seen: list[web.Request] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    accepted: int = 0
     refused: int = 0
     reads_first: bool = True
     routes: dict[str, Handler] = field(default_factory=dict)
     url: str = ""
 
+    def accepts(self, request: web.Request) -> bool:
+        return request.headers.get("x-token") == self.token
+
+    def refusal(self) -> web.Response:
+        return web.Response(text="<html>no</html>", content_type="text/html", status=403)
+
+    def answer(self, request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.method} {request.raw_path}")
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(request)
         handler = self.routes.get(request.path)
-        if request.headers.get("x-token") != self.token:
+        if not self.accepts(request):
             self.refused += 1
             if self.reads_first:
                 async for _ in request.content.iter_any():
                     pass
-            return web.Response(text="<html>no</html>", content_type="text/html", status=403)
+            return self.refusal()
+        self.accepted += 1
         if handler is not None:
             return await handler(request)
         self.bodies.append(await request.read())
-        return web.Response(text=f"{request.method} {request.raw_path}")
+        return self.answer(request)
 
 
 class TokenProvider(Provider):
@@ -67,16 +78,18 @@ class TokenEntrance:
     """Keeps the contract of doorkey.sessions.visit.Entrance towards the engine; a visit asks the site's object."""
 
     site: Site
+    provider: Provider
     server: TokenSite
     visits: int = 0
-    steps: None = None
-
-    def say(self, step: str) -> None:
-        """Nobody listens."""
+    steps: Callable[[str], None] | None = None
+    key: Key = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = Key(self.site.name, self.site.url)
-        self.provider = TokenProvider(self.site)
+
+    def say(self, step: str) -> None:
+        if self.steps is not None:
+            self.steps(step)
 
     def fits(self, session: Session) -> bool:
         return True
@@ -103,7 +116,7 @@ class EnteredRuntime:
         clock = SystemClock()
         self.server = server
         self.sites = {"wiki": Site(name="wiki", url=server.url)}
-        self.entrance = TokenEntrance(self.sites["wiki"], server)
+        self.entrance = TokenEntrance(self.sites["wiki"], TokenProvider(self.sites["wiki"]), server)
         self.clock = clock
         self._direct = Direct(clock=clock, limits=limits)
         self.paces = Paces(lambda key: manners, clock)
@@ -139,11 +152,17 @@ class EnteredRuntime:
 @asynccontextmanager
 async def token_site() -> AsyncIterator[TokenSite]:
     site = TokenSite()
+    async with serving(site):
+        yield site
+
+
+@asynccontextmanager
+async def serving(site: TokenSite) -> AsyncIterator[None]:
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/{tail:.*}", site.handle)
     async with TestServer(app, host="127.0.0.1") as server:
         site.url = str(server.make_url("/"))
-        yield site
+        yield
 
 
 async def until(condition: Callable[[], bool]) -> None:

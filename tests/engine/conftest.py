@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
 from doorkey.engine import Engine
-from doorkey.provider import Provider, Site
+from doorkey.provider import Site
 from doorkey.request import Head, Request
-from doorkey.session import Cookie, Key, Session
+from doorkey.session import Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.manners import Paces
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.refusals import Refusals
-from doorkey.sessions.source import Need
 from doorkey.transport.direct import Direct, Limits
 from doorkey.transport.ladder import Ladder
 from doorkey.verdict import Kind, Verdict
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import entered
+from entered import TokenEntrance
 
 
-class TokenProvider(Provider):
-    """Sends the token in a header; the site's own refusal is named by its body."""
-
-    def dress(self, request: Request, session: Session) -> Request:
-        return request.with_headers(**{"x-token": str(session.tokens["token"])})
+class TokenProvider(entered.TokenProvider):
+    """The site's own refusal is named by its body."""
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         if head.start == b"stale token":
@@ -40,76 +38,26 @@ class TokenProvider(Provider):
 
 
 @dataclass
-class TokenEntrance:
-    """Keeps the contract of doorkey.sessions.visit.Entrance towards the engine; a visit asks the site's object."""
+class TokenSite(entered.TokenSite):
+    """Names its refusal, unless `named` is false; with `refuse_all` it refuses the right token, too."""
 
-    site: Site
-    provider: Provider
-    server: TokenSite
-    visits: int = 0
-    steps: Callable[[str], None] | None = None
-    key: Key = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.key = Key(self.site.name, self.site.url)
-
-    def say(self, step: str) -> None:
-        if self.steps is not None:
-            self.steps(step)
-
-    def fits(self, session: Session) -> bool:
-        return True
-
-    async def fetch(self, need: Need) -> Session:
-        self.visits += 1
-        clock = SystemClock()
-        return Session(
-            key=self.key,
-            gen=0,
-            url=self.site.url,
-            born=clock.wall(),
-            soft=1000,
-            hard=2000,
-            cookies=(Cookie("sid", f"s{self.visits}", "127.0.0.1"),),
-            headers={"user-agent": "TestBrowser/1", "accept-language": "de"},
-            tokens={"token": self.server.token},
-        )
-
-
-@dataclass
-class TokenSite:
-    """Counts what it accepts and refuses. `routes` are handlers behind the token, `refusal` what a wrong one meets."""
-
-    token: str = "t1"
     named: bool = True
-    accepted: int = 0
-    refused: int = 0
-    seen: list[web.Request] = field(default_factory=list)
-    routes: dict[str, Handler] = field(default_factory=dict)
-    url: str = ""
     refuse_all: bool = False
-    all_refused: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        await request.read()
-        self.seen.append(request)
-        if self.refuse_all or request.headers.get("x-token") != self.token:
-            self.refused += 1
-            if self.named:
-                return web.Response(text="stale token", status=200)
-            return web.Response(text="<html>no</html>", content_type="text/html", status=403)
-        self.accepted += 1
-        handler = self.routes.get(request.path)
-        return await handler(request) if handler else web.Response(text=f"fine {request.path}")
+    def accepts(self, request: web.Request) -> bool:
+        return super().accepts(request) and not self.refuse_all
+
+    def refusal(self) -> web.Response:
+        return web.Response(text="stale token") if self.named else super().refusal()
+
+    def answer(self, request: web.Request) -> web.Response:
+        return web.Response(text=f"fine {request.path}")
 
 
 @pytest.fixture
 async def tokens() -> AsyncIterator[TokenSite]:
     site = TokenSite()
-    app = web.Application(client_max_size=64 * 1024 * 1024)
-    app.router.add_route("*", "/{tail:.*}", site.handle)
-    async with TestServer(app, host="127.0.0.1") as server:
-        site.url = str(server.make_url("/"))
+    async with entered.serving(site):
         yield site
 
 

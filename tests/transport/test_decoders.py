@@ -81,7 +81,7 @@ def test_bytes_that_are_no_utf8_lose_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "pieces",
-    [[b"data: " + b"x" * (LINE_LIMIT + 1)], [b"data: x\n\n" * 100_000] * (BODY_LIMIT // 900_000 + 1)],
+    [[b"data: " + b"x" * (LINE_LIMIT + 1)], [b"data: " + b"x" * 100_000 + b"\n\n"] * (BODY_LIMIT // 100_000 + 1)],
 )
 def test_lines_and_bodies_have_a_limit(pieces: list[bytes]) -> None:
     _, verdict = decoded(Events(), pieces)
