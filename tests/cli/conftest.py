@@ -10,8 +10,10 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -19,9 +21,11 @@ from click.testing import CliRunner
 from doorkey.cli.main import cli
 from doorkey.cli.outcome import exit_code, told
 from doorkey.errors import DoorkeyError
-from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.twin import Twin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
+
+if TYPE_CHECKING:
+    from elsewhere import Elsewhere
 
 LIMIT = 60.0
 """Seconds that any command of these tests may take, on a busy machine too."""
@@ -174,11 +178,16 @@ async def twin(doorkey: Doorkey) -> AsyncIterator[Twin]:
 
 
 @pytest.fixture
-async def painter(doorkey: Doorkey) -> AsyncIterator[Twin]:
-    """A configured site that draws."""
-    async with AiChatsTwin() as site:
-        doorkey.use(site)
-        yield site
+def nearby(home: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Twin], Twin]]:
+    """Serves a twin to commands in this process: it is configured, and not yet entered."""
+    with ExitStack() as exits:
+
+        def serve(twin: Twin) -> Twin:
+            exits.enter_context(elsewhere(twin))
+            monkeypatch.setenv(f"DOORKEY_SITES__{twin.name.upper()}__URL", twin.url)
+            return twin
+
+        yield serve
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ import pytest
 
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
+from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.twin import Twin
 
-from .conftest import LIMIT, Doorkey
+from .conftest import LIMIT, Done, Doorkey
 
 pytestmark = pytest.mark.browser
 
@@ -34,10 +35,11 @@ async def test_the_answer_is_all_that_is_printed(doorkey: Doorkey, twin: Twin) -
     assert twin.counts.page_loads == 1
 
 
-async def test_a_picture_is_written_to_its_file(doorkey: Doorkey, painter: Twin) -> None:
-    done = await doorkey("ask", "--image", "key.png", "a key")
-    assert (done.code, done.err) == (0, f"key.png: {(doorkey.folder / 'key.png').stat().st_size} bytes, image/png\n")
-    assert (doorkey.folder / "key.png").read_bytes().startswith(b"\x89PNG")
+def test_a_picture_is_written_to_its_file(quick: Callable[..., Done], nearby: Callable[[Twin], Twin]) -> None:
+    nearby(AiChatsTwin())
+    done = quick("ask", "--image", "key.png", "a key")
+    assert (done.code, done.err) == (0, f"key.png: {Path('key.png').stat().st_size} bytes, image/png\n")
+    assert Path("key.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 from .conftest import Done, Doorkey
 
 Quick = Callable[..., Done]
+Nearby = Callable[[Twin], Twin]
 IMPATIENT = {"DOORKEY_LIMITS__PATIENCE": "0"}
 SHORT = {"DOORKEY_LIMITS__VISIT": "6"}
 PROMPT = "my-secret-prompt"
@@ -167,17 +167,11 @@ def test_wrong_usage_is_told_with_the_way_to_help(quick: Quick, arguments: tuple
     assert "Traceback" not in done.err
 
 
-@pytest.fixture
-def twin(elsewhere: Any) -> Iterator[Twin]:
-    with elsewhere(ChatgptFreeTwin()) as site:
-        yield site
-
-
 @pytest.mark.browser
 class TestASite:
-    def test_that_fails_is_told_with_its_code(self, quick: Quick, twin: Twin) -> None:
-        site = {"DOORKEY_SITES__CHATGPTFREE__URL": twin.url}
-        assert quick("ask", "hello", settings=site).code == 0
+    def test_that_fails_is_told_with_its_code(self, quick: Quick, nearby: Nearby) -> None:
+        twin = nearby(ChatgptFreeTwin())
+        assert quick("ask", "hello").code == 0
         for switches, code, words in (
             ({"quota": True}, 4, "quota"),
             ({"garbage": True}, 1, "a page where application/json"),
@@ -185,19 +179,19 @@ class TestASite:
             ({"down": True}, 5, "HTTP 503"),
         ):
             twin.switch(reset=True, **switches)
-            impatient = IMPATIENT if switches == {"down": True} else {}
-            says(quick("ask", PROMPT, settings={**site, **impatient}), code, "chatgptfree: ", words)
+            settings = IMPATIENT if switches == {"down": True} else None
+            says(quick("ask", PROMPT, settings=settings), code, "chatgptfree: ", words)
         twin.switch(reset=True, stream=True, cut=True)
-        cut = quick("ask", "one two three four five six seven eight", settings=site)
+        cut = quick("ask", "one two three four five six seven eight")
         assert cut.code == 1
         assert cut.out.endswith("\n")
         assert "chatgptfree" in cut.out
         assert "broke off" in cut.err
         assert "Traceback" not in cut.err
 
-    def test_whose_page_holds_no_tokens_is_told(self, quick: Quick, twin: Twin) -> None:
-        twin.switch(html_instead_of_page_tokens=True)
-        done = quick("visit", "chatgptfree", settings={"DOORKEY_SITES__CHATGPTFREE__URL": twin.url, **SHORT})
+    def test_whose_page_holds_no_tokens_is_told(self, quick: Quick, nearby: Nearby) -> None:
+        nearby(ChatgptFreeTwin()).switch(html_instead_of_page_tokens=True)
+        done = quick("visit", "chatgptfree", settings=SHORT)
         says(done, 1, "the page holds no nonce", "sought:", "sites.chatgptfree.url")
 
     async def test_that_is_away_is_told(self, doorkey: Doorkey) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
+from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.twin import Twin
+from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 
-from .conftest import Doorkey
+from .conftest import Done, Doorkey
 
 pytestmark = pytest.mark.browser
+Quick = Callable[..., Done]
+Nearby = Callable[[Twin], Twin]
 LIMITED = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}
 
 
@@ -40,26 +45,28 @@ async def test_check_says_every_rule_step_token_and_verdict_and_reads_robots_txt
     assert (site["pace"]["at_once"], site["pace"]["rate"], site["pace"]["queue"]) == (2, 5.0, [])
 
 
-async def test_one_site_that_fails_hides_no_other(doorkey: Doorkey, twin: Twin, painter: Twin) -> None:
-    twin.switch(down=True)
+def test_one_site_that_fails_hides_no_other(quick: Quick, nearby: Nearby) -> None:
+    nearby(ChatgptFreeTwin()).switch(down=True)
+    nearby(AiChatsTwin())
     settings = {"DOORKEY_LIMITS__PATIENCE": "0"}
-    results = json.loads((done := await doorkey("check", "--json", settings=settings)).out)
+    results = json.loads((done := quick("check", "--json", settings=settings)).out)
     assert done.code == 5
     found = {result["site"]: (result["exit"], result.get("code")) for result in results}
     assert found == {"chatgptfree": (5, "provider_unavailable"), "aichats": (0, None)}
 
 
-async def test_visit_goes_in_anew_and_masks_what_it_shows_unless_asked(doorkey: Doorkey, twin: Twin) -> None:
-    assert " none " in (await doorkey("sites")).out
-    told = json.loads((await doorkey("visit", "chatgptfree", "--json", "--reveal")).out)
-    shown = await doorkey("visit", "chatgptfree")
+def test_visit_goes_in_anew_and_masks_what_it_shows_unless_asked(quick: Quick, nearby: Nearby) -> None:
+    twin = nearby(ChatgptFreeTwin())
+    assert " none " in quick("sites").out
+    told = json.loads(quick("visit", "chatgptfree", "--json", "--reveal").out)
+    shown = quick("visit", "chatgptfree")
     assert (shown.code, shown.err) == (0, "")
     assert twin.counts.page_loads == 2
     assert len(told["tokens"]["nonce"]) == 10
     assert told["tokens"]["nonce"] not in shown.out
     assert told["cookies"][0]["value"] not in shown.out
     assert "… (10 characters)" in shown.out
-    (site,) = json.loads((await doorkey("sites", "--json")).out)
+    (site,) = json.loads(quick("sites", "--json").out)
     assert (site["name"], site["state"], site["rung"]) == ("chatgptfree", "fresh", "browser")
     assert site["gen"] > told["generation"]
     assert twin.counts.page_loads == 2
