@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from doorkey.origin import origin_of
@@ -13,8 +13,7 @@ JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | Non
 Tokens: TypeAlias = Mapping[str, JSON]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """What a session belongs to. Sessions are used through the egress they were visited with.
 
     `url` is the page a visit opens; `egress` is "direct" or a digest of the proxy's URL (which may hold a password);
@@ -26,17 +25,9 @@ class Key:
     profile: str = "desktop"
     egress: str = "direct"
     own: str = ""
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        # Looked up several times for each request.
-        object.__setattr__(self, "_hash", hash((self.site, self.url, self.profile, self.egress, self.own)))
-
-    def __hash__(self) -> int:
-        return self._hash
 
     def __str__(self) -> str:
-        return "|".join((self.site, self.url, self.profile, self.egress, self.own))
+        return "|".join(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +94,9 @@ class Session:
 
     def to_json(self) -> dict[str, Any]:
         """A plain structure for a store. It holds secrets."""
-        key = {name: getattr(self.key, name) for name in ("site", "url", "profile", "egress", "own")}
         return {
             **asdict(self),
-            "key": key,
+            "key": self.key._asdict(),
             "headers": dict(self.headers),
             "tokens": dict(self.tokens),
             "local": dict(self.local),

@@ -40,13 +40,14 @@ def chat_routes(runtime: Runtime, clock: Clock, unread: float) -> list[web.Route
 
 def origin_headers(answer: Answer[Any]) -> dict[str, str]:
     """Who answered, and how; after how many seconds of waiting for a turn, where the site has limits and it waited."""
-    waited = {"x-doorkey-waited": f"{answer.waited:.1f}"} if answer.waited else {}
-    return {
-        **waited,
+    headers = {
         "x-doorkey-site": answer.site,
         "x-doorkey-transport": answer.transport,
         "x-doorkey-renewed": str(answer.renewed),
     }
+    if answer.waited:
+        headers["x-doorkey-waited"] = f"{answer.waited:.1f}"
+    return headers
 
 
 class End:

@@ -101,8 +101,7 @@ async def _streamed(reader: Reader, site: Site, answer: Answer[bytes]) -> web.St
 
 
 def _headers(site: Site, answer: Answer[bytes]) -> CIMultiDict[str]:
-    headers = CIMultiDict(passed_out(answer.head, site))
-    headers.update(origin_headers(answer))
+    headers = CIMultiDict([*passed_out(answer.head, site), *origin_headers(answer).items()])
     if not answer.verdict:
         headers["x-doorkey-verdict"] = answer.verdict.kind.value
     return headers
