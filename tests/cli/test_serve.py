@@ -17,9 +17,6 @@ from doorkey_providers.twins.twin import Twin
 
 from .conftest import LIMIT, Doorkey
 
-START = 10.0
-"""Seconds; on a quiet machine it is under one."""
-
 
 @pytest.fixture
 async def serving(doorkey: Doorkey, twin: Twin) -> Process:
@@ -42,7 +39,7 @@ async def client(told: dict[str, str]) -> AsyncIterator[aiohttp.ClientSession]:
 
 async def line(process: Process) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(START):
+    async with asyncio.timeout(LIMIT):
         return (await process.stdout.readline()).decode()
 
 
@@ -75,7 +72,7 @@ async def test_it_prints_base_url_key_and_a_call_that_works(doorkey: Doorkey, tw
 
 
 async def test_healthz_answers_before_any_browser_is_started(doorkey: Doorkey, client: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(START), client.get("/healthz") as answer:
+    async with asyncio.timeout(LIMIT), client.get("/healthz") as answer:
         assert answer.status == 200
     assert doorkey.processes("chrom") == []
     assert doorkey.processes("node") == []
