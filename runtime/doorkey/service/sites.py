@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def site_routes(runtime: Runtime) -> list[web.RouteDef]:
     async def listed(request: web.Request) -> web.Response:
-        return web.json_response({"sites": [asdict(status) for status in runtime.status()]})
+        return web.json_response({"sites": [asdict(status) for status in await runtime.known()]})
 
     async def one(request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        standing = {status.name: status for status in runtime.status()}
+        standing = {status.name: status for status in await runtime.known()}
         if name not in standing:
             nearest = difflib.get_close_matches(name[:200], standing, 1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"configured: {', '.join(standing) or 'none'}"
