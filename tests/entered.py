@@ -133,6 +133,9 @@ class EnteredRuntime:
         deadline = self.clock.now() + (60.0 if timeout is None else timeout)
         return await self._engine.send(self.entrance, request, deadline=deadline)
 
+    async def known(self) -> list[SiteStatus]:
+        return self.status()
+
     def status(self) -> list[SiteStatus]:
         key = self.entrance.key
         record, pace = self._keeper.record(key), self.paces.status(key)

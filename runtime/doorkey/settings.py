@@ -41,8 +41,8 @@ class Settings(Section):
     sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each by its name.")
     models: dict[str, Names] = Field(
         default={},
-        description='Aliases: a name and the "site/model" it stands for; the next when a site is down, changed, needs a '
-        "person or does not answer in time.",
+        description='Aliases: a name and the "site/model" it stands for; the next when a site is down, changed, needs '
+        "a person or does not answer in time.",
     )
     _sources: Sources = PrivateAttr(Sources())
 
