@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,12 @@ from .socks_proxy import SocksProxy
 pytestmark = pytest.mark.browser
 HELLO = [{"role": "user", "content": "Hello"}]
 SITE = "site.invalid"
+
+
+@pytest.fixture(autouse=True)
+def impatient(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visit that failed is told at once: a second one goes the same way."""
+    monkeypatch.setenv("DOORKEY_LIMITS__PATIENCE", "0")
 
 
 def through(proxy: Any, twin: Twin) -> None:

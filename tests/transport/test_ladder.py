@@ -87,7 +87,7 @@ async def test_a_gate_that_stays_brings_them_back_to_the_page_after_the_expiry(
 
 async def test_a_setting_forbids_the_page(site: PagedSite, browsers: BrowserPool) -> None:
     site.gate = browsers_own_connection
-    async with runtime_for(site, pool=browsers, transport="direct") as runtime:
+    async with runtime_for(site, pool=browsers, transport="direct", limits={"patience": 0.0}) as runtime:
         with pytest.raises(NeedsPerson):
             await fetched(runtime)
         assert runtime.status()[0].transport == "direct"
