@@ -14,7 +14,6 @@ from aiohttp.test_utils import TestServer
 
 from .conftest import Done, Doorkey
 
-pytestmark = pytest.mark.filterwarnings("default::ResourceWarning")
 SIZE = 30_000_000
 
 

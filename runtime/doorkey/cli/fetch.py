@@ -45,10 +45,10 @@ class Files:
         self._drained = False
 
     def opened(self, file: str) -> BinaryIO:
-        """Raises RequestError for one that can't be read."""
+        """Open until the command ends. Raises RequestError for one that can't be read."""
         if file != "-":
             try:
-                return open(file, "rb")
+                return click.get_current_context().with_resource(open(file, "rb"))
             except OSError as error:
                 raise RequestError(f"{file} can't be read: {error.strerror}") from error
         if sys.stdin is None:
