@@ -13,7 +13,7 @@ run: browser
 
 test: browser
 	@failed=0; set -x; \
-	$(BIN)/pytest -n 4 --dist worksteal -m "not page and not real" --ignore=tests/real --cov --cov-report=term || failed=1; \
+	$(BIN)/pytest -n 3 --dist worksteal -m "not page and not real" --ignore=tests/real --cov --cov-report=term || failed=1; \
 	$(BIN)/pytest -m page tests/browser/page || failed=1; \
 	{ set +x; } 2>/dev/null; exit $$failed
 
