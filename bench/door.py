@@ -236,7 +236,7 @@ async def measure(door: Process, proxy: Process) -> bool:
             f"ratio {ratio:.2f} (goal {RATE_GOAL})"
         )
     before = door.memory()
-    pairs = [(await speed(door.port), await speed(proxy.port)) for _ in range(3)]
+    pairs = [(await speed(door.port), await speed(proxy.port)) for _ in range(5)]
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
     ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     more = door.memory() - before

@@ -84,8 +84,11 @@ def new_id() -> str:
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
     """Put onto each answer what all answers carry (aiohttp's `on_response_prepare`)."""
-    response.headers["x-request-id"] = request[ID] if ID in request else new_id()
-    if CORS in request:
+    try:
+        response.headers["x-request-id"] = request[ID]
+    except KeyError:  # aiohttp's own answer to what is no request
+        response.headers["x-request-id"] = new_id()
+    if "Origin" in request.headers and CORS in request:
         response.headers.update(request[CORS])
 
 
