@@ -85,8 +85,8 @@ class Engine:
                         raise
                     journey.renewals += 1  # the live page died under it: another is opened
                     continue
-                for shape in (journey.shape, journey.persisted):
-                    if shape is not None and journey.verdict:
+                if journey.renewals and journey.verdict:
+                    for shape in (journey.shape, journey.persisted):
                         self._refusals.helped(session.key, shape)
                 return answer
         except VisitFailed as error:

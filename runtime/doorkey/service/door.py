@@ -43,11 +43,11 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
         try:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
             answer = await runtime.send(name, _asked(request, path, body), timeout=math.inf)
-            try:
-                site = runtime.sites[name]
-                return _whole(site, answer) or await _streamed(Reader(request, unread), site, answer)
-            finally:
-                await answer.aclose()
+            whole = _whole(runtime.sites[name], answer)
+            if whole is not None:
+                return whole
+            async with answer:
+                return await _streamed(Reader(request, unread), runtime.sites[name], answer)
         finally:
             if isinstance(body, Upload):
                 await body.aclose()

@@ -95,6 +95,7 @@ class Refusals:
             pause.length = min(self._longest, pause.length * 2)
             pause.until = now + pause.length
 
-    def helped(self, key: Key, shape: Shape) -> None:
-        """A renewal did help against this shape: it is no longer remembered."""
-        self._pauses.pop((key, shape), None)
+    def helped(self, key: Key, shape: Shape | None) -> None:
+        """A renewal did help against this shape, where there was one: it is no longer remembered."""
+        if shape is not None:
+            self._pauses.pop((key, shape), None)
