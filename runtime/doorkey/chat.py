@@ -40,6 +40,12 @@ class Message:
                 raise RequestError("this site takes text only, and a message holds an image part", param="messages")
         return "".join(part for part in self.content if isinstance(part, str))
 
+    @property
+    def blank(self) -> bool:
+        """Whether it says and shows nothing."""
+        parts = (self.content,) if isinstance(self.content, str) else self.content
+        return not any(part if isinstance(part, Image) else part.strip() for part in parts)
+
     @classmethod
     def parse(cls, data: object, param: str = "messages") -> Message:
         """A message from OpenAI's JSON shape. Raises RequestError naming the field at fault."""
@@ -106,7 +112,7 @@ def parse_messages(messages: Iterable[object]) -> tuple[Message, ...]:
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise RequestError(f"messages must be a list of messages, not {kind_of(messages)}", param="messages")
     parsed = tuple(Message.parse(message, f"messages[{at}]") for at, message in enumerate(messages))
-    if not any(message.content for message in parsed):
+    if all(message.blank for message in parsed):
         raise RequestError("messages must hold at least one message with content", param="messages")
     return parsed
 
