@@ -10,6 +10,7 @@ from typing import Any, Self
 from urllib.parse import urljoin
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from doorkey.clock import Clock
@@ -153,7 +154,7 @@ class Direct:
 
     def _headers(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
-    ) -> dict[str, str]:
+    ) -> CIMultiDict[str]:
         headers = self.headers.for_request(request, session, url, site)
         cookie = conversation.header(url, headers.get("cookie"))
         if cookie:

@@ -10,6 +10,8 @@ from http.cookies import Morsel, SimpleCookie
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from multidict import CIMultiDict
+
 from doorkey.clock import Clock
 from doorkey.origin import origin_of
 from doorkey.provider import Site
@@ -32,7 +34,7 @@ Target: TypeAlias = tuple[str, str, str, tuple[str, ...], str | None]
 class _Computed:
     gen: int
     sliding: dict[str, str] = field(default_factory=dict)
-    by_target: dict[Target, tuple[float, dict[str, str]]] = field(default_factory=dict)
+    by_target: dict[Target, tuple[float, CIMultiDict[str]]] = field(default_factory=dict)
 
 
 class SessionHeaders:
@@ -43,7 +45,7 @@ class SessionHeaders:
         self._most = most
         self._computed: OrderedDict[Key, _Computed] = OrderedDict()
 
-    def for_request(self, request: Request, session: Session, url: str, site: Site) -> dict[str, str]:
+    def for_request(self, request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
         """All headers of *request* but its own: the browser's, those of a fetch or a page load, and *url*'s cookies."""
         computed = self._of(session)
         target = (request.method, url.partition("?")[0], request.accept, request.expects, request.referer)
@@ -78,10 +80,10 @@ class SessionHeaders:
         return computed if computed.gen == session.gen else _Computed(session.gen)
 
 
-def _built(request: Request, session: Session, url: str, site: Site) -> dict[str, str]:
+def _built(request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
     page_load = "text/html" in request.expects
     same_origin = origin_of(url) == site.origin
-    headers = {**session.headers, "accept": request.accept, **(PAGE_LOAD if page_load else FETCH)}
+    headers = CIMultiDict({**session.headers, "accept": request.accept, **(PAGE_LOAD if page_load else FETCH)})
     if not same_origin:
         headers["sec-fetch-site"] = "cross-site"
     if request.method not in ("GET", "HEAD"):
