@@ -68,6 +68,35 @@ async def test_a_page_that_loses_its_token_while_it_settles_names_it(browsers: B
             await lease.enter(site.wanted(settle=0.5))
 
 
+async def test_what_a_script_sets_after_an_answer_is_waited_for(browsers: BrowserPool, site: LocalSite) -> None:
+    beaten = asyncio.Event()
+
+    async def beat(request: web.Request) -> web.StreamResponse:
+        if request.query_string == "6":  # half a second after the page
+            beaten.set()
+        return web.Response(status=204)
+
+    async def ticket(request: web.Request) -> web.StreamResponse:
+        await beaten.wait()
+        return web.Response(text="t1")
+
+    site.pages |= {"/beat": beat, "/ticket": ticket}
+    site.page(
+        PAGE
+        + """<script>
+            addEventListener("load", () => {
+                let beats = 0;
+                setInterval(() => { new Image().src = "/beat?" + ++beats; }, 100);
+                const kept = (text) => { document.cookie = "ticket=" + text; };
+                fetch("/ticket").then((answer) => answer.text()).then(kept);
+            });
+        </script>"""
+    )
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        arrival = await lease.enter(site.wanted(settle=0.2))
+    assert arrival.page.cookies == {"ticket": "t1"}
+
+
 async def test_settling_catches_what_nobody_named(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(LATE)
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:

@@ -21,7 +21,7 @@ HELLO = [{"role": "user", "content": "Hello"}]
 SITE = "site.invalid"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def impatient(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A visit that failed is told at once: a second one goes the same way."""
     monkeypatch.setenv("DOORKEY_LIMITS__PATIENCE", "0")
@@ -63,6 +63,7 @@ async def test_a_renewal_passes_the_proxy_too(proxy: Any, shared: Any) -> None:
         assert came_by_the_proxy(twin)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_site_with_tls_is_asked_for_by_connect_page_and_request_alike(proxy: Any, shared: Any) -> None:
     ChatgptFree.url = Aichat.url = f"https://{SITE}/chat"
     async with shared():
@@ -99,6 +100,7 @@ async def test_page_requests_and_image_all_pass_a_socks_proxy(socks: SocksProxy,
     assert socks.denied == 0
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("cookies", [None, {"a": "b"}])
 async def test_a_socks_proxy_that_refuses_is_told_and_its_password_is_not(
     socks: SocksProxy, cookies: dict[str, str] | None, shared: Any
@@ -113,6 +115,7 @@ async def test_a_socks_proxy_that_refuses_is_told_and_its_password_is_not(
     assert (socks.seen, socks.denied > 0) == ([], True)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("cookies", [None, {"a": "b"}])
 async def test_a_proxy_that_is_not_there_is_told(proxy: Any, cookies: dict[str, str] | None, shared: Any) -> None:
     Aichat.url = f"https://{SITE}/chat"
@@ -131,6 +134,7 @@ async def test_a_proxy_of_a_kind_we_have_not_is_refused_before_anything_starts(c
         assert runtime.pool.launches == 0
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_wrong_password_is_told_and_not_repeated(proxy: Any, shared: Any) -> None:
     proxy.login = "user:right"
     async with ChatGpttTwin() as twin, shared():

@@ -99,7 +99,8 @@ class Reading:
         return self._wanted.ready is not None or any(len(value) > 3 and value in look.page.html for value in values)
 
     async def _settled(self, look: Look, tokens: Tokens) -> tuple[Look, Tokens]:
-        """The look after which cookies and storage stayed as they were for the settle time, or the last one.
+        """The look after which cookies and storage stayed as they were for the settle time, while the page's scripts
+        waited for nothing; or the last one.
 
         Raises what the last one lacked: the page was drawn anew, and did not become whole again.
         """
@@ -121,6 +122,8 @@ class Reading:
                 except (MissingToken, MissingCookies, Changed) as error:
                     moved, lacks = True, error
                 since = self._clock.now() if moved else since
+            if self._traffic.awaited:
+                since = self._clock.now()
             look = later
         if lacks is not None:
             raise self._explained(lacks, self._traffic.status) from lacks

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from playwright.async_api import Page as BrowserPage
 
 MOST_SEEN = 1000
+SCRIPTS = ("Fetch", "Script", "XHR")
+"""What a page's scripts wait for, by DevTools' names: whatever they set comes after it."""
 
 
 class Traffic:
     """One page's. `sent`: the headers of its own first request, lower-case, once it was sent. `status` and `headers`:
-    of the answer that its present document came with. `seen`: its requests, while `keeping`.
+    of the answer that its present document came with. `seen`: its requests, while `keeping`. `awaited`: the requests
+    under way that its scripts wait for.
     """
 
     def __init__(self, page: BrowserPage, *, keeping: bool) -> None:
@@ -29,6 +32,7 @@ class Traffic:
         self._frame = ""
         self.keeping = keeping
         self.seen: list[Seen] = []
+        self.awaited: set[str] = set()
         self.sent: dict[str, str] = {}
         self.status = 0
         self.headers: Mapping[str, str] = {}
@@ -51,6 +55,8 @@ class Traffic:
                 session.on("Network.requestWillBeSent", self._asked)
                 session.on("Network.requestWillBeSentExtraInfo", self._told)
                 session.on("Network.responseReceived", self._answered)
+                session.on("Network.loadingFinished", self._over)
+                session.on("Network.loadingFailed", self._over)
                 await session.send("Network.enable")
         except Error as error:
             raise translate(error, "opening a page") from error
@@ -60,6 +66,8 @@ class Traffic:
     def _asked(self, event: dict[str, Any]) -> None:
         if self.keeping and len(self.seen) < MOST_SEEN:
             self.seen.append(_seen(event["request"]))
+        if event.get("type") in SCRIPTS:
+            self.awaited.add(event["requestId"])
         if event.get("type") == "Document" and not self._first:
             self._first, self._frame = event["requestId"], event.get("frameId", "")
 
@@ -67,9 +75,13 @@ class Traffic:
         if event["requestId"] == self._first and not self.sent:
             self.sent.update({name.lower(): value for name, value in event["headers"].items()})
 
+    def _over(self, event: dict[str, Any]) -> None:
+        self.awaited.discard(event["requestId"])
+
     def _answered(self, event: dict[str, Any]) -> None:
         if event.get("type") == "Document" and event.get("frameId") == self._frame:
             answer = event["response"]
+            self.awaited.clear()  # the last document's
             self.status = int(answer["status"])
             self.headers = {name.lower(): str(value) for name, value in answer["headers"].items()}
 
