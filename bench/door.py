@@ -34,7 +34,7 @@ from doorkey.transport.headers import FETCH
 from doorkey.transport.ladder import Ladder
 
 RATE_GOAL, SPEED_GOAL, MEMORY_GOAL = 0.8, 0.9, 32.0
-ROUNDS, REQUESTS = 9, 800
+ROUNDS, REQUESTS = 7, 3200
 SIZE = 1024 * MiB
 KEY = "bench"
 HEADERS = {"user-agent": "Chrome/150", "accept-language": "en-US,en;q=0.9", "sec-ch-ua": '"Chromium";v="150"'}

@@ -69,7 +69,7 @@ class Engine:
         not_gen, told = -1, None
         try:
             while True:
-                session = await self._session(journey, not_gen)
+                session = self._at_hand(journey, not_gen) or await self._session(journey, not_gen)
                 try:
                     answer = await self._advance(journey, session)
                 except Refused as refused:
@@ -96,14 +96,17 @@ class Engine:
             error.site = error.site or journey.entrance.site.name
             raise
 
+    def _at_hand(self, journey: Journey[T], not_gen: int) -> Session | None:
+        """What `_session` gives, where that takes no waiting."""
+        session = self._keeper.at_hand(journey.entrance, not_gen=not_gen)
+        return session if session is not None and self._ladder.carries(session, journey.entrance.site) else None
+
     async def _session(self, journey: Journey[T], not_gen: int) -> Session:
         """A session newer than *not_gen* that the site's transport can carry: `page` needs its context live."""
+        if journey.single is not None:
+            target(journey.single, journey.entrance.site)  # nobody visits for what can't be sent
         for _ in range(RENEWALS + 1):
-            session = self._keeper.at_hand(journey.entrance, not_gen=not_gen)
-            if session is None:
-                if journey.single is not None:
-                    target(journey.single, journey.entrance.site)  # nobody visits for what can't be sent
-                session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
+            session = await self._keeper.get(journey.entrance, not_gen=not_gen, deadline=journey.deadline)
             if self._ladder.carries(session, journey.entrance.site):
                 return session
             not_gen = session.gen

@@ -46,7 +46,7 @@ def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> M
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began, status = monotonic(), "left"
+        began, status = monotonic(), 0
         identify(request)
         try:
             try:
@@ -55,13 +55,14 @@ def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> M
                 response = await _told(request, _failure(request, error))
                 if _has_left(request):
                     return response
-            status = str(response.status)
+            status = response.status
             return response
         finally:
             if log.isEnabledFor(logging.INFO):
                 # The template, not the path: what a caller types into an address may be a secret.
                 route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
-                log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status, monotonic() - began)
+                took = monotonic() - began
+                log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status or "left", took)
 
     return guarded
 
@@ -69,8 +70,8 @@ def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> M
 def identify(request: web.Request) -> None:
     """Give the request an id: the client's own `x-request-id` where it is a plain one."""
     own = request.headers.get("x-request-id")
-    request[ID] = own if own and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else new_id()
-    CALLER.set(request[ID])
+    id_ = request[ID] = own if own and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else new_id()
+    CALLER.set(id_)
 
 
 _START = os.urandom(8).hex()

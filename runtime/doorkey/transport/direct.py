@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -83,7 +84,10 @@ class Direct:
         for _ in range(request.follow + 1):
             try:
                 with Wait(self._waits, "first byte", self._limits.first_byte, deadline, upload):
-                    response, start = await self._begun(request, url, session, site, conversation)
+                    response = await self._asked(request, url, session, site, conversation)
+                    start = begun(response)
+                    if start is None:
+                        start = await beginning(response)
             except DoorkeyError as error:
                 error.site = site.name
                 raise
@@ -116,10 +120,9 @@ class Direct:
             await client.close()
         self._waits.close()
 
-    async def _begun(
+    def _asked(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
-    ) -> tuple[aiohttp.ClientResponse, bytes]:
-        """The answer with as much of its body as judging takes."""
+    ) -> Awaitable[aiohttp.ClientResponse]:
         headers = self._headers(request, url, session, site, conversation)
         body, kind = encoded(request)
         if kind and "content-type" not in headers:
@@ -132,7 +135,7 @@ class Direct:
         socks = site.proxy if site.proxy is not None and is_socks(site.proxy) else None
         foreign = not request.own_host and site.proxy is None and not same_host(url, site)
         client = self._client(FOREIGN if foreign else socks or OWN)
-        response = await client.request(
+        return client.request(
             request.method,
             target_url(url, request),
             data=body,
@@ -142,15 +145,6 @@ class Direct:
             auto_decompress=request.encodings is None,
             skip_auto_headers=None if "user-agent" in headers else NO_USER_AGENT,
         )
-        try:
-            content = response.content
-            start = content.read_nowait()
-            if not content.at_eof():
-                start = await first_bytes(content, response.status, response.headers.get("content-type", ""), start)
-        except BaseException:
-            response.close()
-            raise
-        return response, start
 
     def _headers(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
@@ -176,6 +170,21 @@ class Direct:
                 max_field_size=65536,
             )
         return client
+
+
+def begun(response: aiohttp.ClientResponse) -> bytes | None:
+    """The whole body, where it came with the head."""
+    content = response.content
+    return content.read_nowait() if content.is_eof() else None
+
+
+async def beginning(response: aiohttp.ClientResponse) -> bytes:
+    """As much of a body as judging its answer takes."""
+    try:
+        return await first_bytes(response.content, response.status, response.headers.get("content-type", ""))
+    except BaseException:
+        response.close()
+        raise
 
 
 def _connector(way: str) -> aiohttp.TCPConnector:

@@ -121,10 +121,9 @@ def buffered(content: Content) -> bytes:
         raise translated(error) from error
 
 
-async def first_bytes(content: Content, status: int, kind: str, start: bytes = b"") -> bytes:
-    """As much of a body as judging its answer takes: the first piece, or 4 KiB where the beginning tells. *start* has
-    been read of it."""
-    start = start or content.read_nowait() or await content.readany()
+async def first_bytes(content: Content, status: int, kind: str) -> bytes:
+    """As much of a body as judging its answer takes: the first piece, or 4 KiB where the beginning tells."""
+    start = content.read_nowait() or await content.readany()
     tells = status >= 400 or kind.startswith(("application/json", "text/html"))
     while tells and len(start) < HEAD_BYTES and not content.at_eof():
         start += content.read_nowait() or await content.readany()
