@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,30 +128,36 @@ class Ahead(SystemClock):
         return super().now() + self.by
 
 
+@dataclass
+class Slow:
+    """Refuses the first request once it is told to, and answers the next."""
+
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    refuse: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if self.arrived.is_set():
+            return web.Response(text="renewed")
+        self.arrived.set()
+        await self.refuse.wait()
+        return web.Response(status=403)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_who_says_enough_or_is_down_has_not_accepted_the_session(
     engines: Callable[..., Engine], clock: Ahead, entrance: TokenEntrance, tokens: TokenSite, status: int
 ) -> None:
-    arrived, refuse = asyncio.Event(), asyncio.Event()
-
-    async def slow(request: web.Request) -> web.Response:
-        if arrived.is_set():
-            return web.Response(text="renewed")
-        arrived.set()
-        await refuse.wait()
-        return web.Response(status=403)
-
     async def busy(request: web.Request) -> web.Response:
         return web.Response(status=status)
 
-    engine = engines()
-    tokens.routes |= {"/slow": slow, "/busy": busy}
+    engine, slow = engines(), Slow()
+    tokens.routes |= {"/slow": slow.answer, "/busy": busy}
     refused = asyncio.create_task(fetched(engine, entrance, Request(url="/slow")))
-    await arrived.wait()
+    await slow.arrived.wait()
     clock.by = 5
     async with await engine.send(entrance, Request(url="/busy"), deadline=clock.now() + 30) as answer:  # type: ignore[arg-type]
         assert answer.head.status == status
-    refuse.set()
+    slow.refuse.set()
     assert await refused == b"renewed", "nobody was accepted with that session meanwhile"
     assert entrance.visits == 2
 
@@ -159,23 +165,14 @@ async def test_who_says_enough_or_is_down_has_not_accepted_the_session(
 async def test_another_host_has_not_accepted_the_session(
     engines: Callable[..., Engine], clock: Ahead, entrance: TokenEntrance, tokens: TokenSite
 ) -> None:
-    arrived, refuse = asyncio.Event(), asyncio.Event()
-
-    async def slow(request: web.Request) -> web.Response:
-        if arrived.is_set():
-            return web.Response(text="renewed")
-        arrived.set()
-        await refuse.wait()
-        return web.Response(status=403)
-
-    engine = engines()
-    tokens.routes["/slow"] = slow
+    engine, slow = engines(), Slow()
+    tokens.routes["/slow"] = slow.answer
     refused = asyncio.create_task(fetched(engine, entrance, Request(url="/slow")))
-    await arrived.wait()
+    await slow.arrived.wait()
     clock.by = 5
     elsewhere = tokens.url.replace("127.0.0.1", "localhost")
     assert await fetched(engine, entrance, Request(url=f"{elsewhere}image", own_host=False)) == b"fine /image"
-    refuse.set()
+    slow.refuse.set()
     assert await refused == b"renewed"
 
 
