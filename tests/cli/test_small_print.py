@@ -105,3 +105,9 @@ def test_a_page_is_shown_without_what_may_be_a_key() -> None:
 def test_login_takes_headed(quick: Quick) -> None:
     done = quick("login", "nowhere", "--headed", settings=SITE)
     assert (done.code, "no site is called 'nowhere'" in done.err) == (2, True)
+
+
+def test_config_check_shows_values_as_the_file_says_them(quick: Quick) -> None:
+    done = quick("config", "check", settings={"DOORKEY_SERVICE__HOSTS": "doorkey,nas"})
+    shown = dict(line.split()[:2] for line in done.out.splitlines() if line.startswith(("browser.", "service.")))
+    assert (shown["browser.virtual"], shown["service.hosts"]) == ("true", "doorkey,")

@@ -73,6 +73,12 @@ def _settings(settings: Settings) -> list[tuple[str, str, str]]:
         section, _, name = key.partition(".")
         if name and section not in ("sites", "models"):
             value = values[section][name]
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-            found.append((key, shown or "-", meaning))
+            found.append((key, _shown(value) or "-", meaning))
     return found
+
+
+def _shown(value: object) -> str:
+    """*value* as a settings file says it, but for quotes."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
