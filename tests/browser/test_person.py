@@ -26,27 +26,11 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
+from watched_clock import WatchedClock
 
 pytestmark = pytest.mark.browser
 Login = Callable[..., asyncio.Task[Arrival]]
 Hands = Callable[[asyncio.Task[Arrival]], AbstractAsyncContextManager[Any]]
-
-
-class WatchedClock(SystemClock):
-    """Tells each time that somebody sleeps by it."""
-
-    def __init__(self) -> None:
-        self.slept = asyncio.Event()
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.set()
-        await super().sleep(seconds)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Return once *condition* holds; it is asked whenever somebody sleeps."""
-        while not condition():
-            self.slept.clear()
-            await self.slept.wait()
 
 
 @pytest.fixture

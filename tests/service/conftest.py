@@ -13,9 +13,18 @@ from doorkey.service.app import build_app, serve
 from doorkey.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from double import DoubleRuntime
 
+from entered import TokenSite, token_site
+
 KEY = "schlüssel-für-alle"
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[TokenSite]:
+    async with token_site() as made:
+        yield made
 
 
 @pytest.fixture

@@ -19,16 +19,10 @@ from doorkey.settings import ServiceSettings
 from doorkey.transport.direct import Limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from entered import EnteredRuntime, TokenSite, token_site, until
+from entered import EnteredRuntime, TokenSite, until
 
 KEY = "schlüssel-für-alle"
 MiB = 1024 * 1024
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[TokenSite]:
-    async with token_site() as made:
-        yield made
 
 
 @pytest.fixture

@@ -17,13 +17,7 @@ from doorkey.sessions.manners import Manners
 from doorkey.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from entered import EnteredRuntime, TokenSite, token_site
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[TokenSite]:
-    async with token_site() as made:
-        yield made
+from entered import EnteredRuntime, TokenSite
 
 
 @pytest.fixture

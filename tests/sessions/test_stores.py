@@ -23,6 +23,9 @@ from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
 if TYPE_CHECKING:
     from .conftest import SteppedClock
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from watched_clock import WatchedClock
+
 KEY = Key("wiki", "http://127.0.0.1:1/")
 
 
@@ -136,17 +139,6 @@ async def test_a_change_is_noticed(clock: SteppedClock) -> None:
     await clock.advance(0)
     await store.commit(claim, session(clock))
     await asyncio.wait_for(waiting, 5)
-
-
-class WatchedClock(SystemClock):
-    """Tells when somebody sleeps by it."""
-
-    def __init__(self) -> None:
-        self.slept = asyncio.Event()
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.set()
-        await super().sleep(seconds)
 
 
 async def test_a_change_by_another_connection_is_noticed(database: Path) -> None:
