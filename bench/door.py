@@ -17,21 +17,22 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from doorkey.answer import Answer
 from doorkey.clock import SystemClock
-from doorkey.engine import Engine
-from doorkey.provider import Provider, Site
-from doorkey.request import MiB, Request
+from doorkey.config.settings import ServiceSettings
+from doorkey.engine.answer import Answer
+from doorkey.engine.engine import Engine
+from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.request import MiB, Request
+from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.site import Site
+from doorkey.provider import Provider
 from doorkey.service.app import build_app, calm_collector
-from doorkey.session import Cookie, Key, Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.refusals import Refusals
-from doorkey.sessions.source import Need
-from doorkey.settings import ServiceSettings
+from doorkey.sessions.source import RenewalReason
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
-from doorkey.transport.ladder import Ladder
+from doorkey.transport.selector import TransportSelector
 
 RATE_GOAL, SPEED_GOAL, MEMORY_GOAL = 0.8, 0.9, 32.0
 ROUNDS, REQUESTS = 7, 3200
@@ -55,7 +56,7 @@ class Entered:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def fetch(self, need: Need) -> Session:
+    async def fetch(self, need: RenewalReason) -> Session:
         return Session(
             key=self.key, gen=0, url=self.site.url, born=time.time(), soft=1e6, hard=2e6,
             cookies=COOKIES, headers=HEADERS,
@@ -71,7 +72,10 @@ class EnteredRuntime:
         self._entered = Entered(self.sites["bench"])
         keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
         self._engine = Engine(
-            keeper=keeper, ladder=Ladder(Direct(clock=clock), clock=clock), refusals=Refusals(clock), clock=clock
+            keeper=keeper,
+            selector=TransportSelector(Direct(clock=clock), clock=clock),
+            refusals=RefusalMemory(clock),
+            clock=clock,
         )
 
     async def send(self, site: str, request: Request, *, timeout: float) -> Answer[bytes]:

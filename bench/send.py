@@ -14,17 +14,18 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from doorkey.clock import SystemClock
-from doorkey.engine import Engine
-from doorkey.provider import Provider, Site
-from doorkey.request import Request
-from doorkey.session import Cookie, Key, Session
+from doorkey.engine.engine import Engine
+from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.request import Request
+from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.site import Site
+from doorkey.provider import Provider
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.refusals import Refusals
-from doorkey.sessions.source import Need
+from doorkey.sessions.source import RenewalReason
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
-from doorkey.transport.ladder import Ladder
+from doorkey.transport.selector import TransportSelector
 
 GOAL = 0.8
 ROUNDS = 9
@@ -61,7 +62,7 @@ class Entered:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def fetch(self, need: Need) -> Session:
+    async def fetch(self, need: RenewalReason) -> Session:
         cookies = tuple(Cookie(f"c{n}", "v" * 40, "127.0.0.1") for n in range(5))
         return Session(
             key=self.key,
@@ -90,7 +91,9 @@ async def measure(port: int) -> bool:
     site = Site(name="bench", url=f"http://127.0.0.1:{port}/")
     direct, entered = Direct(clock=clock), Entered(site)
     keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
-    engine = Engine(keeper=keeper, ladder=Ladder(direct, clock=clock), refusals=Refusals(clock), clock=clock)
+    engine = Engine(
+        keeper=keeper, selector=TransportSelector(direct, clock=clock), refusals=RefusalMemory(clock), clock=clock
+    )
     request = Request(url="/api/text", method="POST", json=BODY)
     connector = aiohttp.TCPConnector(limit=0)
     cookie = "; ".join(f"c{n}={'v' * 40}" for n in range(5))

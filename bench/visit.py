@@ -20,8 +20,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, async_playwright
 
-from doorkey.browser import BrowserPool, Profile, Wanted, find_chromium
-from doorkey.browser.launch import arguments
+from doorkey.browser import BrowserPool, Profile, VisitSpec, find_chromium
+from doorkey.browser.arguments import arguments
 
 TOKEN = "f3a9c1d27b"
 PAGE = (
@@ -49,7 +49,7 @@ async def plain(browser: Browser, url: str) -> Callable[[], Awaitable[None]]:
 
 
 async def ours(pool: BrowserPool, url: str) -> None:
-    wanted = Wanted(url=url, read=lambda page: {"csrf": TOKEN if TOKEN in page.html else ""}, settle=0.0)
+    wanted = VisitSpec(url=url, read=lambda page: {"csrf": TOKEN if TOKEN in page.html else ""}, settle=0.0)
     async with pool.lease(Profile(name="desktop"), site_url=url) as lease:
         await lease.enter(wanted)
 

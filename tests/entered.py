@@ -10,22 +10,23 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.answer import Answer
 from doorkey.clock import SystemClock
-from doorkey.engine import Engine
+from doorkey.engine.answer import Answer
+from doorkey.engine.engine import Engine
+from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import UnknownSite
-from doorkey.provider import Provider, Site
-from doorkey.request import Request
-from doorkey.session import Cookie, Key, Session
+from doorkey.model.request import Request
+from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.site import Site
+from doorkey.provider import Provider
+from doorkey.rate.limits import RateLimiters, RateLimits
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.manners import Manners, Paces
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.refusals import Refusals
-from doorkey.sessions.source import Need
+from doorkey.sessions.source import RenewalReason
 from doorkey.sessions.store import Row
 from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
-from doorkey.transport.ladder import Ladder
+from doorkey.transport.selector import TransportSelector
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,7 +76,7 @@ class TokenProvider(Provider):
 
 @dataclass
 class TokenEntrance:
-    """Keeps the contract of doorkey.sessions.visit.Entrance towards the engine; a visit asks the site's object."""
+    """Keeps the contract of doorkey.sessions.renewal.Entrance towards the engine; a visit asks the site's object."""
 
     site: Site
     provider: Provider
@@ -94,7 +95,7 @@ class TokenEntrance:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def fetch(self, need: Need) -> Session:
+    async def fetch(self, need: RenewalReason) -> Session:
         self.visits += 1
         return Session(
             key=self.key,
@@ -112,17 +113,19 @@ class TokenEntrance:
 class EnteredRuntime:
     """Keeps the contract of doorkey.Runtime as far as single requests go."""
 
-    def __init__(self, server: TokenSite, limits: Limits | None = None, manners: Manners | None = None) -> None:
+    def __init__(self, server: TokenSite, limits: Limits | None = None, manners: RateLimits | None = None) -> None:
         clock = SystemClock()
         self.server = server
         self.sites = {"wiki": Site(name="wiki", url=server.url)}
-        self.entrance = TokenEntrance(self.sites["wiki"], TokenProvider(self.sites["wiki"]), server)
+        self.target = TokenEntrance(self.sites["wiki"], TokenProvider(self.sites["wiki"]), server)
         self.clock = clock
         self._direct = Direct(clock=clock, limits=limits)
-        self.paces = Paces(lambda key: manners, clock)
-        self._keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, paces=self.paces)
-        ladder = Ladder(self._direct, clock=clock)
-        self._engine = Engine(keeper=self._keeper, ladder=ladder, refusals=Refusals(clock), clock=clock)
+        self.limiters = RateLimiters(lambda key: manners, clock)
+        self._keeper = Keeper(
+            MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, limiters=self.limiters
+        )
+        selector = TransportSelector(self._direct, clock=clock)
+        self._engine = Engine(keeper=self._keeper, selector=selector, refusals=RefusalMemory(clock), clock=clock)
 
     def models(self) -> tuple[str, ...]:
         return ()
@@ -131,14 +134,14 @@ class EnteredRuntime:
         if site not in self.sites:
             raise UnknownSite(f"no site is called {site!r}")
         deadline = self.clock.now() + (60.0 if timeout is None else timeout)
-        return await self._engine.send(self.entrance, request, deadline=deadline)
+        return await self._engine.send(self.target, request, deadline=deadline)
 
     async def known(self) -> list[SiteStatus]:
         return self.status()
 
     def status(self) -> list[SiteStatus]:
-        key = self.entrance.key
-        record, pace = self._keeper.record(key), self.paces.status(key)
+        key = self.target.key
+        record, pace = self._keeper.record(key), self.limiters.status(key)
         return [status_of(self.sites["wiki"], "web", record, Row(), self.clock, pace=pace)]
 
     async def close(self) -> None:

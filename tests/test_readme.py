@@ -14,8 +14,8 @@ import pytest
 
 from doorkey import ChatProvider, Provider
 from doorkey.cli.main import cli
-from doorkey.registry import build_sites, provider_class, provider_names
-from doorkey.settings import Settings, describe
+from doorkey.config.registry import build_sites, provider_class, provider_names
+from doorkey.config.settings import Settings, describe
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

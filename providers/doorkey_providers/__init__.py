@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doorkey.chat import format_prompt
+    from doorkey.model.chat import format_prompt
     from doorkey_providers.aichat import Aichat
     from doorkey_providers.aichats import AiChats
     from doorkey_providers.chatgptfree import ChatgptFree
@@ -28,7 +28,7 @@ _HOMES = {
     "ChatgptFree": "doorkey_providers.chatgptfree",
     "ImageResponse": "doorkey_providers.facade",
     "ProviderModelMixin": "doorkey_providers.facade",
-    "format_prompt": "doorkey.chat",
+    "format_prompt": "doorkey.model.chat",
     "get_cookies": "doorkey_providers.facade",
 }
 

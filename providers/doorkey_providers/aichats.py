@@ -7,8 +7,8 @@ from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
 
 from doorkey import Chat, ChatProvider, Delta, EventStream, Flow, Head, Kind, Reply, Request, Session, Verdict
-from doorkey.chat import Image
 from doorkey.errors import Changed, RequestError
+from doorkey.model.chat import Image
 from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
 from doorkey_providers.shared import HOMES
 

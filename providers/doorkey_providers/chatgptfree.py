@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from doorkey import Tokens
 from doorkey_providers.facade import AsyncGeneratorProvider, Messages, Piece, ProviderModelMixin
 from doorkey_providers.shared import HOMES
-from doorkey_providers.wpaicg import AIPowerSite
+from doorkey_providers.wpaicg.site import AIPowerSite
 
 
 class ChatgptFreeSite(AIPowerSite):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from doorkey_providers.facade import AsyncGeneratorProvider, ProviderModelMixin
 from doorkey_providers.shared import HOMES
-from doorkey_providers.wpaicg import AIPowerSite
+from doorkey_providers.wpaicg.site import AIPowerSite
 
 
 class ChatGpttSite(AIPowerSite):

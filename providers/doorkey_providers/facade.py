@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
-from doorkey import Own, Runtime, Tokens
-from doorkey.chat import Image
+from doorkey import CallerOverrides, Runtime, Tokens
 from doorkey.errors import RequestError, UnknownModel, UnknownSite
+from doorkey.model.chat import Image
 from doorkey_providers.shared import HOMES, shared_runtime
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
@@ -89,19 +89,26 @@ class AsyncProvider(metaclass=Facade):
     ) -> AsyncGenerator[Piece, None]:
         """The answer as it comes."""
         # Not in the generator itself, whose code first runs when it is iterated: by then `url` may be another's.
-        own = Own(url=moved(cls), proxy=proxy or None, cookies=cookies or None, user_agent=user_agent or None)
-        return cls._answered(own, model, messages, timeout, options)
+        overrides = CallerOverrides(
+            url=moved(cls), proxy=proxy or None, cookies=cookies or None, user_agent=user_agent or None
+        )
+        return cls._answered(overrides, model, messages, timeout, options)
 
     @classmethod
     async def _answered(
-        cls, own: Own, model: str, messages: Messages, timeout: float | None, options: Mapping[str, Any]
+        cls,
+        overrides: CallerOverrides,
+        model: str,
+        messages: Messages,
+        timeout: float | None,
+        options: Mapping[str, Any],
     ) -> AsyncGenerator[Piece, None]:
-        check(own)
+        check(overrides)
         if issubclass(cls, ProviderModelMixin):
             model = cls.get_model(model)
         async with shared_runtime() as runtime:
             name = f"{cls.site}/{model}" if model else cls.site
-            answer = await runtime.answer(name, messages, options=options, timeout=timeout, own=own)
+            answer = await runtime.answer(name, messages, options=options, timeout=timeout, overrides=overrides)
             cls.entered(answer.session.tokens)
             async with answer:
                 async for delta in answer:
@@ -155,15 +162,15 @@ def moved(cls: type[AsyncProvider]) -> str | None:
     return cls.url if cls.url != cls.home else None
 
 
-def check(own: Own) -> None:
+def check(overrides: CallerOverrides) -> None:
     """Raises RequestError, without repeating them, for cookies or a user agent that no request could carry."""
-    cookies = {} if own.cookies is None else own.cookies
+    cookies = {} if overrides.cookies is None else overrides.cookies
     if not isinstance(cookies, Mapping) or not all(isinstance(text, str) for pair in cookies.items() for text in pair):
         raise RequestError("cookies must be a mapping of names to values, both of them text", param="cookies")
     for name, value in cookies.items():
         if not name or UNSENDABLE.search(name + value) or "=" in name or ";" in name + value:
             raise RequestError("cookies: a name or a value holds what a cookie can't hold", param="cookies")
-    if own.user_agent is not None and UNSENDABLE.search(own.user_agent):
+    if overrides.user_agent is not None and UNSENDABLE.search(overrides.user_agent):
         raise RequestError("user_agent: a line of text without control characters was expected", param="user_agent")
 
 
@@ -174,20 +181,20 @@ async def get_cookies(domain: str) -> dict[str, str]:
     the one that a seed's site had at first. Raises UnknownSite.
     """
     async with shared_runtime() as runtime:
-        name, own = found(domain.lstrip(".").lower(), runtime)
-        session = await runtime.session(name, own=own)
+        name, overrides = found(domain.lstrip(".").lower(), runtime)
+        session = await runtime.session(name, overrides=overrides)
     return {cookie.name: cookie.value for cookie in session.cookies}
 
 
-def found(host: str, runtime: Runtime) -> tuple[str, Own]:
+def found(host: str, runtime: Runtime) -> tuple[str, CallerOverrides]:
     classes = [(cls.site, cls.url, cls.home) for cls in built_on(AsyncProvider) if moved(cls)]
     for name, url, home in classes:
         if is_at(host, url) or is_at(host, home):
-            return name, Own(url=url)
+            return name, CallerOverrides(url=url)
     configured = [(name, site.url) for name, site in runtime.sites.items()]
     for name, url in (*configured, *HOMES.items()):
         if is_at(host, url):
-            return name, Own()
+            return name, CallerOverrides()
     raise UnknownSite(f"no configured site has the host {host[:80]!r}")
 
 

@@ -5,7 +5,7 @@
             print(delta, end="")
 
 Everything a program or a provider needs is a name of this module; errors are in `doorkey.errors`, the rest of a
-chat's vocabulary in `doorkey.chat`.
+chat's vocabulary in `doorkey.model.chat`.
 """
 
 from __future__ import annotations
@@ -14,43 +14,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doorkey.chat import Chat, Delta
-    from doorkey.page import Page
+    from doorkey.clients.aio import client
+    from doorkey.clients.sync import sync_client
+    from doorkey.config.settings import Settings
+    from doorkey.model.chat import Chat, Delta
+    from doorkey.model.decoders import EventStream, JsonDocument
+    from doorkey.model.overrides import CallerOverrides
+    from doorkey.model.page import Page
+    from doorkey.model.request import Head, Reply, Request
+    from doorkey.model.session import Session, Tokens
+    from doorkey.model.verdict import Kind, Verdict
     from doorkey.provider import ChatProvider, Flow, Provider
-    from doorkey.request import Head, Reply, Request
     from doorkey.runtime import Runtime
-    from doorkey.session import Session, Tokens
-    from doorkey.sessions.own import Own
-    from doorkey.settings import Settings
-    from doorkey.site_client import client
-    from doorkey.site_client_sync import sync_client
-    from doorkey.transport.decoders import EventStream, JsonDocument
-    from doorkey.verdict import Kind, Verdict
 
 _HOMES = {
-    "Chat": "chat",
+    "Chat": "model.chat",
     "ChatProvider": "provider",
-    "Delta": "chat",
-    "EventStream": "transport.decoders",
+    "Delta": "model.chat",
+    "EventStream": "model.decoders",
     "Flow": "provider",
-    "Head": "request",
-    "JsonDocument": "transport.decoders",
-    "Kind": "verdict",
-    "client": "site_client",
-    "Own": "sessions.own",
-    "Page": "page",
+    "Head": "model.request",
+    "JsonDocument": "model.decoders",
+    "Kind": "model.verdict",
+    "client": "clients.aio",
+    "CallerOverrides": "model.overrides",
+    "Page": "model.page",
     "Provider": "provider",
-    "Reply": "request",
-    "Request": "request",
+    "Reply": "model.request",
+    "Request": "model.request",
     "Runtime": "runtime",
-    "Session": "session",
-    "Settings": "settings",
-    "sync_client": "site_client_sync",
-    "Tokens": "session",
-    "Verdict": "verdict",
+    "Session": "model.session",
+    "Settings": "config.settings",
+    "sync_client": "clients.sync",
+    "Tokens": "model.session",
+    "Verdict": "model.verdict",
 }
 
 __all__ = [
+    "CallerOverrides",
     "Chat",
     "ChatProvider",
     "Delta",
@@ -59,7 +60,6 @@ __all__ = [
     "Head",
     "JsonDocument",
     "Kind",
-    "Own",
     "Page",
     "Provider",
     "Reply",

@@ -7,24 +7,25 @@ from functools import cached_property, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from doorkey.browser import BrowserPool, Profile, Stays, load_profile, parse_proxy
-from doorkey.browser.home import Home
-from doorkey.browser.person import Person
+from doorkey.accounts.login import Logins
+from doorkey.browser import BrowserPool, LivePages, Profile, load_profile
+from doorkey.browser.manual.login import ManualLogin
+from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
-from doorkey.engine import Engine
-from doorkey.login import Logins
-from doorkey.robots import Robots
+from doorkey.config.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
+from doorkey.engine.engine import Engine
+from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.network.egress import parse_proxy
+from doorkey.rate.limits import RateLimiters, rate_limits_of
+from doorkey.rate.robots import Robots
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.manners import Paces, manners_of
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.refusals import Refusals
+from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
-from doorkey.sessions.visit import Entrance
-from doorkey.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
 from doorkey.transport.direct import Direct, Limits
-from doorkey.transport.ladder import Ladder
-from doorkey.transport.page import InPage
+from doorkey.transport.page.page_transport import PageTransport
+from doorkey.transport.selector import TransportSelector
 
 
 class Assembly:
@@ -60,10 +61,10 @@ class Assembly:
             root=state_dir() / "people", keeper=self.keeper, store=self.store, clock=self.clock, person=self.person
         )
 
-    def person(self, entrance: Entrance, home: Home) -> Person:
-        browser, site = self.settings.browser, entrance.site
+    def person(self, target: SiteTarget, home: UserDataDir) -> ManualLogin:
+        browser, site = self.settings.browser, target.site
         virtual = (profile(site.profile).display or browser.display) == "virtual"
-        return Person(
+        return ManualLogin(
             home=home,
             clock=self.clock,
             display="virtual" if virtual else "screen",
@@ -72,7 +73,7 @@ class Assembly:
             downloads=playwright_downloads(),
             sandbox=browser.sandbox,
             proxy=parse_proxy(site.proxy) if site.proxy else None,
-            say=entrance.say,
+            say=target.say,
         )
 
     @cached_property
@@ -82,13 +83,13 @@ class Assembly:
         return direct
 
     @cached_property
-    def ladder(self) -> Ladder:
+    def selector(self) -> TransportSelector:
         # The pool is made before it, closed after it: the live contexts are given back to it.
         direct, _, browser = self.direct, self.pool, self.settings.browser
-        stays = Stays(self.clock, idle=browser.idle, most=browser.contexts)
-        page = InPage(stays, clock=self.clock, headers=direct.headers, limits=self._limits)
+        live_pages = LivePages(self.clock, idle=browser.idle, most=browser.contexts)
+        page = PageTransport(live_pages, clock=self.clock, headers=direct.headers, limits=self._limits)
         self._exits.push_async_callback(page.close)
-        return Ladder(direct, page, clock=self.clock)
+        return TransportSelector(direct, page, clock=self.clock)
 
     @property
     def _limits(self) -> Limits:
@@ -107,7 +108,7 @@ class Assembly:
     @cached_property
     def keeper(self) -> Keeper:
         # Made before the keeper, closed after it: its visits under way are ended first.
-        store, _ = self.store, self.ladder
+        store, _ = self.store, self.selector
         limits = self.settings.limits
         keeper = Keeper(
             store,
@@ -115,7 +116,7 @@ class Assembly:
             clock=self.clock,
             limit=limits.entering,
             patience=limits.patience,
-            paces=Paces(partial(manners_of, self.settings), self.clock, longest=limits.total),
+            limiters=RateLimiters(partial(rate_limits_of, self.settings), self.clock, longest=limits.total),
         )
         self._exits.push_async_callback(keeper.close)
         return keeper
@@ -126,7 +127,7 @@ class Assembly:
 
     @cached_property
     def engine(self) -> Engine:
-        return Engine(keeper=self.keeper, ladder=self.ladder, refusals=Refusals(self.clock), clock=self.clock)
+        return Engine(keeper=self.keeper, selector=self.selector, refusals=RefusalMemory(self.clock), clock=self.clock)
 
 
 def profile(name: str) -> Profile:

@@ -8,45 +8,22 @@ which requests a question takes (`answer`, a generator that yields requests and 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
-from doorkey.chat import Chat, Delta, format_prompt
 from doorkey.errors import RequestError, UnknownModel
-from doorkey.origin import origin_of
-from doorkey.page import Page
-from doorkey.request import Head, Reply, Request
-from doorkey.session import Session, Tokens
-from doorkey.steps import Step, steps_of
-from doorkey.verdict import Verdict, default_verdict
+from doorkey.model.chat import Chat, Delta, format_prompt
+from doorkey.model.login_steps import Step, steps_of
+from doorkey.model.page import Page
+from doorkey.model.request import Head, Reply, Request
+from doorkey.model.session import Session, Tokens
+from doorkey.model.site import Site
+from doorkey.model.verdict import Verdict
+from doorkey.protections.judge import default_verdict
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """One configured site: its name, the page a visit opens, and how the browser appears there."""
-
-    name: str
-    url: str
-    models: tuple[str, ...] = ()
-    profile: str = "desktop"
-    proxy: str | None = field(default=None, repr=False)
-    reach: tuple[str, ...] = ("*",)
-    transport: str = "auto"
-    """"direct" or "page" where settings force one; "auto": as the site's answers tell."""
-    options: Any = field(default=None, repr=False)
-    """The site's settings beyond the common ones: an instance of its provider's `Options`."""
-
-    origin: str = field(init=False, repr=False, compare=False)
-    """Of `url`: scheme and host."""
-
-    def __post_init__(self) -> None:
-        # Looked up several times for each request.
-        object.__setattr__(self, "origin", origin_of(self.url))
 
 
 Flow: TypeAlias = Generator[Request, Reply, T]

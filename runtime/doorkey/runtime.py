@@ -7,25 +7,27 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
-from doorkey.answer import Answer
-from doorkey.ask import Asker, ChatKind
+from doorkey.accounts.login import Logins
 from doorkey.assembly import Assembly, profile
-from doorkey.browser import BrowserPool, parse_proxy
-from doorkey.chat import Delta
+from doorkey.browser import BrowserPool
 from doorkey.clock import Clock, SystemClock
+from doorkey.config.registry import build_sites, make_provider, near, page_url
+from doorkey.config.settings import Settings
+from doorkey.engine.answer import Answer
+from doorkey.engine.chat import ChatKind, ChatRouter
 from doorkey.errors import UnknownSite
-from doorkey.login import Logins
-from doorkey.provider import ChatProvider, Provider, Site
-from doorkey.registry import build_sites, make_provider, near, page_url
-from doorkey.request import Request
-from doorkey.session import Key, Session, Tokens
-from doorkey.sessions.own import NOTHING, Own, key_of
+from doorkey.model.chat import Delta
+from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
+from doorkey.model.request import Request
+from doorkey.model.session import Key, Session, Tokens
+from doorkey.model.site import Site
+from doorkey.network.egress import parse_proxy
+from doorkey.provider import ChatProvider, Provider
+from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.store import Row
-from doorkey.sessions.visit import Entrance
-from doorkey.settings import Settings
 from doorkey.status import SiteStatus, status_of
 
-MOST_ENTRANCES = 1000
+MOST_TARGETS = 1000
 
 
 class Runtime:
@@ -49,7 +51,7 @@ class Runtime:
         self._headed = True if headed else None
         self._steps = steps
         self._parts = Assembly(settings, self.clock, pool)
-        self._entrances: dict[Key, Entrance] = {}
+        self._targets: dict[Key, SiteTarget] = {}
         self._rows: dict[str, Row] = {}
 
     async def __aenter__(self) -> Self:
@@ -61,7 +63,7 @@ class Runtime:
     async def close(self) -> None:
         """End the visits under way, the connections, the browser and the store."""
         await self._parts.close()
-        self._entrances.clear()
+        self._targets.clear()
 
     @cached_property
     def sites(self) -> Mapping[str, Site]:
@@ -88,9 +90,12 @@ class Runtime:
     def draws(self, model: str) -> bool:
         """Whether *model* makes images, or an alias may lead to one that does: to ask twice may draw twice."""
         for name in self.settings.models.get(model, (model,)):
-            site, _, own = name.partition("/")
+            site, _, overrides = name.partition("/")
             provider = self.providers.get(site)
-            if isinstance(provider, ChatProvider) and provider.model_aliases.get(own, own) in provider.image_models:
+            if (
+                isinstance(provider, ChatProvider)
+                and provider.model_aliases.get(overrides, overrides) in provider.image_models
+            ):
                 return True
         return False
 
@@ -102,7 +107,7 @@ class Runtime:
         kind: ChatKind | None = None,
         options: Mapping[str, Any] | None = None,
         timeout: float | None = None,
-        own: Own | None = None,
+        overrides: CallerOverrides | None = None,
     ) -> Answer[Delta]:
         """A model's answer, begun: its first piece is there. Raises DoorkeyError.
 
@@ -110,7 +115,12 @@ class Runtime:
         *timeout* is seconds for all of it, a visit included (default: limits.total).
         """
         return await self._asker.answer(
-            model, messages, kind=kind, options=options or {}, deadline=self._deadline(timeout), own=own or NOTHING
+            model,
+            messages,
+            kind=kind,
+            options=options or {},
+            deadline=self._deadline(timeout),
+            overrides=overrides or NO_OVERRIDES,
         )
 
     async def ask(
@@ -121,34 +131,34 @@ class Runtime:
         kind: ChatKind | None = None,
         options: Mapping[str, Any] | None = None,
         timeout: float | None = None,
-        own: Own | None = None,
+        overrides: CallerOverrides | None = None,
     ) -> AsyncGenerator[Delta, None]:
         """A model's answer, piece by piece: `answer` iterated, and closed when left."""
-        answer = await self.answer(model, messages, kind=kind, options=options, timeout=timeout, own=own)
+        answer = await self.answer(model, messages, kind=kind, options=options, timeout=timeout, overrides=overrides)
         async with answer:
             async for delta in answer:
                 yield delta
 
     async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]:
         """A request's answer, begun, whatever its status, once the site accepts the session. Raises DoorkeyError."""
-        return await self._parts.engine.send(self.entrance(site), request, deadline=self._deadline(timeout))
+        return await self._parts.engine.send(self.target(site), request, deadline=self._deadline(timeout))
 
-    async def session(self, site: str, *, own: Own | None = None) -> Session:
+    async def session(self, site: str, *, overrides: CallerOverrides | None = None) -> Session:
         """The site's current session; visits when there is none."""
-        return await self._parts.keeper.get(self.entrance(site, own or NOTHING), deadline=self._deadline(None))
+        return await self._parts.keeper.get(self.target(site, overrides or NO_OVERRIDES), deadline=self._deadline(None))
 
     async def visit(self, site: str, *, steps: Callable[[str], None] | None = None) -> Session:
         """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
-        entrance = self.entrance(site)
-        entrance.steps, before = steps or entrance.steps, entrance.steps
+        target = self.target(site)
+        target.steps, before = steps or target.steps, target.steps
         try:
-            return await self._parts.keeper.visit(entrance, deadline=self._deadline(self.settings.limits.entering + 5))
+            return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.limits.entering + 5))
         finally:
-            entrance.steps = before
+            target.steps = before
 
     async def robots(self, site: str, session: Session) -> str:
         """What the site's robots.txt says of the page that a visit opens, in words; read at most once a day."""
-        return await self._parts.robots.read(self.entrance(site).site, session)
+        return await self._parts.robots.read(self.target(site).site, session)
 
     async def open(self, site: str, *, keep: bool = False) -> Session | None:
         """Show the site's page in a window until the person closes it.
@@ -156,42 +166,42 @@ class Runtime:
         With *keep*, what the window held becomes the current session for everybody, and is returned. Raises
         ConfigurationError without a screen, and MissingToken when the page that was left holds no token.
         """
-        entrance = self.entrance(site)
-        held = (await self._parts.store.row(entrance.key)).session
-        session = await entrance.shown(held)
-        return await self._parts.keeper.adopt(entrance, session()) if keep else None
+        target = self.target(site)
+        held = (await self._parts.store.row(target.key)).session
+        session = await target.shown(held)
+        return await self._parts.keeper.adopt(target, session()) if keep else None
 
-    def entrance(self, site: str, own: Own = NOTHING) -> Entrance:
+    def target(self, site: str, overrides: CallerOverrides = NO_OVERRIDES) -> SiteTarget:
         """The way into a site, for callers of these circumstances."""
         configured = self.provider(site).site
-        if own.proxy:
-            parse_proxy(own.proxy)  # a setting was checked when it was read; this came with a call
+        if overrides.proxy:
+            parse_proxy(overrides.proxy)  # a setting was checked when it was read; this came with a call
         moved = replace(
             configured,
-            url=page_url(own.url, self.provider(site)) if own.url else configured.url,
-            proxy=own.proxy or configured.proxy,
+            url=page_url(overrides.url, self.provider(site)) if overrides.url else configured.url,
+            proxy=overrides.proxy or configured.proxy,
         )
-        key = key_of(moved, own)
-        if key not in self._entrances:
-            while len(self._entrances) >= MOST_ENTRANCES:
-                self._entrances.pop(next(iter(self._entrances)))
+        key = key_of(moved, overrides)
+        if key not in self._targets:
+            while len(self._targets) >= MOST_TARGETS:
+                self._targets.pop(next(iter(self._targets)))
             provider = self.provider(site) if moved == configured else type(self.provider(site))(moved)
-            self._entrances[key] = Entrance(
+            self._targets[key] = SiteTarget(
                 site=moved,
                 provider=provider,
                 profile=lambda: profile(moved.profile),
                 pool=self.pool,
                 direct=self._parts.direct,
-                ladder=self._parts.ladder,
+                selector=self._parts.selector,
                 clock=self.clock,
                 limit=self.settings.limits.visit,
                 challenge=self.settings.limits.challenge,
-                own=own,
+                overrides=overrides,
                 home=self.logins.home(key),
                 headed=self._headed,
                 steps=self._steps,
             )
-        return self._entrances[key]
+        return self._targets[key]
 
     async def user_agent(self) -> str:
         """The installed Chromium's own user agent, read without opening a page."""
@@ -210,12 +220,14 @@ class Runtime:
 
     def _status(self, name: str, stored: Row) -> SiteStatus:
         site, keeper, key = self.sites[name], self._parts.keeper, key_of(self.sites[name])
-        pace, robots = keeper.paces.status(key), self._parts.robots.told(site)
-        carrier = self._parts.ladder.name(site, key)
-        return status_of(site, self._provider_of(name), keeper.record(key), stored, self.clock, carrier, pace, robots)
+        pace, robots = keeper.limiters.status(key), self._parts.robots.told(site)
+        carrier = self._parts.selector.name(site, key)
+        return status_of(
+            site, self._provider_of(name), keeper.key_state(key), stored, self.clock, carrier, pace, robots
+        )
 
     def _tokens(self, name: str) -> Tokens | None:
-        session = self._parts.keeper.record(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session
+        session = self._parts.keeper.key_state(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session
         return session.tokens if session else None
 
     def _provider_of(self, name: str) -> str:
@@ -235,10 +247,10 @@ class Runtime:
         return self._parts.logins
 
     @cached_property
-    def _asker(self) -> Asker:
-        return Asker(
+    def _asker(self) -> ChatRouter:
+        return ChatRouter(
             engine=self._parts.engine,
-            entrance=self.entrance,
+            target=self.target,
             providers=lambda: self.providers,
             aliases=self.settings.models,
             tokens=self._tokens,

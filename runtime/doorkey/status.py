@@ -8,9 +8,9 @@ from typing import Literal
 
 from doorkey.clock import Clock
 from doorkey.errors import NeedsPerson
-from doorkey.provider import Site
-from doorkey.sessions.pace import PaceStatus
-from doorkey.sessions.record import Record
+from doorkey.model.site import Site
+from doorkey.rate.limiter import RateStatus
+from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.store import Row
 
 State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
@@ -40,34 +40,34 @@ class SiteStatus:
     visits: int = 0
     used: int = 0
     waiting: int = 0
-    pace: PaceStatus | None = None
+    pace: RateStatus | None = None
     robots: str = ""
 
 
 def status_of(
     site: Site,
     provider: str,
-    record: Record,
+    key_state: KeyState,
     stored: Row,
     clock: Clock,
     transport: str = "direct",
-    pace: PaceStatus | None = None,
+    pace: RateStatus | None = None,
     robots: str = "",
 ) -> SiteStatus:
     """The status of *site* from what the keeper knows, or else of what the store remembers."""
-    session = record.cur or stored.session
-    here = record.cur is not None or record.why is not None
-    pause = record.next_ok - clock.now() if here else stored.failed_until - clock.wall()
+    session = key_state.cur or stored.session
+    here = key_state.cur is not None or key_state.why is not None
+    pause = key_state.next_ok - clock.now() if here else stored.failed_until - clock.wall()
     age = clock.wall() - session.born if session else None
     state: State = "none"
-    if record.flight is not None:
+    if key_state.flight is not None:
         state = "visiting"
-    elif isinstance(record.why, NeedsPerson) or (not here and stored.code == NeedsPerson.code):
+    elif isinstance(key_state.why, NeedsPerson) or (not here and stored.code == NeedsPerson.code):
         state = "needs person"
     elif pause > 0:
         state = "pausing"
     elif session is not None and age is not None:
-        state = "fresh" if session.gen > record.bad and age < session.hard else "stale"
+        state = "fresh" if session.gen > key_state.bad and age < session.hard else "stale"
     return SiteStatus(
         name=site.name,
         provider=provider,
@@ -78,11 +78,11 @@ def status_of(
         rung=session.rung if session else "",
         rungs=dict(session.rungs) if session else {},
         transport=transport,
-        last_error=record.why.message if record.why else "" if here else stored.why,
+        last_error=key_state.why.message if key_state.why else "" if here else stored.why,
         retry_after=pause if pause > 0 else None,
-        visits=record.visits,
-        used=record.used,
-        waiting=record.waiting + (len(pace.queue) if pace else 0),
+        visits=key_state.visits,
+        used=key_state.used,
+        waiting=key_state.waiting + (len(pace.queue) if pace else 0),
         pace=pace,
         robots=robots,
     )

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser import Profile, Wanted
-from doorkey.page import Page
-from doorkey.session import Tokens
+from doorkey.browser import Profile, VisitSpec
+from doorkey.model.page import Page
+from doorkey.model.session import Tokens
 
 DESKTOP = Profile(name="desktop")
 PAGE = '<!doctype html><title>a site</title><meta name="csrf" content="abc123"><p>hello</p>'
@@ -54,9 +54,9 @@ class LocalSite:
 
         self.pages[path] = serve
 
-    def wanted(self, **more: object) -> Wanted:
+    def spec(self, **more: object) -> VisitSpec:
         values: dict[str, object] = {"url": self.url, "read": csrf, "settle": 0.0, "limit": 15.0}
-        return Wanted(**{**values, **more})  # type: ignore[arg-type]  # a test's own keywords
+        return VisitSpec(**{**values, **more})  # type: ignore[arg-type]  # a test's own keywords
 
 
 def html(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

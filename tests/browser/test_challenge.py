@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from doorkey.browser import Arrival, BrowserPool, Profile, open_window
+from doorkey.browser import BrowserPool, Profile, VisitResult, open_window
 from doorkey.browser.display import VirtualDisplay
-from doorkey.browser.home import Home
+from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import SystemClock
 from doorkey.errors import Blocked, Changed, HeadlessDenied, NeedsPerson, RateLimited, SiteDown
-from doorkey.provider import Provider, Site
-from doorkey.sessions.source import Need
-from doorkey.sessions.visit import Entrance
-from doorkey.steps import steps_of
+from doorkey.model.login_steps import steps_of
+from doorkey.model.site import Site
+from doorkey.provider import Provider
+from doorkey.sessions.renewal import SiteTarget
+from doorkey.sessions.source import RenewalReason
 from doorkey.transport.direct import Direct
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
@@ -59,10 +60,10 @@ class Gate:
         return answer
 
 
-async def visit(browsers: BrowserPool, site: LocalSite, said: list[str] | None = None, **more: object) -> Arrival:
+async def visit(browsers: BrowserPool, site: LocalSite, said: list[str] | None = None, **more: object) -> VisitResult:
     steps = said if said is not None else []
     async with browsers.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
-        return await lease.enter(site.wanted(**more))
+        return await lease.enter(site.spec(**more))
 
 
 def nothing(page: object) -> dict[str, str]:
@@ -100,17 +101,17 @@ async def test_a_challenge_is_waited_for_and_the_page_behind_it_is_what_counts(
 
     gate.page = CHALLENGE + "<script>fetch('/clear').then(() => location.reload())</script>"
     gate.site.pages["/clear"] = clear
-    arrival = await visit(browsers, gate.site, said, **({} if read is None else {"read": read}))
-    assert {cookie.name: cookie.value for cookie in arrival.cookies}["pass"] == "1"
-    assert "hello" in arrival.page.html
+    result = await visit(browsers, gate.site, said, **({} if read is None else {"read": read}))
+    assert {cookie.name: cookie.value for cookie in result.cookies}["pass"] == "1"
+    assert "hello" in result.page.html
     assert any("Anubis challenge" in step and "waiting" in step for step in said)
     assert any("was passed" in step for step in said)
 
 
 async def test_a_challenge_that_comes_with_503_is_no_site_that_is_down(browsers: BrowserPool, gate: Gate) -> None:
     gate.page, gate.status, gate.headers = f"<title>x</title>{CLEARS}", 503, {"cf-mitigated": "challenge"}
-    arrival = await visit(browsers, gate.site)
-    assert (arrival.status, arrival.tokens) == (200, {"csrf": "abc123"})
+    result = await visit(browsers, gate.site)
+    assert (result.status, result.tokens) == (200, {"csrf": "abc123"})
 
 
 async def test_waiting_for_a_challenge_is_not_the_visits_own_time(browsers: BrowserPool, gate: Gate) -> None:
@@ -121,9 +122,9 @@ async def test_waiting_for_a_challenge_is_not_the_visits_own_time(browsers: Brow
 async def test_a_challenge_that_a_script_brings_late_is_met_too(browsers: BrowserPool, gate: Gate) -> None:
     gate.site.page("<p>welcome</p><script>setTimeout(() => location.href = '/gate', 150)</script>")
     gate.stand("/gate")
-    arrival = await visit(browsers, gate.site, read=nothing, settle=0.6)
-    assert arrival.url.endswith("/gate")
-    assert "pass" in arrival.page.cookies
+    result = await visit(browsers, gate.site, read=nothing, settle=0.6)
+    assert result.url.endswith("/gate")
+    assert "pass" in result.page.cookies
 
 
 async def test_one_that_never_clears_calls_a_person_and_hands_out_nothing(browsers: BrowserPool, gate: Gate) -> None:
@@ -140,7 +141,7 @@ async def test_one_that_is_to_be_clicked_calls_a_person_before_the_limit(browser
 
 
 @pytest.mark.parametrize(
-    ("wanted", "page"),
+    ("spec", "page"),
     [
         ({}, PAGE + WIDGET),
         ({"ready": "#menu", "read": nothing}, f"<p id=menu>{WIDGET}"),
@@ -150,11 +151,11 @@ async def test_one_that_is_to_be_clicked_calls_a_person_before_the_limit(browser
     ids=["its token is there", "it is ready", "it says more than that", "only a sensor"],
 )
 async def test_a_sites_own_page_with_a_widget_is_no_challenge(
-    browsers: BrowserPool, site: LocalSite, wanted: dict[str, object], page: str
+    browsers: BrowserPool, site: LocalSite, spec: dict[str, object], page: str
 ) -> None:
     site.page(page)
     said: list[str] = []
-    await visit(browsers, site, said, challenge=1.0, **wanted)
+    await visit(browsers, site, said, challenge=1.0, **spec)
     assert not any("waiting" in step for step in said)
 
 
@@ -190,9 +191,9 @@ async def test_half_of_the_next_challenge_is_not_taken_for_the_page_behind(
 
 async def test_a_gate_without_a_name_has_a_moment_to_open(browsers: BrowserPool, gate: Gate) -> None:
     gate.page, gate.status = "<p>You will be let in soon.</p>" + CLEARS.replace("400", "1500"), 403
-    arrival = await visit(browsers, gate.site, read=nothing)
-    assert arrival.page.cookies["pass"] == "1"
-    assert "hello" in arrival.page.html
+    result = await visit(browsers, gate.site, read=nothing)
+    assert result.page.cookies["pass"] == "1"
+    assert "hello" in result.page.html
 
 
 async def test_a_bare_refusal_is_no_session(browsers: BrowserPool, site: LocalSite) -> None:
@@ -242,8 +243,8 @@ async def test_a_challenge_before_the_login_page_is_passed_before_the_next_step(
     gate.stand("/login")
     gate.behind = "<form action=/enter><input id=user name=user><button>Log in</button></form>"
     steps = steps_of([{"open": "/login"}, {"fill": "#user", "value": "me"}, {"click": "button"}])
-    arrival = await visit(browsers, site, read=nothing, ready="#in", steps=steps, limit=45.0)
-    assert arrival.page.cookies["user"] == "me"
+    result = await visit(browsers, site, read=nothing, ready="#in", steps=steps, limit=45.0)
+    assert result.page.cookies["user"] == "me"
 
 
 async def test_a_window_closed_before_the_challenge_was_passed_keeps_no_session(
@@ -287,14 +288,14 @@ def denying(site: LocalSite) -> Headless:
 
 
 @pytest.fixture
-async def entrances(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> AsyncIterator[Callable[..., Entrance]]:
+async def targets(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> AsyncIterator[Callable[..., SiteTarget]]:
     clock = SystemClock()
     async with Direct(clock=clock) as direct:
 
-        def make(shared: BrowserPool = browsers) -> Entrance:
+        def make(shared: BrowserPool = browsers) -> SiteTarget:
             found = Site(name="wiki", url=site.url)
-            home = Home(tmp_path / "people", "wiki", site.url)
-            return Entrance(
+            home = UserDataDir(tmp_path / "people", "wiki", site.url)
+            return SiteTarget(
                 site=found, provider=Visitor(found), profile=lambda: Profile(name="desktop"), pool=shared,
                 direct=direct, clock=clock, limit=30.0, home=home,
             )  # fmt: skip
@@ -304,14 +305,14 @@ async def entrances(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> A
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb (apt-get install xvfb)")
 async def test_a_site_that_denies_headless_browsers_is_visited_with_a_window_from_then_on(
-    entrances: Callable[..., Entrance], denying: Headless
+    targets: Callable[..., SiteTarget], denying: Headless
 ) -> None:
-    session = await entrances().fetch(Need())
+    session = await targets().fetch(RenewalReason())
     assert session.cookie("pass") == "1"
     assert ["Headless" in agent for agent in denying.agents] == [True, False, False]
     assert session.headers["user-agent"] == denying.agents[-1]
     denying.agents.clear()
-    await entrances().fetch(Need())  # another process, after a restart
+    await targets().fetch(RenewalReason())  # another process, after a restart
     assert [agent for agent in denying.agents if "Headless" in agent] == []
 
 
@@ -323,10 +324,10 @@ async def windowless(tmp_path: Path) -> AsyncIterator[BrowserPool]:
 
 
 async def test_one_setting_forbids_the_window(
-    entrances: Callable[..., Entrance], denying: Headless, windowless: BrowserPool
+    targets: Callable[..., SiteTarget], denying: Headless, windowless: BrowserPool
 ) -> None:
     with pytest.raises(HeadlessDenied, match=r"Anubis.*browser\.virtual") as caught:
-        await entrances(windowless).fetch(Need())
+        await targets(windowless).fetch(RenewalReason())
     assert (caught.value.by, caught.value.site) == ("Anubis", "wiki")
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import playwright
 import pytest
 
+from doorkey.browser.arguments import PLAYWRIGHTS_FEATURES, arguments, sandboxed
 from doorkey.browser.chromium import Chromium, find_chromium
 from doorkey.browser.install import driver_fault, install_chromium
-from doorkey.browser.launch import PLAYWRIGHTS_FEATURES, arguments, sandboxed
 from doorkey.errors import BrowserMissing, ConfigurationError
 
 debian = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="packages are Debian's")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from doorkey.browser.egress import as_address, parse_proxy, refusal
 from doorkey.errors import ConfigurationError
+from doorkey.network.addresses import as_address
+from doorkey.network.egress import parse_proxy
+from doorkey.network.policy import refusal
 
 PUBLIC = "https://shop.example/"
 LOCAL = "http://127.0.0.1:8090/chat/"

@@ -10,11 +10,11 @@ from contextlib import suppress
 
 import pytest
 
-from doorkey.browser.egress import Egress, Filter, Guard, egress_of, parse_proxy
-from doorkey.browser.egress.dial import security
-from doorkey.browser.egress.filter import Pass
-from doorkey.browser.egress.guard import Refused
-from doorkey.browser.egress.head import NoHead, parse
+from doorkey.browser.filter_proxy import FilterProxy, ProxyCredentials
+from doorkey.browser.proxy_head import MalformedHead, parse
+from doorkey.browser.routing import EgressRefused, RequestRouting
+from doorkey.network.dial import security
+from doorkey.network.egress import Egress, egress_of, parse_proxy
 
 
 class Clock:
@@ -63,8 +63,8 @@ async def origin() -> AsyncIterator[Origin]:
 
 
 @pytest.fixture
-async def filter_() -> AsyncIterator[Filter]:
-    made = Filter()
+async def filter_() -> AsyncIterator[FilterProxy]:
+    made = FilterProxy()
     await made.start()
     yield made
     await made.close()
@@ -76,24 +76,24 @@ def guard_of(
     names: dict[str, tuple[str, ...]] | None = None,
     egress: Egress | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> Guard:
+) -> RequestRouting:
     asked: list[str] = []
 
     async def resolve(host: str) -> tuple[str, ...]:
         asked.append(host)
         return (names or {}).get(host, ())
 
-    return Guard(site_url, clock=Clock(), say=say, egress=egress or Egress(), resolve=resolve)
+    return RequestRouting(site_url, clock=Clock(), say=say, egress=egress or Egress(), resolve=resolve)
 
 
-def shown(way: Pass) -> str:
+def shown(way: ProxyCredentials) -> str:
     return "Proxy-Authorization: Basic " + base64.b64encode(f"{way.username}:{way.password}".encode()).decode()
 
 
 class Browser:
     """A connection to the filter."""
 
-    def __init__(self, filter_: Filter) -> None:
+    def __init__(self, filter_: FilterProxy) -> None:
         self.port = int(filter_.server.rpartition(":")[2])
 
     async def __aenter__(self) -> Browser:
@@ -122,16 +122,16 @@ class Browser:
         return True
 
 
-async def ask(filter_: Filter, *lines: str, body: bytes = b"") -> str:
+async def ask(filter_: FilterProxy, *lines: str, body: bytes = b"") -> str:
     async with Browser(filter_) as browser:
         return await browser.ask(*lines, body=body)
 
 
-async def test_nobody_without_a_pass_gets_through(filter_: Filter, origin: Origin) -> None:
+async def test_nobody_without_a_pass_gets_through(filter_: FilterProxy, origin: Origin) -> None:
     site = f"http://127.0.0.1:{origin.port}/"
     way = filter_.admit(guard_of(site))
-    wrong = shown(Pass(way.server, way.username, "wrong"))
-    other = shown(Pass(way.server, "nobody", way.password))
+    wrong = shown(ProxyCredentials(way.server, way.username, "wrong"))
+    other = shown(ProxyCredentials(way.server, "nobody", way.password))
     for line in ("Accept: */*", wrong, other, "Proxy-Authorization: Basic !!!", "Proxy-Authorization: Bearer x"):
         assert "407" in await ask(filter_, f"GET {site} HTTP/1.1", line)
         assert "407" in await ask(filter_, f"CONNECT 127.0.0.1:{origin.port} HTTP/1.1", line)
@@ -139,7 +139,9 @@ async def test_nobody_without_a_pass_gets_through(filter_: Filter, origin: Origi
     assert way.password not in repr(way)
 
 
-async def test_a_pass_holds_until_its_lease_ends_and_connections_end_with_it(filter_: Filter, origin: Origin) -> None:
+async def test_a_pass_holds_until_its_lease_ends_and_connections_end_with_it(
+    filter_: FilterProxy, origin: Origin
+) -> None:
     site = f"http://127.0.0.1:{origin.port}/"
     guard = guard_of(site)
     way = filter_.admit(guard)
@@ -151,7 +153,7 @@ async def test_a_pass_holds_until_its_lease_ends_and_connections_end_with_it(fil
     assert "407" in await ask(filter_, f"GET {site} HTTP/1.1", shown(way))
 
 
-async def test_the_site_is_sent_what_a_browser_would_have_sent_it(filter_: Filter, origin: Origin) -> None:
+async def test_the_site_is_sent_what_a_browser_would_have_sent_it(filter_: FilterProxy, origin: Origin) -> None:
     site = f"http://127.0.0.1:{origin.port}"
     way = filter_.admit(guard_of(site))
     first = (f"GET {site}/a?b=c%20d HTTP/1.1", "Host: x", "Proxy-Connection: keep-alive", shown(way), "sec-ch-ua: é")
@@ -163,7 +165,7 @@ async def test_the_site_is_sent_what_a_browser_would_have_sent_it(filter_: Filte
     assert origin.connections == 1
 
 
-async def test_one_connection_goes_to_one_place(filter_: Filter, origin: Origin) -> None:
+async def test_one_connection_goes_to_one_place(filter_: FilterProxy, origin: Origin) -> None:
     site = f"http://127.0.0.1:{origin.port}/"
     way = filter_.admit(guard_of(site))
     for other in ("http://10.0.0.1/", "http://other.example/", f"http://localhost:{origin.port}/"):
@@ -182,7 +184,7 @@ async def test_one_connection_goes_to_one_place(filter_: Filter, origin: Origin)
     ],
 )  # fmt: skip
 async def test_a_private_address_is_refused_by_request_and_by_tunnel(
-    filter_: Filter, origin: Origin, host: str
+    filter_: FilterProxy, origin: Origin, host: str
 ) -> None:
     said: list[str] = []
     names = {"inside.example": ("93.184.216.34", "127.0.0.1")}
@@ -194,7 +196,7 @@ async def test_a_private_address_is_refused_by_request_and_by_tunnel(
     assert all("private" in step for step in said)
 
 
-async def test_a_tunnel_carries_much_both_ways(filter_: Filter) -> None:
+async def test_a_tunnel_carries_much_both_ways(filter_: FilterProxy) -> None:
     much = bytes(range(256)) * 16384
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -212,7 +214,7 @@ async def test_a_tunnel_carries_much_both_ways(filter_: Filter) -> None:
     server.close()
 
 
-async def test_a_site_that_is_not_there_is_told_to_the_guard_and_not_to_the_page(filter_: Filter) -> None:
+async def test_a_site_that_is_not_there_is_told_to_the_guard_and_not_to_the_page(filter_: FilterProxy) -> None:
     guard = guard_of("http://127.0.0.1:1/")
     assert await ask(filter_, "GET http://127.0.0.1:1/ HTTP/1.1", shown(filter_.admit(guard))) == ""
     assert guard.trouble is not None
@@ -223,7 +225,7 @@ async def test_a_site_that_is_not_there_is_told_to_the_guard_and_not_to_the_page
     assert "no address" in unknown.trouble.message
 
 
-async def test_a_proxy_is_sent_its_own_password_and_not_the_browsers(filter_: Filter, origin: Origin) -> None:
+async def test_a_proxy_is_sent_its_own_password_and_not_the_browsers(filter_: FilterProxy, origin: Origin) -> None:
     way = filter_.admit(guard_of("http://shop.example/", egress=egress_of(f"http://me:p%40ss@127.0.0.1:{origin.port}")))
     assert "200" in await ask(filter_, "GET http://shop.example/x HTTP/1.1", "Host: shop.example", shown(way))
     login = base64.b64encode(b"me:p@ss").decode()
@@ -258,8 +260,8 @@ async def test_a_proxys_certificate_is_checked_with_what_was_read_once() -> None
         "\x16\x03\x01",
     ],
 )
-async def test_what_is_no_request_to_a_proxy_is_none(filter_: Filter, sent: str) -> None:
-    with pytest.raises(NoHead):
+async def test_what_is_no_request_to_a_proxy_is_none(filter_: FilterProxy, sent: str) -> None:
+    with pytest.raises(MalformedHead):
         parse(sent.encode() + b"\r\n\r\n")
     assert "400" in await ask(filter_, sent)
 
@@ -267,7 +269,7 @@ async def test_what_is_no_request_to_a_proxy_is_none(filter_: Filter, sent: str)
 @pytest.mark.parametrize(
     "lines", [("Transfer-Encoding: chunked",), ("Content-Length: 1", "Content-Length: 2"), ("Content-Length: +1",)]
 )
-async def test_a_body_whose_end_is_not_told_is_refused(filter_: Filter, origin: Origin, lines: tuple[str]) -> None:
+async def test_a_body_whose_end_is_not_told_is_refused(filter_: FilterProxy, origin: Origin, lines: tuple[str]) -> None:
     site = f"http://127.0.0.1:{origin.port}/"
     way = filter_.admit(guard_of(site))
     assert "400" in await ask(filter_, f"POST {site} HTTP/1.1", *lines, shown(way))
@@ -281,11 +283,11 @@ async def test_a_name_is_resolved_once_for_judging_and_connecting() -> None:
         return answers.pop(0)
 
     clock = Clock()
-    guard = Guard("https://shop.example/", clock=clock, say=lambda _: None, resolve=resolve)
+    guard = RequestRouting("https://shop.example/", clock=clock, say=lambda _: None, resolve=resolve)
     assert await guard.addresses("https://cdn.example/") == ("93.184.216.34",)
     assert await guard.addresses("https://cdn.example/") == ("93.184.216.34",)
     clock.at = 60.0
-    with pytest.raises(Refused, match="private"):
+    with pytest.raises(EgressRefused, match="private"):
         await guard.addresses("https://cdn.example/")
 
 
@@ -297,11 +299,11 @@ async def test_a_sites_own_name_does_not_lead_first_here_and_then_there(first: s
         return answers.pop(0)
 
     clock, url = Clock(), "https://shop.example/"
-    guard = Guard(url, clock=clock, say=lambda _: None, resolve=resolve)
+    guard = RequestRouting(url, clock=clock, say=lambda _: None, resolve=resolve)
     assert await guard.addresses(url) == (first,)
     guard.reached(url, first)
     clock.at = 60.0
-    with pytest.raises(Refused):
+    with pytest.raises(EgressRefused):
         await guard.addresses(url)
     clock.at = 120.0
     assert await guard.addresses(url) == (first,)

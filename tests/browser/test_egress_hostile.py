@@ -31,11 +31,11 @@ async def test_a_page_that_tries_every_way_out_reaches_nothing(
     make_hostile(site, outside, host)
     said: list[str] = []
     async with browsers.lease(DESKTOP, site_url=site.url, steps=said.append) as lease:
-        arrival = await lease.enter(site.wanted(limit=40.0))
+        result = await lease.enter(site.spec(limit=40.0))
     await browsers.settled()
     assert (outside.seen, outside.other, outside.connections) == (set(), [], 0)
     # No file was read, and no address of this machine was told by WebRTC.
-    assert arrival.tokens == {"csrf": "done"}
+    assert result.tokens == {"csrf": "done"}
     assert any("refused" in step for step in said)
 
 
@@ -76,7 +76,7 @@ async def test_a_page_that_leaves_for_elsewhere_does_not_get_there(
     async def leave(number: int) -> None:
         async with browsers.lease(DESKTOP, site_url=site.url) as lease:
             with pytest.raises(Changed):
-                await lease.enter(site.wanted(url=f"{site.url}leaving/{number}", limit=6.0))
+                await lease.enter(site.spec(url=f"{site.url}leaving/{number}", limit=6.0))
 
     await asyncio.gather(*map(leave, range(len(LEAVING))))
     assert {path for path, _ in site.requests} >= {f"/leaving/{number}" for number in range(len(LEAVING))}
@@ -92,7 +92,7 @@ async def test_a_page_that_is_redirected_elsewhere_is_refused_there(
     site.pages["/"] = away
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(Changed, match="led away"):
-            await lease.enter(site.wanted(limit=6.0))
+            await lease.enter(site.spec(limit=6.0))
     assert outside.connections == 0
 
 
@@ -101,7 +101,7 @@ async def test_what_chromium_asks_for_by_itself_comes_nowhere(
 ) -> None:
     site.page(PAGE)
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        await lease.enter(site.wanted())
+        await lease.enter(site.spec())
         # A context without a pass, as the browser's own requests are.
         context = await lease._running.browser.new_context()
         page = await context.new_page()

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from doorkey.browser.fetching import Fetching
+from doorkey.browser.live.page_fetch import PageFetch
 from doorkey.errors import BrowserFailed, Cut, DoorkeyError
 
 
 @pytest.fixture
-def aborted() -> list[Fetching]:
+def aborted() -> list[PageFetch]:
     return []
 
 
 @pytest.fixture
-async def fetching(aborted: list[Fetching]) -> Fetching:
-    return Fetching("dk1", aborted.append, lambda one, more: None)
+async def fetching(aborted: list[PageFetch]) -> PageFetch:
+    return PageFetch("dk1", aborted.append, lambda one, more: None)
 
 
-async def test_a_page_that_dies_before_the_answer_fails_it(fetching: Fetching) -> None:
+async def test_a_page_that_dies_before_the_answer_fails_it(fetching: PageFetch) -> None:
     fetching.lost(BrowserFailed("the live page crashed"))
     with pytest.raises(BrowserFailed, match="crashed"):
         await fetching.begun()
@@ -26,7 +26,7 @@ async def test_a_page_that_dies_before_the_answer_fails_it(fetching: Fetching) -
 
 
 @pytest.mark.parametrize("ended", ["not", "finished", "failed", "redirected"])
-async def test_a_page_that_dies_before_the_answers_headers_are_told_cuts_it(fetching: Fetching, ended: str) -> None:
+async def test_a_page_that_dies_before_the_answers_headers_are_told_cuts_it(fetching: PageFetch, ended: str) -> None:
     fetching.answered(200)
     fetching.streaming(b"")
     match ended:
@@ -42,7 +42,7 @@ async def test_a_page_that_dies_before_the_answers_headers_are_told_cuts_it(fetc
         await fetching.begun()
 
 
-async def test_headers_may_be_told_after_the_end(fetching: Fetching) -> None:
+async def test_headers_may_be_told_after_the_end(fetching: PageFetch) -> None:
     fetching.answered(200)
     fetching.came(b"all")
     fetching.streaming(b"")
@@ -57,7 +57,7 @@ async def test_headers_may_be_told_after_the_end(fetching: Fetching) -> None:
 
 
 async def test_who_leaves_before_the_headers_are_told_ends_it_and_nobody_after_that(
-    fetching: Fetching, aborted: list[Fetching]
+    fetching: PageFetch, aborted: list[PageFetch]
 ) -> None:
     fetching.answered(200)
     fetching.streaming(b"")
@@ -69,7 +69,7 @@ async def test_who_leaves_before_the_headers_are_told_ends_it_and_nobody_after_t
     assert aborted == [fetching]
 
 
-async def test_a_page_that_dies_after_the_headers_leaves_them_as_they_are(fetching: Fetching) -> None:
+async def test_a_page_that_dies_after_the_headers_leaves_them_as_they_are(fetching: PageFetch) -> None:
     fetching.headed(200, {})
     fetching.lost(BrowserFailed("the live page crashed"))
     assert (await fetching.begun())[0] == 200

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorkey.browser import Arrival, Wanted, parse_proxy
-from doorkey.browser.home import Home
-from doorkey.browser.person import LISTENING, Person
+from doorkey.browser import VisitResult, VisitSpec
+from doorkey.browser.manual.login import LISTENING, ManualLogin
+from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import SystemClock
 from doorkey.errors import ConfigurationError, NeedsPerson
+from doorkey.network.egress import parse_proxy
 
 from .conftest import csrf
 
@@ -29,8 +30,8 @@ from login_site import PASSWORD, USER, LoginSite
 from watched_clock import WatchedClock
 
 pytestmark = pytest.mark.browser
-Login = Callable[..., asyncio.Task[Arrival]]
-Hands = Callable[[asyncio.Task[Arrival]], AbstractAsyncContextManager[Any]]
+Login = Callable[..., asyncio.Task[VisitResult]]
+Hands = Callable[[asyncio.Task[VisitResult]], AbstractAsyncContextManager[Any]]
 
 
 @pytest.fixture
@@ -47,18 +48,18 @@ async def playwright() -> AsyncIterator[Playwright]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "people", "wiki", "wiki|http://127.0.0.1/")
+def home(tmp_path: Path) -> UserDataDir:
+    return UserDataDir(tmp_path / "people", "wiki", "wiki|http://127.0.0.1/")
 
 
 @pytest.fixture
-def login(home: Home, clock: WatchedClock, members: LoginSite) -> Login:
+def login(home: UserDataDir, clock: WatchedClock, members: LoginSite) -> Login:
     """Opens the person's browser at the site, and waits for them to log in."""
 
-    def start(done: asyncio.Event, ready: str | None = "a[href*=logout]") -> asyncio.Task[Arrival]:
-        person = Person(home=home, clock=clock, display="virtual")
-        wanted = Wanted(url=members.url, read=csrf, ready=ready, settle=0.0, limit=15.0)
-        task = asyncio.create_task(person.log_in(wanted, members.url, done))
+    def start(done: asyncio.Event, ready: str | None = "a[href*=logout]") -> asyncio.Task[VisitResult]:
+        person = ManualLogin(home=home, clock=clock, display="virtual")
+        spec = VisitSpec(url=members.url, read=csrf, ready=ready, settle=0.0, limit=15.0)
+        task = asyncio.create_task(person.log_in(spec, members.url, done))
         task.add_done_callback(lambda _: clock.slept.set())
         return task
 
@@ -66,11 +67,11 @@ def login(home: Home, clock: WatchedClock, members: LoginSite) -> Login:
 
 
 @pytest.fixture
-def hands(home: Home, clock: WatchedClock, playwright: Playwright) -> Hands:
+def hands(home: UserDataDir, clock: WatchedClock, playwright: Playwright) -> Hands:
     """The page of the person's browser, for a test to play the person; left again at the end."""
 
     @asynccontextmanager
-    async def lent(task: asyncio.Task[Arrival]) -> AsyncIterator[Any]:
+    async def lent(task: asyncio.Task[VisitResult]) -> AsyncIterator[Any]:
         async with asyncio.timeout(20):
             await clock.until(lambda: task.done() or listening(home))
             assert not task.done(), task.exception()
@@ -85,7 +86,7 @@ def hands(home: Home, clock: WatchedClock, playwright: Playwright) -> Hands:
     return lent
 
 
-def listening(home: Home) -> re.Match[str] | None:
+def listening(home: UserDataDir) -> re.Match[str] | None:
     return LISTENING.search(home.told.read_text()) if home.told.exists() else None
 
 
@@ -104,13 +105,13 @@ async def test_a_login_by_hand_is_seen_and_brings_what_a_visit_brings(
     async with hands(task) as page:
         automated = await page.evaluate("navigator.webdriver")
         await log_in(page)
-    arrival = await asyncio.wait_for(task, 30)
+    result = await asyncio.wait_for(task, 30)
     (session,) = members.sessions
-    assert arrival.tokens == {"csrf": f"csrf-{session}"}
-    assert [cookie.value for cookie in arrival.cookies] == [session]
-    assert "HeadlessChrome" not in arrival.headers["user-agent"]
+    assert result.tokens == {"csrf": f"csrf-{session}"}
+    assert [cookie.value for cookie in result.cookies] == [session]
+    assert "HeadlessChrome" not in result.headers["user-agent"]
     assert automated is False
-    assert set(members.agents) == {arrival.headers["user-agent"]}
+    assert set(members.agents) == {result.headers["user-agent"]}
 
 
 async def test_without_a_sign_the_person_says_when_it_is_done(login: Login, hands: Hands) -> None:
@@ -158,7 +159,9 @@ async def test_a_window_that_is_closed_early_says_what_to_do(login: Login, hands
         await asyncio.wait_for(task, 30)
 
 
-async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(login: Login, hands: Hands, home: Home) -> None:
+async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(
+    login: Login, hands: Hands, home: UserDataDir
+) -> None:
     task = login(asyncio.Event())
     async with hands(task):
         found = listening(home)
@@ -172,7 +175,7 @@ async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(login: Lo
     assert stat.S_IMODE(home.path.stat().st_mode) == stat.S_IMODE(home.browser.stat().st_mode) == 0o700
 
 
-async def test_what_is_remembered_is_forgotten_as_a_whole(home: Home) -> None:
+async def test_what_is_remembered_is_forgotten_as_a_whole(home: UserDataDir) -> None:
     before = home.known
     home.remember()
     assert (before, home.known) == (False, True)
@@ -180,9 +183,9 @@ async def test_what_is_remembered_is_forgotten_as_a_whole(home: Home) -> None:
     assert not home.path.exists()
 
 
-async def test_a_socks_proxy_with_a_password_is_told_before_a_browser_starts(home: Home) -> None:
-    person = Person(home=home, clock=SystemClock(), display="virtual", proxy=parse_proxy("socks5://me:secret@h:1"))
+async def test_a_socks_proxy_with_a_password_is_told_before_a_browser_starts(home: UserDataDir) -> None:
+    person = ManualLogin(home=home, clock=SystemClock(), display="virtual", proxy=parse_proxy("socks5://me:secret@h:1"))
     with pytest.raises(ConfigurationError, match="SOCKS") as told:
-        await person.log_in(Wanted(url="http://h/", read=csrf), "http://h/", asyncio.Event())
+        await person.log_in(VisitSpec(url="http://h/", read=csrf), "http://h/", asyncio.Event())
     assert "secret" not in told.value.message
     assert not home.told.exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from doorkey.browser import BrowserPool, Profile, open_window
-from doorkey.browser import folder as folders
+from doorkey.browser import temporary_folder as folders
 from doorkey.browser.process import Process
 from doorkey.errors import BrowserMissing, ConfigurationError
 
@@ -125,7 +125,7 @@ async def test_an_idle_pool_runs_nothing(make) -> None:  # type: ignore[no-untyp
 async def test_a_caller_that_leaves_gives_everything_back(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
     async def visit() -> None:
         async with pool.lease(DESKTOP, site_url=site.url) as lease:
-            await lease.enter(site.wanted())
+            await lease.enter(site.spec())
 
     async with make(contexts=1) as pool:
         await use(pool)
@@ -158,9 +158,9 @@ async def test_a_browser_on_a_virtual_display_is_a_plain_chrome(make, site: Loca
     async with make() as pool:
         headed = Profile(name="headed", display="virtual")
         async with pool.lease(headed, site_url=site.url) as lease:
-            arrival = await lease.enter(site.wanted())
-        assert "HeadlessChrome" not in arrival.headers["user-agent"]
-        assert "Chrome" in arrival.headers["user-agent"]
+            result = await lease.enter(site.spec())
+        assert "HeadlessChrome" not in result.headers["user-agent"]
+        assert "Chrome" in result.headers["user-agent"]
 
 
 async def test_a_window_keeps_what_it_held_when_it_is_closed(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]

@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, CDPSession, Error, Playwright, async_playwright
 
 from doorkey.browser.chromium import find_chromium
-from doorkey.browser.running import Running
+from doorkey.browser.running_browser import RunningBrowser
 from doorkey.errors import BrowserFailed
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -48,7 +48,7 @@ async def silent() -> AsyncIterator[Silent]:
 
 async def test_a_chromium_that_cannot_be_asked_after_its_start_is_ended(silent: Silent, tmp_path: Path) -> None:
     with pytest.raises(BrowserFailed, match="starting Chromium"):
-        await Running.start(
+        await RunningBrowser.start(
             silent,  # type: ignore[arg-type]  # keeps what `start` uses of a Playwright
             executable=find_chromium().path,
             display="headless",

@@ -9,10 +9,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser import Arrival, BrowserPool, Egress, Wanted
+from doorkey.browser import BrowserPool, VisitResult, VisitSpec
 from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
-from doorkey.session import Cookie
-from doorkey.steps import Step, steps_of
+from doorkey.model.login_steps import Step, steps_of
+from doorkey.model.session import Cookie
+from doorkey.network.egress import Egress
 
 from .conftest import DESKTOP, csrf
 
@@ -39,17 +40,17 @@ async def enter(
     said: list[str] | None = None,
     cookies: tuple[Cookie, ...] = (),
     reach: tuple[str, ...] = ("*",),
-) -> Arrival:
+) -> VisitResult:
     async def value_of(reference: str) -> str:
         return values.get(reference, reference)
 
-    wanted = Wanted(
+    spec = VisitSpec(
         url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=8.0,
         cookies=cookies, sees_requests=True,
     )  # fmt: skip
     say = (said if said is not None else []).append
     async with browsers.lease(DESKTOP, site_url=site.url, egress=Egress(reach=reach), steps=say) as lease:
-        return await lease.enter(wanted)
+        return await lease.enter(spec)
 
 
 async def failure(
@@ -61,10 +62,10 @@ async def failure(
 
 
 async def test_steps_log_in_and_bring_what_the_page_then_holds(browsers: BrowserPool, members: LoginSite) -> None:
-    arrival = await enter(browsers, members)
+    result = await enter(browsers, members)
     (session,) = members.sessions
-    assert arrival.tokens == {"csrf": f"csrf-{session}"}
-    assert [cookie.value for cookie in arrival.cookies] == [session]
+    assert result.tokens == {"csrf": f"csrf-{session}"}
+    assert [cookie.value for cookie in result.cookies] == [session]
     assert members.tries == [(USER, PASSWORD)]
 
 
@@ -76,10 +77,10 @@ async def test_nobody_logs_in_while_the_site_knows_the_session(browsers: Browser
 
 async def test_what_is_filled_in_is_said_nowhere(browsers: BrowserPool, members: LoginSite) -> None:
     said: list[str] = []
-    arrival = await enter(browsers, members, said=said)
+    result = await enter(browsers, members, said=said)
     assert "login step 3: fill #pw" in said
-    assert not any(secret in text for text in [*said, repr(arrival)] for secret in (USER, PASSWORD))
-    assert not any("pw=" in seen.body for seen in arrival.page.sent)
+    assert not any(secret in text for text in [*said, repr(result)] for secret in (USER, PASSWORD))
+    assert not any("pw=" in seen.body for seen in result.page.sent)
 
 
 async def test_a_login_that_is_not_taken_asks_for_a_person_and_for_a_pause(

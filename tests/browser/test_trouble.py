@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Error
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from doorkey.browser.trouble import DriverGone, translate
+from doorkey.browser.playwright_errors import DriverGone, translate
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError, SiteDown, TimeLimit
 
 

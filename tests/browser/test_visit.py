@@ -9,7 +9,7 @@ import signal
 import pytest
 from aiohttp import web
 
-from doorkey.browser import BrowserPool, egress_of
+from doorkey.browser import BrowserPool
 from doorkey.errors import (
     BrowserFailed,
     Changed,
@@ -19,7 +19,8 @@ from doorkey.errors import (
     SiteDown,
     TimeLimit,
 )
-from doorkey.session import Cookie
+from doorkey.model.session import Cookie
+from doorkey.network.egress import egress_of
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
 
@@ -29,20 +30,20 @@ LATE = PAGE + "<script>setTimeout(() => { document.cookie = 'late=1'; localStora
 
 async def test_a_visit_brings_tokens_and_the_browsers_own_headers(browsers: BrowserPool, site: LocalSite) -> None:
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        arrival = await lease.enter(site.wanted())
+        result = await lease.enter(site.spec())
     sent = site.requests[0][1]
-    assert arrival.tokens == {"csrf": "abc123"}
-    assert arrival.headers["user-agent"] == sent["user-agent"] == await browsers.user_agent(DESKTOP)
-    assert {name: sent.get(name) for name in arrival.headers} == dict(arrival.headers)
-    assert "accept-language" in arrival.headers
-    assert (arrival.url, arrival.status) == (site.url, 200)
+    assert result.tokens == {"csrf": "abc123"}
+    assert result.headers["user-agent"] == sent["user-agent"] == await browsers.user_agent(DESKTOP)
+    assert {name: sent.get(name) for name in result.headers} == dict(result.headers)
+    assert "accept-language" in result.headers
+    assert (result.url, result.status) == (site.url, 200)
 
 
 async def test_cookies_set_late_by_script_are_waited_for_when_named(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(LATE)
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        arrival = await lease.enter(site.wanted(cookies_needed=("late",)))
-    assert [cookie.name for cookie in arrival.cookies] == ["late"]
+        result = await lease.enter(site.spec(cookies_needed=("late",)))
+    assert [cookie.name for cookie in result.cookies] == ["late"]
 
 
 async def test_a_page_that_draws_itself_anew_while_it_settles_is_read_once_it_is_whole(
@@ -57,15 +58,15 @@ async def test_a_page_that_draws_itself_anew_while_it_settles_is_read_once_it_is
         }, 200)</script>"""
     )
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        arrival = await lease.enter(site.wanted(settle=0.5))
-    assert arrival.tokens == {"csrf": "abc123"}
+        result = await lease.enter(site.spec(settle=0.5))
+    assert result.tokens == {"csrf": "abc123"}
 
 
 async def test_a_page_that_loses_its_token_while_it_settles_names_it(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<script>setTimeout(() => document.querySelector('meta').remove(), 200)</script>")
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(MissingToken, match="csrf"):
-            await lease.enter(site.wanted(settle=0.5))
+            await lease.enter(site.spec(settle=0.5))
 
 
 async def test_what_a_script_sets_after_an_answer_is_waited_for(browsers: BrowserPool, site: LocalSite) -> None:
@@ -93,16 +94,16 @@ async def test_what_a_script_sets_after_an_answer_is_waited_for(browsers: Browse
         </script>"""
     )
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        arrival = await lease.enter(site.wanted(settle=0.2))
-    assert arrival.page.cookies == {"ticket": "t1"}
+        result = await lease.enter(site.spec(settle=0.2))
+    assert result.page.cookies == {"ticket": "t1"}
 
 
 async def test_settling_catches_what_nobody_named(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(LATE)
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        arrival = await lease.enter(site.wanted(settle=0.4))
-    assert arrival.local == {"visitor": "v7"}
-    assert arrival.page.cookies == {"late": "1"}
+        result = await lease.enter(site.spec(settle=0.4))
+    assert result.local == {"visitor": "v7"}
+    assert result.page.cookies == {"late": "1"}
 
 
 async def test_cookies_and_storage_are_put_back_before_the_pages_scripts_run(
@@ -111,16 +112,16 @@ async def test_cookies_and_storage_are_put_back_before_the_pages_scripts_run(
     site.page(PAGE + "<script>localStorage.seen = localStorage.visitor + document.cookie</script>")
     mine = Cookie("mine", "c'</script>1", "127.0.0.1")
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        arrival = await lease.enter(site.wanted(cookies=(mine,), local={"visitor": "v'</script>7"}))
-    assert arrival.local["seen"] == "v'</script>7mine=c'</script>1"
-    assert arrival.cookies[0] == Cookie("mine", "c'</script>1", "127.0.0.1", same_site="Lax")
+        result = await lease.enter(site.spec(cookies=(mine,), local={"visitor": "v'</script>7"}))
+    assert result.local["seen"] == "v'</script>7mine=c'</script>1"
+    assert result.cookies[0] == Cookie("mine", "c'</script>1", "127.0.0.1", same_site="Lax")
 
 
 async def test_leases_share_nothing(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<script>document.cookie = 'first=1'</script>")
     for _ in range(2):
         async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-            await lease.enter(site.wanted())
+            await lease.enter(site.spec())
     assert all("cookie" not in headers for _, headers in site.requests)
 
 
@@ -128,13 +129,13 @@ async def test_a_page_without_its_token_says_what_was_sought(browsers: BrowserPo
     site.page("<p>nothing</p>", status=403)
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(MissingToken, match=r"csrf.*meta.*HTTP 403"):
-            await lease.enter(site.wanted(limit=6.0))
+            await lease.enter(site.spec(limit=6.0))
 
 
 async def test_a_cookie_that_never_comes_is_named(browsers: BrowserPool, site: LocalSite) -> None:
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(MissingCookies, match="XSRF"):
-            await lease.enter(site.wanted(limit=6.0, cookies_needed=("XSRF",)))
+            await lease.enter(site.spec(limit=6.0, cookies_needed=("XSRF",)))
 
 
 async def test_a_page_that_leads_away_is_not_read(browsers: BrowserPool, site: LocalSite) -> None:
@@ -145,14 +146,14 @@ async def test_a_page_that_leads_away_is_not_read(browsers: BrowserPool, site: L
     site.page(PAGE, "/other")
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(Changed, match="led away from"):
-            await lease.enter(site.wanted(limit=6.0))
+            await lease.enter(site.spec(limit=6.0))
 
 
 async def test_a_failing_site_is_down(browsers: BrowserPool, site: LocalSite) -> None:
     site.page("oh", status=503, **{"Retry-After": "7"})
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(SiteDown, match="503") as caught:
-            await lease.enter(site.wanted())
+            await lease.enter(site.spec())
     assert caught.value.retry_after == 7
 
 
@@ -160,7 +161,7 @@ async def test_a_site_that_is_not_there_is_down(browsers: BrowserPool) -> None:
     nowhere = LocalSite(url="http://127.0.0.1:9/")
     async with browsers.lease(DESKTOP, site_url=nowhere.url) as lease:
         with pytest.raises(SiteDown, match="ERR_"):
-            await lease.enter(nowhere.wanted())
+            await lease.enter(nowhere.spec())
 
 
 async def test_a_transient_failure_is_tried_again(browsers: BrowserPool, site: LocalSite) -> None:
@@ -172,24 +173,24 @@ async def test_a_transient_failure_is_tried_again(browsers: BrowserPool, site: L
 
     site.pages["/"] = first_cut
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        assert (await lease.enter(site.wanted())).tokens == {"csrf": "abc123"}
+        assert (await lease.enter(site.spec())).tokens == {"csrf": "abc123"}
 
 
 async def test_a_page_that_never_comes_reaches_a_limit_that_is_named(browsers: BrowserPool, site: LocalSite) -> None:
     site.held()
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(TimeLimit, match="page"):
-            await lease.enter(site.wanted(limit=6.0))
+            await lease.enter(site.spec(limit=6.0))
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(TimeLimit, match=r"visit, 0.001 s \(setting: limits.visit\)"):
-            await lease.enter(site.wanted(limit=0.001))
+            await lease.enter(site.spec(limit=0.001))
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "chrome://version", "http://127.0.0.2/", "javascript:1"])
 async def test_a_page_that_may_not_be_opened_is_not(browsers: BrowserPool, site: LocalSite, url: str) -> None:
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         with pytest.raises(ConfigurationError, match="not opened"):
-            await lease.enter(site.wanted(url=url))
+            await lease.enter(site.spec(url=url))
 
 
 async def test_a_page_reaches_neither_another_private_host_nor_its_sockets(
@@ -205,8 +206,8 @@ async def test_a_page_reaches_neither_another_private_host_nor_its_sockets(
     )
     steps: list[str] = []
     async with browsers.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
-        arrival = await lease.enter(site.wanted(settle=0.5))
-    assert arrival.local == {"fetch": "refused", "socket": "refused", "own": "allowed"}
+        result = await lease.enter(site.spec(settle=0.5))
+    assert result.local == {"fetch": "refused", "socket": "refused", "own": "allowed"}
     assert {path for path, _ in site.requests} - {"/favicon.ico"} == {"/", "/own"}
     assert any("refused" in step for step in steps)
 
@@ -214,7 +215,7 @@ async def test_a_page_reaches_neither_another_private_host_nor_its_sockets(
 async def test_dialogs_and_popups_do_not_hold_a_visit(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<script>alert('hi'); window.open('/popup'); confirm('sure?')</script>")
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        assert (await lease.enter(site.wanted())).tokens
+        assert (await lease.enter(site.spec())).tokens
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -223,7 +224,7 @@ async def test_why_a_site_can_not_be_reached_is_told(browsers: BrowserPool, site
     url = f"{scheme}://nowhere.invalid/"
     async with browsers.lease(DESKTOP, site_url=url, steps=said.append) as lease:
         with pytest.raises(SiteDown, match="its name has no address"):
-            await lease.enter(site.wanted(url=url))
+            await lease.enter(site.spec(url=url))
 
 
 async def test_a_proxy_carries_the_page(browsers: BrowserPool, site: LocalSite) -> None:
@@ -231,15 +232,15 @@ async def test_a_proxy_carries_the_page(browsers: BrowserPool, site: LocalSite) 
     async with browsers.lease(
         DESKTOP, site_url="http://shop.example/", egress=egress_of(site.url.rstrip("/"))
     ) as lease:
-        arrival = await lease.enter(site.wanted(url="http://shop.example/"))
-    assert arrival.url == "http://shop.example/"
+        result = await lease.enter(site.spec(url="http://shop.example/"))
+    assert result.url == "http://shop.example/"
     assert site.requests[0][1]["host"] == "shop.example"
 
 
 async def test_a_browser_killed_in_a_visit_is_told_at_once_and_replaced(browsers: BrowserPool, site: LocalSite) -> None:
     site.held()
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        entering = asyncio.create_task(lease.enter(site.wanted(limit=90.0)))
+        entering = asyncio.create_task(lease.enter(site.spec(limit=90.0)))
         await site.asked.wait()
         assert browsers.browser_pid is not None
         os.kill(browsers.browser_pid, signal.SIGKILL)
@@ -248,7 +249,7 @@ async def test_a_browser_killed_in_a_visit_is_told_at_once_and_replaced(browsers
                 await entering
     site.open.set()
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        assert (await lease.enter(site.wanted())).tokens
+        assert (await lease.enter(site.spec())).tokens
 
 
 async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, site: LocalSite) -> None:
@@ -256,7 +257,7 @@ async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, si
     site.held("/held")
     before = browsers.launches
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        entering = asyncio.create_task(lease.enter(site.wanted()))
+        entering = asyncio.create_task(lease.enter(site.spec()))
         while not any(path == "/held" for path, _ in site.requests):
             site.asked.clear()
             await site.asked.wait()
@@ -265,7 +266,7 @@ async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, si
             await entering
     site.open.set()
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        assert (await lease.enter(site.wanted())).tokens
+        assert (await lease.enter(site.spec())).tokens
     assert browsers.launches == before
 
 

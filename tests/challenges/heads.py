@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from doorkey.request import Head, Request
-from doorkey.verdict import Kind
+from doorkey.model.request import Head, Request
+from doorkey.model.verdict import Kind
 
 SITE = "https://site.example"
 ASKED = Request(url="/api/items", what="GET /api/items", expects=("application/json",))

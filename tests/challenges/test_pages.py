@@ -12,13 +12,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser.challenge import Challenge
+from doorkey.browser.arguments import sandboxed
 from doorkey.browser.chromium import find_chromium
-from doorkey.browser.launch import sandboxed
-from doorkey.browser.traffic import Traffic
+from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.clock import SystemClock
+from doorkey.model.verdict import Kind
 from doorkey.protections.table import PROTECTIONS, STANDING
-from doorkey.verdict import Kind
 
 from .heads import ARTICLE, CF, HITS, HTML, MISSES, Case, page
 
@@ -78,8 +78,8 @@ class Screen:
 
     def __init__(self, url: str, page: Page) -> None:
         self._url, self._page = url, page
-        self.traffic = Traffic(page, keeping=False)
-        self._challenge = Challenge(page, self.traffic, 1.0, SystemClock(), lambda _: None)
+        self.network_log = NetworkLog(page, keeping=False)
+        self._challenge = Challenge(page, self.network_log, 1.0, SystemClock(), lambda _: None)
 
     async def found(self, number: int, *, widgets: bool = True) -> str:
         await self._page.goto(f"{self._url}{number}", wait_until="domcontentloaded")
@@ -109,7 +109,7 @@ async def screen() -> AsyncIterator[Screen]:
         context = await browser.new_context()
         await context.route("**/*", kept_in)
         shown = Screen(str(server.make_url("/")), await context.new_page())
-        await shown.traffic.listen()
+        await shown.network_log.listen()
         yield shown
         await browser.close()
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from doorkey.errors import Blocked, NeedsPerson, RateLimited
+from doorkey.model.request import Head
+from doorkey.model.session import Key, Session
+from doorkey.model.site import Site
+from doorkey.model.verdict import Kind
 from doorkey.protections.finding import SIGNS, of_head
+from doorkey.protections.judge import KINDS
 from doorkey.protections.signs import Obstacle
 from doorkey.protections.table import PROTECTIONS
-from doorkey.provider import Provider, Site
-from doorkey.request import Head
-from doorkey.session import Key, Session
-from doorkey.verdict import KINDS, Kind
+from doorkey.provider import Provider
 
 from .heads import ASKED, HITS, MISSES, Case
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from doorkey.cli.exit_codes import exit_code, told
 from doorkey.cli.main import cli
-from doorkey.cli.outcome import exit_code, told
 from doorkey.errors import DoorkeyError
 from doorkey_providers.twins.twin import Twin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin

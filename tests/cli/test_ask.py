@@ -49,13 +49,13 @@ async def entered(doorkey: Doorkey, twin: Twin, browsers: BrowserPool, tmp_path:
     settings = Settings.model_validate({"sites": {twin.name: {"url": twin.url}}, "store": {"url": store}})
     async with Runtime(settings, pool=browsers) as runtime:
         await runtime.visit(twin.name)
-    doorkey.settings["DOORKEY_STORE__URL"] = store
+    doorkey.config.settings["DOORKEY_STORE__URL"] = store
 
 
 @pytest.mark.usefixtures("entered")
 async def test_a_reader_that_leaves_is_no_error(doorkey: Doorkey) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
+    settler, writing = os.pipe()
+    os.close(settler)
     try:
         process = await doorkey.start("ask", "hello", stdout=writing)
     finally:

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from doorkey.cli.findings import masked
+from doorkey.cli.exit_codes import EXIT_CODES, exit_code, told
 from doorkey.cli.main import cli
-from doorkey.cli.outcome import EXIT_CODES, exit_code, told
+from doorkey.cli.report import masked
 from doorkey.cli.terminal import harmless
 from doorkey.errors import BrowserFailed, DoorkeyError, SiteDown, TimeLimit
 

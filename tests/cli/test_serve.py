@@ -110,8 +110,8 @@ async def test_without_a_key_none_is_asked_for(doorkey: Doorkey, twin: Twin) -> 
 
 
 async def test_a_key_of_ones_own_is_never_printed(doorkey: Doorkey, twin: Twin) -> None:
-    own = {"DOORKEY_SERVICE__KEY": "my-own-key-1234"}
-    process = await doorkey.start("serve", "--port", "0", settings=own)
+    overrides = {"DOORKEY_SERVICE__KEY": "my-own-key-1234"}
+    process = await doorkey.start("serve", "--port", "0", settings=overrides)
     text = await until_it_rests(process)
     assert "my-own-key" not in text
     assert "Bearer $KEY" in text

@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from doorkey.cli.fetch import request_of
-from doorkey.cli.findings import findings
-from doorkey.cli.work import run
-from doorkey.page import Page
-from doorkey.session import Key, Session
+from doorkey.cli.report import session_report
+from doorkey.cli.run import run
+from doorkey.model.page import Page
+from doorkey.model.session import Key, Session
 
 from .conftest import Done
 
@@ -98,8 +98,8 @@ PAGE = "https://user.example/app;jsessionid=SECRET/chat;v=SECRET?token=SECRET#SE
 def test_a_page_is_shown_without_what_may_be_a_key() -> None:
     session = Session(key=Key("x", PAGE), gen=1, url=PAGE, born=0, soft=1, hard=2)
     assert Page(url=PAGE, html="").place == "https://user.example/app/chat"
-    assert findings(session)["url"] == "https://user.example/app/chat"
-    assert findings(session, reveal=True)["url"] == PAGE
+    assert session_report(session)["url"] == "https://user.example/app/chat"
+    assert session_report(session, reveal=True)["url"] == PAGE
 
 
 def test_login_takes_headed(quick: Quick) -> None:

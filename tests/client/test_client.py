@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 import doorkey
+from doorkey.clients.aio import Client
+from doorkey.clients.sync import SyncClient
 from doorkey.errors import Blocked, Changed, RateLimited, RequestError, SiteError, UnknownSite
-from doorkey.site_client import Client
-from doorkey.site_client_sync import SyncClient
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from entered import EnteredRuntime, TokenSite, token_site
@@ -144,7 +144,7 @@ async def test_an_upload_of_unknown_length_is_sent_again_when_refused(
     site.token = "t2"
     answer = await wiki.post("x", data=pieces())
     assert (answer.status, answer.renewed, site.bodies[-1]) == (200, 1, b"abcd")
-    assert runtime.entrance.visits == 2
+    assert runtime.target.visits == 2
 
 
 async def test_an_error_in_the_callers_own_iterator_comes_back_as_it_is(wiki: Client) -> None:
@@ -207,7 +207,7 @@ async def test_redirects_are_followed_unless_they_lead_to_a_login_page(
     assert (await answer.text(), answer.url) == ("GET /there?x=1", f"{site.url}there?x=1")
     assert (await wiki.get("on", allow_redirects=False)).status == 302
     answer = await wiki.get("private")
-    assert (answer.status, answer.refused, runtime.entrance.visits) == (302, True, 2)
+    assert (answer.status, answer.refused, runtime.target.visits) == (302, True, 2)
 
 
 async def test_only_the_sites_own_origin_is_reached(wiki: Client, site: TokenSite) -> None:

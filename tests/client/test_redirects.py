@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 
 import doorkey
-from doorkey.answer import Answer
 from doorkey.clock import SystemClock
-from doorkey.request import Request
+from doorkey.engine.answer import Answer
+from doorkey.model.request import Request
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from entered import EnteredRuntime, TokenSite, token_site

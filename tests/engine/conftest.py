@@ -11,17 +11,17 @@ import pytest
 from aiohttp import web
 
 from doorkey.clock import SystemClock
-from doorkey.engine import Engine
-from doorkey.provider import Site
-from doorkey.request import Head, Request
-from doorkey.session import Session
+from doorkey.engine.engine import Engine
+from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.request import Head, Request
+from doorkey.model.session import Session
+from doorkey.model.site import Site
+from doorkey.model.verdict import Kind, Verdict
+from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.manners import Paces
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.refusals import Refusals
 from doorkey.transport.direct import Direct, Limits
-from doorkey.transport.ladder import Ladder
-from doorkey.verdict import Kind, Verdict
+from doorkey.transport.selector import TransportSelector
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import entered
@@ -62,7 +62,7 @@ async def tokens() -> AsyncIterator[TokenSite]:
 
 
 @pytest.fixture
-def entrance(tokens: TokenSite) -> TokenEntrance:
+def target(tokens: TokenSite) -> TokenEntrance:
     site = Site(name="tokens", url=tokens.url)
     return TokenEntrance(site, TokenProvider(site), tokens)
 
@@ -77,12 +77,15 @@ async def engines(clock: SystemClock) -> AsyncIterator[Callable[..., Engine]]:
     """Makes engines with limits of their own, and closes what they hold."""
     opened: list[tuple[Direct, Keeper]] = []
 
-    def make(limits: Limits | None = None, first_pause: float = 60.0, paces: Paces | None = None) -> Engine:
+    def make(limits: Limits | None = None, first_pause: float = 60.0, limiters: RateLimiters | None = None) -> Engine:
         direct = Direct(clock=clock, limits=limits)
-        keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, paces=paces)
+        keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, limiters=limiters)
         opened.append((direct, keeper))
         return Engine(
-            keeper=keeper, ladder=Ladder(direct, clock=clock), refusals=Refusals(clock, first=first_pause), clock=clock
+            keeper=keeper,
+            selector=TransportSelector(direct, clock=clock),
+            refusals=RefusalMemory(clock, first=first_pause),
+            clock=clock,
         )
 
     yield make

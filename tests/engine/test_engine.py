@@ -12,14 +12,14 @@ import pytest
 from aiohttp import web
 
 from doorkey.clock import SystemClock
-from doorkey.engine import Engine
+from doorkey.engine.engine import Engine
 from doorkey.errors import Blocked, Changed, Cut, RateLimited, RequestError, SessionRefused, SiteDown, TimeLimit
+from doorkey.model.decoders import EventStream
+from doorkey.model.request import Head, Reply, Request
+from doorkey.model.session import Session
+from doorkey.model.verdict import Kind, Verdict
 from doorkey.provider import Flow
-from doorkey.request import Head, Reply, Request
-from doorkey.session import Session
-from doorkey.transport.decoders import EventStream
 from doorkey.transport.direct import Limits
-from doorkey.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
     from .conftest import TokenEntrance, TokenSite
@@ -34,14 +34,14 @@ def soon(engine: Engine) -> float:
     return asyncio.get_running_loop().time() + 30
 
 
-async def fetched(engine: Engine, entrance: TokenEntrance, request: Request) -> bytes:
+async def fetched(engine: Engine, target: TokenEntrance, request: Request) -> bytes:
     """The whole body, by a flow: refusals and failures are errors there."""
 
     def flow(session: Session) -> Flow[Any]:
         reply: Reply = yield request
         return [reply.body]
 
-    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    answer = await engine.run(target, flow, deadline=soon(engine))  # type: ignore[arg-type]
     return b"".join([piece async for piece in answer])
 
 
@@ -63,9 +63,9 @@ def words(head: Head) -> Words:
 
 
 async def test_a_request_is_dressed_as_the_sessions_browser(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
-    body = await fetched(engine, entrance, Request(url="/api", method="POST", json={"a": 1}, what="the call"))
+    body = await fetched(engine, target, Request(url="/api", method="POST", json={"a": 1}, what="the call"))
     headers = tokens.seen[0].headers
     assert body == b"fine /api"
     assert headers["user-agent"] == "TestBrowser/1"
@@ -77,19 +77,19 @@ async def test_a_request_is_dressed_as_the_sessions_browser(
 
 @pytest.mark.parametrize("named", [True, False])
 async def test_a_hundred_refused_requests_cost_one_visit_and_all_are_answered(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, named: bool
+    engine: Engine, target: TokenEntrance, tokens: TokenSite, named: bool
 ) -> None:
     tokens.named = named
-    await fetched(engine, entrance, Request(url="/warm"))
+    await fetched(engine, target, Request(url="/warm"))
     tokens.token = "t2"
-    bodies = await asyncio.gather(*(fetched(engine, entrance, Request(url=f"/{n}")) for n in range(100)))
+    bodies = await asyncio.gather(*(fetched(engine, target, Request(url=f"/{n}")) for n in range(100)))
     assert bodies == [f"fine /{n}".encode() for n in range(100)]
-    assert entrance.visits == 2
+    assert target.visits == 2
     assert tokens.accepted == 101
 
 
 async def test_an_unknown_refusal_by_a_fresh_session_is_blocked_and_remembered(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     tokens.named = False
 
@@ -99,24 +99,24 @@ async def test_an_unknown_refusal_by_a_fresh_session_is_blocked_and_remembered(
     tokens.routes["/bad"] = filtered
     for _ in range(3):
         with pytest.raises(Blocked) as told:
-            await fetched(engine, entrance, Request(url="/bad", method="POST"))
+            await fetched(engine, target, Request(url="/bad", method="POST"))
         assert told.value.answer_status == 403
-        assert await fetched(engine, entrance, Request(url="/good")) == b"fine /good"
-    assert entrance.visits == 2  # the first session, and one useless visit
+        assert await fetched(engine, target, Request(url="/good")) == b"fine /good"
+    assert target.visits == 2  # the first session, and one useless visit
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(403, Kind.BLOCKED), (404, Kind.OK), (429, Kind.OK), (503, Kind.OK)])
 async def test_a_plain_request_gets_the_sites_own_answer(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, status: int, verdict: Kind
+    engine: Engine, target: TokenEntrance, tokens: TokenSite, status: int, verdict: Kind
 ) -> None:
     async def answered(request: web.Request) -> web.Response:
         return web.Response(text=f"<html>{status}</html>", content_type="text/html", status=status)
 
     tokens.routes["/x"] = answered
-    async with await engine.send(entrance, Request(url="/x"), deadline=soon(engine)) as answer:  # type: ignore[arg-type]
+    async with await engine.send(target, Request(url="/x"), deadline=soon(engine)) as answer:  # type: ignore[arg-type]
         assert (answer.head.status, answer.verdict.kind) == (status, verdict)
         assert await answer.read() == f"<html>{status}</html>".encode()
-    assert entrance.visits == (2 if status == 403 else 1)
+    assert target.visits == (2 if status == 403 else 1)
 
 
 class Ahead(SystemClock):
@@ -145,77 +145,77 @@ class Slow:
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_who_says_enough_or_is_down_has_not_accepted_the_session(
-    engines: Callable[..., Engine], clock: Ahead, entrance: TokenEntrance, tokens: TokenSite, status: int
+    engines: Callable[..., Engine], clock: Ahead, target: TokenEntrance, tokens: TokenSite, status: int
 ) -> None:
     async def busy(request: web.Request) -> web.Response:
         return web.Response(status=status)
 
     engine, slow = engines(), Slow()
     tokens.routes |= {"/slow": slow.answer, "/busy": busy}
-    refused = asyncio.create_task(fetched(engine, entrance, Request(url="/slow")))
+    refused = asyncio.create_task(fetched(engine, target, Request(url="/slow")))
     await slow.arrived.wait()
     clock.by = 5
-    async with await engine.send(entrance, Request(url="/busy"), deadline=clock.now() + 30) as answer:  # type: ignore[arg-type]
+    async with await engine.send(target, Request(url="/busy"), deadline=clock.now() + 30) as answer:  # type: ignore[arg-type]
         assert answer.head.status == status
     slow.refuse.set()
     assert await refused == b"renewed", "nobody was accepted with that session meanwhile"
-    assert entrance.visits == 2
+    assert target.visits == 2
 
 
 async def test_another_host_has_not_accepted_the_session(
-    engines: Callable[..., Engine], clock: Ahead, entrance: TokenEntrance, tokens: TokenSite
+    engines: Callable[..., Engine], clock: Ahead, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     engine, slow = engines(), Slow()
     tokens.routes["/slow"] = slow.answer
-    refused = asyncio.create_task(fetched(engine, entrance, Request(url="/slow")))
+    refused = asyncio.create_task(fetched(engine, target, Request(url="/slow")))
     await slow.arrived.wait()
     clock.by = 5
     elsewhere = tokens.url.replace("127.0.0.1", "localhost")
-    assert await fetched(engine, entrance, Request(url=f"{elsewhere}image", own_host=False)) == b"fine /image"
+    assert await fetched(engine, target, Request(url=f"{elsewhere}image", own_host=False)) == b"fine /image"
     slow.refuse.set()
     assert await refused == b"renewed"
 
 
 async def test_a_renewal_that_helped_is_not_held_against_the_shape(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     tokens.named = False
     for number in range(3):
         tokens.token = f"t{number}"
-        assert await fetched(engine, entrance, Request(url="/x")) == b"fine /x"
-    assert entrance.visits == 3
+        assert await fetched(engine, target, Request(url="/x")) == b"fine /x"
+    assert target.visits == 3
 
 
 async def test_a_site_that_refuses_every_session_ends_in_an_error(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     tokens.refuse_all = True
     with pytest.raises(SessionRefused, match="stale"):
-        await fetched(engine, entrance, Request(url="/x"))
-    assert entrance.visits == 3  # the first, and the two renewals a call may have
+        await fetched(engine, target, Request(url="/x"))
+    assert target.visits == 3  # the first, and the two renewals a call may have
 
 
 async def test_a_path_that_is_forbidden_to_all_sessions_soon_costs_no_more_visits(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     async def forbidden(request: web.Request) -> web.Response:
         return web.Response(text="stale token")
 
     tokens.routes["/secret"] = forbidden
     with pytest.raises(SessionRefused):
-        await fetched(engine, entrance, Request(url="/secret"))
-    assert await fetched(engine, entrance, Request(url="/open")) == b"fine /open"
-    visits = entrance.visits
+        await fetched(engine, target, Request(url="/secret"))
+    assert await fetched(engine, target, Request(url="/open")) == b"fine /open"
+    visits = target.visits
     for _ in range(3):
         with pytest.raises(Blocked, match="accepted elsewhere"):
-            await fetched(engine, entrance, Request(url="/secret?again"))
-    assert entrance.visits == visits
+            await fetched(engine, target, Request(url="/secret?again"))
+    assert target.visits == visits
     tokens.token = "t2"  # what dies meanwhile is renewed all the same
-    assert await fetched(engine, entrance, Request(url="/open")) == b"fine /open"
+    assert await fetched(engine, target, Request(url="/open")) == b"fine /open"
 
 
 async def test_tokens_that_die_under_load_do_not_make_a_path_forbidden(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     async def note(request: web.Request) -> web.Response:
         # Two renewals, as many as a call may have, serve twenty calls at a time.
@@ -224,18 +224,18 @@ async def test_tokens_that_die_under_load_do_not_make_a_path_forbidden(
         return web.Response(text="noted")
 
     tokens.routes["/notes"] = note
-    await fetched(engine, entrance, Request(url="/notes"))
+    await fetched(engine, target, Request(url="/notes"))
     for _ in range(4):
-        calls = [fetched(engine, entrance, Request(url="/notes", method="POST")) for _ in range(20)]
+        calls = [fetched(engine, target, Request(url="/notes", method="POST")) for _ in range(20)]
         assert await asyncio.gather(*calls) == [b"noted"] * 20
 
 
-async def test_who_listens_hears_each_verdict(engine: Engine, entrance: TokenEntrance, tokens: TokenSite) -> None:
+async def test_who_listens_hears_each_verdict(engine: Engine, target: TokenEntrance, tokens: TokenSite) -> None:
     steps: list[str] = []
-    entrance.steps = steps.append
-    await fetched(engine, entrance, Request(url="/warm", what="the call"))
+    target.steps = steps.append
+    await fetched(engine, target, Request(url="/warm", what="the call"))
     tokens.token = "t2"
-    await fetched(engine, entrance, Request(url="/x", what="the call"))
+    await fetched(engine, target, Request(url="/x", what="the call"))
     assert steps == [
         "the call: HTTP 200 by direct, ok",
         "the call: HTTP 200 by direct, stale",
@@ -244,7 +244,7 @@ async def test_who_listens_hears_each_verdict(engine: Engine, entrance: TokenEnt
 
 
 async def test_a_refusal_in_the_body_before_the_first_item_renews_too(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     answers = iter([": comment\n\nevent: stale\ndata: x\n\n", "data: one\n\ndata: two\n\ndata: [DONE]\n\n"])
 
@@ -256,13 +256,13 @@ async def test_a_refusal_in_the_body_before_the_first_item_renews_too(
     def flow(session: Session) -> Flow[None]:
         yield Request(url="/chat", method="POST", decode=words)
 
-    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    answer = await engine.run(target, flow, deadline=soon(engine))  # type: ignore[arg-type]
     assert [item async for item in answer] == ["one", "two"]
-    assert (answer.renewed, entrance.visits) == (1, 2)
+    assert (answer.renewed, target.visits) == (1, 2)
 
 
 async def test_nothing_is_sent_again_after_the_first_item(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     go_on = asyncio.Event()
 
@@ -279,7 +279,7 @@ async def test_nothing_is_sent_again_after_the_first_item(
     def flow(session: Session) -> Flow[None]:
         yield Request(url="/chat", method="POST", decode=words)
 
-    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    answer = await engine.run(target, flow, deadline=soon(engine))  # type: ignore[arg-type]
     items: list[Any] = []
     with pytest.raises(SessionRefused):
         async for item in answer:
@@ -289,9 +289,7 @@ async def test_nothing_is_sent_again_after_the_first_item(
     assert tokens.accepted == 1
 
 
-async def test_a_stream_without_its_end_mark_was_cut(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
-) -> None:
+async def test_a_stream_without_its_end_mark_was_cut(engine: Engine, target: TokenEntrance, tokens: TokenSite) -> None:
     async def stream(request: web.Request) -> web.Response:
         return web.Response(text="data: one\n\n", content_type="text/event-stream")
 
@@ -300,7 +298,7 @@ async def test_a_stream_without_its_end_mark_was_cut(
     def flow(session: Session) -> Flow[None]:
         yield Request(url="/chat", method="POST", decode=words)
 
-    answer = await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+    answer = await engine.run(target, flow, deadline=soon(engine))  # type: ignore[arg-type]
     with pytest.raises(Cut):
         _ = [item async for item in answer]
 
@@ -316,36 +314,36 @@ def two_steps(first_repeatable: bool) -> Callable[[Session], Flow[Any]]:
 
 @pytest.mark.parametrize(("repeatable", "drawn"), [(False, 1), (True, 2)])
 async def test_what_succeeded_and_may_not_be_repeated_is_not_done_twice(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, repeatable: bool, drawn: int
+    engine: Engine, target: TokenEntrance, tokens: TokenSite, repeatable: bool, drawn: int
 ) -> None:
     async def draw(request: web.Request) -> web.Response:
-        if entrance.visits == 1:
+        if target.visits == 1:
             tokens.token = "t2"
         return web.Response(text="drawn")
 
     tokens.routes["/draw"] = draw
-    answer = await engine.run(entrance, two_steps(repeatable), deadline=soon(engine))  # type: ignore[arg-type]
+    answer = await engine.run(target, two_steps(repeatable), deadline=soon(engine))  # type: ignore[arg-type]
     assert [item async for item in answer] == ["drawn", "fine /picture"]
     assert [request.path for request in tokens.seen].count("/draw") == drawn
-    assert entrance.visits == 2
+    assert target.visits == 2
 
 
 @pytest.mark.parametrize(("method", "repeatable", "sent"), [("POST", False, 1), ("GET", True, 3)])
 async def test_a_site_that_fails_is_asked_again_only_where_it_does_no_harm(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite, method: str, repeatable: bool, sent: int
+    engine: Engine, target: TokenEntrance, tokens: TokenSite, method: str, repeatable: bool, sent: int
 ) -> None:
     async def broken(request: web.Request) -> web.Response:
         return web.Response(status=502)
 
     tokens.routes["/x"] = broken
     with pytest.raises(SiteDown):
-        await fetched(engine, entrance, Request(url="/x", method=method, repeatable=repeatable))
+        await fetched(engine, target, Request(url="/x", method=method, repeatable=repeatable))
     assert len(tokens.seen) == sent
-    assert entrance.visits == 1
+    assert target.visits == 1
 
 
 async def test_a_rate_limit_is_told_with_its_delay_and_never_renewed_for(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     async def enough(request: web.Request) -> web.Response:
         return web.Response(
@@ -355,9 +353,9 @@ async def test_a_rate_limit_is_told_with_its_delay_and_never_renewed_for(
 
     tokens.routes["/x"] = enough
     with pytest.raises(RateLimited) as told:
-        await fetched(engine, entrance, Request(url="/x"))
+        await fetched(engine, target, Request(url="/x"))
     assert told.value.retry_after == 30
-    assert entrance.visits == 1
+    assert target.visits == 1
 
 
 async def silent(request: web.Request) -> web.StreamResponse:
@@ -384,7 +382,7 @@ async def dripping(request: web.Request) -> web.StreamResponse:
 )
 async def test_each_limit_names_itself(
     engines: Callable[..., Engine],
-    entrance: TokenEntrance,
+    target: TokenEntrance,
     tokens: TokenSite,
     handler: Any,
     limits: Limits,
@@ -392,11 +390,11 @@ async def test_each_limit_names_itself(
     wait: str,
 ) -> None:
     engine = engines(limits)
-    await fetched(engine, entrance, Request(url="/warm"))
+    await fetched(engine, target, Request(url="/warm"))
     tokens.routes["/x"] = handler
     with pytest.raises(TimeLimit) as told:
         async with await engine.send(
-            entrance,  # type: ignore[arg-type]
+            target,  # type: ignore[arg-type]
             Request(url="/x"),
             deadline=asyncio.get_running_loop().time() + total,
         ) as answer:
@@ -406,7 +404,7 @@ async def test_each_limit_names_itself(
 
 
 async def test_a_caller_that_leaves_ends_the_upstream_request(
-    engine: Engine, entrance: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenEntrance, tokens: TokenSite
 ) -> None:
     ended = asyncio.Event()
 
@@ -421,13 +419,13 @@ async def test_a_caller_that_leaves_ends_the_upstream_request(
             ended.set()
 
     tokens.routes["/x"] = endless
-    async with await engine.send(entrance, Request(url="/x"), deadline=soon(engine)) as answer:  # type: ignore[arg-type]
+    async with await engine.send(target, Request(url="/x"), deadline=soon(engine)) as answer:  # type: ignore[arg-type]
         async for _ in answer:
             break
     await asyncio.wait_for(ended.wait(), 10)
 
 
-async def test_a_body_past_its_limit_is_not_held(engine: Engine, entrance: TokenEntrance, tokens: TokenSite) -> None:
+async def test_a_body_past_its_limit_is_not_held(engine: Engine, target: TokenEntrance, tokens: TokenSite) -> None:
     async def large(request: web.Request) -> web.Response:
         return web.Response(body=b"x" * 1_000_000)
 
@@ -438,24 +436,24 @@ async def test_a_body_past_its_limit_is_not_held(engine: Engine, entrance: Token
         return ["never"]
 
     with pytest.raises(Changed, match="longer than"):
-        await engine.run(entrance, flow, deadline=soon(engine))  # type: ignore[arg-type]
+        await engine.run(target, flow, deadline=soon(engine))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "url", ["//other.example/x", "http://other.example/", "file:///etc/passwd", "/a\r\nX: y", "http://127.0.0.1:1/"]
 )
-async def test_a_request_can_not_leave_the_site(engine: Engine, entrance: TokenEntrance, url: str) -> None:
+async def test_a_request_can_not_leave_the_site(engine: Engine, target: TokenEntrance, url: str) -> None:
     with pytest.raises(RequestError):
-        await fetched(engine, entrance, Request(url=url))
+        await fetched(engine, target, Request(url=url))
 
 
-async def test_a_closed_port_is_a_site_that_is_down(engine: Engine, entrance: TokenEntrance) -> None:
+async def test_a_closed_port_is_a_site_that_is_down(engine: Engine, target: TokenEntrance) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
-    entrance.site = replace(entrance.site, url=url)
+    target.site = replace(target.site, url=url)
     with pytest.raises(SiteDown) as told:
-        await fetched(engine, entrance, Request(url="/x"))
+        await fetched(engine, target, Request(url="/x"))
     assert isinstance(told.value, OSError)
     assert not told.value.arrived
 

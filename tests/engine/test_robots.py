@@ -11,9 +11,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
-from doorkey.provider import Site
-from doorkey.robots import DAY, LIMIT, Advice, Robots, advice
-from doorkey.session import Key, Session
+from doorkey.model.session import Key, Session
+from doorkey.model.site import Site
+from doorkey.rate.robots import DAY, LIMIT, Advice, Robots, advice
 from doorkey.transport.direct import Direct
 
 TEXT = """

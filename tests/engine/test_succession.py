@@ -12,11 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
-from doorkey.engine import Engine
+from doorkey.engine.engine import Engine
 from doorkey.errors import TimeLimit
-from doorkey.provider import Site
-from doorkey.request import Head, Reply, Request
-from doorkey.session import Tokens
+from doorkey.model.request import Head, Reply, Request
+from doorkey.model.session import Tokens
+from doorkey.model.site import Site
 
 from .conftest import TokenEntrance, TokenProvider, TokenSite
 
@@ -94,7 +94,7 @@ async def once() -> AsyncIterator[OnceSite]:
 
 
 @pytest.fixture
-def entrances(once: OnceSite) -> Callable[..., TokenEntrance]:
+def targets(once: OnceSite) -> Callable[..., TokenEntrance]:
     def make(kind: type[TokenProvider] = OnceProvider) -> TokenEntrance:
         site = Site(name="once", url=once.url)
         return TokenEntrance(site, kind(site), once)
@@ -102,65 +102,65 @@ def entrances(once: OnceSite) -> Callable[..., TokenEntrance]:
     return make
 
 
-async def write(engine: Engine, entrance: TokenEntrance, request: Request = WRITE, seconds: float = 20) -> bytes:
+async def write(engine: Engine, target: TokenEntrance, request: Request = WRITE, seconds: float = 20) -> bytes:
     deadline = SystemClock().now() + seconds
-    async with await engine.send(entrance, request, deadline=deadline) as answer:  # type: ignore[arg-type]  # keeps its contract
+    async with await engine.send(target, request, deadline=deadline) as answer:  # type: ignore[arg-type]  # keeps its contract
         return await answer.read()
 
 
 async def test_writes_at_once_take_turns_and_none_is_refused(
-    engine: Engine, entrances: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
 ) -> None:
-    entrance = entrances()
-    assert set(await asyncio.gather(*(write(engine, entrance) for _ in range(20)))) == {b"done"}
-    assert (once.accepted, once.refused, once.most_inside, entrance.visits) == (20, 0, 1, 1)
+    target = targets()
+    assert set(await asyncio.gather(*(write(engine, target) for _ in range(20)))) == {b"done"}
+    assert (once.accepted, once.refused, once.most_inside, target.visits) == (20, 0, 1, 1)
 
 
 @pytest.mark.parametrize("tell", ["json", "gzip"])
 async def test_a_token_in_the_body_is_taken_and_the_body_given_whole(
-    tell: str, engine: Engine, entrances: Callable[..., TokenEntrance], once: OnceSite
+    tell: str, engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
 ) -> None:
-    once.tell, entrance = tell, entrances(BodyProvider)
+    once.tell, target = tell, targets(BodyProvider)
     packed = Request(url="/write", method="POST", encodings="gzip" if tell == "gzip" else None)
     for number in (2, 3):
-        body = await write(engine, entrance, packed)
+        body = await write(engine, target, packed)
         body = gzip.decompress(body) if tell == "gzip" else body
         assert json.loads(body) == {"done": "x" * 10_000, "next": f"t{number}"}
-    assert (once.refused, entrance.visits) == (0, 1)
+    assert (once.refused, target.visits) == (0, 1)
 
 
 async def test_an_answer_without_the_next_token_costs_a_renewal_and_no_write(
-    engine: Engine, entrances: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
 ) -> None:
-    once.tell, entrance = "nothing", entrances()
-    assert [await write(engine, entrance) for _ in range(3)] == [b"done"] * 3
-    assert (once.accepted, entrance.visits) == (3, 3)
+    once.tell, target = "nothing", targets()
+    assert [await write(engine, target) for _ in range(3)] == [b"done"] * 3
+    assert (once.accepted, target.visits) == (3, 3)
 
 
 async def test_reads_do_not_wait_for_writes(
-    engine: Engine, entrances: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
 ) -> None:
-    entrance = entrances()
+    target = targets()
     once.gate.clear()
-    writing = asyncio.create_task(write(engine, entrance))
-    assert await write(engine, entrance, READ) == b"read"
+    writing = asyncio.create_task(write(engine, target))
+    assert await write(engine, target, READ) == b"read"
     assert not writing.done()
     once.gate.set()
     assert await writing == b"done"
 
 
 async def test_who_waits_for_a_turn_has_a_limit_and_one_who_leaves_gives_it_back(
-    engine: Engine, entrances: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
 ) -> None:
-    entrance = entrances()
+    target = targets()
     once.gate.clear()
-    first = asyncio.create_task(write(engine, entrance))
+    first = asyncio.create_task(write(engine, target))
     while not once.inside:
-        await write(engine, entrance, READ)
+        await write(engine, target, READ)
     with pytest.raises(TimeLimit, match="single-use token"):
-        await write(engine, entrance, seconds=0.01)
+        await write(engine, target, seconds=0.01)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     once.gate.set()
-    assert await write(engine, entrance) == b"done"
+    assert await write(engine, target) == b"done"

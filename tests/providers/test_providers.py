@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorkey import Chat, ChatProvider, Head, Kind, Reply, Request, Session
-from doorkey.chat import Image, Message
 from doorkey.errors import Changed, RequestError
-from doorkey.provider import Site
-from doorkey.session import Key
+from doorkey.model.chat import Image, Message
+from doorkey.model.session import Key
+from doorkey.model.site import Site
 from doorkey_providers.aichat import AichatAnswer, AichatSite
 from doorkey_providers.aichats import AiChatsSite, AiChatsStream
 

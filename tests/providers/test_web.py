@@ -13,16 +13,16 @@ import pytest
 from pydantic import ValidationError
 
 from doorkey import Head, Kind, Page, Provider, Reply, Request, Session, Settings
+from doorkey.config.registry import build_sites, provider_class
 from doorkey.errors import Changed, ConfigurationError, MissingToken, RequestError
-from doorkey.page import Seen
-from doorkey.provider import Site
-from doorkey.registry import build_sites, provider_class
-from doorkey.request import Part
-from doorkey.session import Key
-from doorkey.upload import Upload
-from doorkey_providers.web import WebSite
-from doorkey_providers.web_bodies import FORM
-from doorkey_providers.web_options import SendOptions, TokenOptions, WebOptions
+from doorkey.model.page import Seen
+from doorkey.model.request import Part
+from doorkey.model.session import Key
+from doorkey.model.site import Site
+from doorkey.model.upload import Upload
+from doorkey_providers.web.bodies import FORM
+from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
+from doorkey_providers.web.site import WebSite
 
 URL = "https://wiki.example/app/"
 
@@ -200,12 +200,12 @@ def test_the_callers_own_part_of_that_name_is_taken_out_of_a_multipart_body() ->
         b'--B\r\nContent-Disposition: form-data; name="f"; filename="name=t; --B.txt"\r\n\r\n--B t\r\n\x00\r\n',
         b"--B \r\ncontent-type: text/plain\r\nContent-disposition: form-data; name=u\r\n\r\n2\r\n--B--\r\nend",
     )
-    own = (
+    overrides = (
         b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\nmine\r\n',
         b"--B\r\nContent-Type: text/plain\r\nCONTENT-DISPOSITION: form-data; name=t\r\n\r\nmine\r\n",
         b'--B\r\nContent-Disposition: form-data; filename="\\"; name=x"; name="t"\r\n\r\nmine\r\n',
     )
-    body = own[0] + kept[0] + own[1] + own[0] + own[2] + kept[1]
+    body = overrides[0] + kept[0] + overrides[1] + overrides[0] + overrides[2] + kept[1]
     request = Request(url="/a", method="POST", headers={"content-type": "multipart/form-data; boundary=B"}, body=body)
     dressed = sent({"form": {"t": "{t}"}}, request, t="1")
     assert dressed.body == b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\n1\r\n' + kept[0] + kept[1]

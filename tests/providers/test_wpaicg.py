@@ -14,19 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorkey import Chat, Head, Kind, Page, Reply, Request, Session
-from doorkey.chat import Message
 from doorkey.errors import Changed, MissingToken, RequestError, UnknownModel
-from doorkey.provider import Site
-from doorkey.session import Key
+from doorkey.model.chat import Message
+from doorkey.model.session import Key
+from doorkey.model.site import Site
 from doorkey_providers.chatgptfree import ChatgptFreeSite
 from doorkey_providers.chatgptt import ChatGpttSite
 from doorkey_providers.twins import wpaicg_literals as literals
 from doorkey_providers.twins.wpaicg_literals import ROWS, Row
-from doorkey_providers.wpaicg import AIPowerSite, bots_of
-from doorkey_providers.wpaicg_answers import PowerJson, PowerStream
-from doorkey_providers.wpaicg_options import PowerOptions
-from doorkey_providers.wpaicg_page import READY
-from doorkey_providers.wpaicg_two import TwoJson, TwoStream
+from doorkey_providers.wpaicg.answers import PowerJson, PowerStream
+from doorkey_providers.wpaicg.generation_two import TwoJson, TwoStream
+from doorkey_providers.wpaicg.options import PowerOptions
+from doorkey_providers.wpaicg.page import READY
+from doorkey_providers.wpaicg.site import AIPowerSite, bots_of
 
 URL = "https://site.example/chat/"
 TURNS = (Message("system", "Be brief."), Message("user", "one"), Message("assistant", "two"), Message("user", "three"))

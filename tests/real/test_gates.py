@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 
 from doorkey import Request
+from doorkey.config.settings import ServiceSettings
 from doorkey.errors import Cut, NeedsPerson
 from doorkey.service.app import build_app, serve
-from doorkey.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from asking import ANSWERED, LIMIT, entered, outcome, outcomes, visits

@@ -16,8 +16,8 @@ import pytest
 
 import doorkey
 from doorkey import Request, Runtime, Settings
+from doorkey.config.settings import ServiceSettings
 from doorkey.service.app import build_app, serve
-from doorkey.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from software.application import Application, Write

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from doorkey import Request, Runtime, Session, Settings
-from doorkey.session import Tokens
+from doorkey.model.session import Tokens
 
 VARIABLE = "DOORKEY_TEST_WPAICG_URL"
 URL = os.environ.get(VARIABLE, "")
@@ -77,7 +77,7 @@ async def test_questions_are_answered_by_one_session_in_the_mode_that_the_page_t
 async def test_a_dead_nonce_is_renewed_for_once_by_the_cheapest_rung(runtime: Runtime) -> None:
     _, session, _ = await asked(runtime)
     dead = replace(session, tokens={**session.tokens, "nonce": "0123456789"})
-    await runtime._parts.keeper.adopt(runtime.entrance("site"), dead)
+    await runtime._parts.keeper.adopt(runtime.target("site"), dead)
     text, renewed_session, renewed = await asked(runtime)
     assert text.strip()
     assert renewed == 1

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from doorkey import Settings
-from doorkey.page import Page
+from doorkey.config.registry import build_sites
+from doorkey.model.page import Page
 from doorkey.recognition.frameworks import FRAMEWORKS, NOTHING_KNOWN
 from doorkey.recognition.login_form import LoginForm, login_form
 from doorkey.recognition.proposal import Proposal, proposed
-from doorkey.recognition.signs import recognised
-from doorkey.recognition.table import toml, written
-from doorkey.registry import build_sites
+from doorkey.recognition.recognize import recognised
+from doorkey.recognition.toml_table import toml, written
 
 from .pages import HITS, LOGIN, MISSES, Saved
 

@@ -48,7 +48,7 @@ async def runtimes(settings: Callable[..., Settings], browsers: BrowserPool) -> 
     """Opens runtimes and closes them at the end. They share a browser, but for those with one of their *own*."""
     async with AsyncExitStack() as exits:
 
-        async def open_one(*, own: bool = False, **more: Any) -> Runtime:
-            return await exits.enter_async_context(Runtime(settings(**more), pool=None if own else browsers))
+        async def open_one(*, overrides: bool = False, **more: Any) -> Runtime:
+            return await exits.enter_async_context(Runtime(settings(**more), pool=None if overrides else browsers))
 
         yield open_one

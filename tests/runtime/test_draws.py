@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from doorkey.config.settings import Settings, SiteSettings
 from doorkey.runtime import Runtime
-from doorkey.settings import Settings, SiteSettings
 
 SITES = {
     "aichats": SiteSettings(url="http://127.0.0.1:1/"),

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from doorkey import Request, Runtime
-from doorkey.chat import Image
 from doorkey.errors import (
     Blocked,
     Changed,
@@ -25,6 +24,7 @@ from doorkey.errors import (
     UnknownModel,
     UnknownSite,
 )
+from doorkey.model.chat import Image
 from doorkey_providers.twins.twin import Twin
 
 pytestmark = pytest.mark.browser
@@ -94,7 +94,7 @@ async def test_a_page_cache_that_hands_out_the_dead_nonce_is_got_past(twin: Twin
 async def test_a_session_outlives_the_runtime(twin: Twin, runtimes: Runtimes) -> None:
     async with await runtimes() as first:
         await asked(first, twin.name)
-    second = await runtimes(own=True)
+    second = await runtimes(overrides=True)
     assert "later" in await asked(second, twin.name, "later")
     assert twin.counts.page_loads == 1
     assert second.pool.pids() == ()
@@ -107,7 +107,7 @@ async def test_two_runtimes_on_one_store_visit_once(twin: Twin, runtimes: Runtim
 
 
 async def test_a_killed_chromium_costs_no_answer(twin: Twin, runtimes: Runtimes) -> None:
-    runtime = await runtimes(own=True)
+    runtime = await runtimes(overrides=True)
     await asked(runtime, twin.name)
     twin.switch(expire_cookies=True, hold_page=True)
     asking = [asyncio.create_task(asked(runtime, twin.name, f"q{n}.")) for n in range(5)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from doorkey.config.settings import ServiceSettings
 from doorkey.service.app import build_app, serve
-from doorkey.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from doorkey.chat import Delta, Message, parse_messages
 from doorkey.errors import EmptyAnswer, UnknownModel
+from doorkey.model.chat import Delta, Message, parse_messages
 from doorkey.status import SiteStatus
 
 Step = Sequence[Delta] | BaseException | asyncio.Event
@@ -91,7 +91,7 @@ class DoubleRuntime:
         kind: str | None = None,
         options: Mapping[str, Any] | None = None,
         timeout: float | None = None,
-        own: object = None,
+        overrides: object = None,
     ) -> DoubleAnswer:
         self.asked.append(Asked(model, parse_messages(messages), kind, options or {}))
         if model.split("/")[0] not in ("aichats", "fast"):

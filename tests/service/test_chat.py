@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from double import DoubleRuntime
 
-from doorkey.chat import Image
 from doorkey.errors import Cut, EmptyAnswer, NeedsPerson, QuotaReached, RateLimited, SiteDown, TimeLimit
+from doorkey.model.chat import Image
 
 QUESTION = {"model": "aichats/gpt-4", "messages": [{"role": "user", "content": "Hello"}]}
 

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from doorkey.config.settings import ServiceSettings
 from doorkey.service.app import build_app, serve
-from doorkey.settings import ServiceSettings
 from doorkey.transport.direct import Limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -60,8 +60,14 @@ async def raw(base: str, start: str, headers: str = "") -> bytes:
 async def test_a_request_goes_in_with_the_session_and_without_what_is_the_doors(
     door: aiohttp.ClientSession, site: TokenSite
 ) -> None:
-    own = {"x-mine": "yes", "cookie": "a=b", "authorization": f"Bearer {KEY}", "user-agent": "curl/8", "accept": "x/y"}
-    async with door.post("api/items?q=a+b%20c", data=b"hello", headers=own) as answer:
+    overrides = {
+        "x-mine": "yes",
+        "cookie": "a=b",
+        "authorization": f"Bearer {KEY}",
+        "user-agent": "curl/8",
+        "accept": "x/y",
+    }
+    async with door.post("api/items?q=a+b%20c", data=b"hello", headers=overrides) as answer:
         assert (answer.status, await answer.text()) == (200, "POST /api/items?q=a+b%20c")
         assert answer.headers["x-doorkey-site"] == "wiki"
     seen = site.seen[0].headers
@@ -162,7 +168,7 @@ async def test_a_refused_body_is_sent_again_after_one_renewal(
             assert (answer.status, await answer.text()) == (200, "POST /save")
         runtime.server.token += "!"
     assert [len(sent) for sent in site.bodies[1:]] == [5, len(body), len(body)]
-    assert (site.refused, runtime.entrance.visits) == (3, 4)
+    assert (site.refused, runtime.target.visits) == (3, 4)
 
 
 async def test_twenty_refused_requests_share_one_renewal(
@@ -173,7 +179,7 @@ async def test_twenty_refused_requests_share_one_renewal(
     answers = await asyncio.gather(*(door.post("save", data=b"%d" % n) for n in range(20)))
     assert [answer.status for answer in answers] == [200] * 20
     assert sorted(site.bodies[1:]) == sorted(b"%d" % n for n in range(20))
-    assert runtime.entrance.visits == 2
+    assert runtime.target.visits == 2
 
 
 @pytest.mark.parametrize("reads_first", [True, False])
@@ -188,7 +194,7 @@ async def test_a_body_too_long_to_keep_gets_the_sites_own_refusal_and_the_next_i
         assert answer.headers["x-doorkey-verdict"] == "blocked"
     async with door.put("big", data=io.BytesIO(body)) as answer:
         assert answer.status == 200
-    assert (len(site.bodies[-1]), runtime.entrance.visits) == (len(body), 2)
+    assert (len(site.bodies[-1]), runtime.target.visits) == (len(body), 2)
 
 
 async def test_what_a_fresh_session_is_refused_is_the_sites_own_answer(

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from double import DoubleRuntime
 
-from doorkey.chat import Image
 from doorkey.errors import SiteDown
+from doorkey.model.chat import Image
 
 CAT = Image(url="http://127.0.0.1:1/cat.png", data=b"\x89PNG", media_type="image/png")
 

@@ -6,10 +6,10 @@ import pytest
 from double import DoubleRuntime
 from pydantic import SecretStr
 
+from doorkey.config.settings import ServiceSettings
 from doorkey.errors import ConfigurationError
 from doorkey.service.app import build_app, serve
 from doorkey.service.key import matches, the_key
-from doorkey.settings import ServiceSettings
 
 
 def test_the_first_start_makes_a_key_that_only_its_user_reads_and_shows_it_once(tmp_path: Path) -> None:

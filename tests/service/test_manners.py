@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from doorkey.config.settings import ServiceSettings
+from doorkey.rate.limits import RateLimits
 from doorkey.service.app import build_app, serve
-from doorkey.sessions.manners import Manners
-from doorkey.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from entered import EnteredRuntime, TokenSite
@@ -24,7 +24,7 @@ from entered import EnteredRuntime, TokenSite
 async def client(site: TokenSite) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a service whose site takes one call at a time and lets two wait."""
     async with (
-        EnteredRuntime(site, manners=Manners(at_once=1, rate=50.0, queue=2)) as runtime,
+        EnteredRuntime(site, manners=RateLimits(at_once=1, rate=50.0, queue=2)) as runtime,
         serve(build_app(runtime, service=ServiceSettings(), key=None), "127.0.0.1", 0) as url,
         aiohttp.ClientSession(url) as session,
     ):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from double import DoubleAnswer, DoubleRuntime
 
-from doorkey.answer import Answer
 from doorkey.browser import BrowserPool
+from doorkey.config.settings import Settings, SiteSettings, StoreSettings
+from doorkey.engine.answer import Answer
 from doorkey.errors import UnknownModel
 from doorkey.runtime import Runtime
 from doorkey.service.app import build_app, serve
-from doorkey.settings import Settings, SiteSettings, StoreSettings
 from doorkey_providers.twins.aichats import AiChatsTwin
 
 if TYPE_CHECKING:

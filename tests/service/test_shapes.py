@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from double import DoubleRuntime
 
-from doorkey.chat import Image
+from doorkey.model.chat import Image
 
 DESCRIPTION = Path(__file__).parents[3] / "shared" / "openai-openapi.json"
 QUESTION = {"model": "aichats/gpt-4", "messages": [{"role": "user", "content": "Hello"}]}

@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from doorkey.config.settings import ServiceSettings
+from doorkey.rate.limits import RateLimits
 from doorkey.service.app import build_app, serve
-from doorkey.sessions.manners import Manners
-from doorkey.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from entered import EnteredRuntime, TokenSite
@@ -23,7 +23,7 @@ from entered import EnteredRuntime, TokenSite
 @pytest.fixture
 async def base(site: TokenSite) -> AsyncIterator[str]:
     """A service that waits a moment for its readers, and whose site takes one call at a time."""
-    async with EnteredRuntime(site, manners=Manners(at_once=1, rate=50.0)) as runtime:
+    async with EnteredRuntime(site, manners=RateLimits(at_once=1, rate=50.0)) as runtime:
         app = build_app(runtime, service=ServiceSettings(), key=None, unread=0.2)
         async with serve(app, "127.0.0.1", 0) as url:
             yield url

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from doorkey.errors import DoorkeyError
-from doorkey.session import Cookie, Key, Session
+from doorkey.model.session import Cookie, Key, Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import Need
+from doorkey.sessions.source import RenewalReason
 
 
 class SteppedClock:
@@ -83,7 +83,7 @@ class HeldSource:
     visits: int = 0
     at_once: int = 0
     most_at_once: int = 0
-    needs: list[Need] = field(default_factory=list)
+    needs: list[RenewalReason] = field(default_factory=list)
     failure: DoorkeyError | None = None
     outgrown: int = -1  # the generation that settings no longer fit
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,7 +94,7 @@ class HeldSource:
     def fits(self, session: Session) -> bool:
         return self.outgrown != session.gen
 
-    async def fetch(self, need: Need) -> Session:
+    async def fetch(self, need: RenewalReason) -> Session:
         self.visits += 1
         self.needs.append(need)
         self.at_once += 1

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from doorkey.browser import Profile
-from doorkey.browser.home import Home
+from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.errors import Changed, MissingToken, NeedsPerson
-from doorkey.page import Page
-from doorkey.provider import Provider, Site
+from doorkey.model.login_steps import Step
+from doorkey.model.page import Page
+from doorkey.model.site import Site
+from doorkey.provider import Provider
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import Need
-from doorkey.steps import Step
+from doorkey.sessions.source import RenewalReason
 
 from .conftest import HeldSource, SteppedClock, made
 
@@ -33,21 +34,21 @@ class Plain(Provider):
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path, "wiki", "key")
+def home(tmp_path: Path) -> UserDataDir:
+    return UserDataDir(tmp_path, "wiki", "key")
 
 
-def test_cookies_go_in_again_only_where_they_are_a_login(clock: SteppedClock, home: Home) -> None:
+def test_cookies_go_in_again_only_where_they_are_a_login(clock: SteppedClock, home: UserDataDir) -> None:
     session = made(1, clock)
     nobody, steps, person = (Identity(SITE, kind(SITE), home) for kind in (Plain, Steps, Plain))
-    assert nobody.cookies(Need(), session) == ()
-    assert steps.cookies(Need(), session) == session.cookies
-    assert steps.cookies(Need(refused=session, fresh=True), session) == ()
+    assert nobody.cookies(RenewalReason(), session) == ()
+    assert steps.cookies(RenewalReason(), session) == session.cookies
+    assert steps.cookies(RenewalReason(refused=session, fresh=True), session) == ()
     home.remember()
-    assert person.cookies(Need(refused=session, fresh=True), session) == session.cookies
+    assert person.cookies(RenewalReason(refused=session, fresh=True), session) == session.cookies
 
 
-def test_a_persons_login_is_never_carried_on_headless(home: Home) -> None:
+def test_a_persons_login_is_never_carried_on_headless(home: UserDataDir) -> None:
     identity = Identity(SITE, Plain(SITE), home)
     assert identity.profile(Profile(name="p")).display is None
     home.remember()
@@ -63,7 +64,7 @@ def test_the_pause_after_failed_logins_doubles_up_to_an_hour() -> None:
     assert identity.failed(NeedsPerson("no", retry_after=60.0)).retry_after == 60
 
 
-def test_an_ended_login_of_a_person_calls_the_person(home: Home) -> None:
+def test_an_ended_login_of_a_person_calls_the_person(home: UserDataDir) -> None:
     identity = Identity(SITE, Plain(SITE), home)
     before = identity.failed(Changed("it changed"))
     home.remember()

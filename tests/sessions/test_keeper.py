@@ -22,18 +22,18 @@ from doorkey.errors import (
     TimeLimit,
     VisitFailed,
 )
-from doorkey.provider import Site
+from doorkey.model.site import Site
+from doorkey.rate.limiter import CALLER
 from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.pace import CALLER
-from doorkey.sessions.record import Record
-from doorkey.sessions.source import Need
+from doorkey.sessions.source import RenewalReason
 from doorkey.status import status_of
 
 from .conftest import settle
 
 if TYPE_CHECKING:
-    from doorkey.session import Session
+    from doorkey.model.session import Session
 
     from .conftest import HeldSource, SteppedClock
 
@@ -60,7 +60,7 @@ async def test_fifty_refusals_of_one_generation_cost_one_visit(
 
     async def refused() -> Session:
         keeper.rejected(first, named=True)
-        return await keeper.get(source, not_gen=first.gen, deadline=soon(clock))
+        return await keeper.get(source, newer_than=first.gen, deadline=soon(clock))
 
     renewed = await asyncio.gather(*(refused() for _ in range(50)))
     assert source.visits == 2
@@ -76,7 +76,7 @@ async def test_late_news_of_an_older_generation_changes_nothing(
     second = await keeper.get(source, deadline=soon(clock))
     keeper.rejected(first, named=True)
     keeper.rejected(first, named=False)
-    assert await keeper.get(source, not_gen=first.gen, deadline=soon(clock)) is second
+    assert await keeper.get(source, newer_than=first.gen, deadline=soon(clock)) is second
     assert source.visits == 2
 
 
@@ -204,12 +204,12 @@ async def test_a_use_budget_is_learned_from_three_generations_that_ended_alike(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
     for _ in range(3):
-        assert keeper.record(source.key).budget is None
+        assert keeper.key_state(source.key).budget is None
         for _ in range(4):
             session = await keeper.get(source, deadline=soon(clock))
             keeper.worked(session)
         keeper.rejected(session, named=True)
-    assert keeper.record(source.key).budget == 4
+    assert keeper.key_state(source.key).budget == 4
 
 
 async def test_an_unnamed_refusal_leaves_the_session_to_the_others(
@@ -219,7 +219,7 @@ async def test_an_unnamed_refusal_leaves_the_session_to_the_others(
     keeper.worked(first)
     source.gate.clear()
     keeper.rejected(first, named=False)
-    renewing = asyncio.create_task(keeper.get(source, not_gen=first.gen, deadline=soon(clock)))
+    renewing = asyncio.create_task(keeper.get(source, newer_than=first.gen, deadline=soon(clock)))
     await settle()
     assert await keeper.get(source, deadline=soon(clock)) is first
     source.gate.set()
@@ -298,7 +298,7 @@ async def test_another_process_tells_too_that_a_person_is_needed(
             await keeper.get(source, deadline=soon(clock))
     assert source.visits == 1
     site = Site(name="wiki", url="https://wiki.example/")
-    status = status_of(site, "web", Record(source.key), await store.row(source.key), clock)
+    status = status_of(site, "web", KeyState(source.key), await store.row(source.key), clock)
     assert (status.state, status.last_error) == ("needs person", "wiki: log in")
     assert 50 < (status.retry_after or 0) <= 60
 
@@ -325,7 +325,7 @@ async def test_a_logout_in_another_process_is_what_the_next_visit_begins_with(
     out = replace(first, hard=0.0, cookies=(), tokens={}, rung="logged out")
     await other.adopt(source, out)
     one.rejected(first, named=True)
-    await one.get(source, not_gen=first.gen, deadline=soon(clock))
+    await one.get(source, newer_than=first.gen, deadline=soon(clock))
     need = source.needs[-1]
     assert need.previous is not None
     assert (need.previous.rung, need.refused) == ("logged out", None)
@@ -349,14 +349,14 @@ async def test_a_visit_whose_session_is_used_after_a_newer_one_was_not_useless(
     sessions = [await keeper.get(source, deadline=soon(clock)) for _ in range(2)]
     for session in reversed(sessions):
         keeper.worked(session)
-    assert keeper.record(source.key).useless == ()
+    assert keeper.key_state(source.key).useless == ()
 
 
 async def test_a_visit_is_in_no_callers_context(keeper: Keeper, source: HeldSource, clock: SteppedClock) -> None:
     callers: list[str] = []
 
     class Asked(type(source)):  # type: ignore[misc]  # the fixture's class
-        async def fetch(self, need: Need) -> Session:
+        async def fetch(self, need: RenewalReason) -> Session:
             callers.append(CALLER.get(""))
             return await super().fetch(need)  # type: ignore[no-any-return]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from doorkey.config.settings import Settings
 from doorkey.errors import BrowserMissing, Changed, DoorkeyError, SiteDown, VisitFailed
-from doorkey.session import Key
+from doorkey.model.session import Key
+from doorkey.rate.limits import RateLimiters, RateLimits, rate_limits_of
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.manners import Manners, Paces, manners_of
-from doorkey.settings import Settings
 
 from .conftest import KEY, HeldSource, SteppedClock, settle
 
@@ -23,49 +23,49 @@ def settings(**site: object) -> Settings:
 
 
 def test_a_site_has_the_defaults_unless_it_has_its_own() -> None:
-    assert manners_of(settings(), Key("wiki", PUBLIC)) == Manners(rate=5.0)
-    own = settings(manners={"at_once": 7})
-    assert manners_of(own, Key("wiki", PUBLIC)) == Manners(rate=5.0, at_once=7)
-    assert manners_of(Settings(sites={"wiki": {}}), Key("wiki", PUBLIC)) == Manners()  # type: ignore[dict-item]  # as a file has it
+    assert rate_limits_of(settings(), Key("wiki", PUBLIC)) == RateLimits(rate=5.0)
+    overrides = settings(manners={"at_once": 7})
+    assert rate_limits_of(overrides, Key("wiki", PUBLIC)) == RateLimits(rate=5.0, at_once=7)
+    assert rate_limits_of(Settings(sites={"wiki": {}}), Key("wiki", PUBLIC)) == RateLimits()  # type: ignore[dict-item]  # as a file has it
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8090/", "http://localhost/", "http://[::1]:1/", "http://a.localhost/"]
 )
 def test_loopback_is_exempt_unless_the_site_names_a_limit(url: str) -> None:
-    assert manners_of(settings(), Key("wiki", url)) is None
-    assert manners_of(settings(manners={"at_once": 7}), Key("wiki", url)) == Manners(rate=5.0, at_once=7)
+    assert rate_limits_of(settings(), Key("wiki", url)) is None
+    assert rate_limits_of(settings(manners={"at_once": 7}), Key("wiki", url)) == RateLimits(rate=5.0, at_once=7)
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1/", "https://localhost.example/", "http://127.0.0.1.example/"])
 def test_what_only_looks_like_loopback_is_not_exempt(url: str) -> None:
-    assert manners_of(settings(), Key("wiki", url)) is not None
+    assert rate_limits_of(settings(), Key("wiki", url)) is not None
 
 
 def test_all_keys_of_a_site_at_one_origin_share_its_pace(clock: SteppedClock) -> None:
-    paces = Paces(lambda key: Manners(), clock)
-    pace = paces.of(Key("wiki", PUBLIC))
+    limiters = RateLimiters(lambda key: RateLimits(), clock)
+    pace = limiters.of(Key("wiki", PUBLIC))
     others = [
         Key("wiki", PUBLIC, egress="proxy"),
         Key("wiki", "https://wiki.example/other"),
-        Key("wiki", PUBLIC, own="me"),
+        Key("wiki", PUBLIC, overrides="me"),
     ]
-    assert all(paces.of(key) is pace for key in others)
-    assert paces.of(Key("wiki", "https://other.example/")) is not pace
-    assert paces.of(Key("wiki2", PUBLIC)) is not pace
+    assert all(limiters.of(key) is pace for key in others)
+    assert limiters.of(Key("wiki", "https://other.example/")) is not pace
+    assert limiters.of(Key("wiki2", PUBLIC)) is not pace
 
 
 def test_paces_nobody_uses_are_forgotten_when_they_are_many(clock: SteppedClock) -> None:
-    paces = Paces(lambda key: Manners(), clock)
-    first = paces.of(Key("wiki", "https://wiki0.example/"))
+    limiters = RateLimiters(lambda key: RateLimits(), clock)
+    first = limiters.of(Key("wiki", "https://wiki0.example/"))
     for number in range(1, 1002):
-        paces.of(Key("wiki", f"https://wiki{number}.example/"))
-    assert paces.of(Key("wiki", "https://wiki0.example/")) is not first
+        limiters.of(Key("wiki", f"https://wiki{number}.example/"))
+    assert limiters.of(Key("wiki", "https://wiki0.example/")) is not first
 
 
 async def test_one_page_at_a_time_is_opened_at_a_site(keepers: Callable[..., Keeper], clock: SteppedClock) -> None:
-    keeper = keepers(paces=Paces(lambda key: Manners(), clock))
-    sources = [HeldSource(clock, Key("wiki", KEY.url, own=str(number))) for number in range(3)]
+    keeper = keepers(limiters=RateLimiters(lambda key: RateLimits(), clock))
+    sources = [HeldSource(clock, Key("wiki", KEY.url, overrides=str(number))) for number in range(3)]
     sources[0].gate.clear()
     calls = [asyncio.create_task(keeper.get(source, deadline=clock.now() + 100)) for source in sources]
     await settle(100)
@@ -77,7 +77,7 @@ async def test_one_page_at_a_time_is_opened_at_a_site(keepers: Callable[..., Kee
 
 @pytest.fixture
 def mannerly(keepers: Callable[..., Keeper], clock: SteppedClock) -> Keeper:
-    return keepers(paces=Paces(lambda key: Manners(), clock), patience=0.0)
+    return keepers(limiters=RateLimiters(lambda key: RateLimits(), clock), patience=0.0)
 
 
 async def fruitless(keeper: Keeper, source: HeldSource, clock: SteppedClock, times: int) -> DoorkeyError:

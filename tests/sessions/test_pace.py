@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from doorkey.errors import QueueFull, RateLimited, SiteDown, TimeLimit
-from doorkey.sessions.pace import CALLER, Pace, Slot
-from doorkey.verdict import OK, Kind, Verdict
+from doorkey.model.verdict import OK, Kind, Verdict
+from doorkey.rate.limiter import CALLER, RateLimiter, Slot
 
 from .conftest import SteppedClock, settle
 
@@ -22,24 +22,24 @@ def limited(after: float | None = None) -> Verdict:
 
 
 @pytest.fixture
-def paces(clock: SteppedClock) -> Callable[..., Pace]:
-    def make(**limits: float) -> Pace:
+def limiters(clock: SteppedClock) -> Callable[..., RateLimiter]:
+    def make(**limits: float) -> RateLimiter:
         values = {"at_once": 2, "rate": 1.0, "queue": 30, "patience": 120.0, "longest": 600.0, **limits}
-        return Pace("wiki", clock, uniform=lambda low, high: (low + high) / 2, **values)  # type: ignore[arg-type]  # a test's own values
+        return RateLimiter("wiki", clock, uniform=lambda low, high: (low + high) / 2, **values)  # type: ignore[arg-type]  # a test's own values
 
     return make
 
 
 @pytest.fixture
-def pace(paces: Callable[..., Pace]) -> Pace:
-    return paces()
+def pace(limiters: Callable[..., RateLimiter]) -> RateLimiter:
+    return limiters()
 
 
-def enter(pace: Pace, deadline: float = SOON, say: Callable[[str], None] = print) -> asyncio.Task[Slot]:
+def enter(pace: RateLimiter, deadline: float = SOON, say: Callable[[str], None] = print) -> asyncio.Task[Slot]:
     return asyncio.create_task(pace.enter(deadline, say))
 
 
-async def test_the_first_goes_at_once_and_the_next_a_second_later(pace: Pace, clock: SteppedClock) -> None:
+async def test_the_first_goes_at_once_and_the_next_a_second_later(pace: RateLimiter, clock: SteppedClock) -> None:
     assert (await pace.enter(SOON, print)).waited == 0.0
     second = enter(pace)
     await clock.advance(0.9)
@@ -48,7 +48,7 @@ async def test_the_first_goes_at_once_and_the_next_a_second_later(pace: Pace, cl
     assert second.result().waited == pytest.approx(1.0)
 
 
-async def test_a_third_waits_until_one_of_two_has_left(pace: Pace, clock: SteppedClock) -> None:
+async def test_a_third_waits_until_one_of_two_has_left(pace: RateLimiter, clock: SteppedClock) -> None:
     first, _ = enter(pace), enter(pace)
     third = enter(pace)
     await clock.advance(50)
@@ -60,8 +60,8 @@ async def test_a_third_waits_until_one_of_two_has_left(pace: Pace, clock: Steppe
     assert pace.status().under_way == 2
 
 
-async def test_who_came_first_is_served_first(paces: Callable[..., Pace], clock: SteppedClock) -> None:
-    pace, order = paces(at_once=1), list[int]()
+async def test_who_came_first_is_served_first(limiters: Callable[..., RateLimiter], clock: SteppedClock) -> None:
+    pace, order = limiters(at_once=1), list[int]()
 
     async def call(number: int) -> None:
         async with await pace.enter(SOON, print):
@@ -75,7 +75,7 @@ async def test_who_came_first_is_served_first(paces: Callable[..., Pace], clock:
 
 async def test_the_time_between_two_varies(clock: SteppedClock) -> None:
     spans: list[tuple[float, float]] = []
-    pace = Pace(
+    pace = RateLimiter(
         "wiki", clock, at_once=2, rate=2, queue=1, patience=1, longest=1,
         uniform=lambda *span: spans.append(span) or span[1],
     )  # fmt: skip
@@ -86,9 +86,9 @@ async def test_the_time_between_two_varies(clock: SteppedClock) -> None:
 
 
 async def test_a_full_queue_is_told_with_the_time_until_a_place_is_free(
-    paces: Callable[..., Pace], clock: SteppedClock
+    limiters: Callable[..., RateLimiter], clock: SteppedClock
 ) -> None:
-    pace = paces(queue=2)
+    pace = limiters(queue=2)
     tasks = [enter(pace) for _ in range(3)]
     await settle()
     with pytest.raises(QueueFull, match=r"2 calls wait .* manners.queue") as full:
@@ -100,15 +100,15 @@ async def test_a_full_queue_is_told_with_the_time_until_a_place_is_free(
     assert [task.done() for task in (*tasks, last)] == [True, True, False, False]
 
 
-async def test_a_queue_of_none_lets_nobody_wait(paces: Callable[..., Pace]) -> None:
-    pace = paces(queue=0)
+async def test_a_queue_of_none_lets_nobody_wait(limiters: Callable[..., RateLimiter]) -> None:
+    pace = limiters(queue=0)
     await pace.enter(SOON, print)
     with pytest.raises(QueueFull):
         await pace.enter(SOON, print)
 
 
-async def test_waiting_callers_are_told_their_place(paces: Callable[..., Pace], clock: SteppedClock) -> None:
-    pace, said = paces(), list[str]()
+async def test_waiting_callers_are_told_their_place(limiters: Callable[..., RateLimiter], clock: SteppedClock) -> None:
+    pace, said = limiters(), list[str]()
     for name in ("a", "b", "c"):
         CALLER.set(name)
         enter(pace, say=said.append)
@@ -119,8 +119,10 @@ async def test_waiting_callers_are_told_their_place(paces: Callable[..., Pace], 
     assert [(waiting.caller, waiting.place) for waiting in pace.status().queue] == [("c", 1)]
 
 
-async def test_how_long_calls_take_tells_how_long_to_wait(paces: Callable[..., Pace], clock: SteppedClock) -> None:
-    pace = paces(at_once=1)
+async def test_how_long_calls_take_tells_how_long_to_wait(
+    limiters: Callable[..., RateLimiter], clock: SteppedClock
+) -> None:
+    pace = limiters(at_once=1)
     slot = await pace.enter(SOON, print)
     await clock.advance(20)
     slot.leave()
@@ -128,7 +130,7 @@ async def test_how_long_calls_take_tells_how_long_to_wait(paces: Callable[..., P
     assert pace.status().about == pytest.approx(20)
 
 
-async def test_a_deadline_holds_while_waiting_and_names_the_wait(pace: Pace, clock: SteppedClock) -> None:
+async def test_a_deadline_holds_while_waiting_and_names_the_wait(pace: RateLimiter, clock: SteppedClock) -> None:
     held = [enter(pace), enter(pace)]
     third = enter(pace, clock.now() + 5)
     await clock.advance(4.9)
@@ -139,7 +141,7 @@ async def test_a_deadline_holds_while_waiting_and_names_the_wait(pace: Pace, clo
     assert (pace.status().under_way, pace.status().queue) == (len(held), ())
 
 
-async def test_without_a_deadline_waiting_has_a_limit_all_the_same(pace: Pace, clock: SteppedClock) -> None:
+async def test_without_a_deadline_waiting_has_a_limit_all_the_same(pace: RateLimiter, clock: SteppedClock) -> None:
     held = [enter(pace), enter(pace)]
     third = enter(pace)
     await clock.advance(600)
@@ -148,7 +150,7 @@ async def test_without_a_deadline_waiting_has_a_limit_all_the_same(pace: Pace, c
     assert pace.status().under_way == len(held)
 
 
-async def test_who_leaves_the_queue_holds_nobody_up(pace: Pace, clock: SteppedClock) -> None:
+async def test_who_leaves_the_queue_holds_nobody_up(pace: RateLimiter, clock: SteppedClock) -> None:
     await pace.enter(SOON, print)
     leaving, staying = enter(pace), enter(pace)
     await clock.advance(0.5)
@@ -159,7 +161,7 @@ async def test_who_leaves_the_queue_holds_nobody_up(pace: Pace, clock: SteppedCl
 
 
 @pytest.mark.parametrize("steps", range(12))
-async def test_cancelled_at_any_step_a_turn_is_never_lost(pace: Pace, clock: SteppedClock, steps: int) -> None:
+async def test_cancelled_at_any_step_a_turn_is_never_lost(pace: RateLimiter, clock: SteppedClock, steps: int) -> None:
     first = await pace.enter(SOON, print)
     call = enter(pace)
     waiting = asyncio.create_task(clock.advance(1))
@@ -172,7 +174,7 @@ async def test_cancelled_at_any_step_a_turn_is_never_lost(pace: Pace, clock: Ste
     assert (pace.status().under_way, pace.status().queue) == (0, ())
 
 
-async def test_a_slot_that_was_forgotten_is_given_back(pace: Pace) -> None:
+async def test_a_slot_that_was_forgotten_is_given_back(pace: RateLimiter) -> None:
     slot = await pace.enter(SOON, print)
     del slot
     gc.collect()
@@ -180,7 +182,7 @@ async def test_a_slot_that_was_forgotten_is_given_back(pace: Pace) -> None:
     assert pace.status().under_way == 0
 
 
-async def test_a_retry_after_is_waited_out(pace: Pace, clock: SteppedClock) -> None:
+async def test_a_retry_after_is_waited_out(pace: RateLimiter, clock: SteppedClock) -> None:
     pace.heard(limited(30))
     call = enter(pace)
     await clock.advance(29.9)
@@ -189,7 +191,9 @@ async def test_a_retry_after_is_waited_out(pace: Pace, clock: SteppedClock) -> N
     assert call.done()
 
 
-async def test_a_long_retry_after_is_told_at_once_to_all_with_what_is_left(pace: Pace, clock: SteppedClock) -> None:
+async def test_a_long_retry_after_is_told_at_once_to_all_with_what_is_left(
+    pace: RateLimiter, clock: SteppedClock
+) -> None:
     await pace.enter(SOON, print)
     waiting = enter(pace)
     await settle()
@@ -206,26 +210,26 @@ async def test_a_long_retry_after_is_told_at_once_to_all_with_what_is_left(pace:
     assert call.done()
 
 
-async def test_a_rest_that_outlasts_the_caller_is_told_at_once(pace: Pace, clock: SteppedClock) -> None:
+async def test_a_rest_that_outlasts_the_caller_is_told_at_once(pace: RateLimiter, clock: SteppedClock) -> None:
     pace.heard(limited(30))
     with pytest.raises(RateLimited):
         await pace.enter(clock.now() + 10, print)
 
 
-async def test_a_site_that_is_down_for_a_time_it_names_is_left_alone(pace: Pace) -> None:
+async def test_a_site_that_is_down_for_a_time_it_names_is_left_alone(pace: RateLimiter) -> None:
     pace.heard(Verdict(Kind.SITE_DOWN, "maintenance", 3600))
     with pytest.raises(SiteDown):
         await pace.enter(SOON, print)
 
 
 @pytest.mark.parametrize("kind", [Kind.QUOTA, Kind.BLOCKED, Kind.CHANGED])
-async def test_a_quota_is_told_by_the_site_each_time(pace: Pace, kind: Kind) -> None:
+async def test_a_quota_is_told_by_the_site_each_time(pace: RateLimiter, kind: Kind) -> None:
     pace.heard(Verdict(kind, "enough", 3600))
     await pace.enter(SOON, print)
     assert pace.status().rests is None
 
 
-async def test_a_rate_limit_without_a_time_is_backed_off_from_ever_longer(pace: Pace) -> None:
+async def test_a_rate_limit_without_a_time_is_backed_off_from_ever_longer(pace: RateLimiter) -> None:
     rests = []
     for _ in range(7):
         pace.heard(limited())

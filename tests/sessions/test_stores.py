@@ -15,7 +15,7 @@ import pytest
 
 from doorkey.clock import SystemClock
 from doorkey.errors import ConfigurationError
-from doorkey.session import Cookie, Key, Session
+from doorkey.model.session import Cookie, Key, Session
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
@@ -188,7 +188,7 @@ import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
 from doorkey.clock import SystemClock
-from doorkey.session import Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Claim
 

@@ -11,16 +11,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser import Arrival, Profile, Wanted, load_profile
+from doorkey.browser import Profile, VisitResult, VisitSpec, load_profile
 from doorkey.clock import SystemClock
 from doorkey.errors import BrowserFailed, Changed, RateLimited, SessionRefused
-from doorkey.page import Page
-from doorkey.provider import Flow, Provider, Site
-from doorkey.request import Reply, Request
-from doorkey.session import Cookie, Session, Tokens
-from doorkey.sessions.own import Own, key_of
-from doorkey.sessions.source import Need
-from doorkey.sessions.visit import Entrance
+from doorkey.model.overrides import CallerOverrides, key_of
+from doorkey.model.page import Page
+from doorkey.model.request import Reply, Request
+from doorkey.model.session import Cookie, Session, Tokens
+from doorkey.model.site import Site
+from doorkey.provider import Flow, Provider
+from doorkey.sessions.renewal import SiteTarget
+from doorkey.sessions.source import RenewalReason
 from doorkey.transport.direct import Direct
 
 
@@ -71,28 +72,28 @@ class PaperPool:
     """Stands for BrowserPool: a lease whose visit sees the site's object, and that fails as often as it is told to."""
 
     site: NonceSite
-    visits: list[Wanted] = field(default_factory=list)
+    visits: list[VisitSpec] = field(default_factory=list)
     failures: int = 0
 
     @asynccontextmanager
     async def lease(self, profile: Profile, **_: Any) -> AsyncIterator[PaperPool]:
         yield self
 
-    async def enter(self, wanted: Wanted) -> Arrival:
-        self.visits.append(wanted)
+    async def enter(self, spec: VisitSpec) -> VisitResult:
+        self.visits.append(spec)
         if self.failures:
             self.failures -= 1
             raise BrowserFailed("the browser ended during the visit")
-        nonce = self.site.nonce if "cb=" in wanted.url or self.site.cached is None else self.site.cached
-        page = Page(url=wanted.url, html=f'<div data-nonce="{nonce}">')
+        nonce = self.site.nonce if "cb=" in spec.url or self.site.cached is None else self.site.cached
+        page = Page(url=spec.url, html=f'<div data-nonce="{nonce}">')
         cookies = (Cookie("sid", f"s{len(self.visits)}", "127.0.0.1"),)
-        return Arrival(
+        return VisitResult(
             page=page,
-            tokens=wanted.read(page),
+            tokens=spec.read(page),
             cookies=cookies,
             headers={"user-agent": "Chrome/Paper"},
-            local=wanted.local or {"visitor": "42"},
-            url=wanted.url,
+            local=spec.local or {"visitor": "42"},
+            url=spec.url,
             status=200,
         )
 
@@ -117,13 +118,13 @@ def pool(nonces: NonceSite) -> PaperPool:
 
 
 @pytest.fixture
-async def entrances(nonces: NonceSite, pool: PaperPool) -> AsyncIterator[Callable[..., Entrance]]:
+async def targets(nonces: NonceSite, pool: PaperPool) -> AsyncIterator[Callable[..., SiteTarget]]:
     clock = SystemClock()
     async with Direct(clock=clock) as direct:
 
-        def make(kind: type[Provider] = NonceProvider, own: Own | None = None) -> Entrance:
+        def make(kind: type[Provider] = NonceProvider, overrides: CallerOverrides | None = None) -> SiteTarget:
             site = Site(name="blog", url=nonces.url)
-            return Entrance(
+            return SiteTarget(
                 site=site,
                 provider=kind(site),
                 profile=lambda: load_profile("desktop"),
@@ -131,148 +132,152 @@ async def entrances(nonces: NonceSite, pool: PaperPool) -> AsyncIterator[Callabl
                 direct=direct,
                 clock=clock,
                 limit=30,
-                own=own or Own(),
+                overrides=overrides or CallerOverrides(),
             )
 
         yield make
 
 
-async def test_a_first_session_is_the_browsers(entrances: Callable[..., Entrance], pool: PaperPool) -> None:
-    session = await entrances().fetch(Need())
+async def test_a_first_session_is_the_browsers(targets: Callable[..., SiteTarget], pool: PaperPool) -> None:
+    session = await targets().fetch(RenewalReason())
     assert (session.rung, session.tokens, session.cookie("sid")) == ("browser", {"nonce": "n1"}, "s1")
     assert session.headers == {"user-agent": "Chrome/Paper"}
     assert session.visitor
 
 
 async def test_a_dead_nonce_is_renewed_by_the_page_alone(
-    entrances: Callable[..., Entrance], pool: PaperPool, nonces: NonceSite
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
-    entrance = entrances()
-    first = await entrance.fetch(Need())
+    target = targets()
+    first = await target.fetch(RenewalReason())
     nonces.nonce = "n2"
-    renewed = await entrance.fetch(Need(first, refused=first, named=True))
+    renewed = await target.fetch(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens, len(pool.visits)) == ("direct", {"nonce": "n2"}, 1)
     assert renewed.cookies == first.cookies
     assert nonces.loads == ["Chrome/Paper"]
 
 
 async def test_the_sites_own_token_endpoint_comes_first(
-    entrances: Callable[..., Entrance], pool: PaperPool, nonces: NonceSite
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
-    entrance = entrances(EndpointProvider)
-    first = await entrance.fetch(Need())
+    target = targets(EndpointProvider)
+    first = await target.fetch(RenewalReason())
     nonces.nonce = "n2"
-    renewed = await entrance.fetch(Need(first, refused=first, named=True))
+    renewed = await target.fetch(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens, nonces.loads) == ("token endpoint", {"nonce": "n2"}, [])
 
 
 async def test_a_page_cache_is_got_past_once(
-    entrances: Callable[..., Entrance], pool: PaperPool, nonces: NonceSite
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
-    entrance = entrances()
+    target = targets()
     nonces.cached = "n1"
-    first = await entrance.fetch(Need())
+    first = await target.fetch(RenewalReason())
     nonces.nonce = "n2"
-    renewed = await entrance.fetch(Need(first, refused=first, named=True))
+    renewed = await target.fetch(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens) == ("browser past the cache", {"nonce": "n2"})
     assert renewed.url == nonces.url
 
 
 async def test_a_challenge_in_the_pages_place_is_not_read_but_left_to_the_browser(
-    entrances: Callable[..., Entrance], nonces: NonceSite
+    targets: Callable[..., SiteTarget], nonces: NonceSite
 ) -> None:
-    entrance = entrances()
-    first = await entrance.fetch(Need())
+    target = targets()
+    first = await target.fetch(RenewalReason())
     nonces.nonce, nonces.before = "n2", '<script id="anubis_challenge" type="application/json">{}</script>'
-    assert (await entrance.fetch(Need(first, refused=first, named=True))).rung == "browser"
+    assert (await target.fetch(RenewalReason(first, refused=first, named=True))).rung == "browser"
 
 
 async def test_a_rate_limit_below_the_browser_is_told_and_the_browser_left_out(
-    entrances: Callable[..., Entrance], pool: PaperPool, nonces: NonceSite
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
-    entrance = entrances()
-    first = await entrance.fetch(Need())
+    target = targets()
+    first = await target.fetch(RenewalReason())
     nonces.status = 429
     with pytest.raises(RateLimited) as caught:
-        await entrance.fetch(Need(first, refused=first, named=True))
+        await target.fetch(RenewalReason(first, refused=first, named=True))
     assert (caught.value.retry_after, len(pool.visits)) == (9, 1)
 
 
 async def test_a_page_that_only_has_the_refused_token_is_a_clear_error(
-    entrances: Callable[..., Entrance], nonces: NonceSite
+    targets: Callable[..., SiteTarget], nonces: NonceSite
 ) -> None:
-    entrance = entrances()
-    first = await entrance.fetch(Need())
+    target = targets()
+    first = await target.fetch(RenewalReason())
     with pytest.raises(Changed, match="page cache"):
-        await entrance.fetch(Need(first, refused=first, named=True))
+        await target.fetch(RenewalReason(first, refused=first, named=True))
 
 
 async def test_after_a_new_login_the_same_token_is_another_session(
-    entrances: Callable[..., Entrance], pool: PaperPool
+    targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
-    entrance = entrances(LoginProvider)
-    first = await entrance.fetch(Need())
-    renewed = await entrance.fetch(Need(first, refused=first, named=True))
+    target = targets(LoginProvider)
+    first = await target.fetch(RenewalReason())
+    renewed = await target.fetch(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens == first.tokens, renewed.cookie("sid")) == ("browser", True, "s2")
     assert len(pool.visits) == 2
 
 
 async def test_a_refusal_without_a_name_takes_one_browser_visit_whatever_it_finds(
-    entrances: Callable[..., Entrance], pool: PaperPool, nonces: NonceSite
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
-    entrance = entrances()
-    first = await entrance.fetch(Need())
-    renewed = await entrance.fetch(Need(first, refused=first))
+    target = targets()
+    first = await target.fetch(RenewalReason())
+    renewed = await target.fetch(RenewalReason(first, refused=first))
     assert (renewed.rung, renewed.cookie("sid"), nonces.loads) == ("browser", "s2", [])
 
 
-async def test_local_storage_and_visitor_outlive_a_session(entrances: Callable[..., Entrance], pool: PaperPool) -> None:
-    entrance = entrances()
-    first = await entrance.fetch(Need())
-    second = await entrance.fetch(Need(first, refused=first))
+async def test_local_storage_and_visitor_outlive_a_session(targets: Callable[..., SiteTarget], pool: PaperPool) -> None:
+    target = targets()
+    first = await target.fetch(RenewalReason())
+    second = await target.fetch(RenewalReason(first, refused=first))
     assert pool.visits[-1].local == {"visitor": "42"}
     assert second.visitor == first.visitor
 
 
 async def test_a_browser_that_dies_is_replaced_within_the_visit(
-    entrances: Callable[..., Entrance], pool: PaperPool
+    targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     pool.failures = 1
-    assert (await entrances().fetch(Need())).tokens == {"nonce": "n1"}
+    assert (await targets().fetch(RenewalReason())).tokens == {"nonce": "n1"}
     pool.failures = 2
     with pytest.raises(BrowserFailed):
-        await entrances().fetch(Need())
+        await targets().fetch(RenewalReason())
 
 
 async def test_a_fresh_session_that_is_refused_makes_the_next_visit_wait_longer(
-    entrances: Callable[..., Entrance], pool: PaperPool
+    targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
-    entrance = entrances()
-    first = await entrance.fetch(Need())
-    await entrance.fetch(Need(first, refused=first, fresh=True))
-    assert [wanted.longer for wanted in pool.visits] == [0.0, 1.0]
+    target = targets()
+    first = await target.fetch(RenewalReason())
+    await target.fetch(RenewalReason(first, refused=first, fresh=True))
+    assert [spec.longer for spec in pool.visits] == [0.0, 1.0]
 
 
 async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(
-    entrances: Callable[..., Entrance], pool: PaperPool
+    targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
-    entrance = entrances(CookieProvider, Own(cookies={"sid": "mine"}, user_agent="Mine/1"))
-    session = await entrance.fetch(Need())
+    target = targets(CookieProvider, CallerOverrides(cookies={"sid": "mine"}, user_agent="Mine/1"))
+    session = await target.fetch(RenewalReason())
     assert (session.cookie("sid"), session.headers["user-agent"], pool.visits) == ("mine", "Mine/1", [])
     with pytest.raises(SessionRefused, match="cookies that were passed"):
-        await entrance.fetch(Need(session, refused=session, named=True))
+        await target.fetch(RenewalReason(session, refused=session, named=True))
 
 
 async def test_passed_cookies_are_put_in_before_the_page_opens_where_a_token_is_needed(
-    entrances: Callable[..., Entrance], pool: PaperPool
+    targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
-    session = await entrances(own=Own(cookies={"sid": "mine"})).fetch(Need())
+    session = await targets(overrides=CallerOverrides(cookies={"sid": "mine"})).fetch(RenewalReason())
     assert [cookie.value for cookie in pool.visits[0].cookies] == ["mine"]
     assert session.tokens == {"nonce": "n1"}
 
 
 def test_a_key_tells_callers_apart_without_holding_their_secrets() -> None:
     site = Site(name="blog", url="http://127.0.0.1:1/", proxy="http://me:secret@127.0.0.1:3128")
-    keys = {key_of(site), key_of(site, Own(cookies={"a": "secret"})), key_of(site, Own(cookies={"a": "other"}))}
+    keys = {
+        key_of(site),
+        key_of(site, CallerOverrides(cookies={"a": "secret"})),
+        key_of(site, CallerOverrides(cookies={"a": "other"})),
+    }
     assert len(keys) == 3
     assert "secret" not in "".join(map(str, keys))

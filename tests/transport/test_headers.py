@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
-from doorkey.provider import Site
-from doorkey.request import Request
-from doorkey.session import Cookie, Key, Session
+from doorkey.model.request import Request
+from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.site import Site
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import Conversation, SessionHeaders, merged
 
@@ -151,11 +151,11 @@ async def test_another_hosts_cookie_does_not_slide_into_the_session() -> None:
     app = web.Application()
     app.router.add_get("/{name}", sets)
     async with (
-        TestServer(app, host="127.0.0.1") as own,
+        TestServer(app, host="127.0.0.1") as overrides,
         TestServer(app, host="127.0.0.1") as other,
         Direct(clock=SystemClock()) as direct,
     ):
-        home = str(own.make_url("/"))
+        home = str(overrides.make_url("/"))
         site = Site(name="home", url=home)
         held = replace(session(cookie("sid", domain="127.0.0.1")), key=Key("home", home), url=home)
         for url in ("/slid", str(other.make_url("/strange"))):

@@ -16,7 +16,7 @@ from doorkey.browser import BrowserPool
 from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
 from doorkey.errors import BrowserFailed, Cut, DoorkeyError, NeedsPerson, TimeLimit
-from doorkey.upload import Upload
+from doorkey.model.upload import Upload
 
 from .paged import PAGE, PagedSite, runtime_for, serving
 

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from doorkey import Request, Runtime
 from doorkey.errors import Changed, Cut, RequestError, SiteDown
-from doorkey.request import MiB, Part
-from doorkey.upload import Upload
+from doorkey.model.request import MiB, Part
+from doorkey.model.upload import Upload
 
 from .paged import PagedSite, runtime_for, serving
 

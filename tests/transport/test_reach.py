@@ -14,11 +14,11 @@ from yarl import URL
 
 from doorkey.clock import SystemClock
 from doorkey.errors import Changed, DoorkeyError, RequestError, SiteDown
-from doorkey.provider import Site
-from doorkey.request import Request
-from doorkey.session import Key, Session
+from doorkey.model.request import Request
+from doorkey.model.session import Key, Session
+from doorkey.model.site import Site
+from doorkey.network.url_policy import PublicResolver, is_public, request_url
 from doorkey.transport.direct import Direct
-from doorkey.transport.reach import PublicResolver, is_public, target
 from doorkey.transport.stream import translated
 
 PUBLIC = Site(name="wiki", url="https://wiki.example/app/")
@@ -35,7 +35,7 @@ PRIVATE = Site(name="home", url="http://127.0.0.1:8000/")
     ],
 )
 def test_a_path_is_one_of_the_sites_origin(url: str, absolute: str) -> None:
-    assert target(Request(url=url), PUBLIC) == absolute
+    assert request_url(Request(url=url), PUBLIC) == absolute
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_path_is_one_of_the_sites_origin(url: str, absolute: str) -> None:
 )  # fmt: skip
 def test_what_leaves_the_site_is_refused(url: str) -> None:
     with pytest.raises(RequestError):
-        target(Request(url=url), PUBLIC)
+        request_url(Request(url=url), PUBLIC)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_what_leaves_the_site_is_refused(url: str) -> None:
 )
 def test_a_site_can_not_send_us_to_a_private_address(host: str) -> None:
     with pytest.raises(Changed, match="private"):
-        target(Request(url=f"http://{host}/x.png", own_host=False), PUBLIC)
-    assert target(Request(url="http://127.0.0.1:9/x.png", own_host=False), PRIVATE)
+        request_url(Request(url=f"http://{host}/x.png", own_host=False), PUBLIC)
+    assert request_url(Request(url="http://127.0.0.1:9/x.png", own_host=False), PRIVATE)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
 from doorkey.errors import Changed, TimeLimit
-from doorkey.provider import Site
-from doorkey.request import Request
-from doorkey.session import Key, Session
+from doorkey.model.request import Request
+from doorkey.model.session import Key, Session
+from doorkey.model.site import Site
 from doorkey.transport.direct import Direct, Limits
 from doorkey.transport.stream import Stream, whole
 

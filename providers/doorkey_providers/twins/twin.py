@@ -12,7 +12,7 @@ from aiohttp import web
 from doorkey.clock import Clock, SystemClock
 from doorkey_providers.twins import control, page, stream
 from doorkey_providers.twins.counters import Counts, Received, keep
-from doorkey_providers.twins.entrance import TICKET_PATH, Entrance
+from doorkey_providers.twins.gate import TICKET_PATH, Gate
 from doorkey_providers.twins.switches import COMMANDS, Switches
 
 Fields = Mapping[str, Any]
@@ -51,7 +51,7 @@ class Twin:
         self.fetches: list[Received] = []
         self.stream_gate: asyncio.Event | None = None
         self.slow_gate: asyncio.Event | None = None
-        self.entrance = Entrance(self.clock, name=self.script_cookie, hits=self.hits_cookie)
+        self.entrance = Gate(self.clock, name=self.script_cookie, hits=self.hits_cookie)
         self._cache: dict[str, str] = {}
         self._page_free = asyncio.Event()
         self._page_free.set()

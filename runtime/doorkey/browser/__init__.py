@@ -6,59 +6,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from doorkey.browser.arrival import Arrival, Wanted
     from doorkey.browser.chromium import Chromium, find_chromium
-    from doorkey.browser.egress import Egress, Proxy, egress_of, parse_proxy
     from doorkey.browser.install import driver_fault, install_chromium
     from doorkey.browser.lease import Lease
+    from doorkey.browser.live.live_page import LivePage, PageRequest
+    from doorkey.browser.live.registry import LivePages
+    from doorkey.browser.manual.window import WindowState, open_window
     from doorkey.browser.pool import BrowserPool
     from doorkey.browser.profile import Profile, load_profile
-    from doorkey.browser.stay import Order, Stay
-    from doorkey.browser.stays import Stays
-    from doorkey.browser.window import Kept, open_window
+    from doorkey.browser.visit.spec import VisitResult, VisitSpec
 
 _HOMES = {
-    "Arrival": "arrival",
+    "VisitResult": "visit.spec",
     "BrowserPool": "pool",
     "Chromium": "chromium",
-    "Egress": "egress",
-    "Kept": "window",
+    "WindowState": "manual.window",
     "Lease": "lease",
-    "Order": "stay",
+    "PageRequest": "live.live_page",
     "Profile": "profile",
-    "Proxy": "egress",
-    "Stay": "stay",
-    "Stays": "stays",
-    "Wanted": "arrival",
+    "LivePage": "live.live_page",
+    "LivePages": "live.registry",
+    "VisitSpec": "visit.spec",
     "driver_fault": "install",
-    "egress_of": "egress",
     "find_chromium": "chromium",
     "install_chromium": "install",
     "load_profile": "profile",
-    "open_window": "window",
-    "parse_proxy": "egress",
+    "open_window": "manual.window",
 }
 
 __all__ = [
-    "Arrival",
     "BrowserPool",
     "Chromium",
-    "Egress",
-    "Kept",
     "Lease",
-    "Order",
+    "LivePage",
+    "LivePages",
+    "PageRequest",
     "Profile",
-    "Proxy",
-    "Stay",
-    "Stays",
-    "Wanted",
+    "VisitResult",
+    "VisitSpec",
+    "WindowState",
     "driver_fault",
-    "egress_of",
     "find_chromium",
     "install_chromium",
     "load_profile",
     "open_window",
-    "parse_proxy",
 ]
 
 

@@ -65,7 +65,7 @@ class VirtualDisplay:
                 f"{self._command} is missing, and a virtual display needs it: install the package xvfb "
                 '(apt-get install xvfb), or set browser.display = "headless"'
             )
-        reading, writing = os.pipe()
+        settler, writing = os.pipe()
         try:
             # -displayfd: Xvfb takes a free number by itself and tells which.
             self._child = await asyncio.create_subprocess_exec(
@@ -77,7 +77,7 @@ class VirtualDisplay:
             os.close(writing)
         try:
             async with asyncio.timeout(START):
-                number = await _line(reading)
+                number = await _line(settler)
         except TimeoutError as error:
             await self.close()
             raise BrowserFailed(f"Xvfb did not start within {START:g} s") from error

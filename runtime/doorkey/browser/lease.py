@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from doorkey.browser.arrival import Arrival, Wanted
-from doorkey.browser.challenge import Challenge
-from doorkey.browser.egress import Guard
-from doorkey.browser.look import Look, look_at
+from doorkey.browser.live.live_page import LivePage
+from doorkey.browser.playwright_errors import translate
 from doorkey.browser.profile import Profile
-from doorkey.browser.running import Running
-from doorkey.browser.stay import Stay
-from doorkey.browser.traffic import Traffic
-from doorkey.browser.trouble import translate
-from doorkey.browser.visit import Entry
+from doorkey.browser.routing import RequestRouting
+from doorkey.browser.running_browser import RunningBrowser
+from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.network_log import NetworkLog
+from doorkey.browser.visit.page_visit import PageVisit
+from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
+from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, TimeLimit
-from doorkey.origin import origin_of
-from doorkey.session import Cookie
+from doorkey.model.session import Cookie
+from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
@@ -37,21 +37,21 @@ class Lease:
 
     def __init__(
         self,
-        running: Running,
+        running: RunningBrowser,
         clock: Clock,
         profile: Profile,
-        guard: Guard,
+        guard: RequestRouting,
         say: Callable[[str], None],
         on_stay: Callable[[], object] = lambda: None,
     ) -> None:
         self._running, self._lost, self._clock = running, running.lost, clock
         self._profile, self._guard, self._say = profile, guard, say
         self._opening: asyncio.Task[BrowserContext] | None = None
-        self._entry: Entry | None = None
+        self._entry: PageVisit | None = None
         self.staying = False
         self._on_stay = on_stay
 
-    async def enter(self, wanted: Wanted) -> Arrival:
+    async def enter(self, spec: VisitSpec) -> VisitResult:
         """Open `wanted.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
         and local storage unchanged for the settle time. Once per lease.
 
@@ -62,14 +62,14 @@ class Lease:
         try too often.
         """
         crashed = asyncio.Event()
-        work = asyncio.create_task(self._enter(wanted, crashed))
+        work = asyncio.create_task(self._enter(spec, crashed))
         watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(crashed.wait())]
         try:
-            limit = wanted.limit
+            limit = spec.limit
             done, _ = await asyncio.wait([work, *watches], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if not done and self._entry is not None and self._entry.challenged:
-                limit += wanted.challenge
-                await asyncio.wait([work, *watches], timeout=wanted.challenge, return_when=asyncio.FIRST_COMPLETED)
+                limit += spec.challenge
+                await asyncio.wait([work, *watches], timeout=spec.challenge, return_when=asyncio.FIRST_COMPLETED)
             if self._lost.is_set() or crashed.is_set():
                 raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
             if not work.done():
@@ -86,43 +86,45 @@ class Lease:
             if not work.cancelled():
                 work.exception()  # looked at: it may have failed for the reason that is raised already
 
-    async def stay(self) -> Stay:
+    async def live_page(self) -> LivePage:
         """Keep the context of a visit that is done, for requests inside it; another visit may be made beside it."""
         if self._entry is None or self._opening is None:
             raise RuntimeError("a stay begins with a visit")
         context = await self._opening
         self._entry.opening = True
         try:
-            stay = await Stay.open(context, self._guard.site_url)
+            live_page = await LivePage.open(context, self._guard.site_url)
         finally:
             self._entry.opening = False
         self.staying = True
         self._on_stay()
-        return stay
+        return live_page
 
-    async def show(self, url: str, cookies: tuple[Cookie, ...] = (), local: Mapping[str, str] | None = None) -> Look:
+    async def show(
+        self, url: str, cookies: tuple[Cookie, ...] = (), local: Mapping[str, str] | None = None
+    ) -> Snapshot:
         """Open *url* for a person and wait until they close it. Returns what its page held last."""
         from playwright.async_api import Error
 
-        wanted = Wanted(url=url, read=lambda _: {}, cookies=cookies, local=local or {})
+        spec = VisitSpec(url=url, read=lambda _: {}, cookies=cookies, local=local or {})
         why = await self._guard.refuses(url)
         if why is not None:
             raise ConfigurationError(f"the page is not opened: {why}")
-        self._opening = asyncio.create_task(self._open(wanted))
+        self._opening = asyncio.create_task(self._open(spec))
         try:
             context = await asyncio.shield(self._opening)
             page = await context.new_page()
-            traffic = Traffic(page, keeping=False)
-            await traffic.listen()
-            await page.goto(url, wait_until="commit", timeout=wanted.limit * 1000)
+            network_log = NetworkLog(page, keeping=False)
+            await network_log.listen()
+            await page.goto(url, wait_until="commit", timeout=spec.limit * 1000)
         except Error as error:
-            raise translate(error, "opening the window", wanted.limit) from error
-        last: Look | None = None
-        challenge = Challenge(page, traffic, 0.0, self._clock, self._say)
+            raise translate(error, "opening the window", spec.limit) from error
+        last: Snapshot | None = None
+        challenge = Challenge(page, network_log, 0.0, self._clock, self._say)
         while not page.is_closed() and not self._lost.is_set():
             try:
                 stood = await challenge.stands(widgets=False)
-                last = replace(await look_at(page, self._clock), stood=stood.name if stood is not None else "")
+                last = replace(await take_snapshot(page, self._clock), stood=stood.name if stood is not None else "")
             except BrowserFailed:
                 self._say("the page is busy or was closed")
             await self._clock.sleep(LOOK)
@@ -141,10 +143,10 @@ class Lease:
             return None
         return None if self._opening.cancelled() or self._opening.exception() else self._opening.result()
 
-    async def _enter(self, wanted: Wanted, crashed: asyncio.Event) -> Arrival:
+    async def _enter(self, spec: VisitSpec, crashed: asyncio.Event) -> VisitResult:
         from playwright.async_api import Error
 
-        self._opening = asyncio.create_task(self._open(wanted))
+        self._opening = asyncio.create_task(self._open(spec))
         try:
             async with asyncio.timeout(OPEN):
                 # Shielded: an opening that is cut off half-way would leave a context that nobody knows.
@@ -157,7 +159,7 @@ class Lease:
         page.on("crash", lambda _: crashed.set())
         # Held, as the loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        entry = self._entry = Entry(page, wanted, self._guard, self._clock, self._say)
+        entry = self._entry = PageVisit(page, spec, self._guard, self._clock, self._say)
 
         def opened(popup: Any) -> None:
             if not entry.opening:
@@ -166,15 +168,15 @@ class Lease:
         context.on("page", opened)
         return await entry.run()
 
-    async def _open(self, wanted: Wanted) -> BrowserContext:
+    async def _open(self, spec: VisitSpec) -> BrowserContext:
         options: dict[str, Any] = {}
-        if wanted.user_agent:
-            options["user_agent"] = wanted.user_agent
+        if spec.user_agent:
+            options["user_agent"] = spec.user_agent
         if self._profile.language:
             options["locale"] = self._profile.language
         way = self._running.filter.admit(self._guard)
-        if wanted.local or wanted.cookies:
-            options["storage_state"] = _state(wanted.cookies, origin_of(self._guard.site_url), wanted.local)
+        if spec.local or spec.cookies:
+            options["storage_state"] = _state(spec.cookies, origin_of(self._guard.site_url), spec.local)
         width, height = self._profile.viewport
         context = await self._running.browser.new_context(
             viewport={"width": width, "height": height},

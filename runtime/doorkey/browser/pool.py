@@ -9,14 +9,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doorkey.browser.egress import Egress, Guard
-from doorkey.browser.launch import Sandbox
+from doorkey.browser.arguments import Sandbox
+from doorkey.browser.launcher import BrowserLauncher
 from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
-from doorkey.browser.running import Running
-from doorkey.browser.starting import Starter
+from doorkey.browser.routing import RequestRouting
+from doorkey.browser.running_browser import RunningBrowser
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import BrowserFailed
+from doorkey.network.egress import Egress
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
@@ -53,17 +54,17 @@ class BrowserPool:
         self._display, self._may_be_virtual = display, virtual
         self._contexts, self._uses, self._age, self._memory, self._idle = contexts, uses, age, memory, idle
         self._clock = clock or SystemClock()
-        self._starter = Starter(
+        self._starter = BrowserLauncher(
             self._clock, executable=executable, sandbox=sandbox, state=state, screen=screen, downloads=downloads
         )
         self._slots = asyncio.Semaphore(contexts)
-        self._browsers: dict[Display, Running] = {}
-        self._starts: dict[Display, asyncio.Task[Running]] = {}
+        self._browsers: dict[Display, RunningBrowser] = {}
+        self._starts: dict[Display, asyncio.Task[RunningBrowser]] = {}
         self._starting = asyncio.Lock()
-        self._retired: set[Running] = set()
+        self._retired: set[RunningBrowser] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idling: asyncio.Task[None] | None = None
-        self._wanted, self._closed = 0, False
+        self._spec, self._closed = 0, False
         self.launches = 0
 
     def lease(
@@ -87,14 +88,14 @@ class BrowserPool:
         self, profile: Profile, site_url: str, egress: Egress, headed: bool | None, say: Callable[[str], None]
     ) -> AsyncIterator[Lease]:
         await self._slots.acquire()
-        self._wanted += 1
-        running: Running | None = None
+        self._spec += 1
+        running: RunningBrowser | None = None
         lease: Lease | None = None
         try:
             running = await self._running(self._mode(profile, headed))
             running.leases += 1
             running.uses += 1
-            guard = Guard(site_url, egress=egress, clock=self._clock, say=say)
+            guard = RequestRouting(site_url, egress=egress, clock=self._clock, say=say)
             lease = Lease(running, self._clock, profile, guard, say, self._slots.release)
             yield lease
         finally:
@@ -152,10 +153,10 @@ class BrowserPool:
             return "screen" if headed else "headless"
         return profile.display or self._display
 
-    def _all(self) -> list[Running]:
+    def _all(self) -> list[RunningBrowser]:
         return [*self._browsers.values(), *self._retired]
 
-    async def _running(self, display: Display) -> Running:
+    async def _running(self, display: Display) -> RunningBrowser:
         """A browser that answers. All who wait share one start, and its error."""
         self._stop_idling()
         found = self._browsers.get(display)
@@ -174,25 +175,25 @@ class BrowserPool:
         # Shielded: one caller hanging up must not cancel the start that the others wait for.
         return await asyncio.shield(task)
 
-    def _started(self, display: Display, task: asyncio.Task[Running]) -> None:
+    def _started(self, display: Display, task: asyncio.Task[RunningBrowser]) -> None:
         del self._starts[display]
         if not task.cancelled() and task.exception() is not None:
             log.debug("Chromium did not start: %s", task.exception())
 
-    async def _start(self, display: Display) -> Running:
+    async def _start(self, display: Display) -> RunningBrowser:
         async with self._starting:
             running = self._browsers[display] = await self._starter.start(display)
             self.launches += 1
             return running
 
-    def _worn(self, running: Running) -> bool:
+    def _worn(self, running: RunningBrowser) -> bool:
         if not running.retired and running.uses >= self._uses:
             running.retired = "uses"
         if not running.retired and self._clock.now() - running.born >= self._age:
             running.retired = "age"
         return bool(running.retired)
 
-    def _retire(self, running: Running) -> None:
+    def _retire(self, running: RunningBrowser) -> None:
         """No new lease for *running*; it ends when its last one is given back, at once when it is dead."""
         del self._browsers[running.display]
         log.info("Chromium pid %d is replaced (%s)", running.process.pid, running.retired or "it does not answer")
@@ -201,11 +202,11 @@ class BrowserPool:
         if running.leases == 0 or running.lost.is_set():
             self._spawn(self._end(running))
 
-    async def _end(self, running: Running) -> None:
+    async def _end(self, running: RunningBrowser) -> None:
         self._retired.discard(running)
         await running.close()
 
-    async def _give_back(self, running: Running | None, lease: Lease | None) -> None:
+    async def _give_back(self, running: RunningBrowser | None, lease: Lease | None) -> None:
         try:
             context: BrowserContext | None = await lease.abandoned() if lease is not None else None
             if context is not None and running is not None:
@@ -213,13 +214,13 @@ class BrowserPool:
         finally:
             if lease is None or not lease.staying:
                 self._slots.release()
-            self._wanted -= 1
+            self._spec -= 1
         if running is not None:
             running.leases -= 1
             await self._review(running)
         self._rest()
 
-    async def _review(self, running: Running) -> None:
+    async def _review(self, running: RunningBrowser) -> None:
         """End or replace *running*, where a lease that was given back makes that possible."""
         if running in self._retired and running.leases == 0:
             await self._end(running)
@@ -230,7 +231,7 @@ class BrowserPool:
                 self._retire(running)
 
     def _rest(self) -> None:
-        if not self._closed and not self._wanted:
+        if not self._closed and not self._spec:
             self._stop_idling()
             self._idling = asyncio.create_task(self._end_idle())
 
@@ -244,7 +245,7 @@ class BrowserPool:
         # From here on it is no longer ours to cancel: a lease that comes now waits for the start of another.
         self._idling = None
         async with self._starting:
-            if self._wanted:
+            if self._spec:
                 return
             running, self._browsers = list(self._browsers.values()), {}
             log.info("no browser was needed for %g s: closed", self._idle)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, headed_option, json_option
+from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, harmless, is_terminal, print_json
-from doorkey.cli.work import run
 from doorkey.errors import EmptyAnswer, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from doorkey.answer import Answer
-    from doorkey.ask import ChatKind
-    from doorkey.chat import Delta, Image
+    from doorkey.engine.answer import Answer
+    from doorkey.engine.chat import ChatKind
+    from doorkey.model.chat import Delta, Image
     from doorkey.runtime import Runtime
 
 
@@ -75,8 +75,8 @@ def ask(
     asked = Question(_text(question), model, image, timeout)
     if image is not None:
         _check_writable(image)
+    from doorkey.config.settings import Settings
     from doorkey.runtime import Runtime
-    from doorkey.settings import Settings
 
     settings = Settings.load(config)
 

@@ -26,8 +26,8 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
       doorkey browser --json
     """
     from doorkey.browser import driver_fault, find_chromium, install_chromium
+    from doorkey.config.settings import Settings, playwright_downloads
     from doorkey.errors import BrowserMissing
-    from doorkey.settings import Settings, playwright_downloads
 
     executable = Settings.load(config).browser.executable
     if install:

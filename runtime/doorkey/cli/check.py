@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorkey.cli.findings import findings, rules
+from doorkey.cli.exit_codes import exit_code, told
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
-from doorkey.cli.outcome import exit_code, told
+from doorkey.cli.report import rules, session_report
+from doorkey.cli.run import run
 from doorkey.cli.sites import NONE
 from doorkey.cli.terminal import Progress, harmless, print_json
-from doorkey.cli.work import run
 from doorkey.errors import DoorkeyError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
       doorkey check chatgptfree --probe -v
       doorkey check --json
     """
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
     settings = Settings.load(config)
 
@@ -102,7 +102,7 @@ class Check:
         began = self.runtime.clock.now()
         session = await self.runtime.visit(self.name)
         took = round(self.runtime.clock.now() - began, 3)
-        found = findings(session)
+        found = session_report(session)
         for kind in ("tokens", "headers", "local"):
             for name, value in found[kind].items():
                 self._tell(f"{kind.removesuffix('s'):<8} {name} = {value}")

@@ -11,7 +11,7 @@ from doorkey.cli.options import config_option, json_option
 from doorkey.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
 
 @click.group()
@@ -39,8 +39,8 @@ def check(as_json: bool, config: Path | None) -> None:
       doorkey config check --json
     """
     from doorkey.assembly import profile
-    from doorkey.registry import build_sites
-    from doorkey.settings import Settings
+    from doorkey.config.registry import build_sites
+    from doorkey.config.settings import Settings
 
     settings = Settings.load(config)
     sites = build_sites(settings)
@@ -65,7 +65,7 @@ def check(as_json: bool, config: Path | None) -> None:
 
 def _settings(settings: Settings) -> list[tuple[str, str, str]]:
     """Each setting that has one value for all sites. A key is never shown."""
-    from doorkey.settings import describe
+    from doorkey.config.settings import describe
 
     values = settings.model_dump(mode="json")
     found = []

@@ -13,13 +13,13 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 import click
 
 from doorkey.cli.options import config_option, headed_option
+from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, harmless, is_terminal
-from doorkey.cli.work import run
 from doorkey.errors import RequestError
 
 if TYPE_CHECKING:
-    from doorkey.settings import Settings
-    from doorkey.site_response import Response
+    from doorkey.clients.response import Response
+    from doorkey.config.settings import Settings
 
 STATUSES = """A status of 400 and more is an answer like any other (exit code 0) unless --fail asks. The site's refusal
 of a fresh session is printed, too, with exit code 1."""
@@ -103,7 +103,7 @@ def fetch(
     """
     method, arguments = request_of(asked, only_head=only_head)
     fetched = Fetched(site, path, method, arguments, output, include or only_head, fail)
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
     return run(_work(fetched, Settings.load(config), headed=headed))
 
@@ -145,7 +145,7 @@ def request_of(asked: dict[str, Any], *, only_head: bool) -> tuple[str, dict[str
 
 
 def _header(line: str) -> tuple[str, str]:
-    from doorkey.request import is_reserved
+    from doorkey.model.request import is_reserved
 
     name, colon, value = line.partition(":")
     name, value = name.strip().lower(), value.strip()
@@ -199,8 +199,8 @@ def _part(part: str, files: Files) -> tuple[str, Any]:
 
 
 async def _work(fetched: Fetched, settings: Settings, *, headed: bool) -> int:
+    from doorkey.clients.aio import client
     from doorkey.runtime import Runtime
-    from doorkey.site_client import client
 
     with Progress(f"{fetched.method} {fetched.site}") as progress:
         async with Runtime(settings, headed=headed, steps=progress) as runtime:

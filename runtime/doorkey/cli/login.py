@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.findings import findings
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
+from doorkey.cli.report import session_report
+from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, harmless, print_json
-from doorkey.cli.work import run
 
 if TYPE_CHECKING:
-    from doorkey.imports import Imported
-    from doorkey.session import Session
+    from doorkey.accounts.imports import Imported
+    from doorkey.model.session import Session
 
 
 @click.command()
@@ -57,7 +57,7 @@ def login(
       doorkey login wiki --from cookies.txt
       doorkey logout wiki
     """
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
     if file is not None and by_hand:
         raise click.UsageError("--from takes a login from a file, --by-hand asks you for one: use one of them")
@@ -70,16 +70,16 @@ def login(
             async with Runtime(settings, headed=headed, steps=progress) as runtime:
                 provider = runtime.provider(site)
                 if file is not None:
-                    return await runtime.logins.brought(runtime.entrance(site), file)
+                    return await runtime.logins.brought(runtime.target(site), file)
                 if provider.steps and not by_hand:
                     return await runtime.visit(site), None
                 click.echo(_how(site, provider.ready is not None), err=True)
                 with _enter() as done:
-                    return await runtime.logins.by_hand(runtime.entrance(site), done), None
+                    return await runtime.logins.by_hand(runtime.target(site), done), None
 
     session, taken = run(work())
     if as_json:
-        print_json(findings(session))
+        print_json(session_report(session))
         return
     if taken is not None:
         _say_taken(taken)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from doorkey.cli.options import config_option
-from doorkey.cli.work import run
+from doorkey.cli.run import run
 
 
 @click.command()
@@ -22,7 +22,7 @@ def logout(site: str, config: Path | None) -> None:
     Examples:
       doorkey logout wiki
     """
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
     settings = Settings.load(config)
 
@@ -30,6 +30,6 @@ def logout(site: str, config: Path | None) -> None:
         from doorkey.runtime import Runtime
 
         async with Runtime(settings) as runtime:
-            return await runtime.logins.out(runtime.entrance(site))
+            return await runtime.logins.out(runtime.target(site))
 
     click.echo(f"logged out of {site}" if run(work()) else f"nobody was logged in to {site}")

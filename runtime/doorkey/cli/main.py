@@ -10,21 +10,21 @@ from typing import Any
 
 import click
 
-from doorkey.cli.add import add
+from doorkey.cli.add.command import add
 from doorkey.cli.ask import ask
 from doorkey.cli.browser import browser
 from doorkey.cli.check import check
 from doorkey.cli.config import config
-from doorkey.cli.demo import demo
+from doorkey.cli.demo.command import demo
+from doorkey.cli.exit_codes import EXIT_CODES, INTERRUPTED, READER_LEFT, fail
 from doorkey.cli.fetch import fetch
 from doorkey.cli.login import login
 from doorkey.cli.logout import logout
-from doorkey.cli.outcome import EXIT_CODES, INTERRUPTED, READER_LEFT, fail
+from doorkey.cli.open import open_site
 from doorkey.cli.serve import serve
 from doorkey.cli.sites import sites
 from doorkey.cli.terminal import is_terminal
 from doorkey.cli.visit import visit
-from doorkey.cli.window import open_site
 from doorkey.errors import DoorkeyError
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, headed_option, json_option
-from doorkey.cli.work import run
+from doorkey.cli.run import run
 
 if TYPE_CHECKING:
-    from doorkey.settings import ServiceSettings, Settings
+    from doorkey.config.settings import ServiceSettings, Settings
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - told apart, not listened on
 """Addresses that mean "all of mine", and one that a client can call."""
@@ -51,7 +51,7 @@ def serve(
     """
     if key is not None and no_key:
         raise click.UsageError("--key and --no-key exclude each other")
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
     overrides = {name: value for name, value in (("host", host), ("port", port), ("key", key)) if value is not None}
     run(_served(Settings.load(config, service=overrides), no_key=no_key, headed=headed, as_json=as_json))
@@ -78,8 +78,8 @@ async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bo
 
 
 def _key_file(service: ServiceSettings) -> Path | None:
+    from doorkey.config.settings import state_dir
     from doorkey.service.key import KEY_FILE
-    from doorkey.settings import state_dir
 
     return state_dir() / KEY_FILE if service.key is None else None
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, json_option
+from doorkey.cli.run import run
 from doorkey.cli.terminal import print_json, print_table
-from doorkey.cli.work import run
 
 if TYPE_CHECKING:
     from doorkey.status import SiteStatus
@@ -30,7 +30,7 @@ def sites(as_json: bool, config: Path | None) -> None:
       doorkey sites
       doorkey sites --json
     """
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
     settings = Settings.load(config)
 

@@ -61,7 +61,7 @@ class Progress:
     def __init__(self, about: str = "", *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._about = about
-        self._wanted = not verbose and is_terminal(sys.stderr)
+        self._spec = not verbose and is_terminal(sys.stderr)
         self._status: Status | None = None
 
     def __call__(self, step: str) -> None:
@@ -87,7 +87,7 @@ class Progress:
             self._status = None
 
     def __enter__(self) -> Self:
-        if self._wanted:
+        if self._spec:
             from rich.console import Console
             from rich.markup import escape
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.findings import findings, rows
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
+from doorkey.cli.report import rows, session_report
+from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json, print_table
-from doorkey.cli.work import run
 
 if TYPE_CHECKING:
-    from doorkey.session import Session
+    from doorkey.model.session import Session
 
 
 @click.command()
@@ -34,7 +34,7 @@ def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, c
       doorkey visit chatgptfree --headed -v
       doorkey visit chatgptfree --json --reveal
     """
-    from doorkey.settings import Settings
+    from doorkey.config.settings import Settings
 
     settings = Settings.load(config)
 
@@ -45,7 +45,7 @@ def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, c
             async with Runtime(settings, headed=headed, steps=progress) as runtime:
                 return await runtime.visit(site)
 
-    found = findings(run(work()), reveal=reveal)
+    found = session_report(run(work()), reveal=reveal)
     if as_json:
         print_json(found)
     else:

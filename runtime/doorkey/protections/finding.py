@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from email.utils import parsedate_to_datetime
 
+from doorkey.model.request import Head, Request
 from doorkey.protections.signs import Facts, Finding, Obstacle, Protection
 from doorkey.protections.table import PROTECTIONS, STANDING
-from doorkey.request import Head, Request
 
 SIGNS = tuple((row, sign) for row in PROTECTIONS for sign in row.signs)
 SIGNS_OF_200 = tuple((row, sign) for row, sign in SIGNS if not sign.status or 200 in sign.status)

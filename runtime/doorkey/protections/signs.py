@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from doorkey.request import HEAD_BYTES, Head, Request
+from doorkey.model.request import HEAD_BYTES, Head, Request
 
 Source: TypeAlias = Literal["run", "doc", "sig", "weak"]
 """Where a row's facts are from: seen here on the real thing · vendor's documentation · signatures that open-source

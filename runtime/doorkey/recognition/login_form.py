@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from doorkey.page import Page
+from doorkey.model.page import Page
 
 if TYPE_CHECKING:
     from bs4 import Tag

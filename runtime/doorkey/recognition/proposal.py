@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
-from doorkey.page import Page
+from doorkey.model.page import Page
+from doorkey.protections.judge import LOGIN
 from doorkey.recognition.framework import Framework, Token
 from doorkey.recognition.frameworks import FRAMEWORKS, NOTHING_KNOWN
 from doorkey.recognition.login_form import LoginForm, login_form
-from doorkey.recognition.signs import base_of, recognised, shown
-from doorkey.verdict import LOGIN
+from doorkey.recognition.recognize import base_of, recognised, shown
 
 NO_PAGES = re.compile(r"(?:/(?:users?|accounts?|auth|members?|sessions?|identity|customers?|profile))+$", re.IGNORECASE)
 """Parts of the addresses of login pages that are seldom pages of their own."""

@@ -13,17 +13,17 @@ from aiohttp import web
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import ConfigurationError
 from doorkey.service.chat import chat_routes
+from doorkey.service.client_writer import UNREAD
 from doorkey.service.door import door_routes
-from doorkey.service.guard import BODY_LIMIT, guard, sign
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_loopback
+from doorkey.service.middleware import BODY_LIMIT, guard, sign
 from doorkey.service.models import model_routes
-from doorkey.service.reader import UNREAD
 from doorkey.service.sites import site_routes
 
 if TYPE_CHECKING:
+    from doorkey.config.settings import ServiceSettings
     from doorkey.runtime import Runtime
-    from doorkey.settings import ServiceSettings
 
 SHUTDOWN = 2.0
 """Seconds that answers under way are given when the service ends."""

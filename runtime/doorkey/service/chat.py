@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from doorkey.chat import Delta, Image
 from doorkey.clock import Clock
 from doorkey.errors import EmptyAnswer
+from doorkey.model.chat import Delta, Image
+from doorkey.service.client_writer import ClientWriter
 from doorkey.service.cutter import Cutter
-from doorkey.service.exchange import BEGUN, ID, ONCE
 from doorkey.service.openai import ChatRequest, Chunks, parse_chat, read_object, usage, whole
-from doorkey.service.reader import Reader
+from doorkey.service.request_keys import BEGUN, ID, ONCE
 
 if TYPE_CHECKING:
-    from doorkey.answer import Answer
+    from doorkey.engine.answer import Answer
     from doorkey.runtime import Runtime
 
 
@@ -32,7 +32,7 @@ def chat_routes(runtime: Runtime, clock: Clock, unread: float) -> list[web.Route
         async with answer, aclosing(_texts(answer, Cutter(asked.stop, asked.max_tokens))) as texts:
             head = {"id": f"chatcmpl-{request[ID]}", "created": int(clock.wall()), "model": asked.model}
             if asked.stream:
-                return await _stream(Reader(request, unread), asked, answer, texts, head)
+                return await _stream(ClientWriter(request, unread), asked, answer, texts, head)
             return await _whole(asked, answer, texts, head)
 
     return [web.post("/v1/chat/completions", complete)]
@@ -92,7 +92,7 @@ async def _whole(
 
 
 async def _stream(
-    reader: Reader,
+    reader: ClientWriter,
     asked: ChatRequest,
     answer: Answer[Delta],
     texts: AsyncIterator[str | End],

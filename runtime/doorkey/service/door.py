@@ -10,17 +10,17 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from doorkey.errors import DoorkeyError
-from doorkey.request import Request, insists_on
+from doorkey.model.request import Request, insists_on
+from doorkey.model.upload import KEPT, Upload
 from doorkey.service.chat import origin_headers
-from doorkey.service.exchange import ID
+from doorkey.service.client_writer import ClientWriter
+from doorkey.service.door_headers import accepted, destination, passed_in, passed_out
 from doorkey.service.failure import Refusal
-from doorkey.service.reader import Reader
-from doorkey.service.threshold import accepted, destination, passed_in, passed_out
-from doorkey.upload import KEPT, Upload
+from doorkey.service.request_keys import ID
 
 if TYPE_CHECKING:
-    from doorkey.answer import Answer
-    from doorkey.provider import Site
+    from doorkey.engine.answer import Answer
+    from doorkey.model.site import Site
     from doorkey.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
             if whole is not None:
                 return whole
             async with answer:
-                return await _streamed(Reader(request, unread), runtime.sites[name], answer)
+                return await _streamed(ClientWriter(request, unread), runtime.sites[name], answer)
         finally:
             if isinstance(body, Upload):
                 await body.aclose()
@@ -83,7 +83,7 @@ def _whole(site: Site, answer: Answer[bytes]) -> web.Response | None:
     return None if body is None else web.Response(status=answer.head.status, headers=_headers(site, answer), body=body)
 
 
-async def _streamed(reader: Reader, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
+async def _streamed(reader: ClientWriter, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
     """The site's answer, given on as it comes."""
     response = web.StreamResponse(status=answer.head.status, headers=_headers(site, answer))
     await response.prepare(reader.request)

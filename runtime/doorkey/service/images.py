@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from doorkey.chat import Image, Message
 from doorkey.clock import Clock
 from doorkey.errors import Changed
+from doorkey.model.chat import Image, Message
 from doorkey.service.chat import data_url, origin_headers
-from doorkey.service.exchange import ONCE
 from doorkey.service.openai import ImageRequest, parse_image, read_object
+from doorkey.service.request_keys import ONCE
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from doorkey.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from doorkey.settings import ServiceSettings
+    from doorkey.config.settings import ServiceSettings
 
 KEY_FILE = "service.key"
 
@@ -42,7 +42,7 @@ def the_key(service: ServiceSettings, *, no_key: bool = False, folder: Path | No
     if service.key is not None:
         return ChosenKey(_usable(service.key.get_secret_value(), "service.key"), "as set by you (service.key)")
     if folder is None:
-        from doorkey.settings import state_dir
+        from doorkey.config.settings import state_dir
 
         folder = state_dir()
     path = folder / KEY_FILE

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from doorkey.chat import Image, Message, kind_of, parse_messages
 from doorkey.errors import RequestError
+from doorkey.model.chat import Image, Message, kind_of, parse_messages
 from doorkey.service.failure import Refusal
 
 BYTES_PER_TOKEN = 4

@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from doorkey.errors import Blocked, Changed, DoorkeyError, MissingToken, NeedsPerson
-from doorkey.page import Page
-from doorkey.provider import Provider, Site
-from doorkey.session import Cookie, Session
-from doorkey.sessions.source import Need
+from doorkey.model.page import Page
+from doorkey.model.session import Cookie, Session
+from doorkey.model.site import Site
+from doorkey.provider import Provider
+from doorkey.sessions.source import RenewalReason
 
 if TYPE_CHECKING:
     from doorkey.browser import Profile
-    from doorkey.browser.home import Home
+    from doorkey.browser.manual.user_data_dir import UserDataDir
 
 log = logging.getLogger("doorkey.visit")
 
@@ -26,7 +27,7 @@ LONGEST = 3600.0
 class Identity:
     """The identity of one key's sessions. `home`: where a person's login is remembered; None: nobody logs in."""
 
-    def __init__(self, site: Site, provider: Provider, home: Home | None) -> None:
+    def __init__(self, site: Site, provider: Provider, home: UserDataDir | None) -> None:
         self._site, self._provider, self._home = site, provider, home
         self._failures = 0
         self._denied = False  # here too, as what a caller brought along has no home
@@ -41,7 +42,7 @@ class Identity:
         """Whether a session's cookies are worth keeping for the next visit: they are somebody's login."""
         return bool(self._provider.steps) or self.by_hand
 
-    def cookies(self, need: Need, previous: Session | None) -> tuple[Cookie, ...]:
+    def cookies(self, need: RenewalReason, previous: Session | None) -> tuple[Cookie, ...]:
         """What the site may know the visitor by. A session that never worked is not tried again, where steps help."""
         if previous is None or not self.lasts or (need.fresh and self._provider.steps):
             return ()

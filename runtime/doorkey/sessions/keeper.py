@@ -1,6 +1,6 @@
 """Hands sessions out and renews them: one visit at a time for a key, shared by all who wait, result and error alike.
 
-The state of a key is one `Record`; it changes only in synchronous code on the event loop. The visit belongs to the
+The state of a key is one `KeyState`; it changes only in synchronous code on the event loop. The visit belongs to the
 keeper: a caller who hangs up never ends it.
 """
 
@@ -23,10 +23,10 @@ from doorkey.errors import (
     VisitFailed,
     remembered,
 )
-from doorkey.session import Key, Session
-from doorkey.sessions.manners import Paces
+from doorkey.model.session import Key, Session
+from doorkey.rate.limits import RateLimiters
+from doorkey.sessions.key_state import KeyState, KeyStates
 from doorkey.sessions.pauses import Pauses
-from doorkey.sessions.record import Record, Records
 from doorkey.sessions.source import Source, within
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store, kept
 
@@ -54,7 +54,7 @@ class Keeper:
         pause: float = 1.0,
         longest_pause: float = 300.0,
         claim_ttl: float = 15.0,
-        paces: Paces | None = None,
+        limiters: RateLimiters | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._store = store
@@ -63,57 +63,59 @@ class Keeper:
         self._limit = limit
         self._patience = patience
         self._claim_ttl = claim_ttl
-        self.paces = paces or Paces(lambda key: None, clock)
-        self._pauses = Pauses(self.paces, clock, first=pause, longest=longest_pause, uniform=uniform)
+        self.limiters = limiters or RateLimiters(lambda key: None, clock)
+        self._pauses = Pauses(self.limiters, clock, first=pause, longest=longest_pause, uniform=uniform)
         self._uniform = uniform
-        self._records = Records()
+        self._states = KeyStates()
         self._closed = False
 
-    def record(self, key: Key) -> Record:
-        return self._records.get(key) or self._records.add(key)
+    def key_state(self, key: Key) -> KeyState:
+        return self._states.get(key) or self._states.add(key)
 
-    async def get(self, source: Source, *, not_gen: int = -1, deadline: float) -> Session:
+    async def get(self, source: Source, *, newer_than: int = -1, deadline: float) -> Session:
         """A usable session newer than *not_gen*; visits when there is none, together with all who wait.
 
         Raises what the visit raised while its failure is remembered (with `retry_after`), and TimeLimit at *deadline*.
         """
-        rec = self.record(source.key)
-        while (session := self.at_hand(source, not_gen=not_gen)) is None:
-            if rec.flight is None:
+        state = self.key_state(source.key)
+        while (session := self.at_hand(source, newer_than=newer_than)) is None:
+            if state.flight is None:
                 now = self._clock.now()
-                if now < rec.next_ok:
-                    await self._wait_out(source, rec, now, deadline)
+                if now < state.next_ok:
+                    await self._wait_out(source, state, now, deadline)
                     continue
-                self._launch(source, rec, seen=max(not_gen, rec.bad, rec.cur.gen if rec.cur else -1))
-            await self._wait(rec, deadline)
+                self._launch(source, state, seen=max(newer_than, state.bad, state.cur.gen if state.cur else -1))
+            await self._wait(state, deadline)
         return session
 
-    def at_hand(self, source: Source, *, not_gen: int = -1) -> Session | None:
+    def at_hand(self, source: Source, *, newer_than: int = -1) -> Session | None:
         """What `get` gives, where that takes no waiting."""
-        rec, now = self.record(source.key), self._clock.now()
-        while not rec.usable(rec.cur, rec.born, not_gen, now) or not (rec.max_uses is None or rec.used < rec.max_uses):
-            if not rec.promote(not_gen, now):
+        state, now = self.key_state(source.key), self._clock.now()
+        while not state.usable(state.cur, state.born, newer_than, now) or not (
+            state.max_uses is None or state.used < state.max_uses
+        ):
+            if not state.promote(newer_than, now):
                 return None
-        return self._hand_out(source, rec, now)
+        return self._hand_out(source, state, now)
 
     async def visit(self, source: Source, *, deadline: float) -> Session:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
-        rec = self.record(source.key)
+        state = self.key_state(source.key)
         # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
-        stored = None if source.key.own else (await self._store.row(source.key)).session
+        stored = None if source.key.caller else (await self._store.row(source.key)).session
         if stored is not None and stored.max_uses is None:
-            rec.publish(stored, self._here(stored))
-            rec.proven = max(rec.proven, stored.gen)  # nobody refused it: no reason to wait longer than usual
-        seen = rec.cur.gen if rec.cur else -1
-        rec.next_ok, rec.next, rec.hurried = 0.0, None, True
-        rec.doubted = max(rec.doubted, seen)
-        return await self.get(source, not_gen=seen, deadline=deadline)
+            state.publish(stored, self._here(stored))
+            state.proven = max(state.proven, stored.gen)  # nobody refused it: no reason to wait longer than usual
+        seen = state.cur.gen if state.cur else -1
+        state.next_ok, state.next, state.hurried = 0.0, None, True
+        state.doubted = max(state.doubted, seen)
+        return await self.get(source, newer_than=seen, deadline=deadline)
 
     async def adopt(self, source: Source, session: Session) -> Session:
         """Make *session*, which came about without a visit of ours, the current one for all who share the store."""
-        rec = self.record(source.key)
-        store = self._private if source.key.own else self._store
-        seen = rec.cur.gen if rec.cur else -1
+        state = self.key_state(source.key)
+        store = self._private if source.key.caller else self._store
+        seen = state.cur.gen if state.cur else -1
         while True:
             match await store.begin(source.key, seen, self._claim_ttl, patient=False):
                 case Newer(newer):
@@ -125,157 +127,157 @@ class Keeper:
                 case Claim() as claim:
                     committed = await store.commit(claim, session)
                     if committed is not None:
-                        rec.next_ok, rec.why = 0.0, None
-                        rec.take(committed, self._clock.now())
+                        state.next_ok, state.why = 0.0, None
+                        state.take(committed, self._clock.now())
                         return committed
 
     def worked(self, session: Session) -> None:
         """A request was accepted with *session*."""
-        rec = self.record(session.key)
-        if session.gen > rec.proven or rec.useless:
-            rec.prove(session.gen)
-        if rec.cur is not None and rec.cur.gen == session.gen:
-            rec.successes += 1
+        state = self.key_state(session.key)
+        if session.gen > state.proven or state.useless:
+            state.prove(session.gen)
+        if state.cur is not None and state.cur.gen == session.gen:
+            state.successes += 1
 
     def rejected(self, session: Session, *, named: bool) -> None:
         """*session* was refused. Late news of an older one changes nothing."""
-        rec = self.record(session.key)
+        state = self.key_state(session.key)
         gen = session.gen
-        if gen <= rec.bad or (rec.cur is not None and gen < rec.cur.gen) or (not named and gen <= rec.doubted):
+        if gen <= state.bad or (state.cur is not None and gen < state.cur.gen) or (not named and gen <= state.doubted):
             return
         if named:
-            rec.bad = gen
-            rec.learn_budget()
-        rec.doubted = max(rec.doubted, gen)
-        if rec.proven < gen:
-            self._pauses.penalty(rec)
+            state.bad = gen
+            state.learn_budget()
+        state.doubted = max(state.doubted, gen)
+        if state.proven < gen:
+            self._pauses.penalty(state)
 
     async def close(self) -> None:
         """End the visits under way and wait for them."""
         self._closed = True
-        flights = [rec.flight for rec in self._records.values() if rec.flight is not None]
+        flights = [state.flight for state in self._states.values() if state.flight is not None]
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _hand_out(self, source: Source, rec: Record, now: float) -> Session:
-        session = rec.cur
+    def _hand_out(self, source: Source, state: KeyState, now: float) -> Session:
+        session = state.cur
         assert session is not None
-        rec.used += 1
-        spent = rec.max_uses is not None and rec.used >= 0.8 * rec.max_uses
-        old = now >= rec.born + session.soft
-        if (old or spent) and rec.flight is None and rec.next is None and now >= rec.next_ok:
-            self._launch(source, rec, seen=session.gen)
+        state.used += 1
+        spent = state.max_uses is not None and state.used >= 0.8 * state.max_uses
+        old = now >= state.born + session.soft
+        if (old or spent) and state.flight is None and state.next is None and now >= state.next_ok:
+            self._launch(source, state, seen=session.gen)
         return session
 
-    async def _wait_out(self, source: Source, rec: Record, now: float, deadline: float) -> None:
-        pause = rec.next_ok - now
-        lasting = isinstance(rec.why, LASTING)
+    async def _wait_out(self, source: Source, state: KeyState, now: float, deadline: float) -> None:
+        pause = state.next_ok - now
+        lasting = isinstance(state.why, LASTING)
         if lasting or pause > min(self._patience, deadline - now):
-            if await self._cured(source, rec):
+            if await self._cured(source, state):
                 return
-            why = rec.why or VisitFailed(
-                f"{rec.key.site}: new sessions are refused as well; the next visit is in {pause:.0f} s",
-                site=rec.key.site,
+            why = state.why or VisitFailed(
+                f"{state.key.site}: new sessions are refused as well; the next visit is in {pause:.0f} s",
+                site=state.key.site,
             )
             raise why.again(pause) from why
         await self._clock.sleep(pause)
 
-    async def _cured(self, source: Source, rec: Record) -> bool:
+    async def _cured(self, source: Source, state: KeyState) -> bool:
         """Whether another process has a session by now: a person who logged in there ends the pause here."""
-        if rec.key.own:
+        if state.key.caller:
             return False
-        stored = (await self._store.row(rec.key)).session
+        stored = (await self._store.row(state.key)).session
         born = self._here(stored) if stored is not None else 0.0
-        newest = max(rec.bad, rec.cur.gen if rec.cur else -1)
+        newest = max(state.bad, state.cur.gen if state.cur else -1)
         if (
             stored is None
             or stored.max_uses is not None
             or not source.fits(stored)
-            or not rec.usable(stored, born, newest, self._clock.now())
+            or not state.usable(stored, born, newest, self._clock.now())
         ):
             return False
-        rec.next_ok, rec.why, rec.shared = 0.0, None, True
-        rec.publish(stored, born)
+        state.next_ok, state.why, state.shared = 0.0, None, True
+        state.publish(stored, born)
         return True
 
-    def _launch(self, source: Source, rec: Record, seen: int) -> None:
+    def _launch(self, source: Source, state: KeyState, seen: int) -> None:
         if self._closed:
-            raise VisitFailed(f"{rec.key.site}: doorkey is shutting down", site=rec.key.site)
+            raise VisitFailed(f"{state.key.site}: doorkey is shutting down", site=state.key.site)
         # In a context of its own: the visit is nobody's in particular.
-        flight = self._fly(source, rec, seen)
-        rec.flight = asyncio.create_task(flight, name=f"visit {rec.key.site}", context=Context())
+        flight = self._fly(source, state, seen)
+        state.flight = asyncio.create_task(flight, name=f"visit {state.key.site}", context=Context())
 
-    async def _wait(self, rec: Record, deadline: float) -> None:
+    async def _wait(self, state: KeyState, deadline: float) -> None:
         # Waited for, not owned: asyncio.wait leaves the flight alone when the waiter is cancelled or runs out of time.
-        flight = rec.flight
+        flight = state.flight
         assert flight is not None
         left = deadline - self._clock.now()
-        rec.waiting += 1
+        state.waiting += 1
         try:
             if left > 0:
                 await asyncio.wait([flight], timeout=left)
         finally:
-            rec.waiting -= 1
+            state.waiting -= 1
         if flight.done():
             if not flight.cancelled() and (error := flight.exception()) is not None:
                 raise error
             if self._closed:
-                raise VisitFailed(f"{rec.key.site}: doorkey is shutting down", site=rec.key.site)
+                raise VisitFailed(f"{state.key.site}: doorkey is shutting down", site=state.key.site)
         elif self._clock.now() >= deadline:
             raise TimeLimit(
-                "total, while a visit goes on", round(max(left, 0.0), 3), site=rec.key.site, setting="limits.total"
+                "total, while a visit goes on", round(max(left, 0.0), 3), site=state.key.site, setting="limits.total"
             )
 
-    async def _fly(self, source: Source, rec: Record, seen: int) -> None:
+    async def _fly(self, source: Source, state: KeyState, seen: int) -> None:
         """The only writer of a record's session. Ends with a published session or a remembered failure."""
-        store = self._private if rec.key.own else self._store
+        store = self._private if state.key.caller else self._store
         try:
             while True:
-                match await store.begin(rec.key, seen, self._claim_ttl, patient=not rec.hurried):
+                match await store.begin(state.key, seen, self._claim_ttl, patient=not state.hurried):
                     case Newer(session) if not source.fits(session):
                         seen = session.gen
                     case Newer(session):
-                        rec.shared = True
-                        rec.publish(session, self._here(session))
+                        state.shared = True
+                        state.publish(session, self._here(session))
                         return
                     case Backoff(seconds, why, code):
-                        rec.next_ok = self._clock.now() + seconds
-                        name = f"{rec.key.site}: "
-                        rec.why = rec.why or remembered(code, name + why.removeprefix(name), site=rec.key.site)
+                        state.next_ok = self._clock.now() + seconds
+                        name = f"{state.key.site}: "
+                        state.why = state.why or remembered(code, name + why.removeprefix(name), site=state.key.site)
                         return
                     case Busy(seconds):
-                        await store.changed(rec.key, seconds * self._uniform(1.0, 1.1))
+                        await store.changed(state.key, seconds * self._uniform(1.0, 1.1))
                     case Claim() as claim:
-                        if await self._climb(source, rec, store, claim):
+                        if await self._climb(source, state, store, claim):
                             return
         except DoorkeyError as error:
             # The store itself failed: remembered as a visit that failed, so that it is not asked at every request.
-            self._pauses.remember(rec, error)
+            self._pauses.remember(state, error)
         except Exception:  # the rim of a background task
-            log.exception("%s: the visit ended by a fault of doorkey's own", rec.key.site)
+            log.exception("%s: the visit ended by a fault of doorkey's own", state.key.site)
             self._pauses.remember(
-                rec, VisitFailed(f"{rec.key.site}: a fault of doorkey's own; see its log", site=rec.key.site)
+                state, VisitFailed(f"{state.key.site}: a fault of doorkey's own; see its log", site=state.key.site)
             )
             raise
         finally:
-            rec.flight, rec.hurried = None, False
+            state.flight, state.hurried = None, False
 
-    async def _climb(self, source: Source, rec: Record, store: Store, claim: Claim) -> bool:
+    async def _climb(self, source: Source, state: KeyState, store: Store, claim: Claim) -> bool:
         """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
         try:
-            async with kept(store, claim, self._claim_ttl, self._clock), self.paces.page(rec.key):
-                rec.out = self._clock.now()
-                fetched = await within(self._limit, source, rec.need(claim.previous))
+            async with kept(store, claim, self._claim_ttl, self._clock), self.limiters.page(state.key):
+                state.out = self._clock.now()
+                fetched = await within(self._limit, source, state.need(claim.previous))
             session = await store.commit(claim, fetched)
             if session is None:
                 return False
-            rec.came_back(session)
-            rec.publish(session, self._clock.now())
-            log.info("%s: session %d by %s", rec.key.site, session.gen, session.rung)
+            state.came_back(session)
+            state.publish(session, self._clock.now())
+            log.info("%s: session %d by %s", state.key.site, session.gen, session.rung)
         except DoorkeyError as error:
-            rec.came_back(error)
-            after = self._pauses.remember(rec, error)
+            state.came_back(error)
+            after = self._pauses.remember(state, error)
             await asyncio.shield(store.fail(claim, error.message, error.code, after))
         except BaseException:
             # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.

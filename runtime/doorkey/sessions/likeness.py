@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from doorkey.model.session import Session
 from doorkey.provider import Provider
-from doorkey.session import Session
 
 
-def same(found: Session, refused: Session, provider: Provider) -> bool:
+def is_same_session(found: Session, refused: Session, provider: Provider) -> bool:
     """Whether all that *provider* can tell sessions apart by is alike; False where there is nothing to tell by."""
     named, tokens_tell = provider.cookies_needed, bool(found.tokens) and not provider.steps
     if dict(found.tokens) != dict(refused.tokens):

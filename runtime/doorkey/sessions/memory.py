@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 
 from doorkey.clock import Clock
-from doorkey.session import Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.sessions.store import Claim, Outcome, Row
 
 ROWS = 1024

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from doorkey.errors import DoorkeyError, TimeLimit
-from doorkey.session import Key, Session
+from doorkey.model.session import Key, Session
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class RenewalReason:
     """Why a visit is made. `refused` is the session that no longer serves; None for a first one, or one grown old.
 
     `named`: whether the refusal had a name (then a result that equals the refused session is no result).
@@ -32,12 +32,12 @@ class Source(Protocol):
     @property
     def key(self) -> Key: ...
 
-    async def fetch(self, need: Need) -> Session: ...
+    async def fetch(self, need: RenewalReason) -> Session: ...
 
     def fits(self, session: Session) -> bool: ...
 
 
-async def within(limit: float, source: Source, need: Need) -> Session:
+async def within(limit: float, source: Source, need: RenewalReason) -> Session:
     """What *source* fetches in *limit* seconds. Raises TimeLimit after them, and what the source raises."""
     try:
         async with asyncio.timeout(limit):

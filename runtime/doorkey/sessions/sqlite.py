@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, Unavailable
-from doorkey.session import Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.sessions.store import Claim, Outcome, Row
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from doorkey.clock import Clock
-from doorkey.session import Key, Session
+from doorkey.model.session import Key, Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,17 @@ from yarl import URL
 
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, RequestError
-from doorkey.origin import origin_of
-from doorkey.provider import Site
-from doorkey.request import HEAD_BYTES, Head, MiB, Request
-from doorkey.session import Session
-from doorkey.transport.compressed import unpacked
+from doorkey.model.request import HEAD_BYTES, Head, MiB, Request
+from doorkey.model.session import Session
+from doorkey.model.site import Site
+from doorkey.model.upload import Upload
+from doorkey.model.urls import origin_of
+from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks_failure
+from doorkey.network.url_policy import PublicResolver, redirected_url, request_url, same_host
+from doorkey.transport.compression import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
-from doorkey.transport.reach import PublicResolver, redirected, same_host, target
-from doorkey.transport.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.transport.stream import BROKEN, Stream, first_bytes, translated
-from doorkey.transport.waits import Wait, Waits
-from doorkey.upload import Upload
+from doorkey.transport.timeouts import Timeout, Timeouts
 
 REDIRECTS = (301, 302, 303, 307, 308)
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -53,7 +53,7 @@ class Direct:
         self._clock = clock
         self._limits = limits or Limits()
         self.headers = SessionHeaders(clock)
-        self._waits = Waits()
+        self._waits = Timeouts()
         self._clients: dict[str, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
@@ -77,13 +77,13 @@ class Direct:
         Raises RequestError for a target that is not allowed, SiteDown when the site can't be reached (`arrived` tells
         whether the request may have got there), TimeLimit, Changed for an answer that is no HTTP.
         """
-        url = target(request, site)
+        url = request_url(request, site)
         conversation = conversation or Conversation(self._clock)
         deadline = self._waits.loop.time() + total
         upload = request.body if isinstance(request.body, Upload) else None
         for _ in range(request.follow + 1):
             try:
-                with Wait(self._waits, "first byte", self._limits.first_byte, deadline, upload):
+                with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
                     response = await self._asked(request, url, session, site, conversation)
                     start = begun(response)
                     if start is None:
@@ -109,7 +109,7 @@ class Direct:
                 head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
                 return Stream(response, head, start, self._waits, self._limits.idle, deadline, upload)
             response.release()
-            url = redirected(request, urljoin(url, location), site)
+            url = redirected_url(request, urljoin(url, location), site)
             if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
                 request = replace(request, method="GET", form=None, json=None, parts=None, body=None)
         raise Changed(f"{site.name}: {request.what} was redirected more than {request.follow} times", site=site.name)

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from multidict import CIMultiDict
 
 from doorkey.clock import Clock
-from doorkey.origin import origin_of
-from doorkey.provider import Site
-from doorkey.request import Request
-from doorkey.session import Cookie, Key, Session
+from doorkey.model.request import Request
+from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.site import Site
+from doorkey.model.urls import origin_of
 
 FETCH = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
 PAGE_LOAD = {

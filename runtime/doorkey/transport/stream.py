@@ -8,10 +8,10 @@ from typing import Protocol
 import aiohttp
 
 from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown
-from doorkey.request import HEAD_BYTES, Head, Reply
-from doorkey.transport.reach import PrivateAddress
-from doorkey.transport.waits import Wait, Waits
-from doorkey.upload import Upload
+from doorkey.model.request import HEAD_BYTES, Head, Reply
+from doorkey.model.upload import Upload
+from doorkey.network.url_policy import PrivateAddress
+from doorkey.transport.timeouts import Timeout, Timeouts
 
 BROKEN = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises when an exchange fails: `translated` tells it in our own words."""
@@ -46,7 +46,7 @@ class Stream:
         response: Exchange,
         head: Head,
         start: bytes,
-        waits: Waits,
+        waits: Timeouts,
         idle: float,
         deadline: float,
         upload: Upload | None = None,
@@ -101,7 +101,7 @@ class Stream:
         return content.at_eof()
 
     async def _more(self) -> bytes:
-        with Wait(self._waits, "idle", self._idle, self._deadline, self._upload):
+        with Timeout(self._waits, "idle", self._idle, self._deadline, self._upload):
             try:
                 return await self._response.content.readany()
             except BROKEN as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorkey.browser import find_chromium
-from doorkey.browser.launch import arguments
+from doorkey.browser.arguments import arguments
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

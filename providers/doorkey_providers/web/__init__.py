@@ -1,0 +1,1 @@
+"""The provider of any site, by configuration alone."""

@@ -1,0 +1,90 @@
+"""Puts tokens where a request carries them: header, query, form or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from doorkey import Request, Tokens
+from doorkey.errors import Changed
+from doorkey_providers.web.bodies import pairs_without, with_form, with_json
+from doorkey_providers.web.templates import UNSENDABLE, Template
+from doorkey_providers.web.when import When
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What goes into the requests that `when` means. A value takes the place of one that the request brings."""
+
+    when: tuple[When, ...] = ()
+    header: Mapping[str, Template] = field(default_factory=dict)
+    query: Mapping[str, Template] = field(default_factory=dict)
+    form: Mapping[str, Template] = field(default_factory=dict)
+    json: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The names of the tokens that go in."""
+        texts = (*self.header.values(), *self.query.values(), *self.form.values(), *_leaves(self.json))
+        return frozenset(name for text in texts for name in text.names)
+
+    def means(self, request: Request) -> bool:
+        return not self.when or any(when.meets(request) for when in self.when)
+
+    def into(self, request: Request, tokens: Tokens) -> Request:
+        if not self.means(request):
+            return request
+        if self.header:
+            request = with_headers(request, _texts(self.header, tokens))
+        if self.query:
+            request = with_query(request, _texts(self.query, tokens))
+        if self.form:
+            request = with_form(request, _texts(self.form, tokens))
+        if self.json:
+            request = with_json(request, _filled(self.json, tokens))
+        return request
+
+
+def _leaves(value: Any) -> Iterator[Template]:
+    if isinstance(value, Template):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _leaves(inner)
+
+
+def _texts(templates: Mapping[str, Template], tokens: Tokens) -> dict[str, str]:
+    return {name: template.text(tokens) for name, template in templates.items()}
+
+
+def _filled(value: Any, tokens: Tokens) -> Any:
+    if isinstance(value, Template):
+        return value.value(tokens)
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, tokens) for name, inner in value.items()}
+    return value
+
+
+def with_headers(request: Request, values: Mapping[str, str]) -> Request:
+    for name, value in values.items():
+        if UNSENDABLE.search(value):
+            raise Changed(f"what was read for the header {name} holds a line break or the like: it is not sent")
+    own = {name.lower() for name in values}
+    kept = {name: value for name, value in request.headers.items() if name.lower() not in own}
+    return replace(request, headers={**kept, **values})
+
+
+def with_query(request: Request, values: Mapping[str, str]) -> Request:
+    """The rest of the query stays as it is written, byte for byte."""
+    url, hash_, fragment = request.url.partition("#")
+    path, _, query = url.partition("?")
+    if request.query is not None:
+        pairs = request.query.items() if isinstance(request.query, Mapping) else request.query
+        own = [(name, value) for name, value in pairs if name not in values]
+        path_query = "&".join(pairs_without(query, values))
+        url = f"{path}?{path_query}" if path_query else path
+        return replace(request, url=url + hash_ + fragment, query=[*own, *values.items()])
+    whole = "&".join([*pairs_without(query, values), urlencode(values, quote_via=quote)])
+    return replace(request, url=f"{path}?{whole}{hash_}{fragment}")

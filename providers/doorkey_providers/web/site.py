@@ -1,0 +1,144 @@
+"""The provider of any site, told by configuration alone: what a visit must find, and where it goes in requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from doorkey import Head, Kind, Page, Provider, Request, Session, Tokens, Verdict
+from doorkey.errors import Changed, ConfigurationError, MissingToken
+from doorkey_providers.web.nearest import instead
+from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
+from doorkey_providers.web.rules import leads_to
+from doorkey_providers.web.sending import Sending
+from doorkey_providers.web.sources import BY_SCRIPT, Source, found_in, found_on
+from doorkey_providers.web.templates import Template
+from doorkey_providers.web.values import JSON, parsed, walk
+
+WHOLE = (200, 201, 203)
+"""The answers that can be held against what a good one looks like: the others have no body, or a piece of one."""
+
+
+class WebSite(Provider):
+    """Whatever `Options` says, by docs/web.md. Tokens go to the site's own origin only."""
+
+    Options = WebOptions
+
+    def __init__(self, site: Any) -> None:
+        super().__init__(site)
+        options = site.options if site.options is not None else WebOptions()
+        if not isinstance(options, WebOptions):
+            raise ConfigurationError(f"sites.{site.name}: expected the options of provider web", site=site.name)
+        self.options = options
+        tokens = options.tokens.values()
+        self.ready = options.ready
+        self.steps = options.visit.steps
+        self.cookies_needed = options.cookies.needed
+        self.cookies_sliding = options.cookies.sliding
+        self.pages = tuple(dict.fromkeys(token.page for token in tokens if token.page is not None))
+        self.script_values = tuple(token.script for token in tokens if token.script is not None)
+        self.sees_requests = any(token.source.kind in ("request", "request-body") for token in tokens)
+        self.needs_scripts = any(token.source.kind in BY_SCRIPT for token in tokens)
+        self.needs_page = bool(tokens)
+        self.hard = options.life.hard
+        self.soft = options.life.soft if options.life.soft is not None else options.life.hard / 2
+        self.max_uses = options.max_uses
+        self.sendings = tuple(_sending(send) for send in options.send)
+        nexts = [next_source(token, options.cookies.sliding) for token in tokens]
+        self.passes_on = any(nexts)
+        self.next_in_body = any(source is not None and source.kind not in ("header", "cookie") for source in nexts)
+        self.single_use = tuple(name for name, token in options.tokens.items() if token.next is not None)
+        self.using_up = tuple(sending for sending in self.sendings if sending.takes & set(self.single_use))
+
+    def read(self, page: Page) -> Tokens:
+        self._let_in(page)
+        return {name: self._token(name, token, page) for name, token in self.options.tokens.items()}
+
+    def fits(self, session: Session) -> bool:
+        return session.tokens.keys() >= self.options.tokens.keys()
+
+    def dress(self, request: Request, session: Session) -> Request:
+        if not request.own_host:
+            return request
+        for sending in self.sendings:
+            request = sending.into(request, session.tokens)
+        return request
+
+    def judge(self, request: Request, head: Head, session: Session) -> Verdict:
+        verdict = super().judge(request, head, session)
+        if verdict.by:
+            return verdict  # what stands before the site says so itself
+        for rule in self.options.stale:
+            if rule.concerns(request) and rule.holds(request, head):
+                return Verdict(Kind.STALE, f"{request.what} was refused with HTTP {head.status} (stale: {rule.text})")
+        if not verdict or head.status not in WHOLE or request.method.upper() == "HEAD":
+            return verdict
+        rules = [rule for rule in self.options.alive if rule.concerns(request) and rule.can_tell(head)]
+        if rules and not any(rule.holds(request, head) for rule in rules):
+            wanted = " or ".join(rule.text for rule in rules)
+            return Verdict(Kind.REFUSED, f"{request.what} got HTTP {head.status} without what is alive: {wanted}")
+        return verdict
+
+    def next_tokens(self, request: Request, answer: Head) -> Tokens:
+        """The tokens that *answer* carries for the next request; the head tells some, only a whole Reply the others."""
+        found: dict[str, JSON] = {}
+        for name, token in self.options.tokens.items():
+            source = next_source(token, self.cookies_sliding)
+            value = found_in(source, answer, decode=token.decode) if source is not None else None
+            if value is not None:
+                found[name] = value
+        return found
+
+    def uses_up(self, request: Request) -> bool:
+        return request.own_host and any(sending.means(request) for sending in self.using_up)
+
+    def _let_in(self, page: Page) -> None:
+        """Raises Changed on a login page, and MissingToken where `ready` is not there."""
+        asked, came = urlsplit(self.site.url).path or "/", urlsplit(page.url).path
+        for rule in self.options.stale:
+            if rule.sign == "redirect" and came != asked and leads_to(rule.name, page.url):
+                raise Changed(
+                    f"{self.site.name}: the visit was led to {came}, a page for those who are not logged in "
+                    f"(sites.{self.site.name}.stale: {rule.text})",
+                    site=self.site.name,
+                )
+        if self.ready is not None and page.find(self.ready) is None:
+            sought = f"sites.{self.site.name}.ready: {self.ready} on {came}"
+            came_instead = instead(Source("css", self.ready), page)
+            raise MissingToken("sign of being ready", sought, site=self.site.name, came=came_instead)
+
+    def _token(self, name: str, token: TokenOptions, page: Page) -> JSON:
+        where = page if token.page is None else page.others.get(token.page)
+        source, key = token.source, f"sites.{self.site.name}.tokens.{name}"
+        if where is None:
+            raise MissingToken(name, f"{key}: {source} on {token.page}", site=self.site.name, came="not been opened")
+        value = found_on(source, where, decode=token.decode)
+        came = "" if value is not None else instead(source, where)
+        if value is not None and token.inside is not None:
+            value, came = walk(parsed(value) if isinstance(value, str) else value, token.inside), "another value there"
+        if value is None or value == "":
+            inside = f", inside it {token.inside}" if token.inside is not None else ""
+            sought = f"{key}: {source}{inside} on {urlsplit(where.url).path or '/'}"
+            raise MissingToken(name, sought, site=self.site.name, came=came)
+        return value
+
+
+def next_source(token: TokenOptions, sliding: tuple[str, ...]) -> Source | None:
+    """Where an answer carries the token's next value: as configured, or in the sliding cookie that it is read from."""
+    if token.next is None and token.cookie is not None and token.cookie in sliding:
+        return token.source
+    return token.next
+
+
+def _sending(send: SendOptions) -> Sending:
+    def templates(texts: Mapping[str, str]) -> dict[str, Template]:
+        return {name: Template.of(text) for name, text in texts.items()}
+
+    return Sending(send.when, templates(send.header), templates(send.query), templates(send.form), _nested(send.body))
+
+
+def _nested(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _nested(inner) for name, inner in value.items()}
+    return Template.of(value) if isinstance(value, str) else value

@@ -1,0 +1,170 @@
+"""Where a token is found: in a page, in the page's own requests, or in an answer."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+from urllib.parse import parse_qs, urlsplit
+
+from doorkey import Head, Page, Reply
+from doorkey_providers.web.values import JSON, parsed, unescaped, walk
+
+Kind: TypeAlias = Literal[
+    "css", "cookie", "local", "session", "script", "request", "request-body", "html", "header", "json"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ON_PAGES = KINDS[:8]
+IN_ANSWERS: tuple[Kind, ...] = ("css", "html", "cookie", "header", "json")
+BY_SCRIPT: tuple[Kind, ...] = ("local", "session", "script", "request", "request-body")
+"""What only a page whose scripts ran holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place to look: `name` is a selector, a name, a path or a pattern; `attribute` belongs to a selector."""
+
+    kind: Kind
+    name: str
+    attribute: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "css":
+            return f"{self.name}@{self.attribute}" if self.attribute else self.name
+        return f"html:/{self.name}/" if self.kind == "html" else f"{self.kind}:{self.name}"
+
+
+def source_of(text: str, kinds: Iterable[Kind] = ON_PAGES) -> Source:
+    """The source that *text* names: `KIND:NAME`, `html:/REGEX/`, or `CSS` with `@ATTRIBUTE`. Raises ValueError."""
+    kinds = tuple(kinds)
+    prefix, colon, rest = text.strip().partition(":")
+    if prefix == "html" and rest.startswith("/"):
+        return checked(Source("html", rest[1:-1] if rest.endswith("/") and len(rest) > 1 else rest[1:]))
+    if colon and prefix in KINDS and prefix not in ("html", "css"):
+        if prefix not in kinds:
+            raise ValueError(f"expected one of {_shown(kinds)}, came {prefix}:")
+        return checked(Source(prefix, rest.strip()))
+    css = rest if prefix == "css" else text
+    selector, at, attribute = css.rpartition("@")
+    if at and re.fullmatch(r"[A-Za-z_][\w:.-]*", attribute.strip()):
+        return checked(Source("css", selector.strip(), attribute.strip()), kinds)
+    return checked(Source("css", css.strip()), kinds)
+
+
+def checked(source: Source, kinds: Iterable[Kind] = ON_PAGES) -> Source:
+    """*source*, if it can be looked for. Raises ValueError."""
+    if not source.name:
+        raise ValueError(f"expected a name after {source.kind}:")
+    if source.kind == "css":
+        css_of(source.name, kinds)
+    if source.kind == "html":
+        try:
+            re.compile(source.name)
+        except re.error as exc:
+            raise ValueError(f"expected a regular expression between slashes: {exc}") from exc
+    return source
+
+
+def css_of(text: str, kinds: Iterable[Kind] = ()) -> str:
+    """*text*, if it is a CSS selector. Raises ValueError with the kind of source that may have been meant."""
+    import soupsieve
+
+    try:
+        soupsieve.compile(text)
+    except (soupsieve.SelectorSyntaxError, NotImplementedError) as exc:
+        meant = difflib.get_close_matches(text.partition(":")[0], list(kinds), n=1, cutoff=0.6) if ":" in text else []
+        hint = f" (did you mean '{meant[0]}:'?)" if meant else ""
+        said = str(exc).splitlines()[0]
+        raise ValueError(
+            f"expected a CSS selector{f' or one of {_shown(kinds)}' if kinds else ''}: {said}{hint}"
+        ) from exc
+    return text
+
+
+def _shown(kinds: Iterable[Kind]) -> str:
+    return ", ".join("CSS" if kind == "css" else f"{kind}:…" for kind in kinds)
+
+
+def found_on(source: Source, page: Page, *, decode: bool = True) -> JSON:
+    """What *source* names on *page*; None when it is not there or empty."""
+    match source.kind:
+        case "css":
+            return selected(source, page)
+        case "cookie":
+            value = page.cookies.get(source.name)
+            return unescaped(value) if value and decode else value or None
+        case "local":
+            return page.local.get(source.name) or None
+        case "session":
+            return page.session.get(source.name) or None
+        case "script":
+            return page.scripts.get(source.name)
+        case "html":
+            return matched(source, page.html)
+        case _:
+            return _seen(source, page)
+
+
+def found_in(source: Source, answer: Head, *, decode: bool = True) -> JSON:
+    """What *source* names in an answer: in its head, and in its body where *answer* is a whole Reply."""
+    match source.kind:
+        case "header":
+            return answer.headers.get(source.name.lower()) or None
+        case "cookie":
+            value = _set_cookie(source.name, answer)
+            return unescaped(value) if value and decode else value
+        case _ if not isinstance(answer, Reply):
+            return None
+        case "json":
+            return walk(parsed(answer.text()), source.name)
+        case "html":
+            return matched(source, answer.text())
+        case _:
+            return selected(source, Page(url=answer.url, html=answer.text()))
+
+
+def selected(source: Source, page: Page) -> str | None:
+    """An attribute, or the text; what an input or a meta tag says stands in an attribute of its own."""
+    tag = page.find(source.name)
+    if tag is None:
+        return None
+    if source.attribute:
+        value = tag.get(source.attribute)
+    else:
+        value = tag.get_text() or tag.get({"input": "value", "meta": "content"}.get(tag.name, ""))
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def matched(source: Source, text: str) -> str | None:
+    found = re.search(source.name, text)
+    if found is None:
+        return None
+    return (found[1] if found.re.groups else found[0]) or None
+
+
+def _seen(source: Source, page: Page) -> JSON:
+    """The latest value that the page itself sent to its own origin: what it tells others is none of the site's."""
+    origin = urlsplit(page.url)[:2]
+    for request in reversed(page.sent):
+        if urlsplit(request.url)[:2] != origin:
+            continue
+        if source.kind == "request":
+            value: JSON = request.headers.get(source.name.lower())
+        elif request.body.lstrip()[:1] in ("{", "["):
+            value = walk(parsed(request.body), source.name)
+        else:
+            value = parse_qs(request.body).get(source.name, [""])[0]
+        if value not in (None, ""):
+            return value
+    return None
+
+
+def _set_cookie(name: str, answer: Head) -> str | None:
+    # Set-Cookie may come several times; only `items` of the transport's mapping shows them all.
+    for header, line in answer.headers.items():
+        cookie, equals, value = line.partition(";")[0].partition("=")
+        if header.lower() == "set-cookie" and equals and cookie.strip() == name:
+            return value.strip().strip('"') or None
+    return None

@@ -1,0 +1,1 @@
+"""The provider of any WordPress site with the plugin AI Power."""

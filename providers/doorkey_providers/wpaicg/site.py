@@ -1,0 +1,161 @@
+"""The provider of WordPress sites with the plugin AI Power (wpaicg, aipkit), generations 1.7 to 2.x."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from doorkey import Chat, ChatProvider, Delta, Flow, Head, Kind, Page, Request, Session, Tokens, Verdict
+from doorkey.errors import Changed, UnknownModel
+from doorkey_providers.wpaicg import answers as wpaicg_answers
+from doorkey_providers.wpaicg import generation_one as wpaicg_one
+from doorkey_providers.wpaicg import generation_two as wpaicg_two
+from doorkey_providers.wpaicg.options import PowerOptions
+from doorkey_providers.wpaicg.page import READY, tokens_of
+
+EXPIRED = b"The link you followed has expired"
+DIED = re.compile(rb"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
+"""WordPress' page for a nonce that has expired: a theme's styles may push its sentence past the first 4 KiB."""
+DAMAGE = "AI Power up to 1.8 damages prompts: line breaks become spaces, <tags> and %25 vanish"
+
+
+class AIPowerSite(ChatProvider):
+    """The page tells generation, bots and endpoint; the answer's type its mode.
+
+    A first visit is the browser's, for the cookies that hosts set by script; a dead nonce is renewed by the endpoint of
+    2.x, or by the page alone. Each bot of a page with several is a model.
+    `sends_history`: to 1.x, the page's nine fields with earlier turns in one of them; else six, with all turns in
+    `message`. `first_bot_only`: the page's other bots are no models.
+    """
+
+    Options = PowerOptions
+    needs_scripts = False
+    default_model = "site"
+    known_models: ClassVar[tuple[str, ...]] = ("site",)
+    sends_history: ClassVar[bool] = True
+    first_bot_only: ClassVar[bool] = False
+    accept: ClassVar[str] = "application/json, text/event-stream"
+
+    def __init__(self, site: Any) -> None:
+        super().__init__(site)
+        options = site.options if isinstance(site.options, PowerOptions) else PowerOptions()
+        # The chat is there for guests, too: where somebody logs in, another sign has to say so.
+        self.logs_in = options.ready is not None
+        self.ready = options.ready or READY
+        self.steps = options.visit.steps
+
+    def fits(self, session: Session) -> bool:
+        return "bots" in session.tokens
+
+    def read(self, page: Page) -> Tokens:
+        return tokens_of(page, self.site.name)
+
+    def models(self, tokens: Tokens | None = None) -> tuple[str, ...]:
+        known = super().models(tokens)
+        bots = bots_of(tokens) if tokens and "bots" in tokens and not self.first_bot_only else []
+        return (*known, *(bot["name"] for bot in bots if len(bots) > 1 and bot["name"] not in known))
+
+    def model(self, name: str) -> str:
+        """As of any site; but an unknown name may be a bot's, and only the page tells (see `answer`)."""
+        try:
+            return super().model(name)
+        except UnknownModel:
+            if self.first_bot_only:
+                raise
+            return name
+
+    def notes(self, session: Session) -> tuple[str, ...]:
+        generation, bots = str(session.tokens["generation"]), bots_of(session.tokens)
+        modes = {"json": "JSON", "stream": "event stream"}
+        told = [f"{bot['name']} ({modes[bot['mode']]})" for bot in bots]
+        damaged = (DAMAGE,) if generation.startswith(("1.7", "1.8")) else ()
+        return (f"AI Power {generation}, {len(bots)} bot{'s' * (len(bots) > 1)}: {', '.join(told)}", *damaged)
+
+    def dress(self, request: Request, session: Session) -> Request:
+        action = action_of(request)
+        if action in wpaicg_one.ACTIONS and request.form:
+            fields = wpaicg_one.dressed(request.form, session, bot_of(request.form, session))
+        elif action in wpaicg_two.ACTIONS:
+            fields = wpaicg_two.dressed(request, session, bots_of(session.tokens)[0])
+        elif action == wpaicg_two.NEW_NONCE:
+            fields = dict(request.form or {})
+        else:
+            return request
+        moved = replace(request, url=str(session.tokens["endpoint"]))
+        return replace(moved, form=fields) if request.form else replace(moved, query=fields)
+
+    def judge(self, request: Request, head: Head, session: Session) -> Verdict:
+        start, action = head.start.strip(), action_of(request)
+        # Never by the sentence alone: an answer, or a page of the site's, may hold it, too.
+        if head.status == 403 and ((head.is_html and EXPIRED in start) or DIED.search(start)):
+            return Verdict(Kind.STALE, f"{request.what} was refused: the nonce has expired")
+        if start == b"0":
+            return Verdict(
+                Kind.CHANGED,
+                f"{request.what}: WordPress knows no such action. AI Power is gone, or of another generation than "
+                f"{session.tokens.get('generation', '')} by now: see doorkey check {self.site.name}",
+            )
+        if start == b"-1":
+            return Verdict(Kind.BLOCKED, f"{request.what} was refused by another plugin of the site (-1)")
+        if head.media_type == "application/json" and start[:1] == b"{":
+            kinds = {wpaicg_one.ACTIONS: wpaicg_answers.failure, wpaicg_two.ACTIONS: wpaicg_two.failure}
+            told = wpaicg_answers.parsed(start)
+            for actions, failure in kinds.items():
+                verdict = failure(told) if action in actions and isinstance(told, dict) else None
+                # A failure without a name is the backend's only where the status doesn't say more.
+                if verdict is not None and (head.status == 200 or verdict.kind is not Kind.SITE_DOWN):
+                    return verdict
+        return super().judge(request, head, session)
+
+    def refresh(self, session: Session) -> Flow[Tokens] | None:
+        # The endpoint gives a guest's nonce to a login that has ended, without a word; a page would show it.
+        if self.logs_in or not second(session):
+            return None
+        return wpaicg_two.refresh(session, bots_of(session.tokens)[0])
+
+    def answer(self, chat: Chat, session: Session) -> Flow[Sequence[Delta] | None]:
+        bot, prompt = self._bot(chat.model, session), self.prompt(chat)
+        if second(session):
+            return wpaicg_two.ask(chat, session, bot, prompt=prompt)
+        return wpaicg_one.ask(chat, session, bot, prompt=prompt, history=self.sends_history, accept=self.accept)
+
+    def _bot(self, name: str, session: Session) -> Mapping[str, Any]:
+        """The bot that *name* means on the session's page. Raises UnknownModel listing those there are."""
+        bots = bots_of(session.tokens)
+        if not self.first_bot_only:
+            for bot in bots:
+                if bot["name"] == name:
+                    return bot
+        if not name or name in super().models():
+            return bots[0]
+        raise UnknownModel(
+            f"{self.site.name} has no model {name[:80]!r}; its page has: {', '.join(self.models(session.tokens))}",
+            param="model",
+            site=self.site.name,
+        )
+
+
+def second(session: Session) -> bool:
+    return str(session.tokens.get("generation", "")).startswith("2")
+
+
+def bots_of(tokens: Tokens) -> list[Mapping[str, Any]]:
+    """The bots of a page, the first one first. Raises Changed for tokens of another provider."""
+    bots = tokens.get("bots")
+    if not isinstance(bots, list) or not bots:
+        raise Changed("the session holds no bots of AI Power: get a new one with doorkey visit")
+    return [bot for bot in bots if isinstance(bot, dict)]
+
+
+def bot_of(form: Mapping[str, str], session: Session) -> Mapping[str, Any]:
+    """The bot that *form* is for, by its id; else the page's first."""
+    bots = bots_of(session.tokens)
+    same = [bot for bot in bots if (bot["id"], bot.get("action")) == (form.get("bot_id"), form.get("action"))]
+    return (same or bots)[0]
+
+
+def action_of(request: Request) -> str:
+    fields = request.form or request.query
+    return str(fields.get("action") or "") if isinstance(fields, Mapping) else ""

@@ -1,0 +1,137 @@
+"""A person's own browser, started plainly: they log in by themselves, and we read what that yields while it is open."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import Process as Child
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from doorkey.browser.arguments import QUIET, Sandbox, sandboxed
+from doorkey.browser.chromium import find_chromium
+from doorkey.browser.display import VirtualDisplay, check_screen
+from doorkey.browser.manual.attached_browser import AttachedBrowser
+from doorkey.browser.manual.user_data_dir import UserDataDir
+from doorkey.browser.process import Process
+from doorkey.browser.profile import Display
+from doorkey.browser.routing import RequestRouting
+from doorkey.browser.running_browser import PlaywrightDriver
+from doorkey.browser.visit.spec import VisitResult, VisitSpec
+from doorkey.clock import Clock
+from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
+from doorkey.network.egress import Egress, Proxy
+
+if TYPE_CHECKING:
+    pass
+
+START = 20.0
+"""Seconds that its start may take."""
+LISTENING = re.compile(r"^DevTools listening on ws://127\.0\.0\.1:(\d+)(/devtools/browser/\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualLogin:
+    """How a person's own browser is started. `display` "virtual" is for tests and remote desktops."""
+
+    home: UserDataDir
+    clock: Clock
+    display: Display = "screen"
+    screen: str | None = None
+    executable: Path | None = None
+    downloads: Path | None = None
+    sandbox: Sandbox = "auto"
+    proxy: Proxy | None = None
+    say: Callable[[str], None] = lambda _: None
+
+    async def log_in(self, spec: VisitSpec, site_url: str, done: asyncio.Event) -> VisitResult:
+        """Open `wanted.url`, wait until the person has logged in, and return what a visit there brings now.
+
+        They have when `wanted.ready` shows on a page of the site, or when they say so: *done*. Waits without a limit,
+        as a person does. Raises NeedsPerson when the window is closed before, ConfigurationError without a screen or
+        for a SOCKS proxy with a password.
+        """
+        if self.proxy is not None and self.proxy.scheme == "socks5" and self.proxy.username is not None:
+            raise ConfigurationError(
+                "a person's own browser can't give a SOCKS proxy a password (Chromium has no way to): set the site's "
+                "`proxy` to one without, for example a SOCKS proxy on this machine that passes on to it"
+            )
+        driver = PlaywrightDriver()
+        try:
+            with self.home.held():
+                async with self._started(spec.url) as child:
+                    port, path = await self._address(child)
+                    playwright = await driver.get()
+                    guard = RequestRouting(site_url, egress=Egress(self.proxy), clock=self.clock, say=self.say)
+                    opened = AttachedBrowser(child, playwright, port, path, spec, guard, self.clock, self.say)
+                    result = await opened.watched(done)
+                    await opened.end()
+                    return result
+        finally:
+            await driver.stop()
+
+    @asynccontextmanager
+    async def _started(self, url: str) -> AsyncIterator[Child]:
+        virtual = VirtualDisplay()
+        if self.display != "virtual":
+            check_screen(self.screen)
+        chromium = await asyncio.to_thread(find_chromium, self.executable, self.downloads)
+        if chromium.headless_only:
+            raise BrowserMissing(f"{chromium.path} is a headless shell; a person needs a full Chromium")
+        try:
+            x_display = await virtual.name() if self.display == "virtual" else None
+            with self.home.told.open("w") as told:
+                child = await asyncio.create_subprocess_exec(
+                    chromium.path, *self._arguments(await _free_port(), x_display), url,
+                    stdin=DEVNULL, stdout=DEVNULL, stderr=told, start_new_session=True,
+                )  # fmt: skip
+            process = Process.of(child.pid)
+            try:
+                yield child
+            finally:
+                process.kill()
+                await child.wait()
+        finally:
+            await virtual.close()
+
+    def _arguments(self, port: int, x_display: str | None) -> list[str]:
+        found = [
+            *QUIET,
+            f"--user-data-dir={self.home.browser}",
+            # A port of our own choice: at 0, Chromium would call itself automated.
+            f"--remote-debugging-port={port}",
+            "--no-first-run",
+            "--no-default-browser-check",
+            "--password-store=basic",
+        ]
+        if x_display is not None:
+            found += [f"--display={x_display}", "--ozone-platform=x11"]
+        if self.proxy is not None:
+            found += [f"--proxy-server={self.proxy.server}", "--proxy-bypass-list=<-loopback>"]
+        if not sandboxed(self.sandbox):
+            found.append("--no-sandbox")
+        return found
+
+    async def _address(self, child: Child) -> tuple[int, str]:
+        """Port and path of its DevTools, as it tells them itself: whatever else listens on that port is not asked."""
+        end = self.clock.now() + START
+        while self.clock.now() < end and child.returncode is None:
+            found = LISTENING.search(await asyncio.to_thread(self.home.told.read_text, errors="replace"))
+            if found is not None:
+                return int(found[1]), found[2]
+            await self.clock.sleep(0.05)
+        raise BrowserFailed(
+            f"the person's browser did not start within {START:g} s; what it says is in {self.home.told}"
+        )
+
+
+async def _free_port() -> int:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    return port

@@ -1,0 +1,54 @@
+"""A window for a person: a site's page in a headed browser, until it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from doorkey.browser.pool import BrowserPool
+from doorkey.browser.profile import Profile
+from doorkey.errors import NeedsPerson
+from doorkey.model.page import Page
+from doorkey.model.session import Cookie
+from doorkey.network.egress import Egress
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """What a window held shortly before it was closed. `stood`: what stood before the site then."""
+
+    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+    page: Page | None = field(default=None, repr=False)
+    local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stood: str = ""
+
+    def entered(self, url: str) -> Page:
+        """Its page; an empty one at *url* where there was none. Raises NeedsPerson for one that is not the site's."""
+        if self.stood:
+            raise NeedsPerson(
+                f"the window was closed while a protection stood before the site ({self.stood}): nothing was kept. "
+                "Leave it open until the page behind it is there"
+            )
+        return self.page or Page(url=url, html="")
+
+
+async def open_window(
+    pool: BrowserPool,
+    profile: Profile,
+    url: str,
+    *,
+    site_url: str | None = None,
+    egress: Egress | None = None,
+    headed: bool | None = True,
+    kept: WindowState | None = None,
+    steps: Callable[[str], None] | None = None,
+) -> WindowState:
+    """Show *url* with *profile* until the person closes it; waits without a limit, as a person does.
+
+    *kept* is put into the empty context first. *headed* None leaves the display to the profile (a virtual one serves
+    screen recorders and tests). Raises ConfigurationError without a screen, BrowserFailed, SiteDown or TimeLimit.
+    """
+    kept = kept or WindowState()
+    async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, steps=steps) as lease:
+        snapshot = await lease.show(url, kept.cookies, kept.local)
+    return WindowState(snapshot.cookies, snapshot.page, snapshot.page.local, snapshot.stood)

@@ -1,0 +1,198 @@
+"""One running Chromium: its start, its health, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from doorkey.browser.arguments import Sandbox, arguments, sandboxed
+from doorkey.browser.filter_proxy import FilterProxy
+from doorkey.browser.install import driver_fault
+from doorkey.browser.playwright_errors import DriverGone, limited
+from doorkey.browser.process import Process
+from doorkey.browser.profile import Display
+from doorkey.errors import BrowserFailed, BrowserMissing, DoorkeyError
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright
+
+log = logging.getLogger("doorkey.browser")
+
+LAUNCH = 20.0
+ANSWER = 1.0
+CLOSE = 3.0
+"""Seconds: for a start, a sign of life, an orderly end."""
+
+
+class RunningBrowser:
+    """A Chromium that was started, and the filter before it. Its leases are counted by the pool that owns it."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        filter_: FilterProxy,
+        session: CDPSession,
+        process: Process,
+        display: Display,
+        user_agent: str,
+        born: float,
+    ) -> None:
+        self.browser = browser
+        self.filter = filter_
+        self.process = process
+        self.driver = Process.of(process.parent)
+        self.display = display
+        self.user_agent = user_agent
+        self.born = born
+        self.leases = 0
+        self.uses = 0
+        self.retired = ""
+        self.lost = asyncio.Event()
+        self._session = session
+        browser.on("disconnected", lambda _: self.lost.set())
+
+    @classmethod
+    async def start(
+        cls,
+        playwright: Playwright,
+        *,
+        executable: Path,
+        display: Display,
+        x_display: str | None,
+        sandbox: Sandbox,
+        folder: Path,
+        born: float,
+    ) -> RunningBrowser:
+        """Raises BrowserFailed, or DriverGone when it was Playwright's driver that failed."""
+        from playwright.async_api import Error
+
+        filter_ = FilterProxy()
+        await filter_.start()
+        browser: Browser | None = None
+        try:
+            async with limited("starting Chromium", LAUNCH):
+                browser = await playwright.chromium.launch(
+                    executable_path=executable,
+                    args=arguments(x_display),
+                    headless=display == "headless",
+                    chromium_sandbox=sandboxed(sandbox),
+                    # Without a pass: what Chromium asks for by itself comes nowhere.
+                    proxy={"server": filter_.server, "bypass": "<-loopback>"},
+                    downloads_path=folder,
+                    traces_dir=folder,
+                    handle_sigint=False,
+                    handle_sigterm=False,
+                    handle_sighup=False,
+                    timeout=LAUNCH * 1000,
+                )
+                session = await browser.new_browser_cdp_session()
+                version = await session.send("Browser.getVersion")
+                found = await session.send("SystemInfo.getProcessInfo")
+            pid = next(int(entry["id"]) for entry in found["processInfo"] if entry["type"] == "browser")
+        except BaseException as error:
+            if browser is not None:
+                await _close(browser, otherwise="it ends with Playwright's driver")
+            await filter_.close()
+            cause = error.__cause__
+            if isinstance(error, DoorkeyError) and isinstance(cause, Error) and "has been closed" in str(cause):
+                raise DriverGone("Playwright's driver ended; it is started anew") from error
+            raise
+        return cls(browser, filter_, session, Process.of(pid), display, str(version["userAgent"]), born)
+
+    async def healthy(self) -> bool:
+        """Whether it answers now."""
+        if self.lost.is_set() or not self.browser.is_connected():
+            return False
+        try:
+            async with limited("asking Chromium for a sign of life", ANSWER):
+                await self._session.send("Browser.getVersion")
+        except DoorkeyError:
+            self.lost.set()
+            return False
+        return True
+
+    async def memory(self) -> float:
+        """MiB (PSS) of the browser and all its processes. Read off the event loop."""
+        return await asyncio.to_thread(self.process.memory)
+
+    async def close(self) -> None:
+        """End it within a limit; what does not end is killed."""
+        try:
+            if not self.lost.is_set():
+                await _close(self.browser, otherwise="killed")
+        finally:
+            self.lost.set()
+            self.process.kill()
+            await self.filter.close()
+
+    async def close_context(self, context: BrowserContext) -> None:
+        """Close *context* within a limit. A browser that does not manage it is ended: it is no use to others."""
+        if self.lost.is_set():
+            return
+        try:
+            async with limited("closing a context", CLOSE):
+                await context.close()
+        except DoorkeyError as error:
+            if not self.lost.is_set():
+                log.warning("%s", error.message)
+                self.lost.set()
+                self.process.kill()
+
+
+async def _close(browser: Browser, *, otherwise: str) -> None:
+    try:
+        async with limited("closing Chromium", CLOSE):
+            await browser.close()
+    except DoorkeyError as error:
+        log.warning("%s: %s", error.message, otherwise)
+
+
+class PlaywrightDriver:
+    """Playwright's driver: started with the first browser, ended with the last, replaced when it died."""
+
+    def __init__(self) -> None:
+        self._playwright: Playwright | None = None
+        self._process: Process | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._playwright is not None
+
+    async def get(self) -> Playwright:
+        if self._playwright is None:
+            from playwright.async_api import async_playwright
+
+            try:
+                async with asyncio.timeout(LAUNCH):
+                    self._playwright = await async_playwright().start()
+            except TimeoutError as error:
+                raise BrowserFailed(f"Playwright's driver did not start within {LAUNCH:g} s") from error
+            except Exception as error:
+                why = await asyncio.to_thread(driver_fault)
+                if why:
+                    raise BrowserMissing(
+                        f"Playwright's driver does not start: {why}. To change that: doorkey browser --install"
+                    ) from error
+                raise BrowserFailed(f"Playwright's driver does not start ({type(error).__name__})") from error
+        return self._playwright
+
+    def remember(self, process: Process) -> None:
+        """*process* is the driver's, as its first browser told."""
+        self._process = process
+
+    async def stop(self) -> None:
+        """End it within a limit; what does not end is killed."""
+        playwright, process = self._playwright, self._process
+        self._playwright = self._process = None
+        if playwright is None:
+            return
+        try:
+            async with limited("ending Playwright's driver", CLOSE):
+                await playwright.stop()
+        except DoorkeyError as error:
+            log.debug("%s", error.message)
+        finally:
+            if process is not None and process.pid > 1:
+                process.kill()

@@ -1,0 +1,180 @@
+"""`doorkey add`: a site's settings, written by what its page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from doorkey.cli.add.probe import SETTLE, Probe
+from doorkey.cli.add.report import AddReport
+from doorkey.cli.check import Check
+from doorkey.cli.options import config_option, headed_option, json_option
+from doorkey.cli.run import run
+from doorkey.cli.settings_file import appended, check_addable, taken
+from doorkey.cli.terminal import Progress, print_json
+from doorkey.errors import ConfigurationError, DoorkeyError
+
+if TYPE_CHECKING:
+    from doorkey.browser import BrowserPool
+    from doorkey.config.settings import Settings
+    from doorkey.model.page import Page
+    from doorkey.recognition.framework import Framework
+    from doorkey.recognition.proposal import Proposal
+    from doorkey.runtime import Runtime
+
+
+@click.command()
+@click.argument("url")
+@click.option("--name", help="What the site is called from now on (default: by its host).")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@headed_option
+@json_option
+@config_option
+def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, config: Path | None) -> int:
+    """Visit the page at URL, recognise what it is, and add it to your settings file as a site.
+
+    What is there already is never changed. A page that asks for a login is added with the steps of it: they take user
+    and password from environment variables. Then the site is entered, as `doorkey check` does.
+
+    \b
+    Examples:
+      doorkey add https://wiki.example/
+      doorkey add https://shop.example/admin/ --name shop
+      doorkey add https://blog.example/chat/ --dry-run
+    """
+    from doorkey.config.settings_schema import web_url
+
+    try:
+        web_url(url)
+    except ValueError as exc:
+        hint = f": did you mean https://{url}?" if re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?", url) else ""
+        raise click.UsageError(f"URL: {exc}{hint}") from exc
+    if name is not None and not re.fullmatch(r"[a-z0-9_-]+", name):
+        raise click.UsageError("--name: expected a name of a-z, 0-9, _ and - only")
+    from doorkey.config.settings import Settings
+
+    # A file that is named and not there is going to be made.
+    settings = Settings.load(config if config is None or config.exists() else Path(os.devnull))
+    adding = Adding(url, name or name_of_host(url), config, settings, headed, dry_run)
+    added = run(adding.done())
+    if as_json:
+        print_json(added.as_json())
+    else:
+        added.show()
+    return added.exit
+
+
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """One site on its way into the settings file. `name` is empty where only the page can tell one.
+
+    `pool` is lent, as to a Runtime; `settle`: see Onlooker.
+    """
+
+    url: str
+    name: str
+    config: Path | None
+    settings: Settings
+    headed: bool
+    dry_run: bool
+    pool: BrowserPool | None = None
+    settle: float = SETTLE
+
+    async def done(self) -> AddReport:
+        """Look, propose, write and check. Raises DoorkeyError where nothing was written."""
+        from doorkey.config.settings import variable
+        from doorkey.recognition.toml_table import written
+        from doorkey.runtime import Runtime
+
+        if self.name:
+            self._check_free(self.name)
+        with Progress(f"adding {self.url}") as say:
+            async with Runtime(self.settings, headed=self.headed, steps=say, pool=self.pool) as runtime:
+                site, proposal, page = await self._proposed(runtime, say)
+                table = written(proposal, site)
+                self._check_free(site, table)
+                if not self.dry_run:
+                    appended(self.file, site, table)
+                missing = tuple(name for name in proposal.variables if not variable(name))
+                by_hand = proposal.login is not None and not proposal.login.by_steps
+                check = None if self.dry_run or missing or by_hand else await self._checked(site, runtime.pool, say)
+        return AddReport(
+            site=site,
+            proposal=proposal,
+            page=page,
+            table=table,
+            file=self.file,
+            config=self.config,
+            settings=self.settings,
+            dry_run=self.dry_run,
+            missing=missing,
+            check=check,
+        )
+
+    @property
+    def file(self) -> Path:
+        from doorkey.config.settings import FILE
+
+        return self.config or self.settings.source or Path(FILE)
+
+    def _check_free(self, site: str, table: str = "") -> None:
+        """Raises ConfigurationError where *site* can't be added: before a browser starts, and with its *table*."""
+        from doorkey.config.registry import build_sites
+        from doorkey.config.settings import Settings
+
+        if site in self.settings.sites:
+            raise ConfigurationError(taken(site, self.settings.source))
+        if not self.dry_run:
+            check_addable(self.file, site, table or f"[sites.{site}]\n")
+        if table:
+            tables = tomllib.loads(table)["sites"]
+            build_sites(Settings.load(self.settings.source, sites=tables))
+
+    async def _proposed(self, runtime: Runtime, say: Progress) -> tuple[str, Proposal, Page]:
+        """The site's name, and what its page calls for: where a login can be had, the page behind that."""
+        from doorkey.config.settings import variable
+        from doorkey.recognition.proposal import proposed
+        from doorkey.recognition.recognize import recognised
+
+        onlooker = Probe(runtime, self.headed, say, self.settle)
+        page = await onlooker.snapshot(self.url)
+        site = self.name or name_of_kind(recognised(page)[0])
+        proposal = proposed(page, self.url, site)
+        if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
+            return site, proposal, page
+        try:
+            page = await onlooker.snapshot(proposal.url, proposal.steps, proposal.login.ready)
+        except DoorkeyError as error:
+            unset = " and ".join(proposal.variables)
+            error.message += f"; without {unset} set, the steps are written and not taken"
+            raise
+        return site, proposed(page, self.url, site, proposal), page
+
+    async def _checked(self, site: str, pool: BrowserPool, say: Progress) -> dict[str, Any]:
+        from doorkey.config.settings import Settings
+        from doorkey.runtime import Runtime
+
+        async with Runtime(Settings.load(self.file), headed=self.headed, steps=say, pool=pool) as runtime:
+            return await Check(runtime, site, say, verbose=False).made(probe=False)
+
+
+def name_of_host(url: str) -> str:
+    """A site's name by its host, without www and the last part; empty for an address or a name of this machine."""
+    host = (urlsplit(url).hostname or "").removeprefix("www.")
+    if re.fullmatch(r"[\d.]+|.*:.*|localhost", host):
+        return ""
+    return re.sub(r"[^a-z0-9_-]+", "-", host.rpartition(".")[0] or host).strip("-")
+
+
+def name_of_kind(framework: Framework) -> str:
+    if framework.provider != "web":
+        return framework.provider
+    found = re.match(r"[A-Z][\w.]*", framework.name)
+    return found[0].lower().replace(".", "") if found else "site"

@@ -1,0 +1,96 @@
+"""A visit to a page that is no configured site yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from doorkey.errors import Changed, DoorkeyError, HeadlessDenied, NeedsPerson
+
+if TYPE_CHECKING:
+    from doorkey.browser import Profile, VisitResult, VisitSpec
+    from doorkey.model.page import Page
+    from doorkey.runtime import Runtime
+
+SETTLE = 1.0
+"""Seconds that a page is given to put itself together: what scripts add late would not be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Opens pages by the runtime's browser. `headed`: on the screen; `say` is told each step; `settle`: see SETTLE."""
+
+    runtime: Runtime
+    headed: bool
+    say: Callable[[str], None]
+    settle: float = SETTLE
+
+    async def snapshot(self, url: str, steps: tuple[Mapping[str, str], ...] = (), ready: str | None = None) -> Page:
+        """The page at *url*; with *steps*, the one that is there after them, where *ready* is.
+
+        Raises what a visit raises, and Changed for a page that says it is none (HTTP 404). Each message says that
+        nothing was written.
+        """
+        from doorkey.recognition.login_form import login_form
+
+        try:
+            result = await self._arrived(url, steps, ready)
+            if result.status >= 400 and login_form(result.page) is None:
+                raise Changed(
+                    f"{url} came with HTTP {result.status}, and not with a page to add: open it in your own browser, "
+                    "and add the address of a page that is there for you"
+                )
+        except DoorkeyError as error:
+            by_hand = isinstance(error, NeedsPerson) and not steps
+            error.message += ". Nothing was written" + (": docs/web.md tells how to do it by hand" if by_hand else "")
+            raise
+        return result.page
+
+    async def _arrived(self, url: str, steps: tuple[Mapping[str, str], ...], ready: str | None) -> VisitResult:
+        from doorkey.browser import VisitSpec, load_profile
+        from doorkey.config.settings import config_dirs
+        from doorkey.model.login_steps import steps_of
+        from doorkey.recognition.recognize import SCRIPT_VALUES
+
+        limits = self.runtime.settings.limits
+        spec = VisitSpec(
+            url=url,
+            read=proof,
+            ready=ready,
+            steps=steps_of(steps),
+            script_values=SCRIPT_VALUES,
+            settle=self.settle,
+            limit=limits.visit,
+            challenge=limits.challenge,
+        )
+        profile = load_profile("desktop", config_dirs()[-1] / "profiles")
+        try:
+            return await self._entered(spec, profile)
+        except HeadlessDenied as denied:
+            if self.runtime.pool.no_window(profile, headed=self._window):
+                raise
+            self.say(f"{denied.by} refuses browsers without a window: once more with one, on a virtual display")
+            return await self._entered(spec, replace(profile, display="virtual"))
+
+    async def _entered(self, spec: VisitSpec, profile: Profile) -> VisitResult:
+        pool = self.runtime.pool
+        async with pool.lease(profile, site_url=spec.url, headed=self._window, steps=self.say) as lease:
+            return await lease.enter(spec)
+
+    @property
+    def _window(self) -> bool | None:
+        return True if self.headed else None
+
+
+def proof(page: Page) -> dict[str, Any]:
+    """What tells a visit that *page* is the site's own: a kind that is known, or a form for a login.
+
+    Without it a visit holds a CAPTCHA on the page for a challenge that stands before the site.
+    """
+    from doorkey.recognition.frameworks import NOTHING_KNOWN
+    from doorkey.recognition.login_form import login_form
+    from doorkey.recognition.recognize import recognised
+
+    known = recognised(page)[0].name != NOTHING_KNOWN or login_form(page) is not None
+    return {"page": "<html"} if known else {}

@@ -1,0 +1,139 @@
+"""What `doorkey add` has to say: what was found, what was written, and what can be called now."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doorkey.cli.serve import WILDCARDS
+from doorkey.cli.terminal import harmless, print_table
+
+if TYPE_CHECKING:
+    from doorkey.config.settings import Settings
+    from doorkey.model.page import Page
+    from doorkey.recognition.proposal import Proposal
+
+NEEDS_PERSON = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddReport:
+    """A site that was added, or would be. `missing`: variables its login lacks; `check`: how entering it went."""
+
+    site: str
+    proposal: Proposal
+    page: Page
+    table: str
+    file: Path
+    config: Path | None
+    settings: Settings
+    dry_run: bool
+    missing: tuple[str, ...]
+    check: dict[str, Any] | None
+
+    @property
+    def exit(self) -> int:
+        if self.check is not None:
+            return int(self.check["exit"])
+        return 0 if self.dry_run else NEEDS_PERSON
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """What was found, and where. No value of a token or cookie is in it."""
+        found, login = self.proposal, self.proposal.login
+        yield "kind", found.kind, found.evidence
+        generator = self.page.find("meta[name=generator]")
+        if generator is not None:
+            yield "made by", str(generator.get("content") or "").strip()[:80], "meta[name=generator]"
+        yield "page", str(self.page.url), ""
+        if found.token is not None:
+            where = found.token.at or ", ".join(found.token.reads.values())
+            places = ", ".join(key.replace(".", " ", 1) for key, _ in found.token.sends)
+            yield f"token {found.token.name}", f"sent as {places}", where.replace("{base}", found.base)
+        if login is not None:
+            how = login.form.obstacle or ("user and password" if login.form.user else "a password")
+            yield "login", how, login.seen
+        if found.login_page:
+            yield "login", "not asked for here; to log in, add this page instead", found.login_page
+        if self.page.cookies:
+            yield "cookies", ", ".join(sorted(self.page.cookies)), ""
+
+    @property
+    def next(self) -> str:
+        """What is left for a person to do; empty when nothing is."""
+        login, tail = self.proposal.login, self._tail
+        if self.dry_run:
+            return ""
+        if login is not None and not login.by_steps:
+            return f"log in by hand, as {login.form.obstacle}: doorkey login {self.site}{tail}"
+        if self.missing:
+            return f"set {' and '.join(self.missing)}, then: doorkey check {self.site}{tail}"
+        if self.check is not None and self.check["exit"]:
+            return f"correct what was written in {self.file}, then: doorkey check {self.site}{tail}"
+        return ""
+
+    @property
+    def fetch(self) -> str:
+        return f"doorkey fetch {self.site} {shlex.quote(self.proposal.path)}{self._tail}"
+
+    @property
+    def curl(self) -> str:
+        """The same by the door of `doorkey serve`; a key of the person's own is to be in $KEY."""
+        from doorkey.config.settings import state_dir
+        from doorkey.service.key import KEY_FILE
+
+        service = self.settings.service
+        key = "$KEY" if service.key is not None else f"$(cat {shlex.quote(str(state_dir() / KEY_FILE))})"
+        host = f"[{service.host}]" if ":" in service.host else service.host
+        url = f"http://{WILDCARDS.get(host, host)}:{service.port}/site/{self.site}{self.proposal.path}"
+        return f'curl -H "Authorization: Bearer {key}" {shlex.quote(url)}'
+
+    @property
+    def _tail(self) -> str:
+        return f" --config {shlex.quote(str(self.config))}" if self.config is not None else ""
+
+    def as_json(self) -> dict[str, Any]:
+        check = None if self.check is None else {name: self.check[name] for name in self.check if name != "url"}
+        return {
+            "site": self.site,
+            "url": self.proposal.url,
+            "kind": self.proposal.kind,
+            "provider": self.proposal.framework.provider,
+            "found": [dict(zip(("what", "found", "where"), row, strict=True)) for row in self.rows()],
+            "toml": self.table,
+            "file": str(self.file),
+            "written": not self.dry_run,
+            "missing": self.missing,
+            "check": check,
+            "fetch": self.fetch,
+            "curl": self.curl,
+            "next": self.next,
+            "note": self.proposal.framework.note,
+            "exit": self.exit,
+        }
+
+    def show(self) -> None:
+        """Say it on standard output; what went wrong in the end, on standard error."""
+        print_table(self.rows(), ("", "found", "where"))
+        click.echo(f"\n{'not written, it would go to' if self.dry_run else 'written to'} {self.file}:\n")
+        click.echo(harmless(self.table))
+        if self.proposal.framework.note:
+            click.echo(f"to know: {self.proposal.framework.note}\n")
+        if self.check is not None and "error" in self.check:
+            click.echo(f"doorkey: written, but not entered: {self.check['error']}", err=True)
+        elif self.check is not None:
+            click.echo(f"checked: entered in {self.check['entered']:.2f} s. Now these work:")
+        if self.next:
+            click.echo(f"next: {self.next}" + ("" if self.failed else "\nThen these work:"))
+        if not self.failed and not self.dry_run:
+            click.echo(f"  {self.fetch}\n  {self.curl}   # beside: doorkey serve{self._tail}")
+            if self.proposal.framework.provider != "web":
+                click.echo(f'  doorkey ask -m {self.site} "Hello"{self._tail}')
+
+    @property
+    def failed(self) -> bool:
+        return self.check is not None and bool(self.check["exit"])

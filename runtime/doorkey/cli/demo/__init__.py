@@ -1,0 +1,1 @@
+"""`doorkey demo`: tells the whole story on local copies of sites."""

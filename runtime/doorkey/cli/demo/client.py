@@ -1,0 +1,65 @@
+"""A client of the local service as any program is one: plain HTTP, OpenAI's shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from doorkey.clock import Clock
+from doorkey.errors import SiteError
+
+
+class DemoClient:
+    """Asks the service at *base* with *key*."""
+
+    def __init__(self, base: str, key: str, clock: Clock) -> None:
+        from doorkey.model.site import Site
+        from doorkey.transport.direct import Direct
+
+        self._clock = clock
+        self._site = Site(name="service", url=base + "/")
+        self._http = Direct(clock=clock)
+        self._key = key
+
+    async def ask(self, model: str, question: str) -> tuple[str, float]:
+        """The answer, and the seconds it took. Raises SiteError with what the service says instead."""
+        from doorkey.model.request import Request
+        from doorkey.model.session import Key, Session
+
+        nobody = Session(key=Key("service", self._site.url), gen=0, url=self._site.url, born=0, soft=0, hard=0)
+        request = Request(
+            url="/v1/chat/completions",
+            method="POST",
+            json={"model": model, "stream": True, "messages": [{"role": "user", "content": question}]},
+            headers={"authorization": f"Bearer {self._key}"},
+        )
+        began = self._clock.now()
+        stream = await self._http.open(request, nobody, self._site)
+        body = bytearray()
+        async for piece in stream.chunks():
+            body += piece
+        text = body.decode(errors="replace")
+        answer = "".join(_deltas(text.splitlines())) if stream.head.status == 200 else ""
+        if not answer:
+            raise SiteError(f"the service answered HTTP {stream.head.status}: {_message(text)}")
+        return answer.strip(), self._clock.now() - began
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _deltas(lines: Iterable[str]) -> Iterable[str]:
+    for line in lines:
+        if line.startswith("data: {"):
+            event = json.loads(line.removeprefix("data: "))
+            if "error" in event:
+                raise SiteError(f"the service says: {event['error'].get('message')}")
+            for choice in event.get("choices", ()):
+                yield choice["delta"].get("content") or ""
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:200]

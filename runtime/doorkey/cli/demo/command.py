@@ -1,0 +1,122 @@
+"""`doorkey demo`: the whole story on local copies of sites, told as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from doorkey.cli.options import config_option, headed_option
+from doorkey.cli.run import run
+
+if TYPE_CHECKING:
+    from doorkey.cli.demo.story import Twin
+    from doorkey.config.settings import Settings
+    from doorkey.runtime import Runtime
+
+ORDER = ("chatgptfree", "chatgptt", "aichat", "aichats")
+"""In this order, as far as they are installed; the first one's tokens are changed under the callers."""
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Tell the story and end; otherwise the service stays up.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="The service's port (default: service.port, or a free one)."
+)
+@headed_option
+@config_option
+def demo(once: bool, port: int | None, headed: bool, config: Path | None) -> None:
+    """Show doorkey at work on local copies of sites.
+
+    Nothing leaves this machine, and nothing is kept.
+
+    \b
+    Examples:
+      doorkey demo
+      doorkey demo --once
+      doorkey demo --headed --port 9000
+    """
+    from doorkey.config.settings import Settings
+
+    run(_demo(Settings.load(config), once=once, port=port, headed=headed))
+
+
+async def _demo(settings: Settings, *, once: bool, port: int | None, headed: bool) -> None:
+    from doorkey.browser import find_chromium
+    from doorkey.cli.demo.client import DemoClient
+    from doorkey.cli.demo.story import tell
+    from doorkey.config.settings import playwright_downloads
+    from doorkey.runtime import Runtime
+    from doorkey.service.app import build_app
+
+    # Told before the story begins, not by a service's error in the middle of it.
+    await asyncio.to_thread(find_chromium, settings.browser.executable, playwright_downloads())
+    async with AsyncExitStack() as exits:
+        twins = await _twins(exits)
+        key = secrets.token_urlsafe(24)
+        configured = _with_twins(settings, twins)
+        runtime = await exits.enter_async_context(Runtime(configured, headed=headed))
+        app = build_app(runtime, service=configured.service, key=key)
+        base = await _served(exits, app, settings.service.port, port)
+        caller = DemoClient(base, key, runtime.clock)
+        exits.push_async_callback(caller.close)
+        await tell(caller, list(twins.values()), runtime.clock)
+        if not once:
+            _invite(base, key, runtime)
+            await asyncio.Event().wait()
+
+
+async def _twins(exits: AsyncExitStack) -> dict[str, Twin]:
+    from doorkey.config.registry import twin_classes
+    from doorkey.errors import ConfigurationError
+
+    classes = twin_classes()
+    if not classes:
+        raise ConfigurationError("no local copy of a site is installed: doorkey's own come with it; install it anew")
+    twins: dict[str, Twin] = {}
+    for name in [*(name for name in ORDER if name in classes), *sorted(set(classes) - set(ORDER))]:
+        twin: Twin = classes[name]()
+        await twin.start()
+        exits.push_async_callback(twin.stop)
+        twins[name] = twin
+    return twins
+
+
+def _with_twins(settings: Settings, twins: dict[str, Twin]) -> Settings:
+    """The browser as it is configured, the sites and the store of the demo; the service for this machine only."""
+    from doorkey.config.settings import SiteSettings, StoreSettings
+
+    changes = {
+        "sites": {name: SiteSettings(url=twin.url) for name, twin in twins.items()},
+        "models": {},
+        "store": StoreSettings(url="memory://"),
+        "service": settings.service.model_copy(update={"host": "127.0.0.1"}),
+    }
+    return settings.model_copy(update=changes)
+
+
+async def _served(exits: AsyncExitStack, app: Any, usual: int, port: int | None) -> str:
+    """The base URL. A port that was asked for is taken or fails; the usual one gives way to a free one."""
+    from doorkey.errors import ConfigurationError
+    from doorkey.service.app import serve
+
+    if port is not None:
+        return await exits.enter_async_context(serve(app, "127.0.0.1", port))
+    try:
+        return await exits.enter_async_context(serve(app, "127.0.0.1", usual))
+    except ConfigurationError:
+        return await exits.enter_async_context(serve(app, "127.0.0.1", 0))
+
+
+def _invite(base: str, key: str, runtime: Runtime) -> None:
+    from doorkey.cli.demo.story import heading
+    from doorkey.cli.serve import curl
+
+    models = runtime.models()
+    heading("Your turn: the service stays up until Ctrl-C")
+    click.echo(f"  base URL {base}/v1\n  key      {key}\n  models   {', '.join(models)}\n")
+    click.echo("  " + curl(base, f' -H "Authorization: Bearer {key}"', models[0]))

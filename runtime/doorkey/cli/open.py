@@ -1,0 +1,51 @@
+"""`doorkey open`: a site in a browser window, for a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from doorkey.cli.options import config_option, headed_option, json_option
+from doorkey.cli.report import session_report
+from doorkey.cli.run import run
+from doorkey.cli.terminal import Progress, print_json
+
+if TYPE_CHECKING:
+    from doorkey.model.session import Session
+
+
+@click.command("open")
+@click.argument("site")
+@click.option("--keep", is_flag=True, help="Make what the window holds at its end the site's session.")
+@headed_option
+@json_option
+@config_option
+def open_site(site: str, keep: bool, headed: bool, as_json: bool, config: Path | None) -> None:
+    """Open SITE in a browser window until you close it.
+
+    It shows what a visit would see. A window is always on your screen: --headed changes nothing here.
+    With --json, what was kept is printed, masked.
+
+    \b
+    Examples:
+      doorkey open chatgptfree
+      doorkey open chatgptfree --keep
+    """
+    from doorkey.config.settings import Settings
+
+    settings = Settings.load(config)
+
+    async def work() -> Session | None:
+        from doorkey.runtime import Runtime
+
+        with Progress(f"{site} is open until you close its window"):
+            async with Runtime(settings, headed=True) as runtime:
+                return await runtime.open(site, keep=keep)
+
+    session = run(work())
+    if as_json:
+        print_json(session_report(session) if session is not None else None)
+    elif session is not None:
+        click.echo(f"kept as generation {session.gen}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")

@@ -1,0 +1,1 @@
+"""Python clients into one site: asynchronous and synchronous."""

@@ -1,0 +1,220 @@
+"""A client into one site that feels like an aiohttp session.
+
+async with doorkey.client("wiki") as wiki:
+    async with wiki.get("/api/items", params={"page": 2}) as answer:
+        print(answer.status, await answer.json())
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias
+from urllib.parse import urljoin
+
+from doorkey.clients.payload import Data, body_of
+from doorkey.clients.response import Response
+from doorkey.clock import Clock
+from doorkey.config.settings import Settings
+from doorkey.engine.answer import Answer
+from doorkey.errors import DoorkeyError, SiteError
+from doorkey.model.request import Request, insists_on
+from doorkey.model.site import Site
+from doorkey.model.upload import Upload
+from doorkey.model.urls import origin_of
+from doorkey.runtime import Runtime
+
+HARMLESS = ("GET", "HEAD", "OPTIONS")
+MOVED = (301, 302, 303, 307, 308)
+MOST_REDIRECTS = 10
+ANYWHERE = (
+    "accept-language", "cache-control", "if-match", "if-modified-since", "if-none-match", "if-range",
+    "if-unmodified-since", "pragma", "range",
+)  # fmt: skip
+"""The caller's own headers that another host may see: any other may be a key to the site."""
+Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
+
+
+class Sender(Protocol):
+    """What a client needs of a Runtime."""
+
+    @property
+    def sites(self) -> Mapping[str, Site]: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]: ...
+
+
+class PendingResponse:
+    """A request to be sent: by `await`, or by `async with`, which also ends it."""
+
+    def __init__(self, client: Client, request: Request, timeout: float, *, follow: bool) -> None:
+        self._client = client
+        self._request = request
+        self._timeout = timeout
+        self._follow = follow
+        self._response: Response | None = None
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        return self._client.send(self._request, timeout=self._timeout, follow=self._follow).__await__()
+
+    async def __aenter__(self) -> Response:
+        self._response = await self
+        return self._response
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._response is not None:
+            await self._response.aclose()
+
+
+class Client:
+    """Requests to one site, each with its session. `timeout`: seconds for a whole request; without it only its parts
+    are limited (limits.visit, limits.first_byte, limits.idle)."""
+
+    def __init__(self, site: str, runtime: Sender | None = None, *, timeout: float | None = None) -> None:
+        self.site = site
+        self._timeout = math.inf if timeout is None else timeout
+        self._given = runtime
+        self._own: Runtime | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._given is None:
+            own = Runtime(Settings.load())
+            own.provider(self.site)  # a name that is unknown is told now
+            self._own = own
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            await own.close()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Params | None = None,
+        data: Data | None = None,
+        json: Any = None,
+        files: Any = None,
+        headers: Mapping[str, str] | None = None,
+        allow_redirects: bool = True,
+        timeout: float | None = None,
+    ) -> PendingResponse:
+        """*url* is a path of the site or an absolute URL there. Raises RequestError for another, when it is sent."""
+        body, kind = body_of(data, json, files)
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        accept = own.pop("accept", "*/*")
+        if kind is not None:
+            own.setdefault("content-type", kind)
+        if isinstance(params, str):
+            url, params = f"{url}{'&' if '?' in url else '?'}{params}", None
+        request = Request(
+            url=url,
+            method=method.upper(),
+            what=f"{method.upper()} {url.partition('?')[0]}",
+            query=params,
+            headers=own,
+            accept=accept,
+            expects=insists_on(accept),
+            referer=own.pop("referer", None),
+            repeatable=method.upper() in HARMLESS,
+            **body,
+        )
+        return PendingResponse(self, request, self._timeout if timeout is None else timeout, follow=allow_redirects)
+
+    def get(self, url: str, **more: Any) -> PendingResponse:
+        return self.request("GET", url, **more)
+
+    def options(self, url: str, **more: Any) -> PendingResponse:
+        return self.request("OPTIONS", url, **more)
+
+    def head(self, url: str, **more: Any) -> PendingResponse:
+        return self.request("HEAD", url, **{"allow_redirects": False, **more})
+
+    def post(self, url: str, **more: Any) -> PendingResponse:
+        return self.request("POST", url, **more)
+
+    def put(self, url: str, **more: Any) -> PendingResponse:
+        return self.request("PUT", url, **more)
+
+    def patch(self, url: str, **more: Any) -> PendingResponse:
+        return self.request("PATCH", url, **more)
+
+    def delete(self, url: str, **more: Any) -> PendingResponse:
+        return self.request("DELETE", url, **more)
+
+    async def send(self, request: Request, *, timeout: float, follow: bool) -> Response:
+        """*request*'s answer, redirects followed. Raises DoorkeyError, and what a body's own source raised."""
+        runtime = self._own or self._given
+        if runtime is None:
+            raise RuntimeError("the client is not open: use it by `async with`")
+        deadline = runtime.clock.now() + timeout
+        for _ in range(MOST_REDIRECTS + 1):
+            try:
+                answer = await runtime.send(self.site, request, timeout=deadline - runtime.clock.now())
+            except BaseException as error:
+                failure = await _left_unread(request)
+                if isinstance(error, DoorkeyError) and failure is not None:
+                    raise failure from error
+                raise
+            onward = redirected(request, answer, runtime.sites[self.site].origin) if follow else None
+            if onward is None:
+                return Response(answer, request)
+            await answer.aclose()
+            if onward.body is None:
+                await _left_unread(request)
+            request = onward
+        await _left_unread(request)
+        raise SiteError(f"{self.site}: redirected more than {MOST_REDIRECTS} times", site=self.site)
+
+
+async def _left_unread(request: Request) -> Exception | None:
+    """End the reading of *request*'s body; returns what its own source failed with."""
+    if not isinstance(request.body, Upload):
+        return None
+    await request.body.aclose()
+    return request.body.failure
+
+
+def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request | None:
+    """The request that a redirect asks for; None where there is none to follow by itself.
+
+    Followed here, not by the transport: a redirect to a login page has to be judged first.
+    """
+    head = answer.head
+    location = head.headers.get("location")
+    if head.status not in MOVED or not location or not answer.verdict:
+        return None
+    try:
+        url = urljoin(head.url, location).partition("#")[0]
+        same = origin_of(url) == origin
+    except ValueError:
+        return None  # no URL
+    turned = head.status == 303 or (head.status in (301, 302) and request.method == "POST")
+    if not turned and not request.again:
+        return None
+    if turned and request.method != "HEAD":
+        headers = {name: value for name, value in request.headers.items() if not name.startswith("content-")}
+        request = replace(request, method="GET", repeatable=True, form=None, json=None, parts=None, body=None)
+        request = replace(request, headers=headers)
+    if same:
+        return replace(request, url=url, query=None, own_host=True)
+    if request.method not in ("GET", "HEAD"):
+        return None
+    bare = replace(request, form=None, json=None, parts=None, body=None, referer=None)
+    headers = {name: value for name, value in request.headers.items() if name in ANYWHERE}
+    return replace(bare, url=url, query=None, own_host=False, headers=headers)
+
+
+def client(site: str, *, runtime: Sender | None = None, timeout: float | None = None) -> Client:
+    """A client into a configured *site*, with a Runtime of its own (from `Settings.load()`) unless one is given."""
+    return Client(site, runtime, timeout=timeout)

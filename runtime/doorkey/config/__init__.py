@@ -1,0 +1,1 @@
+"""Settings, secrets and the registry of providers. The only part that reads the environment."""

@@ -1,0 +1,152 @@
+"""Which provider serves which site: providers by entry points, sites by settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from doorkey.config.settings_errors import explain, unknown_keys
+from doorkey.config.settings_errors import near as near
+from doorkey.errors import ConfigurationError
+from doorkey.model.site import Site
+from doorkey.provider import ChatProvider, Provider
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from doorkey.config.settings import Settings
+
+PROVIDERS = "doorkey.providers"
+TWINS = "doorkey.twins"
+
+
+@cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda entry: entry.name)}
+
+
+def provider_names() -> tuple[str, ...]:
+    """The kinds of site that are installed. Loads none of them."""
+    return tuple(_entries(PROVIDERS))
+
+
+def provider_class(name: str) -> type[Provider]:
+    """The provider called *name*. Raises ConfigurationError: none is (with the nearest name), or it can't be loaded."""
+    entry = _entries(PROVIDERS).get(name)
+    if entry is None:
+        known = ", ".join(provider_names()) or "none: doorkey is not installed, only its source is here"
+        raise ConfigurationError(
+            f"no provider is called {name[:80]!r}{near(name, provider_names())}; installed: {known}"
+        )
+    found = load(entry)
+    if not issubclass(found, Provider):
+        raise ConfigurationError(f"provider {name!r} ({_origin(entry)}) is no doorkey.Provider: {entry.value}")
+    return found
+
+
+def twin_classes() -> dict[str, type]:
+    """The installed twins by the name of the provider whose site they copy."""
+    return {name: load(entry) for name, entry in _entries(TWINS).items()}
+
+
+def load(entry: EntryPoint) -> type:
+    """The class an entry point names. Raises ConfigurationError naming the distribution at fault."""
+    try:
+        found = entry.load()
+    except Exception as exc:  # A rim: other people's code may raise anything when it is imported.
+        raise ConfigurationError(
+            f"{entry.group} {entry.name!r} can't be loaded from {_origin(entry)} ({entry.value}): "
+            f"{type(exc).__name__}: {exc}. Repair or uninstall it"
+        ) from exc
+    if not isinstance(found, type):
+        raise ConfigurationError(f"{entry.group} {entry.name!r} of {_origin(entry)} is no class: {entry.value}")
+    return found
+
+
+def _origin(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
+
+
+def page_url(url: str, provider: type[Provider] | Provider) -> str:
+    """The page to open: *url*, with the provider's own path where it has none."""
+    parts = urlsplit(url)
+    if parts.path in ("", "/") and not parts.query:
+        return parts._replace(path=provider.page_path).geturl()
+    return url
+
+
+def build_sites(settings: Settings) -> dict[str, Site]:
+    """The configured sites by name. Raises ConfigurationError listing every site that can't be used."""
+    sites: dict[str, Site] = {}
+    faults: list[str] = []
+    for name, configured in settings.sites.items():
+        try:
+            kind = provider_class(configured.provider or name)
+        except ConfigurationError as exc:
+            missing = (
+                "" if configured.provider or name in provider_names() else f"sites.{name}.provider is not set, and "
+            )
+            faults.append(f"sites.{name}: {missing}{exc}")
+            faults += _misspelt(settings, name)
+            continue
+        options, wrong = _options(kind, settings, name)
+        if wrong:
+            faults += wrong
+            continue
+        if configured.models and not issubclass(kind, ChatProvider):
+            # What has no effect looks as if it had one.
+            called = configured.provider or name
+            faults.append(f"sites.{name}.models: provider {called} is no chat and has no models: leave it out")
+            continue
+        if configured.url is None:
+            faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")
+            continue
+        sites[name] = Site(
+            name=name,
+            url=page_url(configured.url, kind),
+            models=configured.models,
+            profile=configured.profile,
+            proxy=configured.proxy,
+            reach=configured.reach,
+            transport=configured.transport,
+            options=options,
+        )
+    if faults:
+        raise ConfigurationError(_listed(faults))
+    return sites
+
+
+def _options(kind: type[Provider], settings: Settings, name: str) -> tuple[BaseModel | None, list[str]]:
+    """The settings of site *name* that are its provider's own, checked, and what is wrong with them."""
+    configured = settings.sites[name]
+    common, table = type(configured).model_fields, ("sites", name)
+    if kind.Options is None:
+        return None, unknown_keys(configured.more, common, settings.sources, table)
+    try:
+        return kind.Options.model_validate(configured.more), []
+    except ValidationError as exc:
+        # Told, not chained: pydantic's own text may hold a secret.
+        return None, explain(kind.Options, exc, settings.sources, table=table, beside=common)
+
+
+def _misspelt(settings: Settings, name: str) -> list[str]:
+    """Where the provider is not known, the keys that are nearly common ones: `provder` may be why."""
+    configured = settings.sites[name]
+    common = type(configured).model_fields
+    return unknown_keys(
+        [key for key in configured.more if near(key, common)], common, settings.sources, ("sites", name)
+    )
+
+
+def _listed(faults: Iterable[str]) -> str:
+    return "the settings can't be used:\n  " + "\n  ".join(faults)
+
+
+def make_provider(site: Site, provider: str | None = None) -> Provider:
+    """The provider, called *provider* or like the site, that serves *site*."""
+    return provider_class(provider or site.name)(site)

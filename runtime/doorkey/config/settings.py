@@ -1,0 +1,196 @@
+"""What is configured: flag over environment over file over default, checked as a whole.
+
+The only module that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+
+from doorkey.config.settings_errors import Sources, explain, near, strangers
+from doorkey.config.settings_schema import BrowserSettings as BrowserSettings
+from doorkey.config.settings_schema import LimitSettings as LimitSettings
+from doorkey.config.settings_schema import MannersSettings as MannersSettings
+from doorkey.config.settings_schema import Names, Section
+from doorkey.config.settings_schema import ServiceSettings as ServiceSettings
+from doorkey.config.settings_schema import SiteSettings as SiteSettings
+from doorkey.config.settings_schema import StoreSettings as StoreSettings
+from doorkey.errors import ConfigurationError
+
+APP = "doorkey"
+FILE = "doorkey.toml"
+PREFIX = "DOORKEY_"
+
+
+class Settings(Section):
+    """All settings. Made directly it reads nothing from outside; `load` does."""
+
+    service: ServiceSettings = ServiceSettings()
+    browser: BrowserSettings = BrowserSettings()
+    store: StoreSettings = StoreSettings()
+    limits: LimitSettings = LimitSettings()
+    manners: MannersSettings = MannersSettings()
+    sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each by its name.")
+    models: dict[str, Names] = Field(
+        default={},
+        description='Aliases: a name and the "site/model" it stands for; the next when a site is down, changed, needs '
+        "a person or does not answer in time.",
+    )
+    _sources: Sources = PrivateAttr(Sources())
+
+    @property
+    def source(self) -> Path | None:
+        """The file that was read."""
+        return self._sources.file
+
+    @property
+    def sources(self) -> Sources:
+        """Where each setting came from."""
+        return self._sources
+
+    @model_validator(mode="after")
+    def _names_lead_somewhere(self) -> Self:
+        faults = [
+            f'sites."{name[:80]}": expected a name of a-z, 0-9, _ and - only'
+            for name in self.sites
+            if not re.fullmatch(r"[a-z0-9_-]+", name)
+        ]
+        for alias, targets in self.models.items():
+            if not targets:
+                faults.append(f'models."{alias}": expected at least one "site/model"')
+            for target in targets:
+                site, slash, model = target.partition("/")
+                if not (site and slash and model):
+                    faults.append(f'models."{alias}": expected "site/model", came {target[:80]!r}')
+                elif site not in self.sites:
+                    faults.append(f'models."{alias}": no site is called {site[:80]!r}{near(site, self.sites)}')
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    @classmethod
+    def load(cls, config: Path | None = None, **overrides: Mapping[str, Any]) -> Settings:
+        """The settings of this process; *overrides* are sections (`service={"port": 9000}`) that win over all others.
+
+        Raises ConfigurationError that lists every fault with its place.
+        """
+        path = config if config is not None else find_file()
+        text, data = _read(path)
+        sources = Sources(file=path, text=text, variables=_variables(), overrides=overrides)
+        faults = strangers(cls, sources.variables, PREFIX)
+        try:
+            for layer in (_from_environment(), overrides):
+                data = _merged(data, layer)
+            settings = cls.model_validate(data)
+        except SettingsError as exc:
+            # Only a whole table is read as JSON here; the exception names its field in quotes, and nothing else of it.
+            faults.append(f"{PREFIX}{str(exc).split(chr(34))[1].upper()}: expected a table as JSON")
+        except ValidationError as exc:
+            # Not chained: pydantic's own text may hold a secret.
+            told = {fault.partition(":")[0] for fault in faults}
+            faults += [fault for fault in explain(cls, exc, sources) if fault.partition(":")[0] not in told]
+        if faults:
+            raise ConfigurationError("the settings can't be used:\n  " + "\n  ".join(faults))
+        settings._sources = sources
+        return settings
+
+
+class _Environment(Settings, BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True)
+
+
+def _from_environment() -> dict[str, Any]:
+    return dict(EnvSettingsSource(_Environment)())
+
+
+def _variables() -> dict[str, str]:
+    return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+
+
+def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
+    if path is None:
+        return "", {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except FileNotFoundError as exc:
+        raise ConfigurationError(f"there is no settings file {path}: correct --config or leave it out") from exc
+    except OSError as exc:
+        raise ConfigurationError(f"the settings file {path} can't be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path} is no TOML: expected UTF-8 text, byte {exc.start} is none") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationError(f"{path} is no valid TOML: {exc}") from exc
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(below)
+    for name, value in above.items():
+        old = both.get(name)
+        both[name] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def config_dirs() -> tuple[Path, ...]:
+    """Where a settings file is looked for, the first one first."""
+    from platformdirs import user_config_path
+
+    return (Path.cwd(), user_config_path(APP, appauthor=False))
+
+
+def find_file() -> Path | None:
+    return next((folder / FILE for folder in config_dirs() if (folder / FILE).is_file()), None)
+
+
+def state_dir() -> Path:
+    """The folder of everything that outlives the process (sessions are secrets): created, the owner's alone."""
+    from platformdirs import user_data_path
+
+    path = user_data_path(APP, appauthor=False)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"the data folder {path} can't be used ({exc.strerror}): correct it or set XDG_DATA_HOME"
+        ) from exc
+    return path
+
+
+def screen() -> str | None:
+    """The screen that programs of this session draw on (X11 or Wayland), None where there is none."""
+    return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or None
+
+
+def variable(name: str) -> str | None:
+    """The environment variable *name*, which a login step refers to; None where it is not set."""
+    return os.environ.get(name)
+
+
+def playwright_downloads() -> Path | None:
+    """Where the person has Playwright keep its browsers, if that is not the usual place."""
+    folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")
+    return Path(folder) if folder and folder != "0" else None
+
+
+def describe(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, object, str]]:
+    """(key, default, description) of each setting, in the file's order; a site's keys as `sites.NAME.key`."""
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            if field.description:  # a section within another: its keys are told there
+                yield key, None, field.description
+                continue
+            yield from describe(field.annotation, f"{key}.")
+        elif key == "sites":
+            yield from describe(SiteSettings, "sites.NAME.")
+        else:
+            yield key, field.get_default(), field.description or ""

@@ -1,0 +1,244 @@
+"""What can be set, section by section: each setting with its default, unit and consequence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_serializer,
+)
+from pydantic_settings import NoDecode
+
+from doorkey.model.urls import as_written
+
+
+def _listed(value: object) -> object:
+    """The environment writes a list as JSON, or with commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError as exc:
+            raise ValueError("expected a list: this is no JSON") from exc
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def web_url(url: str) -> str:
+    """*url* as browsers write it, if it is http(s) with a host and holds no password.
+
+    Raises ValueError without repeating it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, written = parts.hostname, as_written(url)
+    except ValueError as exc:
+        raise ValueError("expected an http(s) URL: host or port can't be read") from exc
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+        raise ValueError("expected an http(s) URL with a host, like https://example.com/chat/")
+    if "@" in parts.netloc:
+        raise ValueError("expected a URL without user and password: they would show in logs")
+    return written
+
+
+HOST = r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?"
+"""A host as `reach` names it: a name, an address, `*.` before a name for all below it, perhaps a port."""
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), NoDecode]
+Url = Annotated[str, BeforeValidator(lambda value: web_url(value) if isinstance(value, str) else value)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    # An error's text goes to people and logs: it must not repeat what was typed.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServiceSettings(Section):
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address to listen on; beyond loopback a key is required."
+    )
+    port: int = Field(default=8787, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    key: SecretStr | None = Field(
+        default=None, description="Key that clients send; without one it is made at first start."
+    )
+    hosts: Names = Field(default=(), description="Host names besides loopback by which clients may call the service.")
+    origins: Names = Field(default=(), description="Origins of web pages that may call the service; others get 403.")
+
+    @field_validator("key")
+    @classmethod
+    def _some_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not key.get_secret_value().strip():
+            raise ValueError("expected a key that is not empty")
+        return key
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[\w.-]+|(\[)?([0-9a-fA-F]*:){2}[0-9a-fA-F:.]*(?(1)\])", host) for host in hosts):
+            raise ValueError('expected names without scheme or port, like "doorkey" or "10.0.0.5"; "*" is none')
+        return hosts
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        written = tuple(web_url(origin) for origin in origins)
+        if any(origin != f"{parts.scheme}://{parts.netloc}" for origin in written for parts in (urlsplit(origin),)):
+            raise ValueError("expected origins without a path, like https://app.example.com")
+        return written
+
+
+class BrowserSettings(Section):
+    executable: Path | None = Field(default=None, description="The Chromium to start; without it one is found.")
+    display: Literal["headless", "virtual", "screen"] = Field(
+        default="headless", description="Where pages show: nowhere, on a virtual screen (Xvfb), or on yours."
+    )
+    virtual: bool = Field(
+        default=True, description="Whether a site that refuses browsers without a window gets one on a virtual screen."
+    )
+    sandbox: bool | Literal["auto"] = Field(
+        default="auto", description='Chromium\'s sandbox; "auto": on, but not as root.'
+    )
+    idle: float = Field(
+        default=120.0, ge=0, allow_inf_nan=False, description="Seconds until an unused browser is closed."
+    )
+    contexts: Count = Field(default=4, description="How many visits one browser makes at a time; others wait.")
+    uses: Count = Field(default=200, description="Visits after which the browser is replaced.")
+    age: Seconds = Field(default=3600.0, description="Seconds after which the browser is replaced.")
+    memory: Count = Field(default=1500, description="MiB of memory past which the browser is replaced.")
+
+
+class StoreSettings(Section):
+    url: str = Field(
+        default="sqlite",
+        description="Where sessions outlive the process: memory://, sqlite or sqlite:///absolute/path.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        if url not in ("memory://", "sqlite") and not re.fullmatch(r"sqlite:////?[^/?#][^?#]*", url):
+            raise ValueError("expected memory://, sqlite or sqlite:///absolute/path")
+        return url
+
+
+class LimitSettings(Section):
+    first_byte: Seconds = Field(default=60.0, description="Seconds a site may take until its answer begins.")
+    idle: Seconds = Field(default=60.0, description="Seconds an answer may pause on the way.")
+    total: Seconds = Field(default=600.0, description="Seconds for a whole answer, a visit included.")
+    visit: Seconds = Field(default=60.0, description="Seconds the browser may take to enter a site.")
+    challenge: Seconds = Field(
+        default=45.0, description="Seconds more, where the browser has to pass what stands before a site."
+    )
+    patience: float = Field(
+        default=2.0, ge=0, allow_inf_nan=False, description="Seconds of a pause waited out, not told."
+    )
+
+    @property
+    def entering(self) -> float:
+        """Seconds that the way in may take, with all that stands before it."""
+        return self.visit + self.challenge
+
+
+class MannersSettings(Section):
+    at_once: Count = Field(default=2, description="Calls that a site is sent at a time; others wait for their turn.")
+    rate: Seconds = Field(default=1.0, description="Calls that a site is sent a second, give or take a quarter.")
+    queue: int = Field(default=30, ge=0, description="Calls that may wait for a site; one more is told to come later.")
+    patience: float = Field(
+        default=120.0, ge=0, allow_inf_nan=False, description="Seconds of a site's Retry-After waited out, not told."
+    )
+    pages: Count = Field(default=1, description="Browser's pages that are opened at a site at a time.")
+    visits: Count = Field(
+        default=3, description="Visits within `manners.pause` that may lead to no used session; then comes a pause."
+    )
+    pause: Seconds = Field(default=600.0, description="Seconds without a visit after too many useless ones.")
+
+
+class SiteSettings(Section):
+    # What else is set belongs to the site's provider; the registry holds it against the provider's `Options`.
+    model_config = ConfigDict(extra="allow")
+
+    provider: str | None = Field(
+        default=None, description="The kind of site; without it the site's name is the provider's."
+    )
+    url: Url | None = Field(
+        default=None, description="The page a visit opens; an empty path becomes the provider's own."
+    )
+    models: Names = Field(default=(), description="Names of the site's models; without them the provider's own.")
+    profile: str = Field(default="desktop", min_length=1, description="How the browser appears there.")
+    proxy: str | None = Field(
+        default=None,
+        repr=False,
+        description="http(s) or socks5 proxy for the page and the requests; without it they go directly.",
+    )
+    reach: Names = Field(
+        default=("*",),
+        description="Hosts besides the site's own that its page may reach; `*`: all of the public internet.",
+    )
+    manners: MannersSettings = Field(
+        default=MannersSettings(), description="What is different from [manners] for this site, by the same keys."
+    )
+
+    @field_validator("reach")
+    @classmethod
+    def _are_hosts(cls, reach: tuple[str, ...]) -> tuple[str, ...]:
+        for host in reach:
+            if host != "*" and not re.fullmatch(HOST, host):
+                raise ValueError(
+                    'expected hosts like "cdn.example", "*.example", "10.0.0.5:8000" or "*", without paths'
+                )
+        return reach
+
+    transport: Literal["auto", "direct", "page"] = Field(
+        default="auto",
+        description="What carries requests: plain HTTP, the browser's live page, or plain HTTP until that is refused.",
+    )
+
+    @field_validator("proxy")
+    @classmethod
+    def _usable_proxy(cls, proxy: str | None) -> str | None:
+        if proxy is None:
+            return None
+        scheme = proxy.partition("://")[0].lower()
+        try:
+            parts = urlsplit(proxy)
+            usable = bool(parts.hostname) and parts.path in ("", "/") and (parts.port or 1) > 0
+        except ValueError:
+            usable = False
+        if scheme not in ("http", "https", "socks5", "socks5h") or not usable:
+            raise ValueError("expected an http(s) or socks5 proxy, like http://127.0.0.1:3128")
+        return proxy
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """The keys that are the provider's own, as they were set. They may hold secrets."""
+        return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
+
+    @model_serializer(mode="wrap")
+    def _without_secrets(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        shown: dict[str, Any] = handler(self)
+        if info.mode == "json":
+            return {name: value if name in type(self).model_fields else "(set)" for name, value in shown.items()}
+        return shown
+
+    @field_serializer("proxy", when_used="json-unless-none")
+    def _without_password(self, proxy: str) -> str:
+        parts = urlsplit(proxy)
+        return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl() if "@" in proxy else proxy

@@ -1,0 +1,1 @@
+"""The vocabulary of doorkey: values that other parts pass around. Nothing here does input or output."""

@@ -1,0 +1,139 @@
+"""Incremental readings of an answer's body: event streams and JSON documents."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from doorkey.errors import Changed
+from doorkey.model.chat import Delta
+from doorkey.model.request import MiB, parse_json
+from doorkey.model.verdict import OK, Kind, Verdict
+
+LINE_LIMIT = MiB // 2
+BODY_LIMIT = 8 * MiB
+
+
+class Decoding:
+    """What decoders share: a verdict that is set once, and text that arrives in awkward pieces.
+
+    A byte sequence that is not UTF-8 becomes U+FFFD: a site's mistake must not lose the rest of its answer.
+    """
+
+    def __init__(self) -> None:
+        self.verdict: Verdict | None = None
+        self._text = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def finish(self, verdict: Verdict = OK) -> None:
+        """The answer has ended, or failed. The first word counts."""
+        if self.verdict is None:
+            self.verdict = verdict
+
+
+class EventStream(Decoding):
+    """An event stream (WHATWG HTML, section 9.2), or any body of lines, read line by line.
+
+    A subclass answers `event(name, data)` for each event, and `line(text)` for lines that are no field of one (the
+    default ignores them); both return deltas, and call `finish` at the end mark or at a failure. `end_required`:
+    whether a body without an end mark was cut. A line over 512 KiB, or a body over 8 MiB, is CHANGED.
+    """
+
+    end_required = True
+    by_line = False
+    """Whether each `data:` line is an event of its own, as sites send that leave out the blank lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rest = ""
+        self._name = ""
+        self._data: list[str] = []
+        self._size = 0
+
+    def event(self, name: str, data: str) -> Iterable[Delta]:
+        raise NotImplementedError
+
+    def line(self, text: str) -> Iterable[Delta]:
+        return ()
+
+    def feed(self, data: bytes) -> Sequence[Delta]:
+        self._size += len(data)
+        if self._size > BODY_LIMIT:
+            self.finish(Verdict(Kind.CHANGED, f"the answer's stream is longer than {BODY_LIMIT} bytes"))
+            return []
+        return self._lines(self._text.decode(data))
+
+    def close(self) -> Sequence[Delta]:
+        tail = self._text.decode(b"", final=True)
+        deltas = self._lines(tail + "\n\n" if self._rest or tail or self._data else "")
+        if self.verdict is None:
+            self.finish(Verdict(Kind.CUT, "the answer's stream ended before its end mark") if self.end_required else OK)
+        return deltas
+
+    def _lines(self, text: str) -> list[Delta]:
+        # A CR at the end stays behind: its LF may be in the next piece.
+        text = self._rest + text
+        held = text.endswith("\r")
+        lines = text[: -1 if held else None].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = lines.pop() + ("\r" if held else "")
+        deltas: list[Delta] = []
+        for line in lines:
+            if self.verdict is not None:
+                return deltas
+            deltas.extend(self._line(line))
+        if len(self._rest) > LINE_LIMIT:
+            self.finish(Verdict(Kind.CHANGED, f"a line of the answer is longer than {LINE_LIMIT} bytes"))
+        return deltas
+
+    def _line(self, line: str) -> Iterable[Delta]:
+        if not line:
+            return self._dispatch()
+        if line[0] == ":":
+            return ()
+        field, colon, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if colon and field == "data":
+            if self.by_line:
+                return self.event(self._name, value)
+            self._data.append(value)
+        elif colon and field == "event":
+            self._name = value
+        elif not colon or field not in ("id", "retry"):
+            return self.line(line)
+        return ()
+
+    def _dispatch(self) -> Iterable[Delta]:
+        name, data = self._name, "\n".join(self._data)
+        had_data = bool(self._data)
+        self._name, self._data = "", []
+        return self.event(name, data) if had_data else ()
+
+
+class JsonDocument(Decoding):
+    """A body that is one JSON document, read whole: a subclass answers `document(value)` with the deltas."""
+
+    limit = BODY_LIMIT
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._body = bytearray()
+
+    def document(self, value: Any) -> Iterable[Delta]:
+        raise NotImplementedError
+
+    def feed(self, data: bytes) -> Sequence[Delta]:
+        self._body += data
+        if len(self._body) > self.limit:
+            self.finish(Verdict(Kind.CHANGED, f"the answer is longer than {self.limit} bytes"))
+        return []
+
+    def close(self) -> Sequence[Delta]:
+        if self.verdict is not None:
+            return []
+        try:
+            deltas = list(self.document(parse_json(bytes(self._body))))
+        except Changed as changed:
+            self.finish(Verdict(Kind.CHANGED, changed.message))
+            return []
+        self.finish()
+        return deltas

@@ -1,0 +1,192 @@
+"""What goes to a site and what comes back: requests, replies, and the decoders of streamed answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from doorkey.errors import Changed
+from doorkey.model.session import JSON
+from doorkey.model.upload import Upload
+
+if TYPE_CHECKING:
+    from doorkey.model.verdict import Verdict
+
+MiB = 1024 * 1024
+HEAD_BYTES = 4096
+YEAR = 365 * 86400.0
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a multipart body. `filename` makes it a file."""
+
+    name: str
+    data: bytes = field(repr=False)
+    filename: str | None = None
+    media_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request to a site.
+
+    `url` is absolute, or a path at the site's origin. At most one body: `form`, `json`, `parts` or `body` (an Upload is
+    sent as it comes).
+    `expects` lists the media types that are an answer (empty: any). `decode` makes a fresh decoder for each attempt
+    from the answer's head; without one the reply is read whole, up to `limit` bytes.
+    `repeatable`: sending it twice does no harm, even when the first arrived. `own_host`: False for another host than
+    the site's (an image): then cookies go along only if their domain says so. `follow`: how many redirects to follow,
+    each of them checked. `encodings`: the compressions that the caller undoes by itself (an Accept-Encoding); the body
+    then comes as the site sends it.
+    User agent, cookies, origin and Sec-* are the transport's to set; `headers` holding one raises ValueError.
+    """
+
+    url: str
+    method: str = "GET"
+    what: str = "the request"
+    query: Mapping[str, str] | Sequence[tuple[str, str]] | None = field(default=None, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    json: JSON = field(default=None, repr=False)
+    parts: tuple[Part, ...] | None = field(default=None, repr=False)
+    body: bytes | Upload | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    accept: str = "*/*"
+    expects: tuple[str, ...] = ()
+    referer: str | None = None
+    decode: Callable[[Head], Decoder[Any]] | None = field(default=None, repr=False)
+    repeatable: bool = False
+    limit: int = 8 * MiB
+    own_host: bool = True
+    follow: int = 0
+    encodings: str | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether its body can be sent (again)."""
+        return not isinstance(self.body, Upload) or self.body.repeatable
+
+    def __post_init__(self) -> None:
+        if not self.headers:
+            return
+        reserved = [name for name in self.headers if is_reserved(name)]
+        if reserved:
+            raise ValueError(f"{', '.join(reserved)}: set by the transport from the session, not by a request")
+        for name, value in self.headers.items():
+            if any(char in name + value for char in "\r\n\0"):
+                raise ValueError(f"header {name!r} holds a line break")
+
+    def with_form(self, **fields: str) -> Request:
+        return replace(self, form={**(self.form or {}), **fields})
+
+    def with_headers(self, **headers: str) -> Request:
+        return replace(self, headers={**self.headers, **headers})
+
+
+@lru_cache(1024)
+def is_reserved(name: str) -> bool:
+    lower = name.lower()
+    return lower.startswith("sec-") or lower in {"user-agent", "cookie", "origin", "host", "accept-encoding"}
+
+
+@lru_cache(256)
+def insists_on(accept: str) -> tuple[str, ...]:
+    """The media types that an Accept header insists on: a page in place of JSON is a refusal."""
+    kinds = tuple(kind.partition(";")[0].strip().lower() for kind in accept.split(","))
+    return kinds if all(kind.endswith("json") for kind in kinds) else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The beginning of an answer: what can be judged before its body is read.
+
+    `headers` are looked up by lower-case names; `start` is at most 4 KiB of the (decompressed) body.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    url: str = ""
+    start: bytes = field(default=b"", repr=False)
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_html(self) -> bool:
+        if self.media_type:
+            return self.media_type in ("text/html", "application/xhtml+xml")
+        return (
+            self.start.lstrip()[:9].lower() in (b"<!doctype", b"<html>") or self.start.lstrip()[:5].lower() == b"<html"
+        )
+
+    @property
+    def retry_after(self) -> float | None:
+        """Retry-After in seconds, at most a year. A date is taken relative to the answer's own Date: no clock of ours
+        is asked."""
+        value = self.headers.get("retry-after", "").strip()
+        if not value:
+            return None
+        try:
+            if value.isdigit():
+                return min(float(value), YEAR)
+            return min(max(0.0, (_date(value) - _date(self.headers.get("date", ""))).total_seconds()), YEAR)
+        except (ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply(Head):
+    """A whole answer."""
+
+    body: bytes = field(default=b"", repr=False)
+
+    def text(self) -> str:
+        charset = "utf-8"
+        for part in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = part.partition("=")
+            if name.strip().lower() == "charset":
+                charset = value.strip(" \"'") or charset
+        try:
+            return self.body.decode(charset, errors="replace")
+        except LookupError:
+            return self.body.decode("utf-8", errors="replace")
+
+    def data(self) -> Any:
+        """The body as JSON. Raises Changed when it is none."""
+        return parse_json(self.body)
+
+
+def _date(value: str) -> datetime:
+    return parsedate_to_datetime(value)
+
+
+def parse_json(body: bytes | str) -> Any:
+    """*body* as JSON. Raises Changed when it is none, is not UTF-8 or is nested too deeply."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        start = body[:1] if isinstance(body, str) else body[:1].decode("latin-1")
+        came = "nothing" if not body else "a page" if start == "<" else f"{len(body)} characters of something else"
+        raise Changed(f"the site was expected to send JSON; {came} came") from error
+
+
+class Decoder(Protocol[T_co]):
+    """Turns the bytes of one answer into items, as they come.
+
+    `verdict` is None while the answer goes on, OK once its end mark was seen, anything else when the body said that
+    it failed; after that no more is fed. `close` is called at the end of the body: without an end mark, where the
+    format has one, it leaves CUT. Items returned beside a failing verdict came before the failure.
+    """
+
+    verdict: Verdict | None
+
+    def feed(self, data: bytes) -> Sequence[T_co]: ...
+
+    def close(self) -> Sequence[T_co]: ...

@@ -1,0 +1,110 @@
+"""What a visit yields: cookies, headers, tokens, storage, frozen and numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+from doorkey.model.urls import origin_of
+
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
+Tokens: TypeAlias = Mapping[str, JSON]
+
+
+class Key(NamedTuple):
+    """What a session belongs to. Sessions are used through the egress they were visited with.
+
+    `url` is the page a visit opens; `egress` is "direct" or a digest of the proxy's URL (which may hold a password);
+    `caller` is a digest of the cookies that a caller passed; such a session is never stored.
+    """
+
+    site: str
+    url: str
+    profile: str = "desktop"
+    egress: str = "direct"
+    caller: str = ""
+
+    def __str__(self) -> str:
+        return "|".join(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """One cookie as the browser's jar holds it: `expires` in seconds since the epoch, None for a session cookie."""
+
+    name: str
+    value: str = field(repr=False)
+    domain: str
+    path: str = "/"
+    host_only: bool = True
+    secure: bool = False
+    http_only: bool = False
+    same_site: str = ""
+    expires: float | None = None
+
+    def goes_to(self, url: str, wall: float) -> bool:
+        """Whether a browser sends this cookie with a request to *url* (RFC 6265, section 5.4)."""
+        parts = urlsplit(url)
+        host, path = (parts.hostname or "").lower(), parts.path or "/"
+        domain = self.domain.lstrip(".").lower()
+        if host != domain and (self.host_only or not host.endswith("." + domain)):
+            return False
+        if self.secure and parts.scheme != "https" and host not in ("localhost", "127.0.0.1", "::1"):
+            return False
+        if self.expires is not None and self.expires <= wall:
+            return False
+        prefix = self.path if self.path.endswith("/") else self.path + "/"
+        return path == self.path or path.startswith(prefix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Frozen. `gen` only rises within a key, over all processes that share the store.
+
+    `headers` are the browser's own (user agent, Accept-Language, Sec-CH-UA*), lower-case names. `born` is wall time;
+    `soft` and `hard` are ages in seconds: past `soft` a new one is fetched behind, past `hard` it is not used.
+    `visitor` is a random id that stays the same for a key for ever, as a visitor's browser would keep one.
+    `rung` is how this session came about, `rungs` how often each rung made one for this key, this one included.
+    """
+
+    key: Key
+    gen: int
+    url: str
+    born: float
+    soft: float
+    hard: float
+    max_uses: int | None = None
+    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tokens: Tokens = field(default_factory=dict, repr=False)
+    local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    visitor: str = field(default="", repr=False)
+    rung: str = ""
+    rungs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        return origin_of(self.url)
+
+    def cookie(self, name: str) -> str | None:
+        """The value of the named cookie, whichever path or domain it has; None when there is none."""
+        return next((cookie.value for cookie in self.cookies if cookie.name == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain structure for a store. It holds secrets."""
+        return {
+            **asdict(self),
+            "key": self.key._asdict(),
+            "headers": dict(self.headers),
+            "tokens": dict(self.tokens),
+            "local": dict(self.local),
+            "rungs": dict(self.rungs),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Session:
+        """The reverse of `to_json`. Raises TypeError or KeyError on a structure of another version."""
+        rest = {**data, "key": Key(**data["key"]), "cookies": tuple(Cookie(**cookie) for cookie in data["cookies"])}
+        return cls(**rest)

@@ -1,0 +1,217 @@
+"""The pace of one site: how many at a time, how soon after each other, in the order in which they came."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from doorkey.clock import Clock
+from doorkey.errors import DoorkeyError, QueueFull, TimeLimit
+from doorkey.model.verdict import Kind, Verdict
+
+log = logging.getLogger("doorkey.manners")
+
+CALLER: ContextVar[str] = ContextVar("caller", default="")
+"""Whom a call is made for, where that has a name (the service: the request's id)."""
+JITTER = 0.25
+"""Share by which the time between two requests varies, so that they make no beat."""
+FIRST_REST, LONGEST_REST = 2.0, 60.0
+"""Seconds without requests after a rate limit that names none: doubled each time until an answer is accepted."""
+RATE_LIMITS = (Kind.RATE_LIMITED, Kind.SITE_DOWN)
+"""Verdicts whose Retry-After holds for the whole site. Not a quota: it may be of one model, and is told each time."""
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """One call in the queue."""
+
+    caller: str
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A call's place in the queue, from 1, and about how many seconds it has to wait still."""
+
+    caller: str
+    place: int
+    about: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateStatus:
+    """`at_once` and `rate` are the limits, `under_way` the calls at the site, `queue` those that wait.
+
+    `about`: seconds that one more would wait. `rests`: seconds that the site asked to be left alone for.
+    """
+
+    at_once: int
+    rate: float
+    under_way: int
+    queue: tuple[Place, ...]
+    about: float
+    rests: float | None
+
+
+class Slot:
+    """A place among the calls at the site, after *waited* seconds. `leave` gives it back, once."""
+
+    def __init__(self, pace: RateLimiter, began: float, waited: float) -> None:
+        self.waited = waited
+        self._began = began
+        self._pace: RateLimiter | None = pace
+        self._loop = asyncio.get_running_loop()
+
+    def leave(self) -> None:
+        pace, self._pace = self._pace, None
+        if pace is not None:
+            pace.left(self._began)
+
+    async def __aenter__(self) -> Slot:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.leave()
+
+    def __del__(self) -> None:
+        # An answer that nobody closed must not hold the others up. Garbage may be collected by any thread.
+        if self._pace is not None and not self._loop.is_closed():
+            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+                self._loop.call_soon_threadsafe(self._pace.left, self._began)
+
+
+class RateLimiter:
+    """`at_once`: calls at a time. `rate`: calls begun a second. `queue`: how many may wait, each at most `longest`
+    seconds. `patience`: seconds of a Retry-After that are waited out; a longer one is told.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        clock: Clock,
+        *,
+        at_once: int,
+        rate: float,
+        queue: int,
+        patience: float,
+        longest: float,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._site = site
+        self._clock = clock
+        self._at_once = at_once
+        self._rate = rate
+        self._most = queue
+        self._patience = patience
+        self._longest = longest
+        self._uniform = uniform
+        self._inside = 0
+        self._queue: list[_Ticket] = []
+        self._next = 0.0  # when the next may begin
+        self._rests = 0.0  # until when the site is left alone
+        self._rest: float = FIRST_REST
+        self._why: DoorkeyError | None = None
+        self._took = 0.0  # seconds that a call is at the site, of the latest ones
+
+    @property
+    def idle(self) -> bool:
+        return not self._inside and not self._queue and max(self._next, self._rests) <= self._clock.now()
+
+    def status(self) -> RateStatus:
+        rests = self._rests - self._clock.now()
+        queue = tuple(Place(waiting.caller, at, round(self._about(at), 1)) for at, waiting in enumerate(self._queue, 1))
+        about = round(self._about(len(queue) + 1), 1)
+        return RateStatus(self._at_once, self._rate, self._inside, queue, about, rests if rests > 0 else None)
+
+    async def enter(self, deadline: float, say: Callable[[str], None]) -> Slot:
+        """A slot, when it is this call's turn: first come, first served.
+
+        Raises QueueFull; the site's own error while it wants to be left alone for longer than is waited; TimeLimit at
+        *deadline* (the clock's `now`). *say* is told the place in the queue.
+        """
+        began = self._clock.now()
+        end = min(deadline, began + self._longest)
+        if len(self._queue) >= self._most and self._wait(None, end) > 0:
+            raise QueueFull(self._site, self._most, self._about(1))
+        ticket = _Ticket(CALLER.get())
+        self._queue.append(ticket)
+        try:
+            told = False
+            while (wait := self._wait(ticket, end)) > 0:
+                now = self._clock.now()
+                if now >= end:
+                    limit = round(end - began, 3)
+                    raise TimeLimit(
+                        "total, while waiting for a turn at the site", limit, site=self._site, setting="limits.total"
+                    )
+                if not told:
+                    told, place = True, self._queue.index(ticket) + 1
+                    say(f"waiting for a turn: place {place}, about {self._about(place):.0f} s")
+                await self._nudged(ticket, min(wait, end - now))
+            now = self._clock.now()
+            self._inside += 1
+            self._next = now + self._uniform(1 - JITTER, 1 + JITTER) / self._rate
+            return Slot(self, now, now - began if told else 0.0)
+        finally:
+            self._queue.remove(ticket)
+            self._nudge()
+
+    def left(self, began: float) -> None:
+        """A call that began at *began* (the clock's `now`) has ended."""
+        self._inside -= 1
+        took = self._clock.now() - began
+        self._took = took if not self._took else 0.75 * self._took + 0.25 * took
+        self._nudge()
+
+    def heard(self, verdict: Verdict) -> None:
+        """The last word that the site had for a call: after a rate limit it is left alone for a while."""
+        if verdict:
+            self._rest = FIRST_REST
+        after = verdict.retry_after
+        if verdict.kind is Kind.RATE_LIMITED and after is None:
+            after, self._rest = self._rest, min(LONGEST_REST, self._rest * 2)
+        until = self._clock.now() + (after or 0.0)
+        if after and verdict.kind in RATE_LIMITS and until > self._rests:
+            self._rests, self._why = until, verdict.error(self._site)
+            log.info("%s: left alone for %.1f s: %s", self._site, after, verdict.detail)
+            for waiting in self._queue:  # a rest may be too long for any of them
+                waiting.nudged.set()
+
+    def _wait(self, ticket: _Ticket | None, end: float) -> float:
+        """Seconds until it may be this call's turn: 0 now, infinite until another leaves. Raises for a long rest."""
+        now = self._clock.now()
+        rest = self._rests - now
+        if rest > 0 and self._why is not None and (rest > self._patience or self._rests >= end):
+            raise self._why.again(rest)
+        if self._inside >= self._at_once or (self._queue and self._queue[0] is not ticket):
+            return float("inf")
+        return max(0.0, self._next - now, rest)
+
+    def _about(self, place: int) -> float:
+        """About how long the call at *place* waits, as calls went lately."""
+        start = max(0.0, self._next - self._clock.now(), self._rests - self._clock.now())
+        ahead = max(0, self._inside + place - self._at_once)
+        return max(start + (place - 1) / self._rate, ahead * self._took / self._at_once)
+
+    def _nudge(self) -> None:
+        if self._queue:
+            self._queue[0].nudged.set()
+
+    async def _nudged(self, ticket: _Ticket, seconds: float) -> None:
+        """Return when the ticket is nudged, or after *seconds*."""
+        ticket.nudged.clear()
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(ticket.nudged.wait())]
+        if seconds != float("inf"):
+            waits.append(asyncio.ensure_future(self._clock.sleep(seconds)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()

@@ -1,0 +1,95 @@
+"""A request as a live page can make it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urldefrag
+
+from doorkey.errors import RequestError, TooLarge
+from doorkey.model.request import MiB, Request
+from doorkey.model.session import Session
+from doorkey.model.site import Site
+from doorkey.model.upload import Upload
+from doorkey.model.urls import origin_of
+from doorkey.transport.direct import encoded, target_url
+
+if TYPE_CHECKING:
+    from doorkey.browser import PageRequest
+
+MOST = 64 * MiB
+"""Bytes that a page can be given to send."""
+UNSETTABLE = frozenset([
+    "accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
+    "connection", "content-length", "cookie", "cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin",
+    "referer", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
+])  # fmt: skip
+"""Headers that the browser sets by itself, whatever a request says (Fetch standard, "forbidden request-header")."""
+BODILESS = ("GET", "HEAD")
+FORBIDDEN_METHODS = ("CONNECT", "TRACE", "TRACK")
+
+
+async def gathered(request: Request) -> Request:
+    """*request* with its body at hand, as a page takes none that is still to be read.
+
+    Raises RequestError for what a page can't send, TooLarge for a body over 64 MiB, and what reading it raises.
+    """
+    _check_method(request)
+    if not isinstance(request.body, Upload):
+        return request
+    body = bytearray()
+    async for piece in request.body:
+        body += piece
+        _check_size(request, len(body))
+    return replace(request, body=bytes(body))
+
+
+async def page_request_of(request: Request, url: str, session: Session, site: Site) -> PageRequest:
+    """What a page of *site* is told to send to *url*, where *request* leads. Raises TooLarge and RequestError."""
+    from doorkey.browser import PageRequest
+
+    body, kind = await _body(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {name: value for name, value in headers.items() if name not in UNSETTABLE and name[:6] != "proxy-"}
+    if kind and "content-type" not in headers:
+        headers["content-type"] = kind
+    referrer = request.referer or ("" if "text/html" in request.expects else session.url)
+    return PageRequest(
+        url=urldefrag(str(target_url(url, request)))[0],
+        method=request.method.upper(),
+        headers={"accept": request.accept, **headers},
+        referrer=referrer if origin_of(referrer) == site.origin else "",
+        body=body if request.method.upper() not in BODILESS else None,
+    )
+
+
+async def _body(request: Request) -> tuple[bytes | None, str | None]:
+    """The body, and its media type where that is ours to say."""
+    if request.form is None and request.parts is None:
+        if isinstance(request.body, bytes):
+            _check_size(request, len(request.body))
+            return request.body, None
+        if request.json is None:
+            return None, None
+    payload, kind = encoded(request)
+    if isinstance(payload, bytes):
+        return payload, kind
+    data = payload.read() if hasattr(payload, "read") else await payload.as_bytes()
+    _check_size(request, len(data))
+    return data, kind or payload.content_type
+
+
+def _check_method(request: Request) -> None:
+    method, empty = request.method.upper(), (None, b"")
+    if method in FORBIDDEN_METHODS:
+        raise RequestError(f"{request.what}: a page can't send {method}, and the site's transport is its page")
+    bodies = (request.form, request.json, request.parts) != (None, None, None) or request.body not in empty
+    if method in BODILESS and bodies:
+        raise RequestError(f"{request.what}: a page sends no body with {method}, and the site's transport is its page")
+
+
+def _check_size(request: Request, size: int) -> None:
+    if size > MOST:
+        raise TooLarge(
+            f"{request.what}: its body is over {MOST} bytes, which is what the site's transport (page) can carry"
+        )

@@ -1,0 +1,223 @@
+"""Carries requests inside the browser's own live page: what leaves the machine is the browser's, down to the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from doorkey.clock import Clock
+from doorkey.errors import BrowserFailed, Changed, DoorkeyError
+from doorkey.model.request import HEAD_BYTES, Head, Request
+from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.site import Site
+from doorkey.model.upload import Upload
+from doorkey.network.url_policy import redirected_url, request_url
+from doorkey.transport.direct import REDIRECTS, Limits
+from doorkey.transport.headers import Conversation, SessionHeaders, reaches
+from doorkey.transport.page.page_request import gathered, page_request_of
+from doorkey.transport.page.send_slots import SendSlot, SendSlots
+from doorkey.transport.stream import Stream, first_bytes
+from doorkey.transport.timeouts import Timeout, Timeouts
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
+
+    from doorkey.browser import LivePage, LivePages, PageRequest
+    from doorkey.browser.live.page_fetch import PageFetch
+
+
+class PageTransport:
+    """The `page` transport: needs a live context for the session (`live`). `headers` is told of sliding cookies."""
+
+    def __init__(
+        self, live_pages: LivePages, *, clock: Clock, headers: SessionHeaders, limits: Limits | None = None
+    ) -> None:
+        self._live_pages = live_pages
+        self._clock = clock
+        self._headers = headers
+        self._limits = limits or Limits()
+        self._waits = Timeouts()
+        self._turns: dict[Key, SendSlots] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def live(self, session: Session) -> bool:
+        """Whether the context is there that *session* came from, or one that came after."""
+        return self._live_pages.of(session) is not None
+
+    def keep(self, session: Session, live_page: LivePage, exits: AsyncExitStack) -> None:
+        """From now on *stay* carries the requests of *session*; *exits* is closed at its end."""
+        self._live_pages.keep(session, live_page, exits)
+
+    async def open(
+        self,
+        request: Request,
+        session: Session,
+        site: Site,
+        *,
+        conversation: Conversation | None = None,
+        sliding: tuple[str, ...] = (),
+        total: float = float("inf"),
+    ) -> Stream:
+        """As `Direct.open`, and raises BrowserFailed when the live context is gone, TooLarge for a body over 64 MiB,
+        RequestError for what a page can't send (a GET with a body, TRACE)."""
+        url = request_url(request, site)
+        conversation = conversation or Conversation(self._clock)
+        deadline = asyncio.get_running_loop().time() + total
+        upload = request.body if isinstance(request.body, Upload) else None
+        try:
+            # Before its turn: whoever sends a body slowly must hold nobody up.
+            with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
+                request = await gathered(request)
+            for _ in range(request.follow + 1):
+                page_request = await page_request_of(request, url, session, site)
+                with Timeout(self._waits, "total", float("inf"), deadline):
+                    turn = await self._turns.setdefault(session.key, SendSlots()).take()
+                one = _One(self, turn, session, conversation, sliding)
+                with Timeout(self._waits, "first byte", self._limits.first_byte, deadline):
+                    head, fetching = await one.begun(page_request, url)
+                location = head.headers.get("location") if request.follow else None
+                if location is None or head.status not in REDIRECTS:
+                    return Stream(
+                        fetching, replace(head, start=head.start[:HEAD_BYTES]), head.start, self._waits,
+                        self._limits.idle, deadline, transport="page",
+                    )  # fmt: skip
+                fetching.close()
+                url = redirected_url(request, urljoin(url, location), site)
+                if head.status == 303 or (head.status in (301, 302) and request.method == "POST"):
+                    request = replace(request, method="GET", form=None, json=None, parts=None, body=None)
+        except DoorkeyError as error:
+            error.site = site.name
+            raise
+        raise Changed(f"{site.name}: {request.what} was redirected more than {request.follow} times", site=site.name)
+
+    def live_page(self, session: Session) -> tuple[LivePage, Session]:
+        """The live context for *session*, and the session whose cookies it holds. Raises BrowserFailed."""
+        found = self._live_pages.of(session)
+        if found is None:
+            raise BrowserFailed("the browser's live page is gone; the next request has it opened again")
+        return found
+
+    def slide(self, session: Session, values: dict[str, str]) -> None:
+        self._headers.slide(session, values)
+
+    def wall(self) -> float:
+        return self._clock.wall()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End what is under way, and the live contexts."""
+        await self._live_pages.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._waits.close()
+
+
+class _One:
+    """One request on its way, with the cookies that go with it and are taken out again."""
+
+    def __init__(
+        self,
+        page: PageTransport,
+        turn: SendSlot,
+        session: Session,
+        conversation: Conversation,
+        sliding: tuple[str, ...],
+    ) -> None:
+        self._page, self._turn, self._session = page, turn, session
+        self._conversation, self._sliding = conversation, sliding
+        self._fetching: asyncio.Future[PageFetch] = asyncio.get_running_loop().create_future()
+
+    async def begun(self, page_request: PageRequest, url: str) -> tuple[Head, PageFetch]:
+        """The answer's head with as much of its body as judging takes (`start`, not cut off)."""
+        try:
+            live_page, whose = self._page.live_page(self._session)
+        except BaseException:
+            self._turn.over()
+            raise
+        lent = [cookie for cookie in self._conversation.cookies if cookie.goes_to(url, self._page.wall())]
+        # A task of its own: a caller who leaves must not leave cookies behind, nor give up a turn before its end.
+        tidied = asyncio.Event()
+        self._page.spawn(self._tidy(live_page, whose, url, {cookie.name for cookie in lent}, tidied))
+        try:
+            for cookie in lent:
+                await live_page.set_cookie(cookie, url)
+            await live_page.fetch(page_request, self._fetching.set_result)
+            fetching = self._fetching.result()
+            status, headers = await fetching.begun()
+            await tidied.wait()
+            start = await first_bytes(fetching.content, status, headers.get("content-type", ""))
+        except BaseException:
+            if self._fetching.done():
+                self._fetching.result().close()
+            else:
+                self._fetching.cancel()
+            raise
+        return Head(status=status, headers=headers, url=url, start=start), fetching
+
+    async def _tidy(self, live_page: LivePage, whose: Session, url: str, lent: set[str], tidied: asyncio.Event) -> None:
+        """Take cookies out of the jar as soon as the answer's head is there, and give the turn back at its end."""
+        try:
+            await asyncio.wait([self._fetching])
+            fetching = None if self._fetching.cancelled() else self._fetching.result()
+            if fetching is not None:
+                await fetching.settled.wait()
+            names = lent | (_set_names(fetching.headers) if fetching is not None else set())
+            mixed = bool(names) and await self._take_back(live_page, whose, url, names)
+            if fetching is not None and fetching.headers:
+                self._turn.answered(mixed=mixed)
+            tidied.set()
+            if fetching is not None:
+                await fetching.over.wait()
+        except DoorkeyError as error:
+            # A jar that may hold another's cookies serves nobody any more.
+            live_page.end(f"its cookies could not be put in order: {error.message}")
+        finally:
+            tidied.set()
+            self._turn.over()
+
+    async def _take_back(self, live_page: LivePage, whose: Session, url: str, names: set[str]) -> bool:
+        """Make the jar's cookies of these *names*, as far as they go to *url*'s origin, again those of the session that
+        it came from; those of the answer are the conversation's.
+
+        Says whether there were any that are not the session's.
+        """
+        held, there = self._of(whose.cookies, url, names), self._of(await live_page.cookies(), url, names)
+        slid = {cookie.name: cookie.value for cookie in there.values() if cookie.name in self._sliding}
+        strange = [
+            cookie
+            for place, cookie in there.items()
+            if cookie.name not in self._sliding and (place not in held or held[place].value != cookie.value)
+        ]
+        gone = [cookie for place, cookie in held.items() if place not in there and cookie.name not in self._sliding]
+        self._conversation.take(strange)
+        for cookie in strange:
+            if _place(cookie) in held:
+                await live_page.set_cookie(held[_place(cookie)], url)
+            else:
+                await live_page.delete_cookie(cookie)
+        for cookie in gone:
+            await live_page.set_cookie(cookie, url)
+        if slid:
+            self._page.slide(self._session, slid)
+        return bool(strange or gone)
+
+    def _of(self, cookies: Iterable[Cookie], url: str, names: set[str]) -> dict[tuple[str, str, str], Cookie]:
+        wall = self._page.wall()
+        return {_place(cookie): cookie for cookie in cookies if cookie.name in names and reaches(cookie, url, wall)}
+
+
+def _place(cookie: Cookie) -> tuple[str, str, str]:
+    return cookie.name, cookie.domain.lstrip("."), cookie.path
+
+
+def _set_names(headers: CIMultiDict[str]) -> set[str]:
+    return {line.partition("=")[0].strip() for line in headers.getall("set-cookie", ())}

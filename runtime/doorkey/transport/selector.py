@@ -1,0 +1,81 @@
+"""Which transport carries a site's requests: `direct`, or the live page where only the browser itself is let in."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from doorkey.clock import Clock
+from doorkey.model.request import Request
+from doorkey.model.session import Key, Session
+from doorkey.model.site import Site
+from doorkey.transport.headers import Conversation
+from doorkey.transport.page.page_transport import PageTransport
+from doorkey.transport.stream import Stream
+
+if TYPE_CHECKING:
+    from doorkey.browser import LivePage
+
+log = logging.getLogger("doorkey.transport")
+EXPIRY = 3600.0
+"""Seconds after which plain HTTP is tried again: sites change what they insist on."""
+
+
+class Transport(Protocol):
+    """Carries a request: see `Direct.open` for what that promises, whatever carries it."""
+
+    async def open(
+        self,
+        request: Request,
+        session: Session,
+        site: Site,
+        *,
+        conversation: Conversation | None = None,
+        sliding: tuple[str, ...] = (),
+        total: float = float("inf"),
+    ) -> Stream: ...
+
+
+class TransportSelector:
+    """`direct` first. A site that challenges what a browser has just passed ties that to the browser's own connection:
+    it moves to `page`, for *expiry* seconds. Without *page* everything goes by `direct`."""
+
+    def __init__(
+        self, direct: Transport, page: PageTransport | None = None, *, clock: Clock, expiry: float = EXPIRY
+    ) -> None:
+        self._direct, self._page, self._clock, self._expiry = direct, page, clock, expiry
+        self._moved: dict[Key, float] = {}
+
+    def name(self, site: Site, key: Key) -> Literal["direct", "page"]:
+        """What carries the requests of *key* now."""
+        if self._page is None or site.transport == "direct" or key.caller:
+            return "direct"  # cookies that a caller brought along are in no browser of ours
+        if site.transport == "page" or self._moved.get(key, float("-inf")) > self._clock.now():
+            return "page"
+        return "direct"
+
+    def of(self, request: Request, site: Site, key: Key) -> Transport:
+        """What carries *request*: one to another host is no business of the site's page."""
+        if self._page is not None and request.own_host and self.name(site, key) == "page":
+            return self._page
+        return self._direct
+
+    def climb(self, site: Site, key: Key) -> bool:
+        """Move to `page`, as a fresh session was challenged; False where that can't be, or is so already."""
+        if self._page is None or site.transport != "auto" or key.caller or self.name(site, key) == "page":
+            return False
+        self._moved[key] = self._clock.now() + self._expiry
+        log.info(
+            "%s: challenges what its browser passed: requests go by the live page for %.0f s", site.name, self._expiry
+        )
+        return True
+
+    def carries(self, session: Session, site: Site) -> bool:
+        """Whether requests can go with *session* now: the live page needs the context it came from."""
+        return self._page is None or self.name(site, session.key) == "direct" or self._page.live(session)
+
+    def keep(self, session: Session, live_page: LivePage, exits: AsyncExitStack) -> None:
+        """Keep the context that *session* came from, for its requests."""
+        assert self._page is not None
+        self._page.keep(session, live_page, exits)

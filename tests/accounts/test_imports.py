@@ -1,0 +1,112 @@
+"""A login from a file of another browser: what is taken, what had expired, what belongs to others."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorkey.accounts.imports import read_login
+from doorkey.errors import RequestError
+
+SITE = "https://wiki.example/app"
+NOW = 1_700_000_000.0
+
+STATE = {
+    "cookies": [
+        {"name": "sid", "value": "s1", "domain": "wiki.example", "path": "/", "expires": -1, "httpOnly": True,
+         "secure": True, "sameSite": "Lax"},
+        {"name": "wide", "value": "w", "domain": ".example", "path": "/", "expires": NOW + 60},
+        {"name": "old", "value": "o", "domain": "wiki.example", "path": "/", "expires": NOW - 1},
+        {"name": "ad", "value": "a", "domain": ".tracker.example", "path": "/", "expires": -1},
+    ],
+    "origins": [
+        {"origin": "https://wiki.example", "localStorage": [{"name": "jwt", "value": "j1"}]},
+        {"origin": "https://other.example", "localStorage": [{"name": "jwt", "value": "theirs"}]},
+    ],
+}  # fmt: skip
+
+
+def entry(url: str, cookie: str = "", *set_cookies: str) -> dict[str, Any]:
+    sent = [{"name": "User-Agent", "value": "Firefox/1"}, *([{"name": "Cookie", "value": cookie}] if cookie else [])]
+    return {
+        "startedDateTime": "2023-11-14T22:13:20.000Z",
+        "request": {"url": url, "headers": sent},
+        "response": {"headers": [{"name": "set-cookie", "value": value} for value in set_cookies]},
+    }
+
+
+def har(*entries: dict[str, Any]) -> str:
+    return json.dumps({"log": {"version": "1.2", "entries": entries}})
+
+
+def test_a_storage_state_gives_cookies_and_storage_of_the_site_alone() -> None:
+    found = read_login(json.dumps(STATE), SITE, NOW)
+    assert (found.kind, found.expired, found.foreign) == ("storage state", ("old",), ("tracker.example",))
+    assert [(cookie.name, cookie.domain, cookie.host_only) for cookie in found.cookies] == [
+        ("sid", "wiki.example", True),
+        ("wide", "example", False),
+    ]
+    assert (found.cookies[0].secure, found.cookies[0].http_only, found.local) == (True, True, {"jwt": "j1"})
+
+
+def test_a_cookies_txt_is_read_with_its_http_only_lines() -> None:
+    text = (
+        "# Netscape HTTP Cookie File\n\n"
+        "#HttpOnly_wiki.example\tFALSE\t/\tTRUE\t0\tsid\ts1\n"
+        f".wiki.example\tTRUE\t/app\tFALSE\t{NOW + 60:.0f}\tmark\tm\n"
+        "evil.example\tFALSE\t/\tFALSE\t0\tsid\ttheirs\n"
+    )
+    found = read_login(text, SITE, NOW)
+    assert [(c.name, c.value, c.path, c.http_only, c.expires) for c in found.cookies] == [
+        ("sid", "s1", "/", True, None),
+        ("mark", "m", "/app", False, NOW + 60),
+    ]
+    assert found.foreign == ("evil.example",)
+
+
+def test_a_har_gives_the_last_cookies_with_their_attributes_and_the_browsers_headers() -> None:
+    text = har(
+        entry(SITE, "sid=s1; mark=m"),
+        entry("https://cdn.example/x.js", "cdn=1"),
+        entry(SITE, "sid=s1; mark=m", "sid=s2; Path=/; Max-Age=60; HttpOnly; Secure", "mark=; Max-Age=0"),
+    )
+    found = read_login(text, SITE, NOW)
+    assert [(c.name, c.value, c.http_only, c.expires) for c in found.cookies] == [("sid", "s2", True, NOW + 60)]
+    assert (found.headers, found.expired, found.foreign) == ({"user-agent": "Firefox/1"}, ("mark",), ("cdn.example",))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (har(entry(SITE)), "with sensitive data"),
+        (har(entry("https://other.example/", "a=1")), "cookies of other hosts only: other.example"),
+        ("wiki.example\tFALSE\t/\tFALSE\t1\tsid\ts1\n", "only cookies that have expired: sid"),
+        ("", "no cookie at all"),
+        ("hello", "line 1 has not the seven fields"),
+        ("[]", "another kind of JSON"),
+        ('{"cookies": 7}', "can't be read"),
+        ('{"cookies": [{"name": "a\\r\\nb", "value": "x", "domain": "wiki.example"}]}', "can't be read"),
+        ('{"log": {}}', "can't be read"),
+    ],
+)
+def test_a_file_with_nothing_for_the_site_says_what_it_has(text: str, said: str) -> None:
+    with pytest.raises(RequestError, match=said) as raised:
+        read_login(text, SITE, NOW)
+    assert "s1" not in raised.value.message
+
+
+# Not st.text(): in a new checkout that first spends seconds on a table of all characters.
+TEXT = st.binary().map(lambda data: data.decode("latin-1")) | st.binary().map(
+    lambda data: data.decode("utf-16", "replace")
+)
+
+
+@given(TEXT | st.dictionaries(st.sampled_from(["cookies", "origins", "log"]), st.lists(TEXT)).map(json.dumps))
+def test_no_file_does_worse_than_a_clear_error(text: str) -> None:
+    with suppress(RequestError):
+        assert read_login(text, SITE, NOW).cookies
