@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorkey.model.text import TextDecoder, find_encoding, read_text
@@ -118,6 +118,7 @@ def test_a_character_that_the_cut_parted_is_dropped(content_type: str, encoding:
     assert read_text(body, content_type, cut=True) == text
 
 
+@settings(deadline=None)
 @given(st.text(), st.sampled_from([b"", b"\xef\xbb\xbf"]), st.lists(st.integers(0, 40)))
 def test_pieces_give_the_text_of_the_whole(text: str, mark: bytes, cuts: list[int]) -> None:
     if text.startswith("\ufeff"):
