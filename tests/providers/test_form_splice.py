@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorkey_providers.form_splice import STEP, splice_form
+from doorkey_providers.web.form_splice import STEP, splice_form
 
 NAMES = st.sampled_from(["_csrf", "a", "a b", "é", "x[]", "", "csrf"])
 PAIRS = st.lists(st.tuples(NAMES, st.text("a&=+%é ", max_size=4)), max_size=6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorkey_providers.multipart_splice import splice_parts
+from doorkey_providers.web.multipart_splice import splice_parts
 
 NEW = b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\nnew\r\n'
 
