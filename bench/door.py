@@ -46,11 +46,10 @@ GONE = {"host", "connection", "keep-alive", "transfer-encoding", "upgrade", "te"
 class Entered:
     """A way in that was gone already: its session is at hand."""
 
-    steps = None
-
     def __init__(self, site: Site) -> None:
         self.site = site
         self.provider = Provider(site)
+        self.events = Events(SystemClock()).of(site.name)
         self.key = Key(site.name, site.url)
 
     def fits(self, session: Session) -> bool:

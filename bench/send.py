@@ -16,6 +16,7 @@ import aiohttp
 from doorkey.clock import SystemClock
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.events import Events
 from doorkey.model.request import Request
 from doorkey.model.session import Cookie, Key, Session
 from doorkey.model.site import Site
@@ -55,7 +56,7 @@ class Entered:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.steps = None
+        self.events = Events(SystemClock()).of(site.name)
         self.provider = Provider(site)
         self.key = Key(site.name, site.url)
 

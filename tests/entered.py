@@ -15,6 +15,7 @@ from doorkey.engine.answer import Answer
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import UnknownSite
+from doorkey.model.events import SiteEvents
 from doorkey.model.request import Request
 from doorkey.model.session import Cookie, Key, Session
 from doorkey.model.site import Site
@@ -27,6 +28,7 @@ from doorkey.sessions.store import Row
 from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
 from doorkey.transport.selector import TransportSelector
+from event_lines import site_events
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,22 +77,18 @@ class TokenProvider(Provider):
 
 
 @dataclass
-class TokenEntrance:
-    """Keeps the contract of doorkey.sessions.renewal.Entrance towards the engine; a visit asks the site's object."""
+class TokenTarget:
+    """Keeps the contract of doorkey.sessions.renewal.SiteTarget towards the engine; a visit asks the site's object."""
 
     site: Site
     provider: Provider
     server: TokenSite
     visits: int = 0
-    steps: Callable[[str], None] | None = None
+    events: SiteEvents = field(default_factory=site_events)
     key: Key = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = Key(self.site.name, self.site.url)
-
-    def say(self, step: str) -> None:
-        if self.steps is not None:
-            self.steps(step)
 
     def fits(self, session: Session) -> bool:
         return True
@@ -117,7 +115,7 @@ class EnteredRuntime:
         clock = SystemClock()
         self.server = server
         self.sites = {"wiki": Site(name="wiki", url=server.url)}
-        self.target = TokenEntrance(self.sites["wiki"], TokenProvider(self.sites["wiki"]), server)
+        self.target = TokenTarget(self.sites["wiki"], TokenProvider(self.sites["wiki"]), server)
         self.clock = clock
         self._direct = Direct(clock=clock, limits=limits)
         self.limiters = RateLimiters(lambda key: manners, clock)

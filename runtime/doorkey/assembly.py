@@ -15,6 +15,7 @@ from doorkey.clock import Clock
 from doorkey.config.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.events import Events
 from doorkey.network.egress import parse_proxy
 from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
@@ -34,6 +35,7 @@ class Assembly:
     def __init__(self, settings: Settings, clock: Clock, pool: BrowserPool | None = None) -> None:
         self.settings = settings
         self.clock = clock
+        self.events = Events(clock)
         self._exits = AsyncExitStack()
         self._lent = pool
 
@@ -73,7 +75,7 @@ class Assembly:
             downloads=playwright_downloads(),
             sandbox=browser.sandbox,
             proxy=parse_proxy(site.proxy) if site.proxy else None,
-            say=target.say,
+            events=target.events,
         )
 
     @cached_property
@@ -116,7 +118,9 @@ class Assembly:
             clock=self.clock,
             limit=limits.entering,
             patience=limits.patience,
-            limiters=RateLimiters(partial(rate_limits_of, self.settings), self.clock, longest=limits.total),
+            limiters=RateLimiters(
+                partial(rate_limits_of, self.settings), self.clock, longest=limits.total, events=self.events
+            ),
         )
         self._exits.push_async_callback(keeper.close)
         return keeper

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
@@ -17,6 +17,7 @@ from doorkey.engine.answer import Answer
 from doorkey.engine.chat import ChatKind, ChatRouter
 from doorkey.errors import UnknownSite
 from doorkey.model.chat import Delta
+from doorkey.model.events import Events, Hook
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session, Tokens
@@ -33,7 +34,7 @@ MOST_TARGETS = 1000
 class Runtime:
     """Everything doorkey does in one process. Starts nothing until it is needed; `async with` ends all it started.
 
-    `headed` shows the browser whatever the settings say; `steps` is told what a visit does, in words without secrets;
+    `headed` shows the browser whatever the settings say; each of `hooks` gets the records of visits and calls;
     `pool` is lent by another runtime, whose own it stays.
     """
 
@@ -43,14 +44,14 @@ class Runtime:
         *,
         headed: bool = False,
         clock: Clock | None = None,
-        steps: Callable[[str], None] | None = None,
+        hooks: Iterable[Hook] = (),
         pool: BrowserPool | None = None,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._headed = True if headed else None
-        self._steps = steps
         self._parts = Assembly(settings, self.clock, pool)
+        self.events.hooks.extend(hooks)
         self._targets: dict[Key, SiteTarget] = {}
         self._rows: dict[str, Row] = {}
 
@@ -147,14 +148,10 @@ class Runtime:
         """The site's current session; visits when there is none."""
         return await self._parts.keeper.get(self.target(site, overrides or NO_OVERRIDES), deadline=self._deadline(None))
 
-    async def visit(self, site: str, *, steps: Callable[[str], None] | None = None) -> Session:
+    async def visit(self, site: str) -> Session:
         """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
         target = self.target(site)
-        target.steps, before = steps or target.steps, target.steps
-        try:
-            return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.limits.entering + 5))
-        finally:
-            target.steps = before
+        return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.limits.entering + 5))
 
     async def robots(self, site: str, session: Session) -> str:
         """What the site's robots.txt says of the page that a visit opens, in words; read at most once a day."""
@@ -199,7 +196,7 @@ class Runtime:
                 overrides=overrides,
                 home=self.logins.home(key),
                 headed=self._headed,
-                steps=self._steps,
+                events=self.events.of(site),
             )
         return self._targets[key]
 
@@ -235,6 +232,11 @@ class Runtime:
 
     def _deadline(self, timeout: float | None) -> float:
         return self.clock.now() + (self.settings.limits.total if timeout is None else timeout)
+
+    @property
+    def events(self) -> Events:
+        """The records of visits and calls, to subscribe to."""
+        return self._parts.events
 
     @property
     def pool(self) -> BrowserPool:

@@ -24,6 +24,7 @@ from doorkey.provider import Provider
 from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.source import RenewalReason
 from doorkey.transport.direct import Direct
+from event_lines import site_events
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
 
@@ -62,7 +63,7 @@ class Gate:
 
 async def visit(browsers: BrowserPool, site: LocalSite, said: list[str] | None = None, **more: object) -> VisitResult:
     steps = said if said is not None else []
-    async with browsers.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url, events=site_events(steps)) as lease:
         return await lease.enter(site.spec(**more))
 
 
@@ -297,7 +298,7 @@ async def targets(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> Asy
             home = UserDataDir(tmp_path / "people", "wiki", site.url)
             return SiteTarget(
                 site=found, provider=Visitor(found), profile=lambda: Profile(name="desktop"), pool=shared,
-                direct=direct, clock=clock, limit=30.0, home=home,
+                direct=direct, clock=clock, limit=30.0, home=home, events=site_events(),
             )  # fmt: skip
 
         yield make

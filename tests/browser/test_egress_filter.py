@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -15,6 +15,7 @@ from doorkey.browser.proxy_head import MalformedHead, parse
 from doorkey.browser.routing import EgressRefused, RequestRouting
 from doorkey.network.dial import security
 from doorkey.network.egress import Egress, egress_of, parse_proxy
+from event_lines import site_events
 
 
 class Clock:
@@ -75,7 +76,7 @@ def guard_of(
     site_url: str,
     names: dict[str, tuple[str, ...]] | None = None,
     egress: Egress | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    said: list[str] | None = None,
 ) -> RequestRouting:
     asked: list[str] = []
 
@@ -83,7 +84,7 @@ def guard_of(
         asked.append(host)
         return (names or {}).get(host, ())
 
-    return RequestRouting(site_url, clock=Clock(), say=say, egress=egress or Egress(), resolve=resolve)
+    return RequestRouting(site_url, clock=Clock(), events=site_events(said), egress=egress or Egress(), resolve=resolve)
 
 
 def shown(way: ProxyCredentials) -> str:
@@ -188,7 +189,7 @@ async def test_a_private_address_is_refused_by_request_and_by_tunnel(
 ) -> None:
     said: list[str] = []
     names = {"inside.example": ("93.184.216.34", "127.0.0.1")}
-    way = filter_.admit(guard_of("https://shop.example/", names, say=said.append))
+    way = filter_.admit(guard_of("https://shop.example/", names, said=said))
     assert "403" in await ask(filter_, f"GET http://{host}:{origin.port}/ HTTP/1.1", shown(way))
     assert "403" in await ask(filter_, f"CONNECT {host}:{origin.port} HTTP/1.1", shown(way))
     assert origin.connections == 0
@@ -283,7 +284,7 @@ async def test_a_name_is_resolved_once_for_judging_and_connecting() -> None:
         return answers.pop(0)
 
     clock = Clock()
-    guard = RequestRouting("https://shop.example/", clock=clock, say=lambda _: None, resolve=resolve)
+    guard = RequestRouting("https://shop.example/", clock=clock, events=site_events(), resolve=resolve)
     assert await guard.addresses("https://cdn.example/") == ("93.184.216.34",)
     assert await guard.addresses("https://cdn.example/") == ("93.184.216.34",)
     clock.at = 60.0
@@ -299,7 +300,7 @@ async def test_a_sites_own_name_does_not_lead_first_here_and_then_there(first: s
         return answers.pop(0)
 
     clock, url = Clock(), "https://shop.example/"
-    guard = RequestRouting(url, clock=clock, say=lambda _: None, resolve=resolve)
+    guard = RequestRouting(url, clock=clock, events=site_events(), resolve=resolve)
     assert await guard.addresses(url) == (first,)
     guard.reached(url, first)
     clock.at = 60.0

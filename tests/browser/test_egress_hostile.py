@@ -11,6 +11,7 @@ from playwright.async_api import Error, async_playwright
 
 from doorkey.browser import BrowserPool, find_chromium
 from doorkey.errors import Changed
+from event_lines import site_events
 
 from .conftest import DESKTOP, PAGE, LocalSite
 from .hostile import WAYS, Outside, make_hostile, outside_place
@@ -30,7 +31,7 @@ async def test_a_page_that_tries_every_way_out_reaches_nothing(
 ) -> None:
     make_hostile(site, outside, host)
     said: list[str] = []
-    async with browsers.lease(DESKTOP, site_url=site.url, steps=said.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url, events=site_events(said)) as lease:
         result = await lease.enter(site.spec(limit=40.0))
     await browsers.settled()
     assert (outside.seen, outside.other, outside.connections) == (set(), [], 0)

@@ -14,6 +14,7 @@ from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerso
 from doorkey.model.login_steps import Step, steps_of
 from doorkey.model.session import Cookie
 from doorkey.network.egress import Egress
+from event_lines import site_events
 
 from .conftest import DESKTOP, csrf
 
@@ -48,8 +49,9 @@ async def enter(
         url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=8.0,
         cookies=cookies, sees_requests=True,
     )  # fmt: skip
-    say = (said if said is not None else []).append
-    async with browsers.lease(DESKTOP, site_url=site.url, egress=Egress(reach=reach), steps=say) as lease:
+    async with browsers.lease(
+        DESKTOP, site_url=site.url, egress=Egress(reach=reach), events=site_events(said)
+    ) as lease:
         return await lease.enter(spec)
 
 

@@ -21,6 +21,7 @@ from doorkey.errors import (
 )
 from doorkey.model.session import Cookie
 from doorkey.network.egress import egress_of
+from event_lines import site_events
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
 
@@ -205,7 +206,7 @@ async def test_a_page_reaches_neither_another_private_host_nor_its_sockets(
         </script>"""
     )
     steps: list[str] = []
-    async with browsers.lease(DESKTOP, site_url=site.url, steps=steps.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=site.url, events=site_events(steps)) as lease:
         result = await lease.enter(site.spec(settle=0.5))
     assert result.local == {"fetch": "refused", "socket": "refused", "own": "allowed"}
     assert {path for path, _ in site.requests} - {"/favicon.ico"} == {"/", "/own"}
@@ -222,7 +223,7 @@ async def test_dialogs_and_popups_do_not_hold_a_visit(browsers: BrowserPool, sit
 async def test_why_a_site_can_not_be_reached_is_told(browsers: BrowserPool, site: LocalSite, scheme: str) -> None:
     said: list[str] = []
     url = f"{scheme}://nowhere.invalid/"
-    async with browsers.lease(DESKTOP, site_url=url, steps=said.append) as lease:
+    async with browsers.lease(DESKTOP, site_url=url, events=site_events(said)) as lease:
         with pytest.raises(SiteDown, match="its name has no address"):
             await lease.enter(site.spec(url=url))
 

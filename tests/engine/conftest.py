@@ -25,7 +25,7 @@ from doorkey.transport.selector import TransportSelector
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import entered
-from entered import TokenEntrance
+from entered import TokenTarget
 
 
 class TokenProvider(entered.TokenProvider):
@@ -62,9 +62,9 @@ async def tokens() -> AsyncIterator[TokenSite]:
 
 
 @pytest.fixture
-def target(tokens: TokenSite) -> TokenEntrance:
+def target(tokens: TokenSite) -> TokenTarget:
     site = Site(name="tokens", url=tokens.url)
-    return TokenEntrance(site, TokenProvider(site), tokens)
+    return TokenTarget(site, TokenProvider(site), tokens)
 
 
 @pytest.fixture

@@ -20,9 +20,10 @@ from doorkey.model.session import Session
 from doorkey.model.verdict import Kind, Verdict
 from doorkey.provider import Flow
 from doorkey.transport.direct import Limits
+from event_lines import site_events
 
 if TYPE_CHECKING:
-    from .conftest import TokenEntrance, TokenSite
+    from .conftest import TokenSite, TokenTarget
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def soon(engine: Engine) -> float:
     return asyncio.get_running_loop().time() + 30
 
 
-async def fetched(engine: Engine, target: TokenEntrance, request: Request) -> bytes:
+async def fetched(engine: Engine, target: TokenTarget, request: Request) -> bytes:
     """The whole body, by a flow: refusals and failures are errors there."""
 
     def flow(session: Session) -> Flow[Any]:
@@ -63,7 +64,7 @@ def words(head: Head) -> Words:
 
 
 async def test_a_request_is_dressed_as_the_sessions_browser(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     body = await fetched(engine, target, Request(url="/api", method="POST", json={"a": 1}, what="the call"))
     headers = tokens.seen[0].headers
@@ -77,7 +78,7 @@ async def test_a_request_is_dressed_as_the_sessions_browser(
 
 @pytest.mark.parametrize("named", [True, False])
 async def test_a_hundred_refused_requests_cost_one_visit_and_all_are_answered(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite, named: bool
+    engine: Engine, target: TokenTarget, tokens: TokenSite, named: bool
 ) -> None:
     tokens.named = named
     await fetched(engine, target, Request(url="/warm"))
@@ -89,7 +90,7 @@ async def test_a_hundred_refused_requests_cost_one_visit_and_all_are_answered(
 
 
 async def test_an_unknown_refusal_by_a_fresh_session_is_blocked_and_remembered(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     tokens.named = False
 
@@ -107,7 +108,7 @@ async def test_an_unknown_refusal_by_a_fresh_session_is_blocked_and_remembered(
 
 @pytest.mark.parametrize(("status", "verdict"), [(403, Kind.BLOCKED), (404, Kind.OK), (429, Kind.OK), (503, Kind.OK)])
 async def test_a_plain_request_gets_the_sites_own_answer(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite, status: int, verdict: Kind
+    engine: Engine, target: TokenTarget, tokens: TokenSite, status: int, verdict: Kind
 ) -> None:
     async def answered(request: web.Request) -> web.Response:
         return web.Response(text=f"<html>{status}</html>", content_type="text/html", status=status)
@@ -145,7 +146,7 @@ class Slow:
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_who_says_enough_or_is_down_has_not_accepted_the_session(
-    engines: Callable[..., Engine], clock: Ahead, target: TokenEntrance, tokens: TokenSite, status: int
+    engines: Callable[..., Engine], clock: Ahead, target: TokenTarget, tokens: TokenSite, status: int
 ) -> None:
     async def busy(request: web.Request) -> web.Response:
         return web.Response(status=status)
@@ -163,7 +164,7 @@ async def test_who_says_enough_or_is_down_has_not_accepted_the_session(
 
 
 async def test_another_host_has_not_accepted_the_session(
-    engines: Callable[..., Engine], clock: Ahead, target: TokenEntrance, tokens: TokenSite
+    engines: Callable[..., Engine], clock: Ahead, target: TokenTarget, tokens: TokenSite
 ) -> None:
     engine, slow = engines(), Slow()
     tokens.routes["/slow"] = slow.answer
@@ -177,7 +178,7 @@ async def test_another_host_has_not_accepted_the_session(
 
 
 async def test_a_renewal_that_helped_is_not_held_against_the_shape(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     tokens.named = False
     for number in range(3):
@@ -187,7 +188,7 @@ async def test_a_renewal_that_helped_is_not_held_against_the_shape(
 
 
 async def test_a_site_that_refuses_every_session_ends_in_an_error(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     tokens.refuse_all = True
     with pytest.raises(SessionRefused, match="stale"):
@@ -196,7 +197,7 @@ async def test_a_site_that_refuses_every_session_ends_in_an_error(
 
 
 async def test_a_path_that_is_forbidden_to_all_sessions_soon_costs_no_more_visits(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     async def forbidden(request: web.Request) -> web.Response:
         return web.Response(text="stale token")
@@ -215,7 +216,7 @@ async def test_a_path_that_is_forbidden_to_all_sessions_soon_costs_no_more_visit
 
 
 async def test_tokens_that_die_under_load_do_not_make_a_path_forbidden(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     async def note(request: web.Request) -> web.Response:
         # Two renewals, as many as a call may have, serve twenty calls at a time.
@@ -230,9 +231,9 @@ async def test_tokens_that_die_under_load_do_not_make_a_path_forbidden(
         assert await asyncio.gather(*calls) == [b"noted"] * 20
 
 
-async def test_who_listens_hears_each_verdict(engine: Engine, target: TokenEntrance, tokens: TokenSite) -> None:
+async def test_who_listens_hears_each_verdict(engine: Engine, target: TokenTarget, tokens: TokenSite) -> None:
     steps: list[str] = []
-    target.steps = steps.append
+    target.events = site_events(steps)
     await fetched(engine, target, Request(url="/warm", what="the call"))
     tokens.token = "t2"
     await fetched(engine, target, Request(url="/x", what="the call"))
@@ -244,7 +245,7 @@ async def test_who_listens_hears_each_verdict(engine: Engine, target: TokenEntra
 
 
 async def test_a_refusal_in_the_body_before_the_first_item_renews_too(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     answers = iter([": comment\n\nevent: stale\ndata: x\n\n", "data: one\n\ndata: two\n\ndata: [DONE]\n\n"])
 
@@ -262,7 +263,7 @@ async def test_a_refusal_in_the_body_before_the_first_item_renews_too(
 
 
 async def test_nothing_is_sent_again_after_the_first_item(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     go_on = asyncio.Event()
 
@@ -289,7 +290,7 @@ async def test_nothing_is_sent_again_after_the_first_item(
     assert tokens.accepted == 1
 
 
-async def test_a_stream_without_its_end_mark_was_cut(engine: Engine, target: TokenEntrance, tokens: TokenSite) -> None:
+async def test_a_stream_without_its_end_mark_was_cut(engine: Engine, target: TokenTarget, tokens: TokenSite) -> None:
     async def stream(request: web.Request) -> web.Response:
         return web.Response(text="data: one\n\n", content_type="text/event-stream")
 
@@ -314,7 +315,7 @@ def two_steps(first_repeatable: bool) -> Callable[[Session], Flow[Any]]:
 
 @pytest.mark.parametrize(("repeatable", "drawn"), [(False, 1), (True, 2)])
 async def test_what_succeeded_and_may_not_be_repeated_is_not_done_twice(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite, repeatable: bool, drawn: int
+    engine: Engine, target: TokenTarget, tokens: TokenSite, repeatable: bool, drawn: int
 ) -> None:
     async def draw(request: web.Request) -> web.Response:
         if target.visits == 1:
@@ -330,7 +331,7 @@ async def test_what_succeeded_and_may_not_be_repeated_is_not_done_twice(
 
 @pytest.mark.parametrize(("method", "repeatable", "sent"), [("POST", False, 1), ("GET", True, 3)])
 async def test_a_site_that_fails_is_asked_again_only_where_it_does_no_harm(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite, method: str, repeatable: bool, sent: int
+    engine: Engine, target: TokenTarget, tokens: TokenSite, method: str, repeatable: bool, sent: int
 ) -> None:
     async def broken(request: web.Request) -> web.Response:
         return web.Response(status=502)
@@ -343,7 +344,7 @@ async def test_a_site_that_fails_is_asked_again_only_where_it_does_no_harm(
 
 
 async def test_a_rate_limit_is_told_with_its_delay_and_never_renewed_for(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     async def enough(request: web.Request) -> web.Response:
         return web.Response(
@@ -382,7 +383,7 @@ async def dripping(request: web.Request) -> web.StreamResponse:
 )
 async def test_each_limit_names_itself(
     engines: Callable[..., Engine],
-    target: TokenEntrance,
+    target: TokenTarget,
     tokens: TokenSite,
     handler: Any,
     limits: Limits,
@@ -404,7 +405,7 @@ async def test_each_limit_names_itself(
 
 
 async def test_a_caller_that_leaves_ends_the_upstream_request(
-    engine: Engine, target: TokenEntrance, tokens: TokenSite
+    engine: Engine, target: TokenTarget, tokens: TokenSite
 ) -> None:
     ended = asyncio.Event()
 
@@ -425,7 +426,7 @@ async def test_a_caller_that_leaves_ends_the_upstream_request(
     await asyncio.wait_for(ended.wait(), 10)
 
 
-async def test_a_body_past_its_limit_is_not_held(engine: Engine, target: TokenEntrance, tokens: TokenSite) -> None:
+async def test_a_body_past_its_limit_is_not_held(engine: Engine, target: TokenTarget, tokens: TokenSite) -> None:
     async def large(request: web.Request) -> web.Response:
         return web.Response(body=b"x" * 1_000_000)
 
@@ -442,12 +443,12 @@ async def test_a_body_past_its_limit_is_not_held(engine: Engine, target: TokenEn
 @pytest.mark.parametrize(
     "url", ["//other.example/x", "http://other.example/", "file:///etc/passwd", "/a\r\nX: y", "http://127.0.0.1:1/"]
 )
-async def test_a_request_can_not_leave_the_site(engine: Engine, target: TokenEntrance, url: str) -> None:
+async def test_a_request_can_not_leave_the_site(engine: Engine, target: TokenTarget, url: str) -> None:
     with pytest.raises(RequestError):
         await fetched(engine, target, Request(url=url))
 
 
-async def test_a_closed_port_is_a_site_that_is_down(engine: Engine, target: TokenEntrance) -> None:
+async def test_a_closed_port_is_a_site_that_is_down(engine: Engine, target: TokenTarget) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"

@@ -19,15 +19,16 @@ from doorkey.model.request import Reply, Request
 from doorkey.model.session import Session
 from doorkey.rate.limiter import RateLimiter, RateStatus
 from doorkey.rate.limits import RateLimiters, RateLimits
+from event_lines import site_events
 
-from .conftest import TokenEntrance, TokenSite
+from .conftest import TokenSite, TokenTarget
 
 GET = Request(url="/item", repeatable=True)
 FAST = 1000.0
 
 
 @pytest.fixture
-def paced(engines: Callable[..., Engine], clock: SystemClock, target: TokenEntrance) -> Callable[..., Any]:
+def paced(engines: Callable[..., Engine], clock: SystemClock, target: TokenTarget) -> Callable[..., Any]:
     """Makes an engine with manners, and tells the pace of its site."""
 
     def make(**manners: Any) -> tuple[Engine, RateLimiter]:
@@ -39,7 +40,7 @@ def paced(engines: Callable[..., Engine], clock: SystemClock, target: TokenEntra
     return make
 
 
-def send(engine: Engine, target: TokenEntrance, request: Request = GET, seconds: float = 20) -> Any:
+def send(engine: Engine, target: TokenTarget, request: Request = GET, seconds: float = 20) -> Any:
     return engine.send(target, request, deadline=SystemClock().now() + seconds)  # type: ignore[arg-type]  # keeps its contract
 
 
@@ -79,7 +80,7 @@ SLOW = Request(url="/slow", repeatable=True)
 
 
 async def test_two_at_a_time_and_the_place_is_kept_until_the_body_has_ended(
-    paced: Callable[..., Any], target: TokenEntrance, gated: Gated
+    paced: Callable[..., Any], target: TokenTarget, gated: Gated
 ) -> None:
     engine, pace = paced()
 
@@ -97,7 +98,7 @@ async def test_two_at_a_time_and_the_place_is_kept_until_the_body_has_ended(
     assert free(pace.status())
 
 
-async def test_an_answer_that_has_come_whole_holds_no_place(paced: Callable[..., Any], target: TokenEntrance) -> None:
+async def test_an_answer_that_has_come_whole_holds_no_place(paced: Callable[..., Any], target: TokenTarget) -> None:
     engine, pace = paced(at_once=1)
     answers: list[Answer[bytes]] = [await send(engine, target) for _ in range(3)]
     assert free(pace.status())
@@ -105,7 +106,7 @@ async def test_an_answer_that_has_come_whole_holds_no_place(paced: Callable[...,
 
 
 async def test_pieces_read_to_their_end_give_the_place_back(
-    paced: Callable[..., Any], target: TokenEntrance, gated: Gated
+    paced: Callable[..., Any], target: TokenTarget, gated: Gated
 ) -> None:
     engine, pace = paced(at_once=1)
     answer = await send(engine, target, SLOW)
@@ -115,7 +116,7 @@ async def test_pieces_read_to_their_end_give_the_place_back(
 
 
 async def test_an_answer_left_midway_gives_its_place_back(
-    paced: Callable[..., Any], target: TokenEntrance, gated: Gated
+    paced: Callable[..., Any], target: TokenTarget, gated: Gated
 ) -> None:
     engine, pace = paced(at_once=1)
     answer = await send(engine, target, SLOW)
@@ -125,7 +126,7 @@ async def test_an_answer_left_midway_gives_its_place_back(
 
 
 async def test_a_caller_who_leaves_gives_the_place_back(
-    paced: Callable[..., Any], target: TokenEntrance, tokens: TokenSite
+    paced: Callable[..., Any], target: TokenTarget, tokens: TokenSite
 ) -> None:
     engine, pace = paced(at_once=1)
     arrived = asyncio.Event()
@@ -144,7 +145,7 @@ async def test_a_caller_who_leaves_gives_the_place_back(
 
 
 async def test_a_call_that_fails_gives_the_place_back(
-    paced: Callable[..., Any], target: TokenEntrance, tokens: TokenSite
+    paced: Callable[..., Any], target: TokenTarget, tokens: TokenSite
 ) -> None:
     engine, pace = paced()
     tokens.refuse_all, tokens.named = True, False
@@ -161,7 +162,7 @@ async def test_a_call_that_fails_gives_the_place_back(
 
 
 async def test_a_flow_takes_one_turn_for_all_its_requests_and_its_renewal(
-    paced: Callable[..., Any], target: TokenEntrance, tokens: TokenSite
+    paced: Callable[..., Any], target: TokenTarget, tokens: TokenSite
 ) -> None:
     engine, pace = paced(rate=0.001)  # a second turn would come in a quarter of an hour
 
@@ -178,7 +179,7 @@ async def test_a_flow_takes_one_turn_for_all_its_requests_and_its_renewal(
 
 
 async def test_waiting_has_the_callers_own_limit(
-    paced: Callable[..., Any], target: TokenEntrance, tokens: TokenSite
+    paced: Callable[..., Any], target: TokenTarget, tokens: TokenSite
 ) -> None:
     engine, pace = paced(rate=0.001)
     await send(engine, target)
@@ -187,11 +188,9 @@ async def test_waiting_has_the_callers_own_limit(
     assert (tokens.accepted, free(pace.status())) == (1, True)
 
 
-async def test_the_wait_is_said_and_counted(
-    paced: Callable[..., Any], target: TokenEntrance, tokens: TokenSite
-) -> None:
+async def test_the_wait_is_said_and_counted(paced: Callable[..., Any], target: TokenTarget, tokens: TokenSite) -> None:
     said: list[str] = []
-    target.steps = said.append
+    target.events = site_events(said)
     engine, _ = paced(rate=20.0)
     await send(engine, target)
     answer = await send(engine, target)
@@ -201,7 +200,7 @@ async def test_the_wait_is_said_and_counted(
 
 @pytest.mark.parametrize("told", ["seconds", "date"])
 async def test_a_rate_limit_is_given_once_as_the_site_said_it_then_told_without_asking_again(
-    paced: Callable[..., Any], target: TokenEntrance, tokens: TokenSite, told: str
+    paced: Callable[..., Any], target: TokenTarget, tokens: TokenSite, told: str
 ) -> None:
     engine, _ = paced()
     after = "240" if told == "seconds" else formatdate(time.time() + 240, usegmt=True)
@@ -218,7 +217,7 @@ async def test_a_rate_limit_is_given_once_as_the_site_said_it_then_told_without_
 
 
 async def test_nginx_that_says_503_and_no_more_is_backed_off_from_and_never_visited_for(
-    paced: Callable[..., Any], clock: SystemClock, target: TokenEntrance, tokens: TokenSite
+    paced: Callable[..., Any], clock: SystemClock, target: TokenTarget, tokens: TokenSite
 ) -> None:
     engine, pace = paced(patience=1.0)
     began = clock.now()
@@ -239,7 +238,7 @@ async def test_nginx_that_says_503_and_no_more_is_backed_off_from_and_never_visi
 
 
 async def test_a_flow_that_is_told_enough_makes_the_others_wait(
-    paced: Callable[..., Any], clock: SystemClock, target: TokenEntrance, tokens: TokenSite
+    paced: Callable[..., Any], clock: SystemClock, target: TokenTarget, tokens: TokenSite
 ) -> None:
     engine, pace = paced()
     began = clock.now()
@@ -257,6 +256,6 @@ async def test_a_flow_that_is_told_enough_makes_the_others_wait(
     assert 30 - (clock.now() - began) <= (pace.status().rests or 0) <= 30
 
 
-async def test_without_manners_nothing_is_counted(engine: Engine, target: TokenEntrance) -> None:
+async def test_without_manners_nothing_is_counted(engine: Engine, target: TokenTarget) -> None:
     answers = await asyncio.gather(*(send(engine, target) for _ in range(20)))
     assert {answer.waited for answer in answers} == {0.0}

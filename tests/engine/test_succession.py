@@ -18,7 +18,7 @@ from doorkey.model.request import Head, Reply, Request
 from doorkey.model.session import Tokens
 from doorkey.model.site import Site
 
-from .conftest import TokenEntrance, TokenProvider, TokenSite
+from .conftest import TokenProvider, TokenSite, TokenTarget
 
 WRITE = Request(url="/write", method="POST")
 READ = Request(url="/read")
@@ -94,22 +94,22 @@ async def once() -> AsyncIterator[OnceSite]:
 
 
 @pytest.fixture
-def targets(once: OnceSite) -> Callable[..., TokenEntrance]:
-    def make(kind: type[TokenProvider] = OnceProvider) -> TokenEntrance:
+def targets(once: OnceSite) -> Callable[..., TokenTarget]:
+    def make(kind: type[TokenProvider] = OnceProvider) -> TokenTarget:
         site = Site(name="once", url=once.url)
-        return TokenEntrance(site, kind(site), once)
+        return TokenTarget(site, kind(site), once)
 
     return make
 
 
-async def write(engine: Engine, target: TokenEntrance, request: Request = WRITE, seconds: float = 20) -> bytes:
+async def write(engine: Engine, target: TokenTarget, request: Request = WRITE, seconds: float = 20) -> bytes:
     deadline = SystemClock().now() + seconds
     async with await engine.send(target, request, deadline=deadline) as answer:  # type: ignore[arg-type]  # keeps its contract
         return await answer.read()
 
 
 async def test_writes_at_once_take_turns_and_none_is_refused(
-    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenTarget], once: OnceSite
 ) -> None:
     target = targets()
     assert set(await asyncio.gather(*(write(engine, target) for _ in range(20)))) == {b"done"}
@@ -118,7 +118,7 @@ async def test_writes_at_once_take_turns_and_none_is_refused(
 
 @pytest.mark.parametrize("tell", ["json", "gzip"])
 async def test_a_token_in_the_body_is_taken_and_the_body_given_whole(
-    tell: str, engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
+    tell: str, engine: Engine, targets: Callable[..., TokenTarget], once: OnceSite
 ) -> None:
     once.tell, target = tell, targets(BodyProvider)
     packed = Request(url="/write", method="POST", encodings="gzip" if tell == "gzip" else None)
@@ -130,7 +130,7 @@ async def test_a_token_in_the_body_is_taken_and_the_body_given_whole(
 
 
 async def test_an_answer_without_the_next_token_costs_a_renewal_and_no_write(
-    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenTarget], once: OnceSite
 ) -> None:
     once.tell, target = "nothing", targets()
     assert [await write(engine, target) for _ in range(3)] == [b"done"] * 3
@@ -138,7 +138,7 @@ async def test_an_answer_without_the_next_token_costs_a_renewal_and_no_write(
 
 
 async def test_reads_do_not_wait_for_writes(
-    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenTarget], once: OnceSite
 ) -> None:
     target = targets()
     once.gate.clear()
@@ -150,7 +150,7 @@ async def test_reads_do_not_wait_for_writes(
 
 
 async def test_who_waits_for_a_turn_has_a_limit_and_one_who_leaves_gives_it_back(
-    engine: Engine, targets: Callable[..., TokenEntrance], once: OnceSite
+    engine: Engine, targets: Callable[..., TokenTarget], once: OnceSite
 ) -> None:
     target = targets()
     once.gate.clear()

@@ -10,6 +10,7 @@ from typing import Any
 
 from doorkey import Request, Runtime, Settings
 from doorkey.errors import DoorkeyError
+from event_lines import into
 
 LIMIT = 60.0
 ANSWERED = "answered"
@@ -22,8 +23,8 @@ async def entered(
     """A runtime that knows one site, `notes`, by its URL and whatever else *site* says. *said*: what visits tell."""
     table = {"provider": "web", "url": url, **site}
     chosen = {"sites": {"notes": table}, "store": {"url": "memory://"}, "limits": limits or {}}
-    steps = said.append if said is not None else None
-    async with Runtime(Settings.model_validate(chosen), steps=steps) as runtime:
+    hooks = [into(said)] if said is not None else []
+    async with Runtime(Settings.model_validate(chosen), hooks=hooks) as runtime:
         yield runtime
 
 

@@ -18,6 +18,7 @@ import doorkey
 from doorkey import Request, Runtime, Settings
 from doorkey.config.settings import ServiceSettings
 from doorkey.service.app import build_app, serve
+from event_lines import into
 
 sys.path.insert(0, str(Path(__file__).parent))
 from software.application import Application, Write
@@ -61,7 +62,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 async def runtime(settings: Path, said: list[str]) -> AsyncIterator[Runtime]:
-    async with Runtime(Settings.load(settings, store={"url": "memory://"}), steps=said.append) as made:
+    async with Runtime(Settings.load(settings, store={"url": "memory://"}), hooks=[into(said)]) as made:
         yield made
 
 

@@ -85,7 +85,7 @@ async def fruitless(keeper: Keeper, source: HeldSource, clock: SteppedClock, tim
     for _ in range(times):
         with pytest.raises(DoorkeyError) as caught:
             await keeper.get(source, deadline=clock.now() + 1000)
-        await clock.advance(max(0.0, min(30.0, keeper.record(KEY).next_ok - clock.now())))
+        await clock.advance(max(0.0, min(30.0, keeper.key_state(KEY).next_ok - clock.now())))
     return caught.value
 
 

@@ -11,6 +11,7 @@ import pytest
 from doorkey.errors import QueueFull, RateLimited, SiteDown, TimeLimit
 from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.rate.limiter import CALLER, RateLimiter, Slot
+from event_lines import site_events
 
 from .conftest import SteppedClock, settle
 
@@ -35,12 +36,12 @@ def pace(limiters: Callable[..., RateLimiter]) -> RateLimiter:
     return limiters()
 
 
-def enter(pace: RateLimiter, deadline: float = SOON, say: Callable[[str], None] = print) -> asyncio.Task[Slot]:
-    return asyncio.create_task(pace.enter(deadline, say))
+def enter(pace: RateLimiter, deadline: float = SOON, said: list[str] | None = None) -> asyncio.Task[Slot]:
+    return asyncio.create_task(pace.enter(deadline, site_events(said)))
 
 
 async def test_the_first_goes_at_once_and_the_next_a_second_later(pace: RateLimiter, clock: SteppedClock) -> None:
-    assert (await pace.enter(SOON, print)).waited == 0.0
+    assert (await pace.enter(SOON, site_events())).waited == 0.0
     second = enter(pace)
     await clock.advance(0.9)
     assert not second.done()
@@ -64,7 +65,7 @@ async def test_who_came_first_is_served_first(limiters: Callable[..., RateLimite
     pace, order = limiters(at_once=1), list[int]()
 
     async def call(number: int) -> None:
-        async with await pace.enter(SOON, print):
+        async with await pace.enter(SOON, site_events()):
             order.append(number)
 
     calls = [asyncio.create_task(call(number)) for number in range(8)]
@@ -79,7 +80,7 @@ async def test_the_time_between_two_varies(clock: SteppedClock) -> None:
         "wiki", clock, at_once=2, rate=2, queue=1, patience=1, longest=1,
         uniform=lambda *span: spans.append(span) or span[1],
     )  # fmt: skip
-    await pace.enter(SOON, print)
+    await pace.enter(SOON, site_events())
     await clock.advance(0)
     assert spans == [(0.75, 1.25)]
     assert pace.status().about == 0.6
@@ -92,7 +93,7 @@ async def test_a_full_queue_is_told_with_the_time_until_a_place_is_free(
     tasks = [enter(pace) for _ in range(3)]
     await settle()
     with pytest.raises(QueueFull, match=r"2 calls wait .* manners.queue") as full:
-        await pace.enter(SOON, print)
+        await pace.enter(SOON, site_events())
     assert (full.value.status, full.value.site, full.value.retry_after) == (429, "wiki", 1.0)
     await clock.advance(1)
     last = enter(pace)
@@ -102,16 +103,16 @@ async def test_a_full_queue_is_told_with_the_time_until_a_place_is_free(
 
 async def test_a_queue_of_none_lets_nobody_wait(limiters: Callable[..., RateLimiter]) -> None:
     pace = limiters(queue=0)
-    await pace.enter(SOON, print)
+    await pace.enter(SOON, site_events())
     with pytest.raises(QueueFull):
-        await pace.enter(SOON, print)
+        await pace.enter(SOON, site_events())
 
 
 async def test_waiting_callers_are_told_their_place(limiters: Callable[..., RateLimiter], clock: SteppedClock) -> None:
     pace, said = limiters(), list[str]()
     for name in ("a", "b", "c"):
         CALLER.set(name)
-        enter(pace, say=said.append)
+        enter(pace, said=said)
     await settle()
     assert said == ["waiting for a turn: place 1, about 1 s", "waiting for a turn: place 2, about 2 s"]
     assert [(waiting.caller, waiting.place) for waiting in pace.status().queue] == [("b", 1), ("c", 2)]
@@ -123,10 +124,10 @@ async def test_how_long_calls_take_tells_how_long_to_wait(
     limiters: Callable[..., RateLimiter], clock: SteppedClock
 ) -> None:
     pace = limiters(at_once=1)
-    slot = await pace.enter(SOON, print)
+    slot = await pace.enter(SOON, site_events())
     await clock.advance(20)
     slot.leave()
-    await pace.enter(SOON, print)
+    await pace.enter(SOON, site_events())
     assert pace.status().about == pytest.approx(20)
 
 
@@ -151,7 +152,7 @@ async def test_without_a_deadline_waiting_has_a_limit_all_the_same(pace: RateLim
 
 
 async def test_who_leaves_the_queue_holds_nobody_up(pace: RateLimiter, clock: SteppedClock) -> None:
-    await pace.enter(SOON, print)
+    await pace.enter(SOON, site_events())
     leaving, staying = enter(pace), enter(pace)
     await clock.advance(0.5)
     leaving.cancel()
@@ -162,7 +163,7 @@ async def test_who_leaves_the_queue_holds_nobody_up(pace: RateLimiter, clock: St
 
 @pytest.mark.parametrize("steps", range(12))
 async def test_cancelled_at_any_step_a_turn_is_never_lost(pace: RateLimiter, clock: SteppedClock, steps: int) -> None:
-    first = await pace.enter(SOON, print)
+    first = await pace.enter(SOON, site_events())
     call = enter(pace)
     waiting = asyncio.create_task(clock.advance(1))
     await settle(steps)
@@ -175,7 +176,7 @@ async def test_cancelled_at_any_step_a_turn_is_never_lost(pace: RateLimiter, clo
 
 
 async def test_a_slot_that_was_forgotten_is_given_back(pace: RateLimiter) -> None:
-    slot = await pace.enter(SOON, print)
+    slot = await pace.enter(SOON, site_events())
     del slot
     gc.collect()
     await settle()
@@ -194,7 +195,7 @@ async def test_a_retry_after_is_waited_out(pace: RateLimiter, clock: SteppedCloc
 async def test_a_long_retry_after_is_told_at_once_to_all_with_what_is_left(
     pace: RateLimiter, clock: SteppedClock
 ) -> None:
-    await pace.enter(SOON, print)
+    await pace.enter(SOON, site_events())
     waiting = enter(pace)
     await settle()
     pace.heard(limited(300))
@@ -202,7 +203,7 @@ async def test_a_long_retry_after_is_told_at_once_to_all_with_what_is_left(
         await waiting
     await clock.advance(100)
     with pytest.raises(RateLimited) as told:
-        await pace.enter(SOON, print)
+        await pace.enter(SOON, site_events())
     assert told.value.retry_after == pytest.approx(200)
     await clock.advance(81)  # what is left now is waited out
     call = enter(pace)
@@ -219,13 +220,13 @@ async def test_a_rest_that_outlasts_the_caller_is_told_at_once(pace: RateLimiter
 async def test_a_site_that_is_down_for_a_time_it_names_is_left_alone(pace: RateLimiter) -> None:
     pace.heard(Verdict(Kind.SITE_DOWN, "maintenance", 3600))
     with pytest.raises(SiteDown):
-        await pace.enter(SOON, print)
+        await pace.enter(SOON, site_events())
 
 
 @pytest.mark.parametrize("kind", [Kind.QUOTA, Kind.BLOCKED, Kind.CHANGED])
 async def test_a_quota_is_told_by_the_site_each_time(pace: RateLimiter, kind: Kind) -> None:
     pace.heard(Verdict(kind, "enough", 3600))
-    await pace.enter(SOON, print)
+    await pace.enter(SOON, site_events())
     assert pace.status().rests is None
 
 

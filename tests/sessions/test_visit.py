@@ -23,6 +23,7 @@ from doorkey.provider import Flow, Provider
 from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.source import RenewalReason
 from doorkey.transport.direct import Direct
+from event_lines import site_events
 
 
 class NonceProvider(Provider):
@@ -132,6 +133,7 @@ async def targets(nonces: NonceSite, pool: PaperPool) -> AsyncIterator[Callable[
                 direct=direct,
                 clock=clock,
                 limit=30,
+                events=site_events(),
                 overrides=overrides or CallerOverrides(),
             )
 

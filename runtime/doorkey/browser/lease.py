@@ -19,6 +19,7 @@ from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, TimeLimit
+from doorkey.model.events import SiteEvents
 from doorkey.model.session import Cookie
 from doorkey.model.urls import origin_of
 
@@ -41,22 +42,22 @@ class Lease:
         clock: Clock,
         profile: Profile,
         guard: RequestRouting,
-        say: Callable[[str], None],
+        events: SiteEvents,
         on_stay: Callable[[], object] = lambda: None,
     ) -> None:
         self._running, self._lost, self._clock = running, running.lost, clock
-        self._profile, self._guard, self._say = profile, guard, say
+        self._profile, self._guard, self._events = profile, guard, events
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._entry: PageVisit | None = None
         self.staying = False
         self._on_stay = on_stay
 
     async def enter(self, spec: VisitSpec) -> VisitResult:
-        """Open `wanted.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
+        """Open `spec.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
         and local storage unchanged for the settle time. Once per lease.
 
         Raises SiteDown, MissingToken, MissingCookies or Changed for the site; BrowserFailed, at once, when browser or
-        page die; TimeLimit past `wanted.limit`; ConfigurationError when the guard refuses `wanted.url`; NeedsPerson
+        page die; TimeLimit past `spec.limit`; ConfigurationError when the guard refuses `spec.url`; NeedsPerson
         when login steps do not suffice, or a challenge does not pass; Blocked, HeadlessDenied or RateLimited for what
         else stands before the site. What fails after a login was sent has `retry_after`: sites lock accounts that
         try too often.
@@ -120,13 +121,13 @@ class Lease:
         except Error as error:
             raise translate(error, "opening the window", spec.limit) from error
         last: Snapshot | None = None
-        challenge = Challenge(page, network_log, 0.0, self._clock, self._say)
+        challenge = Challenge(page, network_log, 0.0, self._clock, self._events)
         while not page.is_closed() and not self._lost.is_set():
             try:
                 stood = await challenge.stands(widgets=False)
                 last = replace(await take_snapshot(page, self._clock), stood=stood.name if stood is not None else "")
             except BrowserFailed:
-                self._say("the page is busy or was closed")
+                self._events.report("window", "the page is busy or was closed")
             await self._clock.sleep(LOOK)
         if last is None:
             raise BrowserFailed("the window was closed before its page could be read")
@@ -159,7 +160,7 @@ class Lease:
         page.on("crash", lambda _: crashed.set())
         # Held, as the loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        entry = self._entry = PageVisit(page, spec, self._guard, self._clock, self._say)
+        entry = self._entry = PageVisit(page, spec, self._guard, self._clock, self._events)
 
         def opened(popup: Any) -> None:
             if not entry.opening:

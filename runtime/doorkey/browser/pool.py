@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import BrowserFailed
+from doorkey.model.events import Events, SiteEvents
 from doorkey.network.egress import Egress
 
 if TYPE_CHECKING:
@@ -74,18 +75,18 @@ class BrowserPool:
         site_url: str,
         egress: Egress | None = None,
         headed: bool | None = None,
-        steps: Callable[[str], None] | None = None,
+        events: SiteEvents | None = None,
     ) -> AbstractAsyncContextManager[Lease]:
         """Exclusive use of a fresh context, which is closed at the end. Waits, as long as its caller, for a free one.
 
         Its page reaches *site_url*'s host and port, and what *egress* says. `headed` True shows it on the screen, False
         hides it, None leaves it to the profile. Raises BrowserMissing, BrowserFailed or ConfigurationError.
         """
-        return self._lease(profile, site_url, egress or Egress(), headed, steps or _silent)
+        return self._lease(profile, site_url, egress or Egress(), headed, events or Events(self._clock).of(""))
 
     @asynccontextmanager
     async def _lease(
-        self, profile: Profile, site_url: str, egress: Egress, headed: bool | None, say: Callable[[str], None]
+        self, profile: Profile, site_url: str, egress: Egress, headed: bool | None, events: SiteEvents
     ) -> AsyncIterator[Lease]:
         await self._slots.acquire()
         self._spec += 1
@@ -95,8 +96,8 @@ class BrowserPool:
             running = await self._running(self._mode(profile, headed))
             running.leases += 1
             running.uses += 1
-            guard = RequestRouting(site_url, egress=egress, clock=self._clock, say=say)
-            lease = Lease(running, self._clock, profile, guard, say, self._slots.release)
+            guard = RequestRouting(site_url, egress=egress, clock=self._clock, events=events)
+            lease = Lease(running, self._clock, profile, guard, events, self._slots.release)
             yield lease
         finally:
             # The pool's own task: a caller that is cancelled, or in a hurry, leaves nothing behind.
@@ -257,7 +258,3 @@ class BrowserPool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _silent(step: str) -> None:
-    """Nobody asked."""

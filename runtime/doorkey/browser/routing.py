@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from doorkey.clock import Clock
 from doorkey.errors import SiteDown
+from doorkey.model.events import SiteEvents
 from doorkey.network.addresses import Resolve, as_address, is_public, plain, system_resolve
 from doorkey.network.egress import DIRECT, Egress
 from doorkey.network.policy import own_ports, refusal
@@ -40,7 +40,7 @@ class RequestRouting:
         site_url: str,
         *,
         clock: Clock,
-        say: Callable[[str], None],
+        events: SiteEvents,
         egress: Egress = DIRECT,
         resolve: Resolve | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class RequestRouting:
         self.egress = egress
         self.trouble: SiteDown | None = None
         self._clock = clock
-        self._say = say
+        self._events = events
         self._resolve = resolve or system_resolve
         self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._public_home: bool | None = None
@@ -97,7 +97,7 @@ class RequestRouting:
 
     def refused(self, what: str, why: str) -> None:
         """Tell whoever follows the lease's steps that *what* of the page was refused."""
-        self._say(f"the page's {what} was refused: {why}")
+        self._events.report("egress", f"the page's {what} was refused: {why}")
 
     async def attach(self, context: BrowserContext) -> None:
         foreign = self._foreign()

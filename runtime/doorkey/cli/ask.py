@@ -82,7 +82,7 @@ def ask(
 
     async def work() -> None:
         with Progress(f"asking {model}".rstrip()) as progress:
-            async with Runtime(settings, headed=headed, steps=progress) as runtime:
+            async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
                 await _ask(runtime, asked, progress, as_json=as_json)
 
     run(work())

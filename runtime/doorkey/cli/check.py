@@ -15,6 +15,7 @@ from doorkey.cli.run import run
 from doorkey.cli.sites import NONE
 from doorkey.cli.terminal import Progress, harmless, print_json
 from doorkey.errors import DoorkeyError
+from doorkey.model.events import Event, VisitEvent
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
@@ -52,9 +53,12 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
         from doorkey.runtime import Runtime
 
         with Progress("checking", verbose=verbose) as say:
-            async with Runtime(
-                settings, headed=headed, steps=lambda step: say(f"{STEP}{step}" if verbose else step)
-            ) as runtime:
+
+            def show(event: Event) -> None:
+                if isinstance(event, VisitEvent):
+                    say(f"{STEP}{event.detail}" if verbose else event.detail)
+
+            async with Runtime(settings, headed=headed, hooks=[show]) as runtime:
                 for name in names:
                     runtime.provider(name)
                 results = []

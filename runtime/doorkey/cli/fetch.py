@@ -203,7 +203,7 @@ async def _work(fetched: Fetched, settings: Settings, *, headed: bool) -> int:
     from doorkey.runtime import Runtime
 
     with Progress(f"{fetched.method} {fetched.site}") as progress:
-        async with Runtime(settings, headed=headed, steps=progress) as runtime:
+        async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
             runtime.provider(fetched.site)
             async with (
                 client(fetched.site, runtime=runtime) as site,

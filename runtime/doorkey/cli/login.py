@@ -67,7 +67,7 @@ def login(
         from doorkey.runtime import Runtime
 
         with Progress(f"logging in to {site}", verbose=verbose) as progress:
-            async with Runtime(settings, headed=headed, steps=progress) as runtime:
+            async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
                 provider = runtime.provider(site)
                 if file is not None:
                     return await runtime.logins.brought(runtime.target(site), file)

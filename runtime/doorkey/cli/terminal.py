@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 import click
 
+from doorkey.model.events import Event, VisitEvent
+
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -61,8 +63,13 @@ class Progress:
     def __init__(self, about: str = "", *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._about = about
-        self._spec = not verbose and is_terminal(sys.stderr)
+        self._shown = not verbose and is_terminal(sys.stderr)
         self._status: Status | None = None
+
+    def on_event(self, event: Event) -> None:
+        """Show a step of a visit or a call: a hook for `Runtime`."""
+        if isinstance(event, VisitEvent):
+            self(event.detail)
 
     def __call__(self, step: str) -> None:
         if self._verbose:
@@ -87,7 +94,7 @@ class Progress:
             self._status = None
 
     def __enter__(self) -> Self:
-        if self._spec:
+        if self._shown:
             from rich.console import Console
             from rich.markup import escape
 

@@ -42,7 +42,7 @@ def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, c
         from doorkey.runtime import Runtime
 
         with Progress(f"visiting {site}", verbose=verbose) as progress:
-            async with Runtime(settings, headed=headed, steps=progress) as runtime:
+            async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
                 return await runtime.visit(site)
 
     found = session_report(run(work()), reveal=reveal)

@@ -104,7 +104,7 @@ def run_within_rate(
 
 
 async def _paced(pace: RateLimiter, call: Call[T], run: Callable[[Call[T]], Awaitable[Answer[T]]]) -> Answer[T]:
-    slot = await pace.enter(call.deadline, call.target.say)
+    slot = await pace.enter(call.deadline, call.target.events)
     try:
         answer = await run(call)
     except BaseException:

@@ -184,8 +184,9 @@ class Engine:
         )
         verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
         call.verdict = verdict
-        if call.target.steps is not None:
-            call.target.say(f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}")
+        call.target.events.report(
+            "attempt", f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"
+        )
         if verdict:
             return stream
         refused = verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)

@@ -14,6 +14,7 @@ from typing import Any
 
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, QueueFull, TimeLimit
+from doorkey.model.events import SiteEvents
 from doorkey.model.verdict import Kind, Verdict
 
 log = logging.getLogger("doorkey.manners")
@@ -130,11 +131,11 @@ class RateLimiter:
         about = round(self._about(len(queue) + 1), 1)
         return RateStatus(self._at_once, self._rate, self._inside, queue, about, rests if rests > 0 else None)
 
-    async def enter(self, deadline: float, say: Callable[[str], None]) -> Slot:
+    async def enter(self, deadline: float, events: SiteEvents) -> Slot:
         """A slot, when it is this call's turn: first come, first served.
 
         Raises QueueFull; the site's own error while it wants to be left alone for longer than is waited; TimeLimit at
-        *deadline* (the clock's `now`). *say* is told the place in the queue.
+        *deadline* (the clock's `now`). *events* is told the place in the queue.
         """
         began = self._clock.now()
         end = min(deadline, began + self._longest)
@@ -153,7 +154,7 @@ class RateLimiter:
                     )
                 if not told:
                     told, place = True, self._queue.index(ticket) + 1
-                    say(f"waiting for a turn: place {place}, about {self._about(place):.0f} s")
+                    events.report("queue", f"waiting for a turn: place {place}, about {self._about(place):.0f} s")
                 await self._nudged(ticket, min(wait, end - now))
             now = self._clock.now()
             self._inside += 1

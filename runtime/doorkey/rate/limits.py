@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from doorkey.clock import Clock
+from doorkey.model.events import Events
 from doorkey.model.session import Key
 from doorkey.rate.limiter import RateLimiter, RateStatus
 
@@ -66,8 +67,10 @@ class RateLimiters:
         *,
         longest: float = 600.0,
         uniform: Callable[[float, float], float] = random.uniform,
+        events: Events | None = None,
     ) -> None:
         self.manners = manners
+        self._events = events or Events(clock)
         self._clock = clock
         self._longest = longest
         self._uniform = uniform
@@ -105,7 +108,7 @@ class RateLimiters:
             yield
             return
         pace = self._shared(self._pages, key, manners.pages, float("inf"), manners.queue)
-        async with await pace.enter(float("inf"), log.debug):
+        async with await pace.enter(float("inf"), self._events.of(key.site)):
             yield
 
     def _shared(

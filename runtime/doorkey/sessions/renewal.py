@@ -20,6 +20,7 @@ from doorkey.errors import (
     NeedsPerson,
     SessionRefused,
 )
+from doorkey.model.events import SiteEvents
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
 from doorkey.model.session import Cookie, Session, Tokens
 from doorkey.model.site import Site
@@ -62,13 +63,13 @@ class SiteTarget:
         overrides: CallerOverrides = NO_OVERRIDES,
         home: UserDataDir | None = None,
         headed: bool | None = None,
-        steps: Callable[[str], None] | None = None,
+        events: SiteEvents,
     ) -> None:
         self.site = site
         self.provider = provider
         self.key = key_of(site, overrides)
         self.identity = Identity(site, provider, home)
-        self.steps = steps
+        self.events = events
         self._profile = profile
         self._pool = pool
         self._http = HttpRenewal(site, provider, self.identity, direct, clock, limit)
@@ -95,7 +96,7 @@ class SiteTarget:
         self._longer = min(MOST_LONGER, self._longer + 1.0) if need.fresh else 0.0
         async for session in self._rungs(need):
             if need.named and need.refused is not None and is_same_session(session, need.refused, self.provider):
-                self.say(f"{session.rung}: the page handed out the refused session again")
+                self.events.report("renewal", f"{session.rung}: the page handed out the refused session again")
                 continue
             return session
         error = Changed(
@@ -129,7 +130,7 @@ class SiteTarget:
         except Enough:
             raise  # the browser would be told the same
         except DoorkeyError as error:
-            self.say(f"a rung below the browser failed: {error.message}")
+            self.events.report("renewal", f"a rung below the browser failed: {error.message}")
             return None
 
     async def _browse(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
@@ -138,19 +139,23 @@ class SiteTarget:
         except HeadlessDenied as denied:
             profile = self.identity.profile(self._profile())
             await self.identity.denied(denied, self._pool.no_window(profile, headed=self._headed))
-            self.say(f"{denied.by} refuses browsers without a window: once more with one, on a virtual display")
+            self.events.report(
+                "renewal", f"{denied.by} refuses browsers without a window: once more with one, on a virtual display"
+            )
         except BrowserFailed as error:
             if error.retry_after is not None:
                 raise  # a login may be under way at the site: not twice in a row
             # A browser that was killed says nothing about the site: the pool starts another.
-            self.say(f"{error.message}; once more with a new one")
+            self.events.report("renewal", f"{error.message}; once more with a new one")
         return await self._visit(url, previous, rung, known)
 
     async def _visit(self, url: str, previous: Session | None, rung: str, known: tuple[Cookie, ...]) -> Session:
-        self.say(f"{rung}: opening {self.site.url}")
+        self.events.report("renewal", f"{rung}: opening {self.site.url}")
         profile = self.identity.profile(self._profile())
         egress = egress_for(self.provider)
-        lease = self._pool.lease(profile, site_url=self.site.url, egress=egress, headed=self._headed, steps=self.say)
+        lease = self._pool.lease(
+            profile, site_url=self.site.url, egress=egress, headed=self._headed, events=self.events
+        )
         try:
             async with AsyncExitStack() as exits:
                 context = await exits.enter_async_context(lease)
@@ -239,7 +244,7 @@ class SiteTarget:
             egress=egress_for(self.provider),
             headed=self._headed,
             kept=before,
-            steps=self.say,
+            events=self.events,
         )
 
         def session() -> Session:
@@ -288,7 +293,3 @@ class SiteTarget:
         headers = {"user-agent": user_agent, "accept-language": "en-US,en;q=0.9"}
         made = self._made(self.site.url, self._overrides.jar(self.site.url), headers, {}, {}, None, "passed cookies")
         return replace(made, soft=float("inf"), hard=float("inf"), max_uses=None)
-
-    def say(self, step: str) -> None:
-        if self.steps is not None:
-            self.steps(step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio.subprocess import Process as Child
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import Blocked, BrowserFailed, Changed, DoorkeyError, Enough, NeedsPerson, SiteDown, TimeLimit
+from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class AttachedBrowser:
         spec: VisitSpec,
         guard: RequestRouting,
         clock: Clock,
-        say: Callable[[str], None],
+        events: SiteEvents,
     ) -> None:
         self._child, self._playwright, self._port, self._path = child, playwright, port, path
-        self._spec, self._guard, self._clock, self._say = spec, guard, clock, say
+        self._spec, self._guard, self._clock, self._events = spec, guard, clock, events
         self._origin = origin_of(guard.site_url)
 
     async def watched(self, done: asyncio.Event) -> VisitResult:
@@ -78,10 +79,10 @@ class AttachedBrowser:
             async with self._attached() as context:
                 return await self._visited(context) if said or await self._shows_ready(context) else None
         except (Blocked, Changed, Enough, NeedsPerson, SiteDown, TimeLimit) as error:
-            self._say(f"not logged in yet: {error.message}")
+            self._events.report("window", f"not logged in yet: {error.message}")
         except BrowserFailed as error:
             self._check_open()
-            self._say(f"the page can't be read now: {error.message}")
+            self._events.report("window", f"the page can't be read now: {error.message}")
         return None
 
     async def _shows_ready(self, context: BrowserContext) -> bool:
@@ -100,7 +101,7 @@ class AttachedBrowser:
             async with limited("opening a page", CALL):
                 page = await context.new_page()
             try:
-                entry = PageVisit(page, self._spec, self._guard, self._clock, self._say)
+                entry = PageVisit(page, self._spec, self._guard, self._clock, self._events)
                 async with asyncio.timeout(self._spec.limit):
                     return await entry.run()
             finally:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from asyncio.subprocess import DEVNULL
 from asyncio.subprocess import Process as Child
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from doorkey.browser.running_browser import PlaywrightDriver
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
+from doorkey.model.events import SiteEvents
 from doorkey.network.egress import Egress, Proxy
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ class ManualLogin:
     downloads: Path | None = None
     sandbox: Sandbox = "auto"
     proxy: Proxy | None = None
-    say: Callable[[str], None] = lambda _: None
+    events: SiteEvents
 
     async def log_in(self, spec: VisitSpec, site_url: str, done: asyncio.Event) -> VisitResult:
-        """Open `wanted.url`, wait until the person has logged in, and return what a visit there brings now.
+        """Open `spec.url`, wait until the person has logged in, and return what a visit there brings now.
 
-        They have when `wanted.ready` shows on a page of the site, or when they say so: *done*. Waits without a limit,
+        They have when `spec.ready` shows on a page of the site, or when they say so: *done*. Waits without a limit,
         as a person does. Raises NeedsPerson when the window is closed before, ConfigurationError without a screen or
         for a SOCKS proxy with a password.
         """
@@ -66,8 +67,8 @@ class ManualLogin:
                 async with self._started(spec.url) as child:
                     port, path = await self._address(child)
                     playwright = await driver.get()
-                    guard = RequestRouting(site_url, egress=Egress(self.proxy), clock=self.clock, say=self.say)
-                    opened = AttachedBrowser(child, playwright, port, path, spec, guard, self.clock, self.say)
+                    guard = RequestRouting(site_url, egress=Egress(self.proxy), clock=self.clock, events=self.events)
+                    opened = AttachedBrowser(child, playwright, port, path, spec, guard, self.clock, self.events)
                     result = await opened.watched(done)
                     await opened.end()
                     return result

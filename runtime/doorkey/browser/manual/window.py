@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
 from doorkey.errors import NeedsPerson
+from doorkey.model.events import SiteEvents
 from doorkey.model.page import Page
 from doorkey.model.session import Cookie
 from doorkey.network.egress import Egress
@@ -41,7 +42,7 @@ async def open_window(
     egress: Egress | None = None,
     headed: bool | None = True,
     kept: WindowState | None = None,
-    steps: Callable[[str], None] | None = None,
+    events: SiteEvents | None = None,
 ) -> WindowState:
     """Show *url* with *profile* until the person closes it; waits without a limit, as a person does.
 
@@ -49,6 +50,6 @@ async def open_window(
     screen recorders and tests). Raises ConfigurationError without a screen, BrowserFailed, SiteDown or TimeLimit.
     """
     kept = kept or WindowState()
-    async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, steps=steps) as lease:
+    async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, events=events) as lease:
         snapshot = await lease.show(url, kept.cookies, kept.local)
     return WindowState(snapshot.cookies, snapshot.page, snapshot.page.local, snapshot.stood)

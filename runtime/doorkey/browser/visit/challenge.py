@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from doorkey.browser.playwright_errors import translate
@@ -20,6 +19,7 @@ from doorkey.errors import (
     RateLimited,
     SiteDown,
 )
+from doorkey.model.events import SiteEvents
 from doorkey.protections.finding import SELECTORS, of_page, pause_of
 from doorkey.protections.signs import Facts, Finding, Obstacle
 
@@ -56,9 +56,9 @@ class Challenge:
     """One visit's. `limit`: seconds that all its waiting may take; `waiting`: whether there was any."""
 
     def __init__(
-        self, page: BrowserPage, network_log: NetworkLog, limit: float, clock: Clock, say: Callable[[str], None]
+        self, page: BrowserPage, network_log: NetworkLog, limit: float, clock: Clock, events: SiteEvents
     ) -> None:
-        self._page, self._network_log, self._clock, self._say = page, network_log, clock, say
+        self._page, self._network_log, self._clock, self._events = page, network_log, clock, events
         self._limit = self._left = limit
         self.waiting = False
 
@@ -94,12 +94,12 @@ class Challenge:
         self.waiting = True
         began = self._clock.now()
         end = began + self._left
-        self._say(f"{finding}; waiting up to {self._left:g} s for the browser to pass it")
+        self._events.report("challenge", f"{finding}; waiting up to {self._left:g} s for the browser to pass it")
         try:
             await self._wait(finding, facts.born, end, widgets=widgets)
         finally:
             self._left = max(0.0, end - self._clock.now())
-        self._say(f"{finding.name} was passed after {self._clock.now() - began:.1f} s")
+        self._events.report("challenge", f"{finding.name} was passed after {self._clock.now() - began:.1f} s")
         await self._loaded()
         return True
 
@@ -114,7 +114,7 @@ class Challenge:
                 raise _person(finding, self._limit if now >= end else None)
             if now - told >= TELL:
                 told = now
-                self._say(f"{finding.name}: {end - now:.0f} s are left")
+                self._events.report("challenge", f"{finding.name}: {end - now:.0f} s are left")
             await clock.sleep(POLL)
             try:
                 facts = await self._facts()
@@ -141,7 +141,7 @@ class Challenge:
         try:
             await self._page.wait_for_load_state("load", timeout=LOAD * 1000)
         except Error as error:
-            self._say(f"the page behind it is still loading ({type(error).__name__})")
+            self._events.report("challenge", f"the page behind it is still loading ({type(error).__name__})")
 
     async def _settled_facts(self) -> Facts:
         """The facts, also of a page that is about to go on to another."""

@@ -14,6 +14,7 @@ from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.spec import VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError, DoorkeyError, NeedsPerson
+from doorkey.model.events import SiteEvents
 from doorkey.model.login_steps import Step
 from doorkey.model.urls import origin_of
 
@@ -38,7 +39,7 @@ HOLDS = "([field], value) => !field || field.value === undefined || field.value 
 
 
 class StepLogin:
-    """One run of `wanted.steps`. `sent`: whether a form may have been sent."""
+    """One run of `spec.steps`. `sent`: whether a form may have been sent."""
 
     def __init__(
         self,
@@ -47,9 +48,9 @@ class StepLogin:
         guard: RequestRouting,
         challenge: Challenge,
         clock: Clock,
-        say: Callable[[str], None],
+        events: SiteEvents,
     ) -> None:
-        self._page, self._spec, self._guard, self._clock, self._say = page, spec, guard, clock, say
+        self._page, self._spec, self._guard, self._clock, self._events = page, spec, guard, clock, events
         self._challenge = challenge
         self._limit = min(STEP, spec.limit / 4)
         self._navigated = False
@@ -69,7 +70,7 @@ class StepLogin:
         self._page.on("framenavigated", self._went)
         try:
             for number, step in enumerate(self._spec.steps, 1):
-                self._say(f"login step {number}: {step}")
+                self._events.report("login", f"login step {number}: {step}")
                 await self._step(f"login step {number} ({step})", step)
             if self.sent:
                 await self._until(lambda: self._answered(ready))

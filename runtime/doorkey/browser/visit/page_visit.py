@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -19,6 +18,7 @@ from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError, SiteDown
+from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ class PageVisit:
     """One visit by one page. A third of the limit is for loading it, a third for its tokens to appear."""
 
     def __init__(
-        self, page: BrowserPage, spec: VisitSpec, guard: RequestRouting, clock: Clock, say: Callable[[str], None]
+        self, page: BrowserPage, spec: VisitSpec, guard: RequestRouting, clock: Clock, events: SiteEvents
     ) -> None:
-        self._page, self._spec, self._guard, self._clock, self._say = page, spec, guard, clock, say
+        self._page, self._spec, self._guard, self._clock, self._events = page, spec, guard, clock, events
         self._share = spec.limit / 3
         self.opening = False  # a page of ours: not a popup
         self._others: dict[str, BrowserPage] = {}
         self._network_log = NetworkLog(page, keeping=spec.sees_requests)
-        self._challenge = Challenge(page, self._network_log, spec.challenge, clock, say)
-        self._login = StepLogin(page, spec, guard, self._challenge, clock, say)
+        self._challenge = Challenge(page, self._network_log, spec.challenge, clock, events)
+        self._login = StepLogin(page, spec, guard, self._challenge, clock, events)
         self._reading = PageSettler(page, spec, guard, self._network_log, self._challenge, self._login, clock)
 
     @property
@@ -52,7 +52,7 @@ class PageVisit:
 
     @property
     def challenged(self) -> bool:
-        """Whether it had to wait for what stands before the site: for at most `wanted.challenge` seconds in all."""
+        """Whether it had to wait for what stands before the site: for at most `spec.challenge` seconds in all."""
         return self._challenge.waiting
 
     async def run(self) -> VisitResult:
@@ -65,7 +65,7 @@ class PageVisit:
             await self._logged_in()
         await self._open_others()
         headers = self._network_log.sent or await response.request.all_headers()
-        self._say(f"the page came with HTTP {self._network_log.status}")
+        self._events.report("page", f"the page came with HTTP {self._network_log.status}")
         snapshot, tokens = await self._reading.done(self._others)
         return VisitResult(
             page=snapshot.page,
@@ -105,7 +105,7 @@ class PageVisit:
         try:
             await self._page.wait_for_load_state("load", timeout=self._share * 1000)
         except PlaywrightTimeout:
-            self._say("the page is still loading something; going on with what is there")
+            self._events.report("page", "the page is still loading something; going on with what is there")
         except Error as error:
             raise translate(error, "loading the page") from error
         if self._spec.steps:
@@ -118,7 +118,7 @@ class PageVisit:
         if self._spec.ready is None:
             raise ConfigurationError("login steps need `ready`: a selector of what only a page that let one in has")
         if await self._let_in(WAIT_READY):
-            self._say("the site knows us still: no login is needed")
+            self._events.report("login", "the site knows us still: no login is needed")
             return
         self._network_log.keeping = False  # they would hold what is filled in
         try:
@@ -129,7 +129,7 @@ class PageVisit:
         await self._load()
         if not await self._let_in(min(TOKENS, self._share)):
             raise await self._login.failure(f"the login steps are done, but {self._spec.ready} is not there")
-        self._say("logged in")
+        self._events.report("login", "logged in")
 
     async def _let_in(self, limit: float) -> bool:
         """Whether `ready` is there, or comes within *limit* seconds; one that asks for a password says no at once."""

@@ -96,7 +96,7 @@ class Adding:
         if self.name:
             self._check_free(self.name)
         with Progress(f"adding {self.url}") as say:
-            async with Runtime(self.settings, headed=self.headed, steps=say, pool=self.pool) as runtime:
+            async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
                 site, proposal, page = await self._proposed(runtime, say)
                 table = written(proposal, site)
                 self._check_free(site, table)
@@ -143,7 +143,7 @@ class Adding:
         from doorkey.recognition.proposal import proposed
         from doorkey.recognition.recognize import recognised
 
-        onlooker = Probe(runtime, self.headed, say, self.settle)
+        onlooker = Probe(runtime, self.headed, self.settle)
         page = await onlooker.snapshot(self.url)
         site = self.name or name_of_kind(recognised(page)[0])
         proposal = proposed(page, self.url, site)
@@ -161,7 +161,7 @@ class Adding:
         from doorkey.config.settings import Settings
         from doorkey.runtime import Runtime
 
-        async with Runtime(Settings.load(self.file), headed=self.headed, steps=say, pool=pool) as runtime:
+        async with Runtime(Settings.load(self.file), headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
             return await Check(runtime, site, say, verbose=False).made(probe=False)
 
 

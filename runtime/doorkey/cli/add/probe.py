@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from doorkey.errors import Changed, DoorkeyError, HeadlessDenied, NeedsPerson
 
 if TYPE_CHECKING:
     from doorkey.browser import Profile, VisitResult, VisitSpec
+    from doorkey.model.events import SiteEvents
     from doorkey.model.page import Page
     from doorkey.runtime import Runtime
 
@@ -19,11 +20,10 @@ SETTLE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Opens pages by the runtime's browser. `headed`: on the screen; `say` is told each step; `settle`: see SETTLE."""
+    """Opens pages by the runtime's browser. `headed`: on the screen; `settle`: see SETTLE."""
 
     runtime: Runtime
     headed: bool
-    say: Callable[[str], None]
     settle: float = SETTLE
 
     async def snapshot(self, url: str, steps: tuple[Mapping[str, str], ...] = (), ready: str | None = None) -> Page:
@@ -70,13 +70,19 @@ class Probe:
         except HeadlessDenied as denied:
             if self.runtime.pool.no_window(profile, headed=self._window):
                 raise
-            self.say(f"{denied.by} refuses browsers without a window: once more with one, on a virtual display")
+            self._events.report(
+                "renewal", f"{denied.by} refuses browsers without a window: once more with one, on a virtual display"
+            )
             return await self._entered(spec, replace(profile, display="virtual"))
 
     async def _entered(self, spec: VisitSpec, profile: Profile) -> VisitResult:
         pool = self.runtime.pool
-        async with pool.lease(profile, site_url=spec.url, headed=self._window, steps=self.say) as lease:
+        async with pool.lease(profile, site_url=spec.url, headed=self._window, events=self._events) as lease:
             return await lease.enter(spec)
+
+    @property
+    def _events(self) -> SiteEvents:
+        return self.runtime.events.of("")
 
     @property
     def _window(self) -> bool | None:

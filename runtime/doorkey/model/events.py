@@ -1,0 +1,104 @@
+"""What doorkey does, as records that hooks subscribe to: one a step of a visit, one a call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from doorkey.clock import Clock
+
+log = logging.getLogger("doorkey.events")
+
+Step: TypeAlias = Literal[
+    "renewal",  # a way of making a session began, failed, or yielded the refused one
+    "page",  # the page answered, or is still loading
+    "challenge",  # something stands before the site: recognised, waited for, passed
+    "login",  # a login step, a login taken, or none needed
+    "egress",  # a request of the page was refused by the egress rules
+    "window",  # what a person's window or browser shows
+    "queue",  # a call waits for its turn at the site
+    "attempt",  # a request was answered by the site
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitEvent:
+    """One step of a visit, a renewal, a login or a call, without secrets.
+
+    `at` is wall time. `site` is the site's name, empty for a page that is no configured site yet. `detail` is one
+    line for people.
+    """
+
+    at: float
+    site: str
+    step: Step
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request of a call: `took` seconds until the head came, by which transport, and the verdict's name."""
+
+    what: str
+    status: int
+    transport: str
+    verdict: str
+    took: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """The path of one call, made when its answer has begun or it has failed. Durations are seconds.
+
+    `at` is the wall time at which the call began. `waited` is the time in the site's queue. `error` is the code of the
+    error that the caller got, empty where it got an answer.
+    """
+
+    at: float
+    site: str
+    attempts: tuple[Attempt, ...] = ()
+    renewals: int = 0
+    waited: float = 0.0
+    took: float = 0.0
+    error: str = ""
+
+
+Event: TypeAlias = VisitEvent | CallRecord
+Hook: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Events:
+    """Passes each record to the hooks that subscribed. A hook must not block: it is called on the event loop."""
+
+    clock: Clock
+    hooks: list[Hook] = field(default_factory=list)
+
+    def subscribe(self, hook: Hook) -> Callable[[], None]:
+        """Call *hook* with each record from now on. Returns a function that ends this."""
+        self.hooks.append(hook)
+        return lambda: self.hooks.remove(hook)
+
+    def publish(self, event: Event) -> None:
+        for hook in tuple(self.hooks):
+            hook(event)
+
+    def of(self, site: str) -> SiteEvents:
+        """The events of one site, for the parts that report them."""
+        return SiteEvents(self, site)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEvents:
+    """Reports what is done for one site."""
+
+    events: Events
+    site: str
+
+    def report(self, step: Step, detail: str) -> None:
+        """Publish a step. *detail* must hold no cookie, token, key, prompt or filled-in value."""
+        log.debug("%s: %s", self.site, detail)
+        if self.events.hooks:
+            self.events.publish(VisitEvent(at=self.events.clock.wall(), site=self.site, step=step, detail=detail))
