@@ -22,6 +22,7 @@ from doorkey.config.settings import ServiceSettings
 from doorkey.engine.answer import Answer
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.events import Events
 from doorkey.model.request import MiB, Request
 from doorkey.model.session import Cookie, Key, Session
 from doorkey.model.site import Site
