@@ -100,6 +100,13 @@ class Provider:
         """The tokens that *answer* carries for the next request: a whole Reply where `next_in_body` says so."""
         return {}
 
+    def looks_into(self, request: Request, head: Head) -> bool:
+        """Whether `judge` reads the text of an answer with this *head*: then it is held back for a while.
+
+        `Head.held` and `Head.complete` tell `judge` what came; `doorkey.engine.holding` says how much is waited for.
+        """
+        return False
+
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         """What the answer means, as far as its head tells. A form with a name decides before `default_verdict`."""
         return default_verdict(request, head)

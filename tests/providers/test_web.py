@@ -16,7 +16,7 @@ from doorkey import Head, Kind, Page, Provider, Reply, Request, Session, Setting
 from doorkey.config.registry import build_sites, provider_class
 from doorkey.errors import Changed, ConfigurationError, MissingToken, RequestError
 from doorkey.model.page import Seen
-from doorkey.model.request import Part
+from doorkey.model.request import HEAD_BYTES, Part
 from doorkey.model.session import Key
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
@@ -341,15 +341,67 @@ def test_another_answer_is_judged_as_any_sites(rule: object, head: Head, kind: K
     assert judged(head, stale=[rule]) is kind
 
 
+def complete(status: int, body: bytes = b"", media_type: str = "text/html") -> Head:
+    return replace(answer(status, body[:HEAD_BYTES], media_type), held=body, complete=True)
+
+
 def test_a_200_that_lies_is_told_by_what_a_good_answer_has() -> None:
     alive = ["body:Log out", "json:user.id"]
-    assert judged(answer(200, b"<a>Log out</a>"), alive=alive) is Kind.OK
-    assert judged(answer(200, b"<a>Log in</a>"), alive=alive) is Kind.REFUSED
-    assert judged(answer(200, b'{"user":{}}', "application/json"), alive=alive) is Kind.REFUSED
-    assert judged(answer(200, b"\x89PNG", "image/png"), alive=alive) is Kind.OK
-    assert judged(answer(206, b"in the middle"), alive=alive) is Kind.OK
-    assert judged(answer(200), Request(url="/api", method="HEAD"), alive=alive) is Kind.OK
-    assert judged(answer(200, b"other"), alive=[{"is": "body:Log out", "when": "/wiki/*"}]) is Kind.OK
+    assert judged(complete(200, b"<a>Log out</a>"), alive=alive) is Kind.OK
+    assert judged(complete(200, b"<a>Log in</a>"), alive=alive) is Kind.REFUSED
+    assert judged(complete(200, b'{"user":{}}', "application/json"), alive=alive) is Kind.REFUSED
+    assert judged(complete(200, b"\x89PNG", "image/png"), alive=alive) is Kind.OK
+    assert judged(complete(206, b"in the middle"), alive=alive) is Kind.OK
+    assert judged(complete(200), Request(url="/api", method="HEAD"), alive=alive) is Kind.OK
+    assert judged(complete(200, b"other"), alive=[{"is": "body:Log out", "when": "/wiki/*"}]) is Kind.OK
+
+
+def test_what_may_still_come_is_not_missing() -> None:
+    alive = ["body:Log out", "json:user.id=7"]
+    for body, media_type in ((b"<a>Log ", "text/html"), (b'{"user": {"i', "application/json")):
+        assert judged(answer(200, body, media_type), alive=alive) is Kind.OK
+    # What has come, and is another value, is known.
+    assert judged(answer(200, b'{"user": {"id": 8, "na', "application/json"), alive=alive) is Kind.REFUSED
+
+
+def test_an_answer_is_looked_into_only_where_its_text_decides() -> None:
+    def looked_into(head: Head, **options: Any) -> bool:
+        return made(**options).looks_into(Request(url="/api"), head)
+
+    assert looked_into(answer(200), stale=["body:x"])
+    assert looked_into(answer(200), alive=["json:x", "body:x"])
+    assert not looked_into(answer(200), stale=[401, "redirect:/login", "header:X"])
+    assert not looked_into(answer(200), stale=["403 body:x"])
+    assert not looked_into(answer(429), stale=["body:x"])
+    assert not looked_into(answer(404), alive=["body:x"])
+    assert not looked_into(answer(200, kind="image/png"), alive=["body:x"])
+    assert not looked_into(answer(200), stale=[{"is": "body:x", "when": "POST"}])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content_type", "text"),
+    [
+        ("cp1251", "text/html; charset=windows-1251", "Сессия истекла"),
+        ("cp1252", "text/html; charset=ISO-8859-1", "Délai dépassé – 5 €"),
+        ("shift_jis", "text/html; charset=Shift_JIS", "セッションが切れました"),
+        ("euc_jp", "text/html", "セッションが切れました"),
+        ("utf-8-sig", "text/html; charset=windows-1251", "Сессия истекла"),
+        ("utf-8", "text/html", "Сессия истекла"),
+    ],
+)
+def test_a_rule_reads_a_page_in_the_pages_encoding(encoding: str, content_type: str, text: str) -> None:
+    page = f"<meta charset={encoding.replace('_', '-')}><p>{text}</p>".encode(encoding)
+    head = replace(complete(200, page), headers={"content-type": content_type})
+    assert judged(head, stale=[f"body:{text.upper()}"]) is Kind.STALE
+    assert judged(head, stale=[f"body:/{text[:3]}.{text[4:]}/"]) is Kind.STALE
+    assert judged(head, alive=[f"body:{text}"]) is Kind.OK
+    assert judged(head, alive=[f"body:{text}!"]) is Kind.REFUSED
+
+
+def test_a_rule_reads_json_after_a_byte_order_mark() -> None:
+    for media_type in ("application/json", "application/problem+json"):
+        head = complete(200, b'\xef\xbb\xbf{"error": "expired"}', media_type)
+        assert judged(head, stale=["json:error=expired"]) is Kind.STALE
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an answer looks like: rules that a site's configuration writes, held against the head of an answer."""
+"""Rules of a site's configuration that say how an answer looks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 from urllib.parse import urljoin, urlsplit
 
 from doorkey import Head, Request
-from doorkey_providers.web.values import as_text, peeked, walk
+from doorkey_providers.web.values import as_text, find_in_start
 from doorkey_providers.web.when import When, path_of
 
 Sign: TypeAlias = Literal["", "redirect", "body", "json", "header", "type"]
@@ -31,22 +31,24 @@ class Rule:
     def concerns(self, request: Request) -> bool:
         return not self.when or any(when.meets(request) for when in self.when)
 
-    def holds(self, request: Request, head: Head) -> bool:
-        """Whether the answer looks like this. Of its body the first 4 KiB count."""
-        if self.status and not fnmatchcase(str(head.status), self.status.replace("xx", "??")):
+    def reads_body(self, head: Head) -> bool:
+        """Whether the text of an answer with this *head* decides."""
+        return self.sign in ("body", "json") and self._fits_status(head)
+
+    def holds(self, request: Request, head: Head) -> bool | None:
+        """Whether the answer looks like this; None while that is unknown.
+
+        It is unknown when the rule looks for something in the body that is not in the part of it that has come.
+        """
+        if not self._fits_status(head):
             return False
-        if head.status == 429 or (head.status >= 500 and not self.status):
-            return False  # "enough" and a site that is down may hold any words
         match self.sign:
             case "redirect":
                 return any(leads_to(self.name, url) for url in _led(request, head))
             case "body":
-                text = head.start.decode("utf-8", errors="replace")
-                pattern = _between_slashes(self.name)
-                return bool(re.search(pattern, text)) if pattern else self.name.casefold() in text.casefold()
+                return self._text_holds(head.text()) or (False if head.complete else None)
             case "json":
-                found = walk(peeked(head.start.decode("utf-8", errors="replace")), self.name)
-                return found is not None if self.value is None else as_text(found) == self.value
+                return self._json_holds(head)
             case "header":
                 header = head.headers.get(self.name.lower())
                 return header is not None and (self.value is None or self.value.casefold() in header.casefold())
@@ -58,8 +60,23 @@ class Rule:
     def can_tell(self, head: Head) -> bool:
         """Whether an answer of this type could look like this at all: a picture has no words."""
         if self.sign == "json":
-            return head.media_type == "application/json" or head.media_type.endswith("+json")
+            return head.is_json
         return self.sign != "body" or head.is_html or head.media_type.startswith("text/")
+
+    def _fits_status(self, head: Head) -> bool:
+        if head.status == 429 or (head.status >= 500 and not self.status):
+            return False  # "enough" and a site that is down may hold any words
+        return not self.status or fnmatchcase(str(head.status), self.status.replace("xx", "??"))
+
+    def _text_holds(self, text: str) -> bool:
+        pattern = _between_slashes(self.name)
+        return bool(re.search(pattern, text)) if pattern else self.name.casefold() in text.casefold()
+
+    def _json_holds(self, head: Head) -> bool | None:
+        found = find_in_start(head.text(), self.name)
+        if found is None and not head.complete:
+            return None
+        return found is not None if self.value is None else as_text(found) == self.value
 
 
 def leads_to(target: str, url: str) -> bool:

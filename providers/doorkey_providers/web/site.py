@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,11 +10,11 @@ from doorkey import Head, Kind, Page, Provider, Request, Session, Tokens, Verdic
 from doorkey.errors import Changed, ConfigurationError, MissingToken
 from doorkey_providers.web.nearest import instead
 from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
-from doorkey_providers.web.rules import leads_to
+from doorkey_providers.web.rules import Rule, leads_to
 from doorkey_providers.web.sending import Sending
 from doorkey_providers.web.sources import BY_SCRIPT, Source, found_in, found_on
 from doorkey_providers.web.templates import Template
-from doorkey_providers.web.values import JSON, parsed, walk
+from doorkey_providers.web.values import JSON, parse_json, walk
 
 WHOLE = (200, 201, 203)
 """The answers that can be held against what a good one looks like: the others have no body, or a piece of one."""
@@ -31,6 +31,7 @@ class WebSite(Provider):
         if not isinstance(options, WebOptions):
             raise ConfigurationError(f"sites.{site.name}: expected the options of provider web", site=site.name)
         self.options = options
+        self.reads_bodies = any(rule.sign in ("body", "json") for rule in (*options.stale, *options.alive))
         tokens = options.tokens.values()
         self.ready = options.ready
         self.steps = options.visit.steps
@@ -65,20 +66,36 @@ class WebSite(Provider):
             request = sending.into(request, session.tokens)
         return request
 
+    def looks_into(self, request: Request, head: Head) -> bool:
+        if not self.reads_bodies:
+            return False
+        rules = [*self._rules(self.options.stale, request), *self._alive(request, head)]
+        return any(rule.reads_body(head) for rule in rules)
+
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         verdict = super().judge(request, head, session)
         if verdict.by:
             return verdict  # what stands before the site says so itself
-        for rule in self.options.stale:
-            if rule.concerns(request) and rule.holds(request, head):
+        for rule in self._rules(self.options.stale, request):
+            if rule.holds(request, head):
                 return Verdict(Kind.STALE, f"{request.what} was refused with HTTP {head.status} (stale: {rule.text})")
-        if not verdict or head.status not in WHOLE or request.method.upper() == "HEAD":
+        if not verdict:
             return verdict
-        rules = [rule for rule in self.options.alive if rule.concerns(request) and rule.can_tell(head)]
-        if rules and not any(rule.holds(request, head) for rule in rules):
-            wanted = " or ".join(rule.text for rule in rules)
-            return Verdict(Kind.REFUSED, f"{request.what} got HTTP {head.status} without what is alive: {wanted}")
+        alive = self._alive(request, head)
+        if alive and all(rule.holds(request, head) is False for rule in alive):
+            wanted = " or ".join(rule.text for rule in alive)
+            detail = f"{request.what} got HTTP {head.status} without what is alive: {wanted}"
+            return Verdict(Kind.REFUSED, detail, by_absence=True)
         return verdict
+
+    def _rules(self, rules: Iterable[Rule], request: Request) -> list[Rule]:
+        return [rule for rule in rules if rule.concerns(request)]
+
+    def _alive(self, request: Request, head: Head) -> list[Rule]:
+        """The `alive` rules that this answer can be held against."""
+        if head.status not in WHOLE or request.method.upper() == "HEAD":
+            return []
+        return [rule for rule in self._rules(self.options.alive, request) if rule.can_tell(head)]
 
     def next_tokens(self, request: Request, answer: Head) -> Tokens:
         """The tokens that *answer* carries for the next request; the head tells some, only a whole Reply the others."""
@@ -116,7 +133,10 @@ class WebSite(Provider):
         value = found_on(source, where, decode=token.decode)
         came = "" if value is not None else instead(source, where)
         if value is not None and token.inside is not None:
-            value, came = walk(parsed(value) if isinstance(value, str) else value, token.inside), "another value there"
+            value, came = (
+                walk(parse_json(value) if isinstance(value, str) else value, token.inside),
+                "another value there",
+            )
         if value is None or value == "":
             inside = f", inside it {token.inside}" if token.inside is not None else ""
             sought = f"{key}: {source}{inside} on {urlsplit(where.url).path or '/'}"

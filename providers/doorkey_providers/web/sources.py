@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from doorkey import Head, Page, Reply
-from doorkey_providers.web.values import JSON, parsed, unescaped, walk
+from doorkey_providers.web.values import JSON, parse_json, unescaped, walk
 
 Kind: TypeAlias = Literal[
     "css", "cookie", "local", "session", "script", "request", "request-body", "html", "header", "json"
@@ -118,7 +118,7 @@ def found_in(source: Source, answer: Head, *, decode: bool = True) -> JSON:
         case _ if not isinstance(answer, Reply):
             return None
         case "json":
-            return walk(parsed(answer.text()), source.name)
+            return walk(parse_json(answer.text()), source.name)
         case "html":
             return matched(source, answer.text())
         case _:
@@ -153,7 +153,7 @@ def _seen(source: Source, page: Page) -> JSON:
         if source.kind == "request":
             value: JSON = request.headers.get(source.name.lower())
         elif request.body.lstrip()[:1] in ("{", "["):
-            value = walk(parsed(request.body), source.name)
+            value = walk(parse_json(request.body), source.name)
         else:
             value = parse_qs(request.body).get(source.name, [""])[0]
         if value not in (None, ""):

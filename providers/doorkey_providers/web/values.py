@@ -8,9 +8,6 @@ from urllib.parse import unquote
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 
-DEEPEST = 20
-"""Levels of cut-off JSON that are looked into."""
-
 
 def walk(value: JSON, path: str) -> JSON:
     """What lies at *path* ("error.code", "items.0.id") in *value*; None when nothing does."""
@@ -24,7 +21,7 @@ def walk(value: JSON, path: str) -> JSON:
     return value
 
 
-def parsed(text: str) -> JSON:
+def parse_json(text: str) -> JSON:
     """*text* as JSON; None when it is none."""
     try:
         value: JSON = json.loads(text)
@@ -33,53 +30,57 @@ def parsed(text: str) -> JSON:
     return value
 
 
-def peeked(start: str) -> JSON:
-    """The beginning of JSON as far as it goes: of an object or a list that was cut off, the members that are whole."""
-    return _value(start, _skipped(start, 0), 0)[0]
+def find_in_start(start: str, path: str) -> JSON:
+    """What lies at *path* in JSON of which only the *start* is there; None when it has not come yet.
+
+    A text or a number counts once it is whole, an object or a list once it has begun.
+    """
+    value, _ = _cut_value(start, _skip_space(start, 0), path.count(".") + 2)
+    return walk(value, path)
 
 
-def _value(text: str, at: int, depth: int) -> tuple[JSON, int]:
-    """The value at *at* and where it ends; a value that was cut off ends with the text."""
+def _cut_value(text: str, at: int, depth: int) -> tuple[JSON, int]:
+    """The value at *at* and where it ends. Of a value that was cut off, the whole members down to *depth* levels."""
     try:
         value: JSON
         value, end = json.JSONDecoder().raw_decode(text, at)
     except (ValueError, RecursionError):
         start = text[at : at + 1]
-        if depth < DEEPEST and start == "{":
-            return _members(text, at + 1, depth), len(text)
-        if depth < DEEPEST and start == "[":
-            return _items(text, at + 1, depth), len(text)
+        if depth > 0 and start == "{":
+            return _cut_object(text, at + 1, depth), len(text)
+        if depth > 0 and start == "[":
+            return _cut_list(text, at + 1, depth), len(text)
         return None, len(text)
     return value, end
 
 
-def _members(text: str, at: int, depth: int) -> JSON:
+def _cut_object(text: str, at: int, depth: int) -> JSON:
     found: dict[str, JSON] = {}
     while True:
-        name, at = _value(text, _skipped(text, at), DEEPEST)
-        at = _skipped(text, at)
+        name, at = _cut_value(text, _skip_space(text, at), 0)
+        at = _skip_space(text, at)
         if not isinstance(name, str) or text[at : at + 1] != ":":
             return found
-        found[name], at = _value(text, _skipped(text, at + 1), depth + 1)
-        at = _skipped(text, at)
+        found[name], at = _cut_value(text, _skip_space(text, at + 1), depth - 1)
+        at = _skip_space(text, at)
         if text[at : at + 1] != ",":
             return found
         at += 1
 
 
-def _items(text: str, at: int, depth: int) -> JSON:
+def _cut_list(text: str, at: int, depth: int) -> JSON:
     found: list[JSON] = []
-    while (at := _skipped(text, at)) < len(text):
-        value, at = _value(text, at, depth + 1)
+    while (at := _skip_space(text, at)) < len(text):
+        value, at = _cut_value(text, at, depth - 1)
         found.append(value)
-        at = _skipped(text, at)
+        at = _skip_space(text, at)
         if text[at : at + 1] != ",":
             break
         at += 1
     return found
 
 
-def _skipped(text: str, at: int) -> int:
+def _skip_space(text: str, at: int) -> int:
     while at < len(text) and text[at] in " \t\r\n":
         at += 1
     return at

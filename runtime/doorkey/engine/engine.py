@@ -16,6 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
 from doorkey.engine.call import Call, Refused, run_within_rate
+from doorkey.engine.holding import read_to_judge
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.engine.refusal_policy import RENEWALS, RefusalPolicy, unread_answer
 from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, SiteDown, VisitFailed
@@ -182,7 +183,10 @@ class Engine:
             sliding=provider.cookies_sliding,
             total=call.deadline - sent,
         )
-        verdict = provider.judge(dressed, stream.head, session) if request.own_host else foreign_verdict(stream.head)
+        if request.own_host:
+            verdict = provider.judge(dressed, await read_to_judge(provider, dressed, stream), session)
+        else:
+            verdict = foreign_verdict(stream.head)
         call.verdict = verdict
         call.target.events.report(
             "attempt", f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"

@@ -79,6 +79,14 @@ class RefusalMemory:
         """A session renewed for this refusal, which has a name, met it again."""
         self._remember(session.key, shape)
 
+    def suspect(self, session: Session, head: Head) -> None:
+        """A session was renewed for an answer whose request is not sent again, so nobody will see whether it helped.
+
+        The same answer renews nothing for the first pause's length: it may be what the site always says.
+        """
+        now = self._clock.now()
+        self._pauses[session.key, shape_of(head)] = _Pause(now, now + self._first, self._first)
+
     def _alive(self, session: Session, sent: float) -> bool:
         """Whether a request sent after one sent at *sent* was accepted with the same session."""
         gen, latest = self._accepted.get(session.key, (-1, 0.0))

@@ -43,7 +43,7 @@ class RefusalPolicy:
             raise
         if stream is None:
             return None
-        if not call.again:
+        if not call.again or (refused.verdict.by_absence and not call.harmless):
             return await self._unrepeated(call, session, stream, refused.verdict)
         stream.close()
         return None
@@ -82,12 +82,16 @@ class RefusalPolicy:
         return self._selector.climb(site, session.key) or not self._selector.carries(session, site)
 
     async def _unrepeated(self, call: Call[Any], session: Session, stream: Stream, verdict: Verdict) -> Answer[Any]:
-        """The site's refusal of a body that is too long to be kept: renewed all the same, so that the caller's own
-        next try is not refused as well."""
+        """The site's refusal of a request that can't, or must not, be sent again.
+
+        The session is renewed all the same, so that the caller's next request is not refused as well.
+        """
+        if verdict.by_absence:
+            self._refusals.suspect(session, stream.head)
         try:
             await self._keeper.get(call.target, newer_than=session.gen, deadline=call.deadline)
         except DoorkeyError as error:
-            log.info("%s: not renewed behind a refused upload: %s", call.target.site.name, error)
+            log.info("%s: not renewed after a request that is not sent again: %s", call.target.site.name, error)
         except BaseException:
             stream.close()
             raise

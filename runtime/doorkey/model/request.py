@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doorkey.errors import Changed
 from doorkey.model.session import JSON
+from doorkey.model.text import read_text
 from doorkey.model.upload import Upload
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class Request:
     encodings: str | None = None
 
     @property
+    def media_type(self) -> str:
+        """The body's type as `headers` name it."""
+        given = (value for name, value in self.headers.items() if name.lower() == "content-type")
+        return next(given, "").partition(";")[0].strip().lower()
+
+    @property
     def again(self) -> bool:
         """Whether its body can be sent (again)."""
         return not isinstance(self.body, Upload) or self.body.repeatable
@@ -99,24 +106,40 @@ def is_reserved(name: str) -> bool:
 def insists_on(accept: str) -> tuple[str, ...]:
     """The media types that an Accept header insists on: a page in place of JSON is a refusal."""
     kinds = tuple(kind.partition(";")[0].strip().lower() for kind in accept.split(","))
-    return kinds if all(kind.endswith("json") for kind in kinds) else ()
+    return kinds if all(is_json(kind) for kind in kinds) else ()
+
+
+def is_json(media_type: str) -> bool:
+    """Whether *media_type*, in lower case and without parameters, means JSON (RFC 6839: also "…+json")."""
+    return media_type in ("application/json", "text/json") or media_type.endswith("+json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The beginning of an answer: what can be judged before its body is read.
 
-    `headers` are looked up by lower-case names; `start` is at most 4 KiB of the (decompressed) body.
+    `headers` are looked up by lower-case names; `start` is at most 4 KiB of the (decompressed) body. `held` is more of
+    the body, where the provider wanted to look further into it; `complete` says that it is all of the body.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     url: str = ""
     start: bytes = field(default=b"", repr=False)
+    held: bytes = field(default=b"", repr=False)
+    complete: bool = False
 
     @property
     def media_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_json(self) -> bool:
+        return is_json(self.media_type)
+
+    def text(self) -> str:
+        """The body's text, as far as it is there."""
+        return read_text(self.held or self.start, self.headers.get("content-type", ""), cut=not self.complete)
 
     @property
     def is_html(self) -> bool:
@@ -148,19 +171,11 @@ class Reply(Head):
     body: bytes = field(default=b"", repr=False)
 
     def text(self) -> str:
-        charset = "utf-8"
-        for part in self.headers.get("content-type", "").split(";")[1:]:
-            name, _, value = part.partition("=")
-            if name.strip().lower() == "charset":
-                charset = value.strip(" \"'") or charset
-        try:
-            return self.body.decode(charset, errors="replace")
-        except LookupError:
-            return self.body.decode("utf-8", errors="replace")
+        return read_text(self.body, self.headers.get("content-type", ""))
 
     def data(self) -> Any:
         """The body as JSON. Raises Changed when it is none."""
-        return parse_json(self.body)
+        return parse_json(self.text())
 
 
 def _date(value: str) -> datetime:

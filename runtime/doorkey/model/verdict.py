@@ -37,13 +37,16 @@ class Kind(Enum):
 class Verdict:
     """`detail` goes into errors and logs: never a cookie, a token or a prompt. `retry_after` is in seconds.
 
-    `by` names the protection that was recognised (docs/challenges.md), where one was.
+    `by` names the protection that was recognised (docs/challenges.md), where one was. `by_absence`: the answer lacks
+    what an accepted one has. That proves nothing about the request itself: one that may not be repeated is not sent
+    again for it.
     """
 
     kind: Kind
     detail: str = ""
     retry_after: float | None = None
     by: str = ""
+    by_absence: bool = False
 
     def __bool__(self) -> bool:
         return self.kind is Kind.OK

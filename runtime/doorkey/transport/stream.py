@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import aiohttp
 
-from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown
+from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown, TimeLimit
 from doorkey.model.request import HEAD_BYTES, Head, Reply
 from doorkey.model.upload import Upload
 from doorkey.network.url_policy import PrivateAddress
@@ -86,17 +87,28 @@ class Stream:
             raise Changed(f"the answer is longer than {limit} bytes")
         return self._start
 
-    async def hold(self, limit: int) -> bool:
-        """Read ahead, up to *limit* bytes, and say whether that is all; `read` and `chunks` give it again."""
+    @property
+    def held(self) -> bytes:
+        """What was read of the body so far; `read` and `chunks` give it again."""
+        return self._start
+
+    async def hold(self, limit: int, seconds: float | None = None) -> bool:
+        """Read ahead, up to *limit* bytes and for at most *seconds*, and say whether that is all of the body."""
         content = self._response.content
-        if not content.at_eof():
-            body = bytearray(self._start)
-            try:
+        body = bytearray(self._start)
+        try:
+            async with asyncio.timeout(seconds):
                 while not content.at_eof() and len(body) < limit:
                     body += buffered(content) or await self._more()
-            except BaseException:
-                self.close()
-                raise
+        except TimeLimit:
+            self.close()
+            raise
+        except TimeoutError:
+            pass  # *seconds* are over: what has come is enough
+        except BaseException:
+            self.close()
+            raise
+        if len(body) > len(self._start):
             self._start = bytes(body)
         return content.at_eof()
 
