@@ -56,7 +56,7 @@ class Entered:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def fetch(self, need: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason) -> Session:
         return Session(
             key=self.key, gen=0, url=self.site.url, born=time.time(), soft=1e6, hard=2e6,
             cookies=COOKIES, headers=HEADERS,

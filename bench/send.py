@@ -63,7 +63,7 @@ class Entered:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def fetch(self, need: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason) -> Session:
         cookies = tuple(Cookie(f"c{n}", "v" * 40, "127.0.0.1") for n in range(5))
         return Session(
             key=self.key,

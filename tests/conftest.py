@@ -11,10 +11,13 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from doorkey.browser import BrowserPool
+from doorkey.sessions.key_state import check_transitions
 
 sys.path.insert(0, str(Path(__file__).parent))
 from elsewhere import Elsewhere, thread
 from login_site import LoginSite
+
+check_transitions()
 
 
 def _required() -> set[str]:

@@ -93,7 +93,7 @@ class TokenTarget:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def fetch(self, need: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason) -> Session:
         self.visits += 1
         return Session(
             key=self.key,
@@ -139,8 +139,8 @@ class EnteredRuntime:
 
     def status(self) -> list[SiteStatus]:
         key = self.target.key
-        record, pace = self._keeper.record(key), self.limiters.status(key)
-        return [status_of(self.sites["wiki"], "web", record, Row(), self.clock, pace=pace)]
+        state, pace = self._keeper.key_state(key), self.limiters.status(key)
+        return [status_of(self.sites["wiki"], "web", state, Row(), self.clock, pace=pace)]
 
     async def close(self) -> None:
         await self._keeper.close()

@@ -224,7 +224,7 @@ class Runtime:
         )
 
     def _tokens(self, name: str) -> Tokens | None:
-        session = self._parts.keeper.key_state(key_of(self.sites[name])).cur or self._rows.get(name, Row()).session
+        session = self._parts.keeper.key_state(key_of(self.sites[name])).current or self._rows.get(name, Row()).session
         return session.tokens if session else None
 
     def _provider_of(self, name: str) -> str:

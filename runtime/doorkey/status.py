@@ -55,19 +55,19 @@ def status_of(
     robots: str = "",
 ) -> SiteStatus:
     """The status of *site* from what the keeper knows, or else of what the store remembers."""
-    session = key_state.cur or stored.session
-    here = key_state.cur is not None or key_state.why is not None
-    pause = key_state.next_ok - clock.now() if here else stored.failed_until - clock.wall()
+    session = key_state.current or stored.session
+    here = key_state.current is not None or key_state.pause.why is not None
+    pause = key_state.pause.until - clock.now() if here else stored.failed_until - clock.wall()
     age = clock.wall() - session.born if session else None
     state: State = "none"
     if key_state.flight is not None:
         state = "visiting"
-    elif isinstance(key_state.why, NeedsPerson) or (not here and stored.code == NeedsPerson.code):
+    elif isinstance(key_state.pause.why, NeedsPerson) or (not here and stored.code == NeedsPerson.code):
         state = "needs person"
     elif pause > 0:
         state = "pausing"
     elif session is not None and age is not None:
-        state = "fresh" if session.gen > key_state.bad and age < session.hard else "stale"
+        state = "fresh" if session.gen > key_state.refused and age < session.hard else "stale"
     return SiteStatus(
         name=site.name,
         provider=provider,
@@ -78,11 +78,11 @@ def status_of(
         rung=session.rung if session else "",
         rungs=dict(session.rungs) if session else {},
         transport=transport,
-        last_error=key_state.why.message if key_state.why else "" if here else stored.why,
+        last_error=key_state.pause.why.message if key_state.pause.why else "" if here else stored.why,
         retry_after=pause if pause > 0 else None,
         visits=key_state.visits,
-        used=key_state.used,
-        waiting=key_state.waiting + (len(pace.queue) if pace else 0),
+        used=key_state.budget.used,
+        waiting=key_state.callers + (len(pace.queue) if pace else 0),
         pace=pace,
         robots=robots,
     )

@@ -83,7 +83,7 @@ class HeldSource:
     visits: int = 0
     at_once: int = 0
     most_at_once: int = 0
-    needs: list[RenewalReason] = field(default_factory=list)
+    reasons: list[RenewalReason] = field(default_factory=list)
     failure: DoorkeyError | None = None
     outgrown: int = -1  # the generation that settings no longer fit
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,9 +94,9 @@ class HeldSource:
     def fits(self, session: Session) -> bool:
         return self.outgrown != session.gen
 
-    async def fetch(self, need: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason) -> Session:
         self.visits += 1
-        self.needs.append(need)
+        self.reasons.append(reason)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

@@ -56,10 +56,10 @@ async def test_fifty_refusals_of_one_generation_cost_one_visit(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
     first = await keeper.get(source, deadline=soon(clock))
-    keeper.worked(first)
+    keeper.accept(first)
 
     async def refused() -> Session:
-        keeper.rejected(first, named=True)
+        keeper.refuse(first, named=True)
         return await keeper.get(source, newer_than=first.gen, deadline=soon(clock))
 
     renewed = await asyncio.gather(*(refused() for _ in range(50)))
@@ -71,11 +71,11 @@ async def test_late_news_of_an_older_generation_changes_nothing(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
     first = await keeper.get(source, deadline=soon(clock))
-    keeper.worked(first)
-    keeper.rejected(first, named=True)
+    keeper.accept(first)
+    keeper.refuse(first, named=True)
     second = await keeper.get(source, deadline=soon(clock))
-    keeper.rejected(first, named=True)
-    keeper.rejected(first, named=False)
+    keeper.refuse(first, named=True)
+    keeper.refuse(first, named=False)
     assert await keeper.get(source, newer_than=first.gen, deadline=soon(clock)) is second
     assert source.visits == 2
 
@@ -147,14 +147,14 @@ async def test_only_a_use_ends_the_pauses_growth(
     keeper = keepers(pause=1.0, patience=0.0)
     for expected in (1.0, 2.0, 4.0):
         session = await keeper.get(source, deadline=soon(clock))
-        keeper.rejected(session, named=True)  # never worked: a fresh session that is refused counts as a failure
+        keeper.refuse(session, named=True)  # never worked: a fresh session that is refused counts as a failure
         with pytest.raises(VisitFailed) as told:
             await keeper.get(source, deadline=soon(clock))
         assert told.value.retry_after == pytest.approx(expected)
         await clock.advance(expected)
     session = await keeper.get(source, deadline=soon(clock))
-    keeper.worked(session)
-    keeper.rejected(session, named=True)
+    keeper.accept(session)
+    keeper.refuse(session, named=True)
     await keeper.get(source, deadline=soon(clock))
 
 
@@ -204,28 +204,28 @@ async def test_a_use_budget_is_learned_from_three_generations_that_ended_alike(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
     for _ in range(3):
-        assert keeper.key_state(source.key).budget is None
+        assert keeper.key_state(source.key).budget.learned is None
         for _ in range(4):
             session = await keeper.get(source, deadline=soon(clock))
-            keeper.worked(session)
-        keeper.rejected(session, named=True)
-    assert keeper.key_state(source.key).budget == 4
+            keeper.accept(session)
+        keeper.refuse(session, named=True)
+    assert keeper.key_state(source.key).budget.learned == 4
 
 
 async def test_an_unnamed_refusal_leaves_the_session_to_the_others(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
     first = await keeper.get(source, deadline=soon(clock))
-    keeper.worked(first)
+    keeper.accept(first)
     source.gate.clear()
-    keeper.rejected(first, named=False)
+    keeper.refuse(first, named=False)
     renewing = asyncio.create_task(keeper.get(source, newer_than=first.gen, deadline=soon(clock)))
     await settle()
     assert await keeper.get(source, deadline=soon(clock)) is first
     source.gate.set()
     assert (await renewing).gen > first.gen
-    assert source.needs[-1].refused is first
-    assert not source.needs[-1].named
+    assert source.reasons[-1].refused is first
+    assert not source.reasons[-1].named
 
 
 async def test_two_keepers_on_one_store_visit_once(
@@ -321,12 +321,12 @@ async def test_a_logout_in_another_process_is_what_the_next_visit_begins_with(
     store = MemoryStore(clock)
     one, other = keepers(store), keepers(store)
     first = await one.get(source, deadline=soon(clock))
-    one.worked(first)
+    one.accept(first)
     out = replace(first, hard=0.0, cookies=(), tokens={}, rung="logged out")
     await other.adopt(source, out)
-    one.rejected(first, named=True)
+    one.refuse(first, named=True)
     await one.get(source, newer_than=first.gen, deadline=soon(clock))
-    need = source.needs[-1]
+    need = source.reasons[-1]
     assert need.previous is not None
     assert (need.previous.rung, need.refused) == ("logged out", None)
 
@@ -348,17 +348,17 @@ async def test_a_visit_whose_session_is_used_after_a_newer_one_was_not_useless(
     keeper = keepers()
     sessions = [await keeper.get(source, deadline=soon(clock)) for _ in range(2)]
     for session in reversed(sessions):
-        keeper.worked(session)
-    assert keeper.key_state(source.key).useless == ()
+        keeper.accept(session)
+    assert keeper.key_state(source.key).pause.useless == ()
 
 
 async def test_a_visit_is_in_no_callers_context(keeper: Keeper, source: HeldSource, clock: SteppedClock) -> None:
     callers: list[str] = []
 
     class Asked(type(source)):  # type: ignore[misc]  # the fixture's class
-        async def fetch(self, need: RenewalReason) -> Session:
+        async def make(self, reason: RenewalReason) -> Session:
             callers.append(CALLER.get(""))
-            return await super().fetch(need)  # type: ignore[no-any-return]
+            return await super().make(reason)  # type: ignore[no-any-return]
 
     CALLER.set("request-1")
     await keeper.get(Asked(clock), deadline=soon(clock))

@@ -48,7 +48,7 @@ def test_all_keys_of_a_site_at_one_origin_share_its_pace(clock: SteppedClock) ->
     others = [
         Key("wiki", PUBLIC, egress="proxy"),
         Key("wiki", "https://wiki.example/other"),
-        Key("wiki", PUBLIC, overrides="me"),
+        Key("wiki", PUBLIC, caller="me"),
     ]
     assert all(limiters.of(key) is pace for key in others)
     assert limiters.of(Key("wiki", "https://other.example/")) is not pace
@@ -65,7 +65,7 @@ def test_paces_nobody_uses_are_forgotten_when_they_are_many(clock: SteppedClock)
 
 async def test_one_page_at_a_time_is_opened_at_a_site(keepers: Callable[..., Keeper], clock: SteppedClock) -> None:
     keeper = keepers(limiters=RateLimiters(lambda key: RateLimits(), clock))
-    sources = [HeldSource(clock, Key("wiki", KEY.url, overrides=str(number))) for number in range(3)]
+    sources = [HeldSource(clock, Key("wiki", KEY.url, caller=str(number))) for number in range(3)]
     sources[0].gate.clear()
     calls = [asyncio.create_task(keeper.get(source, deadline=clock.now() + 100)) for source in sources]
     await settle(100)
@@ -85,7 +85,7 @@ async def fruitless(keeper: Keeper, source: HeldSource, clock: SteppedClock, tim
     for _ in range(times):
         with pytest.raises(DoorkeyError) as caught:
             await keeper.get(source, deadline=clock.now() + 1000)
-        await clock.advance(max(0.0, min(30.0, keeper.key_state(KEY).next_ok - clock.now())))
+        await clock.advance(max(0.0, min(30.0, keeper.key_state(KEY).pause.until - clock.now())))
     return caught.value
 
 
@@ -109,7 +109,7 @@ async def test_three_fresh_sessions_refused_are_three_useless_visits(
 ) -> None:
     for visits in (1, 2, 3):
         session = await mannerly.get(source, deadline=clock.now() + 1000)
-        mannerly.rejected(session, named=True)
+        mannerly.refuse(session, named=True)
         assert source.visits == visits
         await clock.advance(10)
     with pytest.raises(VisitFailed) as told:
@@ -122,8 +122,8 @@ async def test_visits_whose_sessions_are_used_are_without_limit(
 ) -> None:
     for _ in range(10):
         session = await mannerly.get(source, deadline=clock.now() + 1000)
-        mannerly.worked(session)
-        mannerly.rejected(session, named=True)
+        mannerly.accept(session)
+        mannerly.refuse(session, named=True)
     assert source.visits == 10
 
 

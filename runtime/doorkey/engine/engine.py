@@ -101,7 +101,7 @@ class Engine:
 
     def _at_hand(self, call: Call[T], newer_than: int) -> Session | None:
         """What `_session` gives, where that takes no waiting."""
-        session = self._keeper.at_hand(call.target, newer_than=newer_than)
+        session = self._keeper.get_ready(call.target, newer_than=newer_than)
         return session if session is not None and self._selector.carries(session, call.target.site) else None
 
     async def _session(self, call: Call[T], newer_than: int) -> Session:
@@ -240,12 +240,12 @@ class Engine:
     def _worked(self, call: Call[T], request: Request, session: Session) -> None:
         # Neither another host, nor a site that is down or says "enough", has looked at the session.
         if call.verdict and request.own_host:
-            self._keeper.worked(session)
+            self._keeper.accept(session)
             self._refusals.accepted(session, call.sent)
 
     def _refused_midway(self, session: Session, verdict: Verdict) -> None:
         if verdict.kind in (Kind.STALE, Kind.CHALLENGED):
-            self._keeper.rejected(session, named=True)
+            self._keeper.refuse(session, named=True)
 
 
 def foreign_verdict(head: Head) -> Verdict:

@@ -57,7 +57,7 @@ class RefusalPolicy:
             if why:
                 raise Blocked(f"{site}: {verdict.detail}{why}", site=site, answer_status=status)
             call.shape = shape_of(refused.head)
-            self._keeper.rejected(session, named=False)
+            self._keeper.refuse(session, named=False)
             return
         challenged = verdict.kind is Kind.CHALLENGED
         if challenged and call.fresh(session) and self._climbed(call, session):
@@ -69,7 +69,7 @@ class RefusalPolicy:
                 f"{site}: {verdict.detail}, while the session is accepted elsewhere", site=site, answer_status=status
             )
         # A token may be the same after a challenge, as it is a cookie that was missing: only a visit helps.
-        self._keeper.rejected(session, named=not challenged)
+        self._keeper.refuse(session, named=not challenged)
         if call.renewals:
             self._refusals.persists(session, shape)
             call.persisted = shape

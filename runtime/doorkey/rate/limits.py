@@ -1,9 +1,8 @@
-"""Good manners: how much is asked of a site at most, and the pace of each site in this process."""
+"""Limits on what is asked of a site, and the rate limiters of this process that keep them."""
 
 from __future__ import annotations
 
 import ipaddress
-import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,15 +18,13 @@ from doorkey.rate.limiter import RateLimiter, RateStatus
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings
 
-log = logging.getLogger("doorkey.manners")
-
 MOST = 1000
 """Origins that are known at a time: callers may bring addresses of their own along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """How one site is treated. The fields are those of the settings' `[manners]`, which say what they mean."""
+    """The limits of one site. The fields are those of the settings' `[manners]`, which say what they mean."""
 
     at_once: int = 2
     rate: float = 1.0
@@ -38,8 +35,16 @@ class RateLimits:
     pause: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class VisitLimit:
+    """At most `visits` visits within `seconds` that led to no used session."""
+
+    visits: int
+    seconds: float
+
+
 def rate_limits_of(settings: Settings, key: Key) -> RateLimits | None:
-    """How *key*'s site is treated; None, without limits, on loopback where its own settings name none."""
+    """The limits of *key*'s site; None on loopback, unless its own settings name some."""
     own = settings.sites[key.site].manners
     if not own.model_fields_set and on_loopback(key.url):
         return None
@@ -55,21 +60,22 @@ def on_loopback(url: str) -> bool:
 
 
 class RateLimiters:
-    """`manners` tells those of a key's site. `longest`: seconds that a call may wait for its turn.
+    """The rate limiters by site and origin. `limits_of` returns the limits of a key's site; `longest`: seconds that a
+    call may wait for its turn.
 
-    All keys of a site at one origin share its pace: another profile, proxy or login is no way around it.
+    All keys of a site at one origin share a limiter: another profile, proxy or login is no way around it.
     """
 
     def __init__(
         self,
-        manners: Callable[[Key], RateLimits | None],
+        limits_of: Callable[[Key], RateLimits | None],
         clock: Clock,
         *,
         longest: float = 600.0,
         uniform: Callable[[float, float], float] = random.uniform,
         events: Events | None = None,
     ) -> None:
-        self.manners = manners
+        self._limits_of = limits_of
         self._events = events or Events(clock)
         self._clock = clock
         self._longest = longest
@@ -79,36 +85,41 @@ class RateLimiters:
         self._pages: dict[tuple[str, str], RateLimiter] = {}
 
     def of(self, key: Key) -> RateLimiter | None:
-        """The pace of requests to *key*'s site; None without limits."""
+        """The limiter of requests to *key*'s site; None without limits."""
         try:
             return self._known[key]
         except KeyError:
             pass
-        manners = self.manners(key)
+        limits = self._limits_of(key)
         if len(self._known) >= MOST:
             self._known.clear()
-        pace = None
-        if manners is not None:
-            pace = self._shared(
-                self._calls, key, manners.at_once, manners.rate, manners.queue, patience=manners.patience
+        limiter = None
+        if limits is not None:
+            limiter = self._shared(
+                self._calls, key, limits.at_once, limits.rate, limits.queue, patience=limits.patience
             )
-        self._known[key] = pace
-        return pace
+        self._known[key] = limiter
+        return limiter
 
     def status(self, key: Key) -> RateStatus | None:
-        """How it goes with the requests to *key*'s site; None without limits."""
-        pace = self.of(key)
-        return None if pace is None else pace.status()
+        """The state of the limiter of *key*'s site; None without limits."""
+        limiter = self.of(key)
+        return None if limiter is None else limiter.status()
+
+    def limit_visits(self, key: Key) -> VisitLimit | None:
+        """How many visits in vain *key*'s site gets; None without limits."""
+        limits = self._limits_of(key)
+        return None if limits is None else VisitLimit(limits.visits, limits.pause)
 
     @asynccontextmanager
     async def page(self, key: Key) -> AsyncIterator[None]:
-        """Leave to open a page of the browser there, as soon as few enough are open. Raises as `Pace.enter` does."""
-        manners = self.manners(key)
-        if manners is None:
+        """Wait until few enough pages are open at *key*'s site; then open one within. Raises as `RateLimiter.enter`."""
+        limits = self._limits_of(key)
+        if limits is None:
             yield
             return
-        pace = self._shared(self._pages, key, manners.pages, float("inf"), manners.queue)
-        async with await pace.enter(float("inf"), self._events.of(key.site)):
+        limiter = self._shared(self._pages, key, limits.pages, float("inf"), limits.queue)
+        async with await limiter.enter(float("inf"), self._events.of(key.site)):
             yield
 
     def _shared(
@@ -124,7 +135,9 @@ class RateLimiters:
         parts = urlsplit(key.url)
         place = key.site, f"{parts.scheme}://{parts.netloc}"
         if place not in limiters:
-            for idle in [known for known, pace in limiters.items() if pace.idle][: max(0, len(limiters) - MOST + 1)]:
+            for idle in [known for known, limiter in limiters.items() if limiter.idle][
+                : max(0, len(limiters) - MOST + 1)
+            ]:
                 del limiters[idle]
             limiters[place] = RateLimiter(
                 key.site,

@@ -1,133 +1,288 @@
-"""What the keeper knows of one key: which session is current, which were refused, what the last visit said."""
+"""The state of one key: its current session, the refused generations, and the visit under way."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, SiteDown
-from doorkey.model.session import Key, Session
+from doorkey.errors import DoorkeyError
+from doorkey.model.session import Key, Session, Tokens
+from doorkey.rate.limits import VisitLimit
+from doorkey.sessions.pause import Pause, PauseRule
 from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.use_budget import UseBudget
 
-ALIKE = 3
-"""Generations that have to end alike before a use budget is believed."""
+P = ParamSpec("P")
+T = TypeVar("T")
+TRANSITIONS: list[str] = []
+"""The names of the methods that change a key's state."""
+
+
+def transition(method: Callable[P, T]) -> Callable[P, T]:
+    """Mark a change of a key's state."""
+    TRANSITIONS.append(method.__name__)
+    return method
 
 
 @dataclass(slots=True)
 class KeyState:
-    """What is known of one key. Times are the clock's `now`."""
+    """What this process knows of one key. Only the methods below change it; times are the clock's `now`.
+
+    `current` is the session that requests get, `born` its birth by this process's clock. `waiting_session` was
+    fetched before the use budget of the current one was spent. `refused` is the highest generation that the site
+    refused by a verdict with a name, `doubted` the highest one refused without a name, `accepted` the highest one
+    that worked.
+    `shared`: another process uses this key's sessions, too. `hurried`: a visit was asked for by name, so that no pause
+    holds it back. `callers` counts those who wait; `visits` counts the sessions made here. `token_turn` is held while
+    a single-use token is used up.
+    """
 
     key: Key
-    cur: Session | None = None
+    pause: Pause = field(default_factory=lambda: Pause(PauseRule()))
+    current: Session | None = None
     born: float = 0.0
-    next: Session | None = None
-    next_born: float = 0.0
-    bad: int = -1  # the highest generation refused by a verdict that has a name
-    doubted: int = -1  # the highest one refused without a name: others go on using it
-    proven: int = -1  # the highest one that ever worked
-    used: int = 0
-    successes: int = 0
-    refused_after: tuple[int, ...] = ()  # successes of the last generations
-    budget: int | None = None  # learned: see learn_budget
+    waiting_session: Session | None = None
+    waiting_born: float = 0.0
+    refused: int = -1
+    doubted: int = -1
+    accepted: int = -1
+    budget: UseBudget = field(default_factory=UseBudget)
     shared: bool = False
-    fails: int = 0
-    next_ok: float = 0.0
-    why: DoorkeyError | None = None
-    flight: asyncio.Task[None] | None = field(default=None, repr=False)
-    hurried: bool = False  # a visit was asked for by name: no pause holds it back
-    waiting: int = 0
+    hurried: bool = False
+    callers: int = 0
     visits: int = 0
-    out: float | None = None  # when the visit under way began
-    useless: tuple[tuple[float, int], ...] = ()  # visits that led to no used session: when, and to which (-1: none)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # held while a single-use token is used up
-
-    def usable(self, session: Session | None, born: float, newer_than: int, now: float) -> bool:
-        return session is not None and session.gen > max(newer_than, self.bad) and now < born + session.hard
+    visit_began: float | None = None
+    flight: asyncio.Task[None] | None = field(default=None, repr=False)
+    token_turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @property
-    def max_uses(self) -> int | None:
-        declared = self.cur.max_uses if self.cur else None
-        return declared if declared is not None else self.budget
+    def generation(self) -> int:
+        """Of the current session; -1 without one."""
+        return self.current.gen if self.current is not None else -1
 
-    def publish(self, session: Session, born: float) -> None:
-        """Take *session* if it is newer. One fetched because of a use budget waits until the current one is used up."""
-        if self.cur is not None and session.gen <= self.cur.gen:
-            return
-        if (
-            self.usable(self.cur, self.born, self.doubted, born)
-            and self.max_uses is not None
-            and self.used < self.max_uses
-        ):
-            self.next, self.next_born = session, born
-            return
-        self.take(session, born)
+    @property
+    def spent(self) -> bool:
+        """Whether the current session has no use left in its budget."""
+        return self.budget.is_spent(self.current)
 
-    def promote(self, newer_than: int, now: float) -> bool:
-        """Whether the session that waited behind could take the current one's place."""
-        waiting, self.next = self.next, None
-        if waiting is None or not self.usable(waiting, self.next_born, newer_than, now):
+    def is_usable(self, session: Session | None, born: float, newer_than: int, now: float) -> bool:
+        """Whether *session* is newer than *newer_than*, was not refused, and is within its hard age."""
+        return session is not None and session.gen > max(newer_than, self.refused) and now < born + session.hard
+
+    def needs_successor(self, now: float) -> bool:
+        """Whether the next session should be fetched now, while the current one still serves."""
+        session = self.current
+        if session is None or self.flight is not None or self.waiting_session is not None or now < self.pause.until:
             return False
-        self.take(waiting, self.next_born)
+        return now >= self.born + session.soft or self.budget.runs_out(session)
+
+    def reason(self, stored: Session | None) -> RenewalReason:
+        """Why a visit is made now. *stored* is the last session that the store knows.
+
+        A stored session newer than the current one comes first: somebody logged in or out in another process.
+        """
+        current = self.current
+        if stored is not None and stored.gen > self.generation:
+            return RenewalReason(previous=stored)
+        if current is None or current.gen > max(self.refused, self.doubted):
+            return RenewalReason(previous=current)
+        return RenewalReason(
+            current, refused=current, named=current.gen <= self.refused, fresh=self.accepted < current.gen
+        )
+
+    @transition
+    def hand_out(self) -> Session:
+        """Count one use of the current session."""
+        session = self.current
+        assert session is not None, "there is no session to hand out"
+        self.budget.used += 1
+        return session
+
+    @transition
+    def publish(self, session: Session, born: float) -> None:
+        """Take a newer session. It waits behind the current one while that has uses left in its budget."""
+        if session.gen <= self.generation:
+            return
+        usable = self.is_usable(self.current, self.born, self.doubted, born)
+        if usable and self.budget.most(self.current) is not None and not self.spent:
+            self.waiting_session, self.waiting_born = session, born
+        else:
+            self._take(session, born)
+
+    @transition
+    def promote(self, newer_than: int, now: float) -> bool:
+        """Make the waiting session the current one; False when there is none, or it is not usable."""
+        waiting, self.waiting_session = self.waiting_session, None
+        if waiting is None or not self.is_usable(waiting, self.waiting_born, newer_than, now):
+            return False
+        self._take(waiting, self.waiting_born)
         return True
 
-    def take(self, session: Session, born: float) -> None:
-        """Make *session* the current one."""
-        self.cur, self.born, self.next, self.used, self.successes = session, born, None, 0, 0
+    @transition
+    def adopt(self, session: Session, now: float) -> None:
+        """Take a session that was made without a visit (a login by hand); it ends a pause."""
+        self.pause.end()
+        self._take(session, now)
 
-    def came_back(self, found: Session | DoorkeyError) -> None:
-        """What the visit has brought: useless until its session was used, but none where it never reached the site."""
-        began, self.out = self.out, None
-        if isinstance(found, Session):
-            self.visits += 1
-        away = isinstance(found, SiteDown) and not found.arrived
-        if began is not None and not (away or isinstance(found, ConfigurationError | BrowserFailed)):
-            self.useless = (*self.useless, (began, found.gen if isinstance(found, Session) else -1))
+    @transition
+    def accept(self, gen: int) -> None:
+        """The site accepted a request with the session *gen*. Only this ends the growth of the pauses."""
+        if gen > self.accepted:
+            self.accepted = gen
+            self.pause.forget()
+        if self.pause.useless:
+            self.pause.forgive(gen)
+        if gen == self.generation:
+            self.budget.successes += 1
 
-    def prove(self, gen: int) -> None:
-        """The session *gen* was used with success; where none newer was, that ends a pause, as no visit does."""
-        if gen > self.proven:
-            self.proven, self.fails, self.next_ok, self.why = gen, 0, 0.0, None
-        self.useless = tuple(visit for visit in self.useless if visit[1] != gen)
+    @transition
+    def refuse(self, gen: int, now: float, *, named: bool) -> None:
+        """The site refused the session *gen*. A refusal of an older generation is ignored.
 
-    def useless_since(self, then: float) -> int:
-        """How many visits since *then* (the clock's `now`) have led to no used session."""
-        self.useless = tuple(visit for visit in self.useless if visit[0] >= then)
-        return len(self.useless)
-
-    def learn_budget(self) -> None:
-        """Three generations in a row refused after the same number of successes: the site counts uses.
-
-        Two would be common chance: sessions that die at fixed times, under a steady load. Not learned while other
-        processes use the same sessions.
+        A refusal without a name (*named* is false) leaves the session to other callers. A session that is refused
+        before it ever worked begins a pause.
         """
-        if self.shared:
+        if gen <= self.refused or gen < self.generation or (not named and gen <= self.doubted):
             return
-        counts = self.refused_after = (*self.refused_after, self.successes)[-ALIKE:]
-        if self.budget is not None and self.successes < self.budget:
-            self.budget = None
-        elif len(counts) == ALIKE and len(set(counts)) == 1 and self.successes:
-            self.budget = self.successes
+        if named:
+            self.refused = gen
+            if not self.shared:  # others use the same sessions
+                self.budget.learn()
+        self.doubted = max(self.doubted, gen)
+        if self.accepted < gen:
+            self.pause.grow(now)
 
-    def need(self, stored: Session | None) -> RenewalReason:
-        """Why a visit is made now; *stored* is the last session that the store knew.
+    @transition
+    def hurry(self) -> None:
+        """A visit was asked for by name: neither a pause nor a session at hand stands in its way."""
+        self.pause.until, self.waiting_session, self.hurried = 0.0, None, True
+        self.doubted = max(self.doubted, self.generation)
 
-        One that another process has stored since goes before our own: somebody may have logged in or out there.
-        """
-        cur = self.cur
-        if stored is not None and (cur is None or stored.gen > cur.gen):
-            return RenewalReason(previous=stored)
-        if cur is None or cur.gen > max(self.bad, self.doubted):
-            return RenewalReason(previous=cur)
-        return RenewalReason(cur, refused=cur, named=cur.gen <= self.bad, fresh=self.proven < cur.gen)
+    @transition
+    def learn_stored(self, session: Session, born: float) -> None:
+        """Take a session of the store before a visit that was asked for by name. Nobody refused it."""
+        self.publish(session, born)
+        self.accepted = max(self.accepted, session.gen)
+
+    @transition
+    def join(self, session: Session, born: float) -> None:
+        """Take a session that another process made; it ends a pause here."""
+        self.shared = True
+        self.pause.end()
+        self.publish(session, born)
+
+    @transition
+    def begin_flight(self, flight: asyncio.Task[None]) -> None:
+        """*flight* decides now who visits, and visits."""
+        assert self.flight is None, "two visits for one key"
+        self.flight = flight
+
+    @transition
+    def end_flight(self) -> None:
+        """The flight has ended: with a session, or a pause."""
+        self.flight, self.hurried, self.visit_began = None, False, None
+
+    @transition
+    def begin_visit(self, now: float) -> None:
+        """A visit sets out under this process's claim."""
+        self.visit_began = now
+
+    @transition
+    def end_visit(self, session: Session, now: float) -> None:
+        """The visit made *session*."""
+        self.visits += 1
+        self._count_visit(session)
+        self.publish(session, now)
+
+    @transition
+    def fail_visit(self, error: DoorkeyError, now: float) -> None:
+        """The visit, or the store, failed: a pause begins."""
+        self._count_visit(error)
+        self.pause.remember(error, now)
+
+    @transition
+    def back_off(self, seconds: float, error: DoorkeyError, now: float) -> None:
+        """Another process's visit failed just now: its pause holds here, too."""
+        self.pause.adopt(seconds, error, now)
+
+    @transition
+    def replace_tokens(self, gen: int, tokens: Tokens, *, renews_budget: bool) -> None:
+        """An answer carried new tokens for the session *gen*. Whoever holds older ones is told so by the site."""
+        if self.current is None or self.current.gen != gen:
+            return
+        self.current = replace(self.current, tokens={**self.current.tokens, **tokens})
+        if renews_budget:
+            self.budget.used = 0
+
+    @transition
+    def begin_wait(self) -> None:
+        """A caller waits: for a visit, or for its turn at a single-use token."""
+        self.callers += 1
+
+    @transition
+    def end_wait(self) -> None:
+        """A caller no longer waits."""
+        self.callers -= 1
+
+    def check(self) -> None:
+        """Raise AssertionError when the state contradicts itself."""
+        waiting = self.waiting_session
+        assert waiting is None or waiting.gen > self.generation, "the waiting session is not newer than the current one"
+        assert waiting is None or self.current is not None, "a session waits behind none"
+        assert self.refused <= self.doubted, "a generation refused by name is not doubted"
+        assert self.callers >= 0, "more callers left than came"
+        assert min(self.budget.used, self.budget.successes) >= 0, "a use was taken back"
+        assert self.current is None or self.current.key == self.key, "the session belongs to another key"
+        assert self.pause.failures >= 0, "fewer than no failures"
+
+    def _take(self, session: Session, born: float) -> None:
+        self.current, self.born, self.waiting_session = session, born, None
+        self.budget.restart()
+
+    def _count_visit(self, made: Session | DoorkeyError) -> None:
+        began, self.visit_began = self.visit_began, None
+        if began is not None:
+            self.pause.count(began, made)
 
 
 class KeyStates(dict[Key, KeyState]):
-    """The records by key. Those of callers' own cookies are forgotten when they are many, oldest first."""
+    """The states by key. Of callers' own cookies, the oldest idle ones are forgotten when they are many."""
 
-    def add(self, key: Key, most: int = 1000) -> KeyState:
+    def __init__(self, rule: PauseRule, limit_of: Callable[[Key], VisitLimit | None], most: int = 1000) -> None:
+        super().__init__()
+        self._rule = rule
+        self._limit_of = limit_of
+        self._most = most
+
+    def __missing__(self, key: Key) -> KeyState:
         if key.caller:
-            idle = [own for own, rec in self.items() if own.caller and rec.flight is None and not rec.waiting]
-            for own in idle[: max(0, len(idle) - most + 1)]:
+            idle = [own for own, state in self.items() if own.caller and state.flight is None and not state.callers]
+            for own in idle[: max(0, len(idle) - self._most + 1)]:
                 del self[own]
-        rec = self[key] = KeyState(key)
-        return rec
+        state = self[key] = KeyState(key, Pause(self._rule, self._limit_of(key)))
+        return state
+
+
+def check_transitions() -> None:
+    """Check the invariants of a key's state after each change from now on: for tests, and for `python -X dev`."""
+
+    def checked(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def run(state: KeyState, *args: object, **named: object) -> Any:
+            result = method(state, *args, **named)
+            state.check()
+            return result
+
+        return run
+
+    while TRANSITIONS:
+        name = TRANSITIONS.pop()
+        setattr(KeyState, name, checked(getattr(KeyState, name)))
+
+
+if sys.flags.dev_mode:
+    check_transitions()

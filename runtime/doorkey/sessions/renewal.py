@@ -84,7 +84,7 @@ class SiteTarget:
         """Whether a session from the store still serves, as the settings are now."""
         return self.provider.fits(session) and self._selector.carries(session, self.site)
 
-    async def fetch(self, need: RenewalReason) -> Session:
+    async def make(self, need: RenewalReason) -> Session:
         """A session without a generation. Raises what the last rung raised, or Changed when all repeat the refused."""
         session = await self._fetched(need)
         before = need.previous.rungs if need.previous else {}

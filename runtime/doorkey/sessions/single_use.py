@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from doorkey.clock import Clock
 from doorkey.errors import TimeLimit
@@ -25,19 +24,19 @@ TEXTS = ("text/", "application/json", "application/xhtml+xml")
 async def hold_token(state: KeyState, deadline: float, clock: Clock) -> AsyncIterator[None]:
     """This caller's turn to use up the session's token. Raises TimeLimit at *deadline* (the clock's `now`)."""
     left = deadline - clock.now()
-    state.waiting += 1
+    state.begin_wait()
     try:
         async with asyncio.timeout(left):
-            await state.turn.acquire()
+            await state.token_turn.acquire()
     except TimeoutError:
         what = "total, while others used the single-use token"
         raise TimeLimit(what, round(max(left, 0.0), 3), site=state.key.site, setting="limits.total") from None
     finally:
-        state.waiting -= 1
+        state.end_wait()
     try:
         yield
     finally:
-        state.turn.release()
+        state.token_turn.release()
 
 
 async def take_over_tokens(
@@ -51,9 +50,6 @@ async def take_over_tokens(
             body = unpacked(body, answer.headers, READ)
         answer = Reply(status=answer.status, headers=answer.headers, url=answer.url, start=body[:HEAD_BYTES], body=body)
     tokens = provider.next_tokens(request, answer)
-    if not tokens or state.cur is None or state.cur.gen != session.gen:
-        return
-    # The same generation: its cookies are the same, and whoever holds the older token is told so by the site.
-    state.cur = replace(state.cur, tokens={**state.cur.tokens, **tokens})
-    if tokens.keys() >= set(provider.single_use):
-        state.used = 0
+    if tokens:
+        renews = tokens.keys() >= set(provider.single_use)
+        state.replace_tokens(session.gen, tokens, renews_budget=renews)

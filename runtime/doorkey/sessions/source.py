@@ -25,23 +25,25 @@ class RenewalReason:
 
 
 class Source(Protocol):
-    """Where the sessions of one key come from. `fetch` yields one without a generation, or raises DoorkeyError; `fits`
-    tells whether one from the store still serves.
-    """
+    """Where the sessions of one key come from."""
 
     @property
     def key(self) -> Key: ...
 
-    async def fetch(self, need: RenewalReason) -> Session: ...
+    async def make(self, reason: RenewalReason) -> Session:
+        """A new session, without a generation yet. Raises DoorkeyError."""
+        ...
 
-    def fits(self, session: Session) -> bool: ...
+    def fits(self, session: Session) -> bool:
+        """Whether *session*, from the store, still serves: settings may have changed since it was made."""
+        ...
 
 
-async def within(limit: float, source: Source, need: RenewalReason) -> Session:
-    """What *source* fetches in *limit* seconds. Raises TimeLimit after them, and what the source raises."""
+async def make_within(limit: float, source: Source, reason: RenewalReason) -> Session:
+    """The session that *source* makes. Raises TimeLimit after *limit* seconds, and what the source raises."""
     try:
         async with asyncio.timeout(limit):
-            return await source.fetch(need)
+            return await source.make(reason)
     except TimeoutError as error:
         if isinstance(error, DoorkeyError):
             raise

@@ -131,7 +131,7 @@ class Store(Protocol):
 
 
 @asynccontextmanager
-async def kept(store: Store, claim: Claim, ttl: float, clock: Clock) -> AsyncIterator[None]:
+async def hold_claim(store: Store, claim: Claim, ttl: float, clock: Clock) -> AsyncIterator[None]:
     """Keep *claim* for as long as the work under it takes; a claim that was lost is not fought for."""
 
     async def beat() -> None:
