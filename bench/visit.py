@@ -21,7 +21,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, async_playwright
 
 from doorkey.browser import BrowserPool, Profile, VisitSpec, find_chromium
-from doorkey.browser.arguments import arguments
+from doorkey.browser.arguments import list_arguments
 
 TOKEN = "f3a9c1d27b"
 PAGE = (
@@ -61,7 +61,7 @@ async def main(rounds: int) -> None:
     pool = BrowserPool()
     async with TestServer(app, host="127.0.0.1") as server, async_playwright() as playwright:
         url = str(server.make_url("/"))
-        browser = await playwright.chromium.launch(executable_path=find_chromium().path, args=arguments())
+        browser = await playwright.chromium.launch(executable_path=find_chromium().path, args=list_arguments())
         for turn in range(rounds + 2):
             start = time.perf_counter()
             close = await plain(browser, url)

@@ -9,9 +9,9 @@ from pathlib import Path
 import playwright
 import pytest
 
-from doorkey.browser.arguments import PLAYWRIGHTS_FEATURES, arguments, sandboxed
+from doorkey.browser.arguments import PLAYWRIGHTS_FEATURES, list_arguments, use_sandbox
 from doorkey.browser.chromium import Chromium, find_chromium
-from doorkey.browser.install import driver_fault, install_chromium
+from doorkey.browser.install import find_driver_fault, install_chromium
 from doorkey.errors import BrowserMissing, ConfigurationError
 
 debian = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="packages are Debian's")
@@ -119,7 +119,7 @@ def test_a_driver_that_can_not_be_mended_is_told() -> None:
 
 
 def test_the_driver_of_this_machine_starts() -> None:
-    assert driver_fault() == ""
+    assert find_driver_fault() == ""
 
 
 def test_the_features_that_playwright_switches_off_stay_off() -> None:
@@ -132,11 +132,11 @@ def test_the_features_that_playwright_switches_off_stay_off() -> None:
 
 
 def test_the_arguments_hold_one_list_of_features() -> None:
-    assert sum(argument.startswith("--disable-features=") for argument in arguments()) == 1
+    assert sum(argument.startswith("--disable-features=") for argument in list_arguments()) == 1
 
 
 def test_the_sandbox_is_on_for_everyone_but_root() -> None:
-    assert sandboxed("auto", root=False)
-    assert not sandboxed("auto", root=True)
+    assert use_sandbox("auto", root=False)
+    assert not use_sandbox("auto", root=True)
     with pytest.raises(ConfigurationError, match="ordinary user"):
-        sandboxed(True, root=True)
+        use_sandbox(True, root=True)

@@ -87,7 +87,7 @@ def hands(home: UserDataDir, clock: WatchedClock, playwright: Playwright) -> Han
 
 
 def listening(home: UserDataDir) -> re.Match[str] | None:
-    return LISTENING.search(home.told.read_text()) if home.told.exists() else None
+    return LISTENING.search(home.log_path.read_text()) if home.log_path.exists() else None
 
 
 async def log_in(page: Any) -> None:
@@ -165,7 +165,7 @@ async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(
     task = login(asyncio.Event())
     async with hands(task):
         found = listening(home)
-        with pytest.raises(ConfigurationError, match="goes on in another doorkey"), home.held():
+        with pytest.raises(ConfigurationError, match="in progress in another doorkey"), home.lock():
             pass
     task.cancel()
     await asyncio.wait([task])
@@ -188,4 +188,4 @@ async def test_a_socks_proxy_with_a_password_is_told_before_a_browser_starts(hom
     with pytest.raises(ConfigurationError, match="SOCKS") as told:
         await person.log_in(VisitSpec(url="http://h/", read=csrf), "http://h/", asyncio.Event())
     assert "secret" not in told.value.message
-    assert not home.told.exists()
+    assert not home.log_path.exists()

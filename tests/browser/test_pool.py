@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from doorkey.browser import BrowserPool, Profile, open_window
-from doorkey.browser import temporary_folder as folders
 from doorkey.browser.process import Process
 from doorkey.errors import BrowserMissing, ConfigurationError
 
@@ -198,5 +197,9 @@ asyncio.run(main())
     await child.wait()
     async with asyncio.timeout(5):
         await gone(browser)
-    mine = await asyncio.to_thread(folders.make, tmp_path)
-    assert list(tmp_path.iterdir()) == [mine]
+    (left,) = tmp_path.iterdir()
+    pool = BrowserPool(state=tmp_path)
+    await use(pool)
+    assert not left.exists()
+    await pool.close()
+    assert list(tmp_path.iterdir()) == []

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from doorkey.browser.profile import load_profile, profile_names
+from doorkey.browser.profile import load_profile, list_profiles
 from doorkey.errors import ConfigurationError
 
 
 def test_every_shipped_profile_loads_and_says_what_it_is_for() -> None:
-    assert profile_names() == ("desktop", "headed", "small")
-    assert all(load_profile(name).description for name in profile_names())
+    assert list_profiles() == ("desktop", "headed", "small")
+    assert all(load_profile(name).description for name in list_profiles())
 
 
 def test_a_users_own_profile_takes_the_place_of_a_shipped_one(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_users_own_profile_takes_the_place_of_a_shipped_one(tmp_path: Path) ->
     assert load_profile("desktop", tmp_path).viewport == (1000, 700)
 
 
-def test_an_unknown_profile_names_the_nearest() -> None:
+def test_an_unknown_list_profiles_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'desktop'"):
         load_profile("desctop")
 

@@ -276,7 +276,7 @@ def renderer_of(browsers: BrowserPool) -> int:
 
     assert browsers.browser_pid is not None
     found = []
-    for pid in Process.of(browsers.browser_pid).family():
+    for pid in Process.of(browsers.browser_pid).list_family():
         with open(f"/proc/{pid}/cmdline") as file:
             if "--type=renderer" in file.read():
                 found.append(pid)

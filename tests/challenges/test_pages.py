@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser.arguments import sandboxed
+from doorkey.browser.arguments import use_sandbox
 from doorkey.browser.chromium import find_chromium
 from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.network_log import NetworkLog
@@ -104,7 +104,7 @@ async def screen() -> AsyncIterator[Screen]:
     app.router.add_get("/{number:.*}", serve)
     async with TestServer(app, host="127.0.0.1") as server, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_chromium().path, chromium_sandbox=sandboxed("auto")
+            executable_path=find_chromium().path, chromium_sandbox=use_sandbox("auto")
         )
         context = await browser.new_context()
         await context.route("**/*", kept_in)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from doorkey.browser.chromium import Chromium, find_chromium
-    from doorkey.browser.install import driver_fault, install_chromium
+    from doorkey.browser.install import find_driver_fault, install_chromium
     from doorkey.browser.lease import Lease
     from doorkey.browser.live.live_page import LivePage, PageRequest
     from doorkey.browser.live.registry import LivePages
@@ -27,7 +27,7 @@ _HOMES = {
     "LivePage": "live.live_page",
     "LivePages": "live.registry",
     "VisitSpec": "visit.spec",
-    "driver_fault": "install",
+    "find_driver_fault": "install",
     "find_chromium": "chromium",
     "install_chromium": "install",
     "load_profile": "profile",
@@ -45,7 +45,7 @@ __all__ = [
     "VisitResult",
     "VisitSpec",
     "WindowState",
-    "driver_fault",
+    "find_driver_fault",
     "find_chromium",
     "install_chromium",
     "load_profile",

@@ -27,7 +27,7 @@ PLAYWRIGHTS_FEATURES = (
     "msForceBrowserSignIn",
     "msEdgeUpdateLaunchServicesPreferredVersion",
 )
-"""What Playwright 1.65 switches off itself: Chromium takes the last list it is given, so ours repeats it (a test)."""
+"""The features that Playwright 1.65 disables. Chromium uses only the last list that it is given, so ours repeats them."""
 
 OUR_FEATURES = (
     "WebUIOmniboxPopup",
@@ -36,7 +36,7 @@ OUR_FEATURES = (
     "Translate",
     "AutofillServerCommunication",
 )
-"""The omnibox pages cost 37 MiB and 40 ms for each context. Autofill tells its maker about each form of a page."""
+"""The omnibox pages cost 37 MiB and 40 ms per context. Autofill reports each form of a page to its vendor."""
 
 QUIET = (
     "--component-updater=url-source=http://127.0.0.1:9/x",
@@ -44,29 +44,29 @@ QUIET = (
     "--disable-client-side-phishing-detection",
     "--disable-domain-reliability",
 )
-"""Without these Chromium calls two hosts of its maker at each start."""
+"""Without these arguments, Chromium calls two hosts of its vendor at each start."""
 
 
-def arguments(x_display: str | None = None) -> list[str]:
-    """The arguments added to Playwright's own. *x_display* is the X display to show windows on."""
-    found = [
+def list_arguments(x_display: str | None = None) -> list[str]:
+    """Return the arguments added to Playwright's own. *x_display* is the X display that shows the windows."""
+    arguments = [
         *QUIET,
         "--disable-features=" + ",".join([*PLAYWRIGHTS_FEATURES, *OUR_FEATURES]),
-        # A page's peer connections would pass by the filter and tell the machine's own addresses. Chromium 156 knows
-        # only the first name (with the second alone, UDP got out: measured), older ones only the second.
+        # WebRTC would bypass the filter proxy and reveal the machine's addresses. Chromium 156 knows only the first
+        # name (with the second alone, UDP packets left the machine), older versions know only the second.
         "--webrtc-ip-handling-policy=disable_non_proxied_udp",
         "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
-        # Names are the filter's to resolve: none is asked for ahead of need, or past it.
+        # Only the filter proxy resolves names: Chromium prefetches none.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--disable-quic",
     ]
     if x_display is not None:
-        found += [f"--display={x_display}", "--ozone-platform=x11"]
-    return found
+        arguments += [f"--display={x_display}", "--ozone-platform=x11"]
+    return arguments
 
 
-def sandboxed(setting: Sandbox, *, root: bool | None = None) -> bool:
-    """Whether Chromium runs in its sandbox: "auto" is yes, but for root, for whom Chromium has none."""
+def use_sandbox(setting: Sandbox, *, root: bool | None = None) -> bool:
+    """Tell whether Chromium runs in its sandbox. "auto" means yes, except for root: Chromium has no sandbox for root."""
     root = os.geteuid() == 0 if root is None and hasattr(os, "geteuid") else bool(root)
     if setting == "auto":
         return not root

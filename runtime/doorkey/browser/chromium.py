@@ -1,4 +1,4 @@
-"""The Chromium on this machine."""
+"""Finds the Chromium that is installed on this machine."""
 
 from __future__ import annotations
 
@@ -27,15 +27,18 @@ PLACES = (
     "/opt/google/chrome/chrome",
     "/snap/bin/chromium",
 )
+"""Programs looked up in PATH, and files outside of it, in the order of preference."""
 SHELL = "chromium-headless-shell"
+"""The last resort: it can't open windows."""
 ANSWER = 10.0
 """Seconds that `--version` may take."""
-GET_ONE = "doorkey browser --install"
+INSTALL = "doorkey browser --install"
+"""The command that installs a Chromium."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chromium:
-    """One usable browser. `source` says where it was found; a headless shell is `headless_only`."""
+    """A usable browser. `source` says where it was found. A headless shell is `headless_only`."""
 
     path: Path
     version: str
@@ -45,30 +48,30 @@ class Chromium:
 
 
 def find_chromium(configured: Path | None = None, downloads: Path | None = None) -> Chromium:
-    """The Chromium to use: the configured one, else Playwright's download (kept in *downloads*), else the system's.
+    """Return the Chromium to use: the configured one, else Playwright's download in *downloads*, else the system's.
 
-    Starts each candidate with `--version`: call it off the event loop. Raises BrowserMissing with all that was tried.
-    A configured one that does not work is an error: nothing else takes its place.
+    Runs each candidate with `--version`, so call it in a thread. Raises BrowserMissing with everything that was tried.
+    If a configured browser does not work, no other one is used.
     """
     tried: list[str] = []
-    for path, source in _candidates(configured, downloads):
+    for path, source in _list_candidates(configured, downloads):
         found, why = _examine(path, source)
         if found is not None:
             return found
         tried.append(f"{path}: {why}")
     if configured is not None:
         raise BrowserMissing(
-            f"browser.executable is no usable Chromium ({tried[0]}): correct it, or remove it to have one found"
+            f"browser.executable is not a usable Chromium ({tried[0]}): correct it, or remove it to let doorkey find one"
         )
-    listed = "; ".join(tried) or "none of the usual places holds one"
-    raise BrowserMissing(f"no Chromium was found ({listed}). To get one: {GET_ONE}")
+    listed = "; ".join(tried) or "none of the usual places has one"
+    raise BrowserMissing(f"no Chromium was found ({listed}). To install one: {INSTALL}")
 
 
-def _candidates(configured: Path | None, downloads: Path | None) -> Iterator[tuple[Path, str]]:
+def _list_candidates(configured: Path | None, downloads: Path | None) -> Iterator[tuple[Path, str]]:
     if configured is not None:
         yield configured, "setting"
         return
-    yield from ((path, "playwright") for path in _downloads(downloads))
+    yield from ((path, "playwright") for path in _list_downloads(downloads))
     for name in NAMES:
         if found := shutil.which(name):
             yield Path(found), "system"
@@ -77,11 +80,11 @@ def _candidates(configured: Path | None, downloads: Path | None) -> Iterator[tup
         yield Path(found), "system"
 
 
-def _downloads(kept_in: Path | None) -> Iterator[Path]:
-    """Playwright's own download, newest first. Asking Playwright would start its driver, and costs half a second."""
+def _list_downloads(setting: Path | None) -> Iterator[Path]:
+    """Playwright's own downloads, newest first. Asking Playwright would start its driver, which takes half a second."""
     folders = (
-        [kept_in]
-        if kept_in
+        [setting]
+        if setting
         else [
             Path.home() / ".cache/ms-playwright",
             Path.home() / "Library/Caches/ms-playwright",
@@ -101,18 +104,18 @@ def _downloads(kept_in: Path | None) -> Iterator[Path]:
 
 def _examine(path: Path, source: str) -> tuple[Chromium | None, str]:
     if not path.is_file():
-        return None, "there is no such file"
+        return None, "the file does not exist"
     if not os.access(path, os.X_OK):
-        return None, "it can't be executed"
+        return None, "the file is not executable"
     try:
-        done = subprocess.run(  # noqa: S603 - the person's own setting, or a known browser
+        done = subprocess.run(  # noqa: S603 - the user's own setting, or a known browser
             [path, "--version"], capture_output=True, text=True, errors="replace", timeout=ANSWER, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None, f"--version did not answer within {ANSWER:g} s"
     except OSError as error:
-        return None, f"it does not start ({error.strerror})"
+        return None, f"it can't be started ({error.strerror})"
     match = re.search(r"\b(?:Chrom\w*|Edge)\b[^0-9\n]*((\d+)\.[\d.]+)", done.stdout)
     if match is None:
         return None, "--version does not name a Chromium"

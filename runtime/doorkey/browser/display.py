@@ -1,4 +1,4 @@
-"""Where the browser's windows appear: nowhere, on a virtual display of ours, or on a person's screen."""
+"""The display that shows the browser's windows: a person's screen, or a virtual display (Xvfb)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from asyncio.subprocess import Process as Child
 
 from doorkey.errors import BrowserFailed, ConfigurationError
 
+XVFB = "Xvfb"
 START = 10.0
 """Seconds that Xvfb may take to start."""
 
 
 def check_screen(screen: str | None) -> None:
-    """Raises ConfigurationError when there is no screen. *screen* is the value of DISPLAY or WAYLAND_DISPLAY."""
+    """Raise ConfigurationError if there is no screen. *screen* is the value of DISPLAY or WAYLAND_DISPLAY."""
     if not screen:
         raise ConfigurationError(
             'a window was asked for, but there is no screen (DISPLAY is not set): use browser.display = "virtual", '
@@ -22,28 +23,33 @@ def check_screen(screen: str | None) -> None:
         )
 
 
-class VirtualDisplay:
-    """One Xvfb, started when first needed, ended by `close`."""
+def explain_no_window(display: str, *, allowed: bool) -> str:
+    """Say why a browser on *display* that a site refused can't get a window. The text is empty if it can.
 
-    def __init__(self, command: str = "Xvfb") -> None:
+    *allowed* tells whether settings allow a virtual display.
+    """
+    if display != "headless":
+        return "this browser had one"
+    if not allowed:
+        return "browser.virtual forbids one"
+    return "" if shutil.which(XVFB) else f"one needs {XVFB} here (apt-get install xvfb)"
+
+
+class VirtualDisplay:
+    """One Xvfb process, started by the first `start` and ended by `close`."""
+
+    def __init__(self, command: str = XVFB) -> None:
         self._command = command
         self._child: Child | None = None
         self._name = ""
         self._lock = asyncio.Lock()
 
-    def no_help(self, display: str, *, allowed: bool) -> str:
-        """Why it can't help where a browser on *display* was refused for having no window; empty when it can."""
-        if display != "headless":
-            return "this browser had one"
-        if not allowed:
-            return "browser.virtual forbids one"
-        return "" if shutil.which(self._command) else f"one needs {self._command} here (apt-get install xvfb)"
-
-    async def name(self) -> str:
-        """The display's name, as ":7". Raises ConfigurationError when Xvfb is missing, BrowserFailed when it fails."""
+    async def start(self) -> str:
+        """Return the name of the display, such as ":7". Raises ConfigurationError if Xvfb is not installed, and
+        BrowserFailed if it fails."""
         async with self._lock:
             if self._child is None or self._child.returncode is not None:
-                self._name = await self._start()
+                self._name = await self._run()
             return self._name
 
     async def close(self) -> None:
@@ -58,16 +64,16 @@ class VirtualDisplay:
             child.kill()
             await child.wait()
 
-    async def _start(self) -> str:
+    async def _run(self) -> str:
         path = shutil.which(self._command)
         if path is None:
             raise ConfigurationError(
-                f"{self._command} is missing, and a virtual display needs it: install the package xvfb "
+                f"a virtual display needs {self._command}, which is not installed: install the package xvfb "
                 '(apt-get install xvfb), or set browser.display = "headless"'
             )
-        settler, writing = os.pipe()
+        reading, writing = os.pipe()
         try:
-            # -displayfd: Xvfb takes a free number by itself and tells which.
+            # -displayfd: Xvfb chooses a free display number and writes it there.
             self._child = await asyncio.create_subprocess_exec(
                 path, "-displayfd", str(writing), "-screen", "0", "1920x1200x24", "-nolisten", "tcp", "-terminate",
                 pass_fds=(writing,), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
@@ -77,7 +83,7 @@ class VirtualDisplay:
             os.close(writing)
         try:
             async with asyncio.timeout(START):
-                number = await _line(settler)
+                number = await _read_line(reading)
         except TimeoutError as error:
             await self.close()
             raise BrowserFailed(f"Xvfb did not start within {START:g} s") from error
@@ -87,7 +93,7 @@ class VirtualDisplay:
         return f":{number}"
 
 
-async def _line(descriptor: int) -> str:
+async def _read_line(descriptor: int) -> str:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(

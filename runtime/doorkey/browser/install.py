@@ -1,4 +1,4 @@
-"""Getting what a visit needs: a Chromium, and what Playwright's driver lacks on a small system."""
+"""Installs what a visit needs: a Chromium, and the libraries that Playwright's driver needs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from doorkey.errors import BrowserMissing
 
 BROWSER = ("chromium", "xvfb", "fonts-liberation")
 DRIVER = ("libatomic1",)
-"""Debian packages: a browser with a virtual screen and fonts; the library that Playwright's Node.js links to."""
+"""Debian packages: a browser with a virtual display and fonts; the library that Playwright's Node.js links to."""
 ANSWER = 20.0
+"""Seconds that the driver's `--version` may take."""
 
 Run = Callable[[Sequence[str]], int]
+"""Runs a command and returns its exit code."""
 
 
-def driver_fault() -> str:
-    """Why Playwright's driver can't start here; empty when it can. Starts a process: call it off the event loop."""
+def find_driver_fault() -> str:
+    """Say why Playwright's driver can't start here. The text is empty if it can. Starts a process: call it in a thread."""
     found = importlib.util.find_spec("playwright")
     if found is None or found.origin is None:
         return "Playwright is not installed"
@@ -43,25 +45,25 @@ def install_chromium(
     downloads: Path | None = None,
     run: Run | None = None,
     root: bool | None = None,
-    fault: Callable[[], str] = driver_fault,
+    fault: Callable[[], str] = find_driver_fault,
     find: Callable[[Path | None, Path | None], Chromium] = find_chromium,
 ) -> Chromium:
-    """See that a visit can be made: Playwright's driver starts, and there is a Chromium. Returns it.
+    """Make sure that Playwright's driver starts and that a Chromium is installed. Return the Chromium.
 
-    What is there is taken as it is; else Playwright's download is tried, then the system's packages, as root on Debian.
-    *say* is told each step; *ask* (None where there is no terminal) is asked before a system package is installed.
-    Raises BrowserMissing with the one command to run by hand.
+    An installed Chromium is used as it is. Otherwise Playwright's download is tried, then the system's packages (as
+    root on Debian). *say* gets a line for each step. *ask* is called before a system package is installed; it is None
+    where there is no terminal. Raises BrowserMissing with the command to run by hand.
     """
     system = _System(say, ask, run or _run, os.geteuid() == 0 if root is None else root)
     if why := fault():
         say(f"Playwright's driver does not start: {why}")
         system.install(DRIVER, "Playwright's driver does not start")
         if why := fault():
-            raise BrowserMissing(f"Playwright's driver does not start: {why}. Install what it lacks")
+            raise BrowserMissing(f"Playwright's driver does not start: {why}. Install the missing library")
     try:
         return find(configured, downloads)
     except BrowserMissing:
-        # A configured one that does not work is not mended by another.
+        # Another browser is no substitute for the configured one.
         if configured is not None:
             raise
     say("downloading Playwright's Chromium")
@@ -74,7 +76,7 @@ def install_chromium(
 
 
 class _System:
-    """The system's packages: only as root, only on Debian, announced, and asked for where there is a terminal."""
+    """Installs system packages: only as root and on Debian. A person at a terminal is asked first."""
 
     def __init__(self, say: Callable[[str], None], ask: Callable[[str], bool] | None, run: Run, root: bool) -> None:
         self.say, self.ask, self.run, self.root = say, ask, run, root
@@ -82,17 +84,17 @@ class _System:
     def install(self, packages: Sequence[str], why: str) -> None:
         by_hand = f"apt-get install -y {' '.join(packages)}"
         if not Path("/etc/debian_version").exists():
-            raise BrowserMissing(f"{why}. By your system's own means, install what these are on Debian: {packages}")
+            raise BrowserMissing(f"{why}. Install your system's equivalents of these Debian packages: {', '.join(packages)}")
         if not self.root:
-            raise BrowserMissing(f"{why}. To change that: sudo {by_hand}")
+            raise BrowserMissing(f"{why}. To install what is missing, run: sudo {by_hand}")
         if self.ask is not None and not self.ask(f"Install the system packages {', '.join(packages)}?"):
-            raise BrowserMissing(f"{why}, and nothing was installed. To do it by hand: {by_hand}")
+            raise BrowserMissing(f"{why}, and nothing was installed. To install it yourself, run: {by_hand}")
         self.say(f"installing system packages: {by_hand}")
-        # On a fresh machine the lists of packages are missing or old.
+        # On a fresh machine, the package lists are missing or out of date.
         if self.run(by_hand.split()) != 0 and (self.run(["apt-get", "update"]) != 0 or self.run(by_hand.split()) != 0):
-            raise BrowserMissing(f"the packages could not be installed. To see why: {by_hand}")
+            raise BrowserMissing(f"the packages could not be installed. To see why, run: {by_hand}")
 
 
 def _run(command: Sequence[str]) -> int:
-    # What the tools say goes to where we speak: standard output is a program's to read.
+    # The tools' messages go to standard error: standard output is read by programs.
     return subprocess.run(command, check=False, stdout=sys.stderr.fileno()).returncode  # noqa: S603 - of this module

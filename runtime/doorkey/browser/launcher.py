@@ -1,17 +1,20 @@
-"""Starts Chromium, with all that it stands on: Playwright's driver, a virtual display, a folder of ours."""
+"""Starts browsers: the seam between the pool and the machine that Chromium runs on."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import shutil
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
-from doorkey.browser import temporary_folder as folder
 from doorkey.browser.arguments import Sandbox
 from doorkey.browser.chromium import Chromium, find_chromium
 from doorkey.browser.display import VirtualDisplay, check_screen
 from doorkey.browser.playwright_errors import DriverGone
+from doorkey.browser.process import Process
 from doorkey.browser.profile import Display
 from doorkey.browser.running_browser import PlaywrightDriver, RunningBrowser
 from doorkey.clock import Clock
@@ -19,9 +22,28 @@ from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
 
 log = logging.getLogger("doorkey.browser")
 
+PREFIX = "run-"
+"""The beginning of the names of our temporary folders. The owner's pid and start time follow."""
 
-class BrowserLauncher:
-    """What `BrowserPool` says of its parameters holds here. Starts are not to overlap."""
+
+class BrowserLauncher(Protocol):
+    """Starts browsers for a pool. The pool never runs two starts at once."""
+
+    async def start(self, display: Display) -> RunningBrowser:
+        """Start a browser. Raises BrowserMissing, BrowserFailed, or ConfigurationError for a missing screen."""
+
+    async def alive(self, running: RunningBrowser) -> bool:
+        """Tell whether *running* answers now."""
+
+    async def close(self) -> None:
+        """Release everything that browsers need to run. No browser may be running. A later start sets it up again."""
+
+
+class LocalChromium:
+    """Starts Chromium on this machine, with Playwright's driver, a virtual display and a temporary folder.
+
+    `BrowserPool` describes the parameters.
+    """
 
     def __init__(
         self,
@@ -39,19 +61,18 @@ class BrowserLauncher:
         self._folder: Path | None = None
         self._chromium: Chromium | None = None
         self._driver = PlaywrightDriver()
-        self.virtual = VirtualDisplay()
+        self._virtual = VirtualDisplay()
 
     async def start(self, display: Display) -> RunningBrowser:
-        """Raises BrowserMissing, BrowserFailed, and ConfigurationError for a screen that can't be had."""
         if display == "screen":
             check_screen(self._screen)
-        x_display = await self.virtual.name() if display == "virtual" else None
+        x_display = await self._virtual.start() if display == "virtual" else None
         if self._chromium is None:
             self._chromium = await asyncio.to_thread(find_chromium, self._executable, self._downloads)
         if self._chromium.headless_only and display != "headless":
-            raise BrowserMissing(f"{self._chromium.path} is a headless shell; windows need a full Chromium")
+            raise BrowserMissing(f"{self._chromium.path} is a headless shell, and windows need a full Chromium")
         if self._folder is None:
-            self._folder = await asyncio.to_thread(folder.make, self._state)
+            self._folder = await asyncio.to_thread(_make_folder, self._state)
         try:
             try:
                 running = await self._launch(self._chromium, display, x_display, self._folder)
@@ -61,24 +82,22 @@ class BrowserLauncher:
         except BrowserFailed as error:
             if display == "screen":
                 raise ConfigurationError(
-                    f"no window can be opened on the screen {self._screen!r} (DISPLAY): is it there, and may you "
-                    'use it? browser.display = "virtual" needs none'
+                    f"no window can be opened on the screen {self._screen!r} (DISPLAY): check that it exists and that "
+                    'you may use it. browser.display = "virtual" needs no screen'
                 ) from error
             raise
         self._driver.remember(running.driver)
         log.info("Chromium %s started (%s, pid %d)", self._chromium.version, display, running.process.pid)
         return running
 
-    async def rest(self) -> None:
-        """End the driver, which starts anew with the next browser: none may be running."""
-        await self._driver.stop()
+    async def alive(self, running: RunningBrowser) -> bool:
+        return await running.check_health()
 
     async def close(self) -> None:
-        """End all that browsers stood on."""
         await self._driver.stop()
-        await self.virtual.close()
+        await self._virtual.close()
         if self._folder is not None:
-            await asyncio.to_thread(folder.remove, self._folder)
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
             self._folder = None
 
     async def _launch(
@@ -87,3 +106,19 @@ class BrowserLauncher:
         driver, born = await self._driver.get(), self._clock.now()
         return await RunningBrowser.start(driver, executable=chromium.path, display=display, x_display=x_display,
                                    sandbox=self._sandbox, folder=folder, born=born)  # fmt: skip
+
+
+def _make_folder(root: Path) -> Path:
+    """Make a temporary folder under *root* that only this user can read. Remove those of processes that ended."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for leftover in root.glob(PREFIX + "*"):
+        if not _owner_of(leftover).alive:
+            shutil.rmtree(leftover, ignore_errors=True)
+    me = Process.of(os.getpid())
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{me.pid}-{me.started or 0}-", dir=root))
+
+
+def _owner_of(folder: Path) -> Process:
+    pid, _, rest = folder.name.removeprefix(PREFIX).partition("-")
+    started = rest.partition("-")[0]
+    return Process(int(pid) if pid.isdigit() else 0, "" if started == "0" else started)

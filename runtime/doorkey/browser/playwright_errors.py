@@ -1,4 +1,4 @@
-"""Playwright's exceptions, translated where they enter."""
+"""Translates Playwright's exceptions into doorkey's."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ TRANSIENT = re.compile(
     r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED|FAILED|ABORTED|TIMED_OUT)|EMPTY_RESPONSE|NETWORK_CHANGED|TIMED_OUT"
     r"|NAME_NOT_RESOLVED|INTERNET_DISCONNECTED|ADDRESS_UNREACHABLE|HTTP2_PROTOCOL_ERROR|QUIC_PROTOCOL_ERROR|SOCKET_NOT_CONNECTED)\b"
 )
-"""Failures of a page load that trying again may cure."""
+"""Failures of a page load that may not happen again."""
 
 
 class DriverGone(BrowserFailed):
-    """Playwright's driver ended: everything it held is lost, and it has to be started anew."""
+    """Playwright's driver has ended. Everything that it held is lost, and it has to be started again."""
 
 
 def translate(error: BaseException, what: str, limit: float = 0.0) -> DoorkeyError:
-    """Our error for *error*, which Playwright raised while doing *what*. The text of a page is not repeated. *limit*: a
-    part of what the whole visit may take, in seconds."""
+    """Return doorkey's error for *error*, which Playwright raised while doing *what*.
+
+    The error repeats no text of a page. *limit* is the number of seconds that *what* was allowed to take.
+    """
     from playwright.async_api import Error
     from playwright.async_api import TimeoutError as PlaywrightTimeout
 
     if isinstance(error, PlaywrightTimeout):
         return TimeLimit(what, limit, setting="limits.visit")
     if not isinstance(error, Error):
-        return DriverGone(f"{what}: Playwright's driver ended ({type(error).__name__}); it is started anew")
+        return DriverGone(f"{what}: Playwright's driver has ended ({type(error).__name__}); doorkey starts it again")
     found = re.search(r"net::(ERR_[A-Z0-9_]+)", error.message)
     if found is None:
         return BrowserFailed(f"{what}: the browser failed ({_first_line(error.message)})")
     if found[1] == "ERR_ABORTED":
-        return Changed(f"{what}: no page came (a download, or an answer without a body)")
+        return Changed(f"{what}: the site sent no page (a download, or an answer without a body)")
     if "PROXY" in found[1] or "TUNNEL" in found[1]:
-        return SiteDown(f"{what}: the proxy does not let us through ({found[1]}); see the site's proxy setting")
+        return SiteDown(f"{what}: the proxy refused the connection ({found[1]}); see the site's proxy setting")
     return SiteDown(f"{what}: the site can't be reached ({found[1]})", arrived=False)
 
 
 @asynccontextmanager
 async def limited(what: str, limit: float) -> AsyncIterator[None]:
-    """Bound Playwright calls by *limit* seconds; what they raise becomes ours. A call that hangs is BrowserFailed."""
+    """Limit Playwright calls to *limit* seconds and translate their exceptions. A call that hangs raises BrowserFailed."""
     from playwright.async_api import Error
 
     try:
@@ -57,6 +59,6 @@ async def limited(what: str, limit: float) -> AsyncIterator[None]:
 
 
 def _first_line(message: str) -> str:
-    # Messages of a page's own scripts may hold anything: only Playwright's opening words are kept.
+    # Messages of a page's own scripts may contain anything: only the first line of Playwright's text is kept.
     line = message.strip().splitlines()[0] if message.strip() else "no reason given"
     return re.sub(r"(https?|data|blob):\S*", "...", line)[:120]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.arguments import Sandbox
-from doorkey.browser.launcher import BrowserLauncher
+from doorkey.browser.display import explain_no_window
+from doorkey.browser.launcher import BrowserLauncher, LocalChromium
 from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
 from doorkey.browser.routing import RequestRouting
@@ -55,7 +56,7 @@ class BrowserPool:
         self._display, self._may_be_virtual = display, virtual
         self._contexts, self._uses, self._age, self._memory, self._idle = contexts, uses, age, memory, idle
         self._clock = clock or SystemClock()
-        self._starter = BrowserLauncher(
+        self._launcher: BrowserLauncher = LocalChromium(
             self._clock, executable=executable, sandbox=sandbox, state=state, screen=screen, downloads=downloads
         )
         self._slots = asyncio.Semaphore(contexts)
@@ -105,9 +106,7 @@ class BrowserPool:
 
     def no_window(self, profile: Profile, *, headed: bool | None = None) -> str:
         """Why a site that refuses browsers without a window can't get one; empty when it can."""
-        return self._starter.virtual.no_help(
-            self._mode(profile, headed), allowed=self._may_be_virtual and headed is None
-        )
+        return explain_no_window(self._mode(profile, headed), allowed=self._may_be_virtual and headed is None)
 
     async def user_agent(self, profile: Profile, *, headed: bool | None = None) -> str:
         """The browser's own user agent, read without a page."""
@@ -147,7 +146,7 @@ class BrowserPool:
         self._retired.clear()
         await asyncio.gather(*(one.close() for one in running))
         await self.settled()
-        await self._starter.close()
+        await self._launcher.close()
 
     def _mode(self, profile: Profile, headed: bool | None) -> Display:
         if headed is not None:
@@ -161,7 +160,7 @@ class BrowserPool:
         """A browser that answers. All who wait share one start, and its error."""
         self._stop_idling()
         found = self._browsers.get(display)
-        if found is not None and not self._worn(found) and await found.healthy():
+        if found is not None and not self._worn(found) and await self._launcher.alive(found):
             return found
         if found is not None and self._browsers.get(display) is found:
             self._retire(found)
@@ -183,7 +182,7 @@ class BrowserPool:
 
     async def _start(self, display: Display) -> RunningBrowser:
         async with self._starting:
-            running = self._browsers[display] = await self._starter.start(display)
+            running = self._browsers[display] = await self._launcher.start(display)
             self.launches += 1
             return running
 
@@ -226,7 +225,7 @@ class BrowserPool:
         if running in self._retired and running.leases == 0:
             await self._end(running)
         elif self._browsers.get(running.display) is running:
-            if not running.retired and not running.lost.is_set() and await running.memory() > self._memory:
+            if not running.retired and not running.lost.is_set() and await running.measure_memory() > self._memory:
                 running.retired = "memory"
             if running.leases == 0 and self._worn(running) and self._browsers.get(running.display) is running:
                 self._retire(running)
@@ -252,7 +251,7 @@ class BrowserPool:
             log.info("no browser was needed for %g s: closed", self._idle)
             await asyncio.gather(*(one.close() for one in running))
             if not self._all():
-                await self._starter.rest()
+                await self._launcher.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

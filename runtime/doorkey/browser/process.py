@@ -1,4 +1,4 @@
-"""Processes that we started: whether they live, what they weigh, their end."""
+"""Processes that doorkey started: whether they run, how much memory they take, how they are killed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+"""Linux's process information. Elsewhere, only the existence of a process is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process by its number and, where the system tells it, its time of start: numbers are used again."""
+    """A process, identified by its pid and, on Linux, its start time, because pids are reused."""
 
     pid: int
     started: str = ""
 
     @classmethod
     def of(cls, pid: int) -> Process:
-        return cls(pid, _stat(pid)[1])
+        return cls(pid, _read_stat(pid)[1])
 
     @property
     def alive(self) -> bool:
         if PROC.is_dir():
-            state, started, _ = _stat(self.pid)
+            state, started, _ = _read_stat(self.pid)
             return state not in ("", "Z", "X") and started == self.started
         try:
             os.kill(self.pid, 0)
@@ -35,38 +36,41 @@ class Process:
 
     @property
     def parent(self) -> int:
-        """The parent's pid, 0 when it can't be told."""
-        return _stat(self.pid)[2]
+        """The parent's pid, or 0 if it is unknown."""
+        return _read_stat(self.pid)[2]
 
     def kill(self) -> None:
-        """End it at once, and its descendants; nothing when it is gone."""
+        """Kill the process and its descendants. Do nothing if it has ended."""
         if not self.alive:
             return
-        for pid in reversed(self.family()):
+        for pid in reversed(self.list_family()):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
 
-    def family(self) -> list[int]:
-        """The pids of this process and its descendants."""
+    def list_family(self) -> list[int]:
+        """Return the pids of this process and its descendants."""
         children: defaultdict[int, list[int]] = defaultdict(list)
         if PROC.is_dir():
             for entry in PROC.iterdir():
                 if entry.name.isdigit():
-                    children[_stat(int(entry.name))[2]].append(int(entry.name))
+                    children[_read_stat(int(entry.name))[2]].append(int(entry.name))
         found = [self.pid]
         for pid in found:
             found.extend(children.get(pid, ()))
         return found
 
-    def memory(self) -> float:
-        """MiB that it and its descendants take, shared pages divided among their users (PSS); 0 where not told."""
-        return sum(_pss(pid) for pid in self.family()) / 1024 if self.alive else 0.0
+    def measure_memory(self) -> float:
+        """Return the memory in MiB that the process and its descendants take, 0 if it is unknown.
+
+        Shared pages count in proportion to the processes that use them (PSS).
+        """
+        return sum(_read_pss(pid) for pid in self.list_family()) / 1024 if self.alive else 0.0
 
 
-def _stat(pid: int) -> tuple[str, str, int]:
-    """State, time of start, parent (proc(5)); empty for a process that is gone."""
+def _read_stat(pid: int) -> tuple[str, str, int]:
+    """Return state, start time and parent pid (proc(5)). They are empty for a process that has ended."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
@@ -75,7 +79,7 @@ def _stat(pid: int) -> tuple[str, str, int]:
     return values[0], values[19], int(values[1])
 
 
-def _pss(pid: int) -> int:
+def _read_pss(pid: int) -> int:
     try:
         text = (PROC / str(pid) / "smaps_rollup").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""How a browser appears: profiles, shipped ones and a user's own."""
+"""Profiles: how a browser appears to sites. Some are shipped, others are a user's own."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DISPLAYS: tuple[str, ...] = get_args(Display)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One way to appear, without pretence: no user agent and no fingerprint is forged.
+    """One profile. It forges neither a user agent nor a fingerprint.
 
-    `display` overrides the configured one. `viewport` is width and height in CSS pixels. `language` is a BCP 47 tag;
-    None leaves the browser's own.
+    `display` overrides the configured one. `viewport` is width and height in CSS pixels. `language` is a BCP 47 tag.
+    None keeps the browser's own language.
     """
 
     name: str
@@ -32,61 +32,61 @@ class Profile:
 
 
 def load_profile(name: str, directory: Path | None = None) -> Profile:
-    """The profile *name*: from *directory* (`NAME.toml`) if it is there, else a shipped one.
+    """Load the profile *name* from *directory* (`NAME.toml`) if it is there, else a shipped one.
 
-    Raises ConfigurationError for an unknown profile, key or value, naming the nearest that is known.
+    Raises ConfigurationError for an unknown profile, key or value. The error names the nearest known one.
     """
-    found = _sources(directory)
+    found = _find_files(directory)
     if name not in found:
-        raise ConfigurationError(f"there is no profile {name!r}{_nearest(name, found)}; known: {', '.join(found)}")
+        raise ConfigurationError(f"there is no profile {name!r}{_suggest(name, found)}; known: {', '.join(found)}")
     try:
         data = tomllib.loads(found[name].read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"profile {name!r} can't be read: {error}") from error
-    return _checked(name, data)
+    return _validate(name, data)
 
 
-def profile_names(directory: Path | None = None) -> tuple[str, ...]:
-    return tuple(_sources(directory))
+def list_profiles(directory: Path | None = None) -> tuple[str, ...]:
+    return tuple(_find_files(directory))
 
 
-def _sources(directory: Path | None) -> dict[str, Traversable]:
+def _find_files(directory: Path | None) -> dict[str, Traversable]:
     shipped: list[Traversable] = list(files("doorkey_profiles").iterdir())
     own: list[Traversable] = list(directory.iterdir()) if directory is not None and directory.is_dir() else []
     found = {item.name.removesuffix(".toml"): item for item in [*shipped, *own] if item.name.endswith(".toml")}
     return dict(sorted(found.items()))
 
 
-def _checked(name: str, data: dict[str, Any]) -> Profile:
+def _validate(name: str, data: dict[str, Any]) -> Profile:
     known = [field.name for field in fields(Profile) if field.name != "name"]
     for key in data:
         if key not in known:
             raise ConfigurationError(
-                f"profile {name!r}: unknown key {key!r}{_nearest(key, known)}; known: {', '.join(known)}"
+                f"profile {name!r}: unknown key {key!r}{_suggest(key, known)}; known: {', '.join(known)}"
             )
     display = data.get("display")
     if display is not None and display not in DISPLAYS:
-        raise ConfigurationError(f"profile {name!r}: display is one of {', '.join(DISPLAYS)}, not {display!r}")
+        raise ConfigurationError(f"profile {name!r}: expected display to be one of {', '.join(DISPLAYS)}, got {display!r}")
     for key in ("description", "language"):
         if not isinstance(data.get(key, ""), str):
-            raise ConfigurationError(f"profile {name!r}: {key} is a text, not {data[key]!r}")
+            raise ConfigurationError(f"profile {name!r}: expected {key} to be a text, got {data[key]!r}")
     return Profile(
         name=name,
         description=data.get("description", ""),
         display=cast("Display | None", display),
-        viewport=_viewport(name, data.get("viewport", (1280, 800))),
+        viewport=_parse_viewport(name, data.get("viewport", (1280, 800))),
         language=data.get("language") or None,
     )
 
 
-def _viewport(name: str, value: object) -> tuple[int, int]:
+def _parse_viewport(name: str, value: object) -> tuple[int, int]:
     if isinstance(value, list | tuple) and len(value) == 2:
         width, height = value
         if all(type(side) is int and 200 <= side <= 8000 for side in (width, height)):
             return width, height
-    raise ConfigurationError(f"profile {name!r}: viewport is [width, height] in pixels (200 to 8000), not {value!r}")
+    raise ConfigurationError(f"profile {name!r}: expected viewport to be [width, height] in pixels (200 to 8000), got {value!r}")
 
 
-def _nearest(name: str, known: Any) -> str:
+def _suggest(name: str, known: Any) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f": did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""One running Chromium: its start, its health, its end."""
+"""A running Chromium: its start, its health checks and its end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from doorkey.browser.arguments import Sandbox, arguments, sandboxed
+from doorkey.browser.arguments import Sandbox, list_arguments, use_sandbox
 from doorkey.browser.filter_proxy import FilterProxy
-from doorkey.browser.install import driver_fault
+from doorkey.browser.install import find_driver_fault
 from doorkey.browser.playwright_errors import DriverGone, limited
 from doorkey.browser.process import Process
 from doorkey.browser.profile import Display
@@ -23,11 +23,16 @@ log = logging.getLogger("doorkey.browser")
 LAUNCH = 20.0
 ANSWER = 1.0
 CLOSE = 3.0
-"""Seconds: for a start, a sign of life, an orderly end."""
+"""Limits in seconds: for a start, for the answer to a health check, for an orderly end."""
+WATCH = 0.25
+"""Seconds between two checks whether Playwright's driver still runs: no event tells that it ended."""
 
 
 class RunningBrowser:
-    """A Chromium that was started, and the filter before it. Its leases are counted by the pool that owns it."""
+    """A Chromium that was started, with the filter proxy before it. The pool that owns it counts its leases.
+
+    `lost` is set as soon as the browser or Playwright's driver has ended. `retired` says why it gets no new leases.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class RunningBrowser:
         self.lost = asyncio.Event()
         self._session = session
         browser.on("disconnected", lambda _: self.lost.set())
+        self._watch = asyncio.create_task(self._watch_driver())
 
     @classmethod
     async def start(
@@ -65,7 +71,7 @@ class RunningBrowser:
         folder: Path,
         born: float,
     ) -> RunningBrowser:
-        """Raises BrowserFailed, or DriverGone when it was Playwright's driver that failed."""
+        """Start Chromium. Raises BrowserFailed, or DriverGone if Playwright's driver has ended."""
         from playwright.async_api import Error
 
         filter_ = FilterProxy()
@@ -75,10 +81,10 @@ class RunningBrowser:
             async with limited("starting Chromium", LAUNCH):
                 browser = await playwright.chromium.launch(
                     executable_path=executable,
-                    args=arguments(x_display),
+                    args=list_arguments(x_display),
                     headless=display == "headless",
-                    chromium_sandbox=sandboxed(sandbox),
-                    # Without a pass: what Chromium asks for by itself comes nowhere.
+                    chromium_sandbox=use_sandbox(sandbox),
+                    # Without credentials: the requests that Chromium makes by itself reach nothing.
                     proxy={"server": filter_.server, "bypass": "<-loopback>"},
                     downloads_path=folder,
                     traces_dir=folder,
@@ -93,42 +99,43 @@ class RunningBrowser:
             pid = next(int(entry["id"]) for entry in found["processInfo"] if entry["type"] == "browser")
         except BaseException as error:
             if browser is not None:
-                await _close(browser, otherwise="it ends with Playwright's driver")
+                await _close(browser, fallback="it ends with Playwright's driver")
             await filter_.close()
             cause = error.__cause__
             if isinstance(error, DoorkeyError) and isinstance(cause, Error) and "has been closed" in str(cause):
-                raise DriverGone("Playwright's driver ended; it is started anew") from error
+                raise DriverGone("Playwright's driver has ended; doorkey starts it again") from error
             raise
         return cls(browser, filter_, session, Process.of(pid), display, str(version["userAgent"]), born)
 
-    async def healthy(self) -> bool:
-        """Whether it answers now."""
+    async def check_health(self) -> bool:
+        """Tell whether the browser answers now."""
         if self.lost.is_set() or not self.browser.is_connected():
             return False
         try:
-            async with limited("asking Chromium for a sign of life", ANSWER):
+            async with limited("checking whether Chromium answers", ANSWER):
                 await self._session.send("Browser.getVersion")
         except DoorkeyError:
             self.lost.set()
             return False
         return True
 
-    async def memory(self) -> float:
-        """MiB (PSS) of the browser and all its processes. Read off the event loop."""
-        return await asyncio.to_thread(self.process.memory)
+    async def measure_memory(self) -> float:
+        """Return the memory (PSS, in MiB) of the browser and its child processes."""
+        return await asyncio.to_thread(self.process.measure_memory)
 
     async def close(self) -> None:
-        """End it within a limit; what does not end is killed."""
+        """End the browser within a limit. A browser that does not end is killed."""
+        self._watch.cancel()
         try:
             if not self.lost.is_set():
-                await _close(self.browser, otherwise="killed")
+                await _close(self.browser, fallback="killed")
         finally:
             self.lost.set()
             self.process.kill()
             await self.filter.close()
 
     async def close_context(self, context: BrowserContext) -> None:
-        """Close *context* within a limit. A browser that does not manage it is ended: it is no use to others."""
+        """Close *context* within a limit. A browser that can't do that is killed, because it would fail others, too."""
         if self.lost.is_set():
             return
         try:
@@ -141,16 +148,22 @@ class RunningBrowser:
                 self.process.kill()
 
 
-async def _close(browser: Browser, *, otherwise: str) -> None:
+    async def _watch_driver(self) -> None:
+        while self.driver.alive:
+            await asyncio.sleep(WATCH)
+        self.lost.set()
+
+
+async def _close(browser: Browser, *, fallback: str) -> None:
     try:
         async with limited("closing Chromium", CLOSE):
             await browser.close()
     except DoorkeyError as error:
-        log.warning("%s: %s", error.message, otherwise)
+        log.warning("%s: %s", error.message, fallback)
 
 
 class PlaywrightDriver:
-    """Playwright's driver: started with the first browser, ended with the last, replaced when it died."""
+    """Playwright's driver, a Node.js process: started with the first browser, ended with the last one."""
 
     def __init__(self) -> None:
         self._playwright: Playwright | None = None
@@ -170,20 +183,20 @@ class PlaywrightDriver:
             except TimeoutError as error:
                 raise BrowserFailed(f"Playwright's driver did not start within {LAUNCH:g} s") from error
             except Exception as error:
-                why = await asyncio.to_thread(driver_fault)
+                why = await asyncio.to_thread(find_driver_fault)
                 if why:
                     raise BrowserMissing(
-                        f"Playwright's driver does not start: {why}. To change that: doorkey browser --install"
+                        f"Playwright's driver does not start: {why}. To repair it, run: doorkey browser --install"
                     ) from error
                 raise BrowserFailed(f"Playwright's driver does not start ({type(error).__name__})") from error
         return self._playwright
 
     def remember(self, process: Process) -> None:
-        """*process* is the driver's, as its first browser told."""
+        """Remember that *process* is the driver. Only a browser that it started can tell."""
         self._process = process
 
     async def stop(self) -> None:
-        """End it within a limit; what does not end is killed."""
+        """End the driver within a limit. A driver that does not end is killed."""
         playwright, process = self._playwright, self._process
         self._playwright = self._process = None
         if playwright is None:

@@ -25,7 +25,7 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
       doorkey browser --install
       doorkey browser --json
     """
-    from doorkey.browser import driver_fault, find_chromium, install_chromium
+    from doorkey.browser import find_driver_fault, find_chromium, install_chromium
     from doorkey.config.settings import Settings, playwright_downloads
     from doorkey.errors import BrowserMissing
 
@@ -38,7 +38,7 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
             configured=executable,
             downloads=playwright_downloads(),
         )
-    elif why := driver_fault():
+    elif why := find_driver_fault():
         raise BrowserMissing(f"Playwright's driver does not start: {why}. To change that: doorkey browser --install")
     else:
         found = find_chromium(executable, playwright_downloads())

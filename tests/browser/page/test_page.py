@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorkey.browser import find_chromium
-from doorkey.browser.arguments import arguments
+from doorkey.browser.arguments import list_arguments
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
-    return {"executable_path": find_chromium().path, "args": arguments()}
+    return {"executable_path": find_chromium().path, "args": list_arguments()}
 
 
 class OnePage(BaseHTTPRequestHandler):

@@ -1,1 +1,1 @@
-"""The live page: a page that stays open in the browser and carries requests."""
+"""The live page: a page that stays open in the browser and sends requests."""

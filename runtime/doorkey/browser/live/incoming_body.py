@@ -1,4 +1,4 @@
-"""A body as it comes in from a page: fed by events, read like aiohttp's own."""
+"""The body of an answer that a page receives: DevTools events fill it, and it is read like aiohttp's own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from doorkey.errors import DoorkeyError
 
 
 class IncomingBody:
-    """What was fed and not read yet. `taken` is told how many bytes a reader took."""
+    """A buffer of bytes. `on_read` is called with the number of bytes that a reader took."""
 
-    def __init__(self, taken: Callable[[int], None]) -> None:
-        self._taken = taken
+    def __init__(self, on_read: Callable[[int], None]) -> None:
+        self._on_read = on_read
         self._pieces: list[bytes] = []
         self._changed = asyncio.Event()
         self._failure: DoorkeyError | None = None
@@ -24,7 +24,7 @@ class IncomingBody:
             self._changed.set()
 
     def end(self, failure: DoorkeyError | None = None) -> None:
-        """No more comes. *failure* is raised once all that came before it was read."""
+        """Mark the end. *failure* is raised once all bytes before it were read."""
         if not self.ended:
             self.ended, self._failure = True, failure
             self._changed.set()
@@ -39,7 +39,7 @@ class IncomingBody:
             return b""
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
-        self._taken(len(data))
+        self._on_read(len(data))
         return data
 
     async def readany(self) -> bytes:

@@ -1,4 +1,4 @@
-"""A visit that stays: its context is kept open, and a second, blank page of the site in it makes requests."""
+"""The live page: a blank page of the site in a visit's context, which stays open and sends requests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 CALL = 10.0
 """Seconds for one call into the page."""
 BUFFER = 128 * 1024 * 1024
-"""Bytes of bodies that DevTools keeps: more than come before a page reads them, or DevTools is told to stream them."""
+"""Bytes of bodies that DevTools keeps: more than arrive before the page reads them or DevTools streams them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """One request as a page can make it. `referrer` is of the same origin, or empty for none."""
+    """A request as a page can send it. `referrer` is a URL of the same origin, or empty."""
 
     url: str
     method: str
@@ -37,7 +37,7 @@ class PageRequest:
 
 
 class LivePage:
-    """Made by `Lease.stay`. `changed` is called whenever a request begins or ends, or the page has died."""
+    """Made by `Lease.open_live_page`. `changed` is called whenever a request begins or ends, and when the page dies."""
 
     def __init__(self, context: BrowserContext, page: Page, devtools: CDPSession) -> None:
         self._context, self._page, self._devtools = context, page, devtools
@@ -50,7 +50,7 @@ class LivePage:
 
     @classmethod
     async def open(cls, context: BrowserContext, url: str) -> LivePage:
-        """A blank page at *url*: the site's own policies and scripts have no say in it. Raises BrowserFailed."""
+        """Open a blank page at *url*. The site's own policies and scripts don't apply to it. Raises BrowserFailed."""
         async with limited("opening a page for requests", CALL):
             page = await context.new_page()
             await page.route("**/*", lambda route: route.fulfill(body=BLANK, content_type="text/html"))
@@ -66,11 +66,13 @@ class LivePage:
         return bool(self._by_mark)
 
     async def fetch(self, page_request: PageRequest, fetching: Callable[[PageFetch], None]) -> None:
-        """Send *order*; *fetching* is given it as soon as it exists. Raises BrowserFailed, or RequestError for what a
-        page can't send."""
+        """Send *page_request*. *fetching* is called with the request as soon as it exists.
+
+        Raises BrowserFailed, or RequestError for a request that a page can't send.
+        """
         self._count += 1
         mark = f"dk{self._count}"
-        one = PageFetch(mark, self._aborted, self._allowed)
+        one = PageFetch(mark, self._on_abort, self._on_read)
         if not self.alive:
             raise BrowserFailed("the live page is gone")
         self._by_mark[mark] = one
@@ -90,12 +92,12 @@ class LivePage:
                 await self._call("put", mark, b64encode((page_request.body or b"")[at : at + STEP]).decode())
             await self._call("begin", mark, page_request.url, options)
         except BrowserFailed as error:
-            self.end(error.message)  # the next request has another page opened
+            self.end(error.message)  # the next request opens another page
             raise
         if not one.request_id and not one.content.ended:
             why = await self._call("sent", mark, wait=True)
             if why:
-                one.lost(RequestError(f"the page can't send this request: {str(why)[:200]}"))
+                one.fail(RequestError(f"the page can't send this request: {str(why)[:200]}"))
                 self._forget(one)
 
     async def cookies(self) -> tuple[Cookie, ...]:
@@ -113,16 +115,16 @@ class LivePage:
         await self._send("Network.setCookie", given)
 
     async def delete_cookie(self, cookie: Cookie) -> None:
-        # By hand: Playwright's own way takes all cookies out of the jar for a moment.
+        # By DevTools: Playwright's own method empties the whole jar for a moment.
         domain = cookie.domain if cookie.host_only else "." + cookie.domain.lstrip(".")
         await self._send("Network.deleteCookies", {"name": cookie.name, "domain": domain, "path": cookie.path})
 
     def end(self, why: str) -> None:
-        """What is under way fails, and nothing new begins."""
+        """Fail the requests under way. No new one begins."""
         if self.alive:
             self.alive = False
             for one in list(self._by_mark.values()):
-                one.lost(BrowserFailed(why))
+                one.fail(BrowserFailed(why))
             self._by_mark.clear()
             self._by_id.clear()
             self.changed()
@@ -137,12 +139,12 @@ class LivePage:
         self._page.on("crash", lambda _: self.end("the live page crashed"))
         self._page.on("close", lambda _: self.end("the live page was closed, or the browser ended"))
         for name, handler in (
-            ("requestWillBeSent", self._asked),
-            ("responseReceivedExtraInfo", self._told),
-            ("responseReceived", self._answered),
-            ("dataReceived", self._came),
-            ("loadingFinished", self._finished),
-            ("loadingFailed", self._failed),
+            ("requestWillBeSent", self._on_request),
+            ("responseReceivedExtraInfo", self._on_headers),
+            ("responseReceived", self._on_response),
+            ("dataReceived", self._on_data),
+            ("loadingFinished", self._on_finished),
+            ("loadingFailed", self._on_failed),
         ):
             self._devtools.on(f"Network.{name}", handler)
         await self._devtools.send("Network.enable", {"maxTotalBufferSize": BUFFER, "maxResourceBufferSize": BUFFER})
@@ -150,8 +152,10 @@ class LivePage:
         self._spawn(self._watch())
 
     async def _watch(self) -> None:
-        """Notice the end of the page, of the browser, or of Playwright's driver, of which no event tells: it fails the
-        calls under way, and here is one that never returns."""
+        """Notice the end of the page, of the browser or of Playwright's driver by a call that never returns.
+
+        No event tells that the driver ended, but the calls under way fail.
+        """
         from playwright.async_api import Error
 
         try:
@@ -159,98 +163,98 @@ class LivePage:
         except Error as error:
             self.end(translate(error, "watching the live page").message)
 
-    def _asked(self, event: dict[str, Any]) -> None:
-        # A fragment is never sent to the site: it tells requests apart here.
+    def _on_request(self, event: dict[str, Any]) -> None:
+        # The fragment identifies the request. It is never sent to the site.
         one = self._by_mark.get(event["request"].get("urlFragment", "").removeprefix("#"))
         if one is None:
             return
         if "redirectResponse" in event:
-            one.redirected()
+            one.on_redirect()
             self._forget(one)
             return
         one.request_id = event["requestId"]
         self._by_id[one.request_id] = one
-        self._spawn(self._streamed(one))
+        self._spawn(self._stream_body(one))
 
-    def _told(self, event: dict[str, Any]) -> None:
+    def _on_headers(self, event: dict[str, Any]) -> None:
         one = self._by_id.get(event["requestId"])
         if one is not None:
-            one.headed(int(event["statusCode"]), event["headers"])
+            one.on_headers(int(event["statusCode"]), event["headers"])
             self._forget(one)
 
-    def _answered(self, event: dict[str, Any]) -> None:
+    def _on_response(self, event: dict[str, Any]) -> None:
         one = self._by_id.get(event["requestId"])
         if one is None:
             return
-        one.answered(int(event["response"]["status"]))
+        one.on_response(int(event["response"]["status"]))
         if not event.get("hasExtraInfo"):
-            one.headed(int(event["response"]["status"]), event["response"]["headers"])
+            one.on_headers(int(event["response"]["status"]), event["response"]["headers"])
 
-    def _came(self, event: dict[str, Any]) -> None:
+    def _on_data(self, event: dict[str, Any]) -> None:
         one = self._by_id.get(event["requestId"])
         if one is None:
             return
         if "data" in event:
-            one.came(b64decode(event["data"]))
+            one.on_data(b64decode(event["data"]))
         else:
-            one.missed(int(event["dataLength"]))
+            one.on_unread_data(int(event["dataLength"]))
 
-    def _finished(self, event: dict[str, Any]) -> None:
+    def _on_finished(self, event: dict[str, Any]) -> None:
         one = self._by_id.get(event["requestId"])
         if one is not None:
-            one.finished()
+            one.on_finished()
             self._forget(one)
 
-    def _failed(self, event: dict[str, Any]) -> None:
+    def _on_failed(self, event: dict[str, Any]) -> None:
         one = self._by_id.get(event["requestId"])
         if one is not None:
-            one.failed(event["errorText"])
+            one.on_failed(event["errorText"])
             self._forget(one)
 
     def _forget(self, one: PageFetch) -> None:
-        """Take leave of a request of which all was told."""
-        if one.told and self._by_mark.pop(one.mark, None) is not None:
+        """Drop a request once it is complete."""
+        if one.complete and self._by_mark.pop(one.mark, None) is not None:
             self._by_id.pop(one.request_id, None)
             if self.alive:
-                self._spawn(self._quietly("forget", one.mark))
+                self._spawn(self._try_call("forget", one.mark))
             self.changed()
 
-    async def _streamed(self, one: PageFetch) -> None:
-        """Have its body come by DevTools. One that is complete already is read from the page."""
+    async def _stream_body(self, one: PageFetch) -> None:
+        """Have DevTools stream the body. A body that is complete already is read from the page."""
         from playwright.async_api import Error
 
         try:
             async with asyncio.timeout(CALL):
                 found = await self._devtools.send("Network.streamResourceContent", {"requestId": one.request_id})
-            one.streaming(b64decode(found["bufferedData"]))
-            await self._quietly("allow", one.mark, AHEAD)
+            one.start_stream(b64decode(found["bufferedData"]))
+            await self._try_call("allow", one.mark, AHEAD)
         except (Error, TimeoutError):
             try:
-                one.streaming(b64decode(await self._call("whole", one.mark, wait=True)))
+                one.start_stream(b64decode(await self._call("whole", one.mark, wait=True)))
             except DoorkeyError as error:
-                one.lost(error)
+                one.fail(error)
         self._forget(one)
 
-    def _allowed(self, one: PageFetch, more: int) -> None:
+    def _on_read(self, one: PageFetch, more: int) -> None:
         if self.alive:
-            self._spawn(self._quietly("allow", one.mark, more))
+            self._spawn(self._try_call("allow", one.mark, more))
 
-    def _aborted(self, one: PageFetch) -> None:
+    def _on_abort(self, one: PageFetch) -> None:
         if self.alive:
             self._spawn(self._abort(one))
 
     async def _abort(self, one: PageFetch) -> None:
         try:
-            await self._quietly("abort", one.mark)
+            await self._try_call("abort", one.mark)
         finally:
-            one.lost(BrowserFailed("it was given up"))
+            one.fail(BrowserFailed("it was given up"))
             self._forget(one)
 
-    async def _quietly(self, name: str, *values: object) -> None:
+    async def _try_call(self, name: str, *values: object) -> None:
         try:
             await self._call(name, *values)
         except BrowserFailed:
-            return  # a page that does not answer fails by its own events
+            return  # the events of a page that does not answer end its requests
 
     async def _call(self, name: str, *values: object, wait: bool = False) -> Any:
         expression = f"doorkey.{name}({', '.join(map(json.dumps, values))})"

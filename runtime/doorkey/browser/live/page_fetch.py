@@ -1,4 +1,4 @@
-"""One request that a page has under way: what DevTools tells of it becomes a head and a body."""
+"""One request of a live page: DevTools events become the head and the body of its answer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ UNSENT = ("CONNECTION_REFUSED", "CONNECTION_TIMED_OUT", "NAME_NOT_RESOLVED", "AD
 SECURITY = ("SSL_", "CERT_", "BAD_SSL")
 PROXY = ("PROXY_", "TUNNEL_", "SOCKS_")
 UNREADABLE = ("INVALID_", "RESPONSE_HEADERS_", "UNEXPECTED", "TOO_MANY_", "UNSAFE_")
-"""Beginnings of Chromium's names for network errors (net_error_list.h), without "net::ERR_"."""
+"""Beginnings of Chromium's names of network errors (net_error_list.h), without "net::ERR_"."""
 
 
 class PageFetch:
-    """`begun` yields the answer's status and headers. `settled` is set when they, or the end, have come;
-    `over` when nothing of it is left on the wire."""
+    """A request and its answer. `settled` is set when the head or the end has come. `over` is set when the request is
+    no longer on the wire."""
 
     def __init__(
         self,
@@ -31,61 +31,62 @@ class PageFetch:
         self.mark = mark
         self.request_id = ""
         self.over, self.settled = asyncio.Event(), asyncio.Event()
-        self.content = IncomingBody(self._taken)
+        self.content = IncomingBody(self._on_read)
         self._abort, self._allow = abort, allow
         self._head: asyncio.Future[tuple[int, CIMultiDict[str]]] = asyncio.get_running_loop().create_future()
-        self._early: list[bytes] | None = []  # came before the stream's beginning did
+        self._early: list[bytes] | None = []  # data that came before the stream was started
         self._ending: list[DoorkeyError | None] = []
-        self._untold = self._missed = 0
+        self._unreported = self._missed = 0
         self._status: int | None = None
         self._came = False
 
     @property
-    def told(self) -> bool:
-        """Whether all was told that there is to tell."""
+    def complete(self) -> bool:
+        """Whether the head and the end have come."""
         return self.content.ended and self._head.done()
 
-    async def begun(self) -> tuple[int, CIMultiDict[str]]:
+    async def wait_for_head(self) -> tuple[int, CIMultiDict[str]]:
+        """Return the status and the headers. Raises what ended the request before them."""
         return await asyncio.shield(self._head)
 
     @property
     def headers(self) -> CIMultiDict[str]:
-        """The answer's, as far as they have come."""
+        """The headers of the answer, empty until they have come."""
         return self._head.result()[1] if self._head.done() and not self._head.exception() else CIMultiDict()
 
-    def answered(self, status: int) -> None:
-        """An answer has begun; its headers as they were on the wire are still to come."""
+    def on_response(self, status: int) -> None:
+        """An answer has begun. The event with its headers as they were on the wire follows."""
         self._status = status
 
-    def headed(self, status: int, headers: Mapping[str, Any]) -> None:
+    def on_headers(self, status: int, headers: Mapping[str, Any]) -> None:
         self._status = status
         if not self._head.done():
-            self._head.set_result((status, _received(headers)))
+            self._head.set_result((status, _merge_headers(headers)))
             self.settled.set()
 
-    def redirected(self) -> None:
-        """It ends here: redirects are not followed, and their bodies are not to be had."""
+    def on_redirect(self) -> None:
+        """End the request: redirects are not followed, and their bodies can't be read."""
         self._early = None
         self._end(None)
 
-    def came(self, data: bytes) -> None:
+    def on_data(self, data: bytes) -> None:
         self._came = self._came or bool(data)
         if self._early is None:
             self.content.feed(data)
         else:
             self._early.append(data)
 
-    def missed(self, size: int) -> None:
-        """So many bytes came before they were told."""
+    def on_unread_data(self, size: int) -> None:
+        """*size* bytes came before DevTools streamed the body."""
         self._missed += size
         self._came = self._came or bool(size)
 
-    def streaming(self, before: bytes) -> None:
-        """From now on the body comes as it is; *before* came earlier than that."""
+    def start_stream(self, before: bytes) -> None:
+        """Start to pass on the body. *before* is what came earlier."""
         if self._early is None:
             return
         if len(before) < self._missed:
-            self.lost(BrowserFailed("the browser did not keep the answer's beginning"))
+            self.fail(BrowserFailed("the browser did not keep the beginning of the answer"))
             return
         early, self._early = self._early, None
         for data in (before, *early):
@@ -93,30 +94,30 @@ class PageFetch:
         if self._ending:
             self._end(self._ending[0])
 
-    def finished(self) -> None:
+    def on_finished(self) -> None:
         self._finish(None)
 
-    def failed(self, name: str) -> None:
-        """Chromium's network error *name* ended it. Of an empty body it says that it was aborted (measured)."""
+    def on_failed(self, name: str) -> None:
+        """Chromium's network error *name* ended the request. For an empty body it is ERR_ABORTED (measured)."""
         headed = self._status is not None
         empty = headed and name == "net::ERR_ABORTED" and not self._came
-        self._finish(None if empty else failure(name, headed=headed))
+        self._finish(None if empty else error_of(name, headed=headed))
 
-    def lost(self, error: DoorkeyError) -> None:
-        """The page that carried it is gone, or it was given up."""
+    def fail(self, error: DoorkeyError) -> None:
+        """End the request with *error*: its page is gone, or the request was given up."""
         if self._status is not None:
             error = Cut(f"the answer broke off: {error.message}")
         self._early = None
         self._end(error)
-        self._headless(error)
+        self._fail_head(error)
 
     def close(self) -> None:
-        if not self.told:
+        if not self.complete:
             self._abort(self)
 
     def _finish(self, error: DoorkeyError | None) -> None:
         if self._early is not None and self._status is not None:
-            self._ending.append(error)  # after what came before it
+            self._ending.append(error)  # delivered after the data before it
         else:
             self._end(error)
 
@@ -125,30 +126,31 @@ class PageFetch:
             return
         self.content.end(error)
         if error is not None and self._status is None:
-            self._headless(error)
+            self._fail_head(error)
         self.over.set()
 
-    def _headless(self, error: DoorkeyError) -> None:
-        """No head will come, unless it has come already."""
+    def _fail_head(self, error: DoorkeyError) -> None:
+        """Raise *error* to those who wait for the head, unless it has come."""
         if not self._head.done():
             self._head.set_exception(error)
-            self._head.exception()  # looked at: nobody may wait for it any more
+            self._head.exception()  # marked as retrieved: nobody may be waiting any more
             self.settled.set()
 
-    def _taken(self, size: int) -> None:
-        self._untold += size
-        if self._untold >= STEP and not self.content.ended:
-            self._allow(self, self._untold)
-            self._untold = 0
+    def _on_read(self, size: int) -> None:
+        self._unreported += size
+        if self._unreported >= STEP and not self.content.ended:
+            self._allow(self, self._unreported)
+            self._unreported = 0
 
 
 AHEAD = 4 * 1024 * 1024
 STEP = 1024 * 1024
-"""Bytes that a page reads before they are asked for; in which steps it is told that more is wanted."""
+"""Bytes that a page may read ahead of the caller, and the step in which that allowance grows."""
 
 
-def _received(headers: Mapping[str, Any]) -> CIMultiDict[str]:
-    """DevTools' headers, a line for each value. The body's coding is left out: the browser has undone it."""
+def _merge_headers(headers: Mapping[str, Any]) -> CIMultiDict[str]:
+    """Convert DevTools' headers: several values stand on several lines. The browser has decoded the body, so the
+    headers about its encoding are left out."""
     found = CIMultiDict((name.lower(), value) for name, values in headers.items() for value in str(values).split("\n"))
     if "content-encoding" in found:
         del found["content-encoding"]
@@ -156,8 +158,8 @@ def _received(headers: Mapping[str, Any]) -> CIMultiDict[str]:
     return found
 
 
-def failure(name: str, *, headed: bool) -> DoorkeyError:
-    """Chromium's network error *name* ("net::ERR_...") as ours."""
+def error_of(name: str, *, headed: bool) -> DoorkeyError:
+    """Return doorkey's error for Chromium's network error *name* ("net::ERR_..."). *headed*: after an answer's head."""
     known = name.removeprefix("net::").removeprefix("ERR_")
     if headed:
         return Cut(f"the answer broke off ({known})")
@@ -166,9 +168,9 @@ def failure(name: str, *, headed: bool) -> DoorkeyError:
     if known.startswith(SECURITY):
         return SiteDown(f"no secure connection to the site ({known})", arrived=False)
     if known.startswith(PROXY):
-        return SiteDown(f"the proxy refused the way to the site ({known}); see its `proxy` setting", arrived=False)
+        return SiteDown(f"the proxy refused the connection to the site ({known}); see its `proxy` setting", arrived=False)
     if known.startswith(UNREADABLE):
-        return Changed(f"the site's answer is no HTTP that can be read ({known})")
+        return Changed(f"the site's answer is not valid HTTP ({known})")
     if known.startswith("BLOCKED_"):
         return Changed(f"the browser may not send this request ({known})")
     return SiteDown(f"the connection to the site was lost ({known})")

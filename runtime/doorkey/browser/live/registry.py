@@ -1,4 +1,4 @@
-"""The live contexts that are kept, one for a key: ended when unused, when replaced, and when they are many."""
+"""The live pages that are open, one per session key. They end when unused, when replaced, and when there are many."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from doorkey.model.session import Key, Session
 
 
 @dataclass(eq=False, slots=True)
-class _Kept:
+class _Entry:
     live_page: LivePage
     exits: AsyncExitStack
     session: Session
@@ -23,35 +23,35 @@ class _Kept:
 
 
 class LivePages:
-    """A context unused for `idle` seconds is closed, and the one unused the longest where there are over `most`."""
+    """Closes a live page that was unused for `idle` seconds, and the least recently used one of more than `most`."""
 
     def __init__(self, clock: Clock, *, idle: float = 120.0, most: int = 4) -> None:
         self._clock, self._idle, self._most = clock, idle, most
-        self._kept: dict[Key, _Kept] = {}
+        self._kept: dict[Key, _Entry] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, session: Session, live_page: LivePage, exits: AsyncExitStack) -> None:
-        """Keep *stay*, which *session* came from, until it is replaced. *exits* gives back what it holds."""
+        """Keep *live_page*, whose visit made *session*, until it is replaced. *exits* releases its resources."""
         before = self._kept.pop(session.key, None)
-        kept = self._kept[session.key] = _Kept(live_page, exits, session)
+        kept = self._kept[session.key] = _Entry(live_page, exits, session)
         live_page.changed = lambda: self._review(session.key, kept)
-        for old in [before, *self._many()]:
+        for old in [before, *self._pop_unused()]:
             if old is not None:
                 self._retire(old)
         self._review(session.key, kept)
 
-    def of(self, session: Session) -> tuple[LivePage, Session] | None:
-        """The live context for *session*, and the one it came from: *session* itself, or a newer one of its key."""
+    def find(self, session: Session) -> tuple[LivePage, Session] | None:
+        """Return the live page for *session* and the session of its visit: *session* itself, or a newer one of its key."""
         kept = self._kept.get(session.key)
         if kept is None or not kept.live_page.alive or kept.session.born < session.born:
             return None
         return kept.live_page, kept.session
 
     def __repr__(self) -> str:
-        return f"<Stays {', '.join(key.site for key in self._kept) or 'none'}>"
+        return f"<LivePages {', '.join(key.site for key in self._kept) or 'none'}>"
 
-    async def settled(self) -> None:
-        """Return when everything that was to be closed is closed."""
+    async def wait_closed(self) -> None:
+        """Wait until every page that was to be closed is closed."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
@@ -60,15 +60,15 @@ class LivePages:
         for one in kept:
             one.retired = True
             self._spawn(self._end(one))
-        await self.settled()
+        await self.wait_closed()
 
-    def _many(self) -> list[_Kept]:
-        """Those to give up: not in use, the oldest ones first."""
+    def _pop_unused(self) -> list[_Entry]:
+        """Remove and return the pages above the limit: unused ones only, the least recently used first."""
         unused = [key for key, kept in list(self._kept.items())[:-1] if not kept.live_page.busy]
         return [self._kept.pop(key) for key in unused[: max(0, len(self._kept) - self._most)]]
 
-    def _review(self, key: Key, kept: _Kept) -> None:
-        """A request began or ended there, or its page died."""
+    def _review(self, key: Key, kept: _Entry) -> None:
+        """React to a request that began or ended, or to the death of the page."""
         if kept.resting is not None:
             kept.resting.cancel()
             kept.resting = None
@@ -81,10 +81,10 @@ class LivePages:
         elif not kept.live_page.busy:
             kept.resting = asyncio.create_task(self._rest(key, kept))
         else:
-            self._kept[key] = self._kept.pop(key)  # used last
+            self._kept[key] = self._kept.pop(key)  # now the most recently used
 
-    def _retire(self, kept: _Kept) -> None:
-        """No new request goes there; it ends with its last one."""
+    def _retire(self, kept: _Entry) -> None:
+        """Send no new request there, and close it after its last one."""
         kept.retired = True
         if kept.resting is not None:
             kept.resting.cancel()
@@ -93,14 +93,14 @@ class LivePages:
             kept.live_page.changed = lambda: None
             self._spawn(self._end(kept))
 
-    async def _rest(self, key: Key, kept: _Kept) -> None:
+    async def _rest(self, key: Key, kept: _Entry) -> None:
         await self._clock.sleep(self._idle)
         kept.resting = None
         if self._kept.get(key) is kept:
             del self._kept[key]
         self._retire(kept)
 
-    async def _end(self, kept: _Kept) -> None:
+    async def _end(self, kept: _Entry) -> None:
         if kept.resting is not None:
             kept.resting.cancel()
         kept.live_page.changed = lambda: None

@@ -1,4 +1,4 @@
-"""The blank page that makes requests, and the script that runs in it."""
+"""The blank page that sends requests, and the script that runs in it."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ SCRIPT = """(() => {
     forget(id) { held.delete(id); },
   };
 })()"""
-"""Runs in the blank page alone. Bodies come out by DevTools; the page reads them only so that they go on."""
+"""Runs only in the blank page. DevTools delivers the bodies; the page reads them only to keep the stream going."""

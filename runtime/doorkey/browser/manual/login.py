@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from doorkey.browser.arguments import QUIET, Sandbox, sandboxed
+from doorkey.browser.arguments import QUIET, Sandbox, use_sandbox
 from doorkey.browser.chromium import find_chromium
 from doorkey.browser.display import VirtualDisplay, check_screen
 from doorkey.browser.manual.attached_browser import AttachedBrowser
@@ -63,7 +63,7 @@ class ManualLogin:
             )
         driver = PlaywrightDriver()
         try:
-            with self.home.held():
+            with self.home.lock():
                 async with self._started(spec.url) as child:
                     port, path = await self._address(child)
                     playwright = await driver.get()
@@ -85,10 +85,10 @@ class ManualLogin:
             raise BrowserMissing(f"{chromium.path} is a headless shell; a person needs a full Chromium")
         try:
             x_display = await virtual.name() if self.display == "virtual" else None
-            with self.home.told.open("w") as told:
+            with self.home.log_path.open("w") as log_file:
                 child = await asyncio.create_subprocess_exec(
                     chromium.path, *self._arguments(await _free_port(), x_display), url,
-                    stdin=DEVNULL, stdout=DEVNULL, stderr=told, start_new_session=True,
+                    stdin=DEVNULL, stdout=DEVNULL, stderr=log_file, start_new_session=True,
                 )  # fmt: skip
             process = Process.of(child.pid)
             try:
@@ -113,7 +113,7 @@ class ManualLogin:
             found += [f"--display={x_display}", "--ozone-platform=x11"]
         if self.proxy is not None:
             found += [f"--proxy-server={self.proxy.server}", "--proxy-bypass-list=<-loopback>"]
-        if not sandboxed(self.sandbox):
+        if not use_sandbox(self.sandbox):
             found.append("--no-sandbox")
         return found
 
@@ -121,12 +121,12 @@ class ManualLogin:
         """Port and path of its DevTools, as it tells them itself: whatever else listens on that port is not asked."""
         end = self.clock.now() + START
         while self.clock.now() < end and child.returncode is None:
-            found = LISTENING.search(await asyncio.to_thread(self.home.told.read_text, errors="replace"))
+            found = LISTENING.search(await asyncio.to_thread(self.home.log_path.read_text, errors="replace"))
             if found is not None:
                 return int(found[1]), found[2]
             await self.clock.sleep(0.05)
         raise BrowserFailed(
-            f"the person's browser did not start within {START:g} s; what it says is in {self.home.told}"
+            f"the person's browser did not start within {START:g} s; what it says is in {self.home.log_path}"
         )
 
 

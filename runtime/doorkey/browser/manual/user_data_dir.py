@@ -1,4 +1,4 @@
-"""Where an identity that a person logged in with is at home: the state of their own browser, the owner's alone."""
+"""The folder with the state of the browser that a person logged in with. Only the user can read it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from doorkey.errors import ConfigurationError
 
 KNOWN = "logged-in"
 WINDOWED = "with-a-window"
+"""Names of empty marker files: a person logged in here; the site refuses browsers without a window."""
 
 
 class UserDataDir:
-    """The folder, under *root*, of one session *key*. *name* is for people who look there."""
+    """The folder under *root* for one session *key*. *name* makes its path readable."""
 
     def __init__(self, root: Path, name: str, key: str) -> None:
         self._name = name
@@ -30,52 +31,52 @@ class UserDataDir:
         return self.path / "browser"
 
     @property
-    def told(self) -> Path:
-        """What the browser says on standard error, of its last start only."""
+    def log_path(self) -> Path:
+        """The file with the standard error of the browser's last start."""
         return self.path / "browser.log"
 
     @property
     def known(self) -> bool:
-        """Whether a person logged in here, or brought a login along; until they log out."""
+        """Whether a person has logged in here, or imported a login, and has not logged out since."""
         return (self.path / KNOWN).exists()
 
     def remember(self) -> None:
-        """From now on the sessions of this key are a person's."""
+        """Mark the sessions of this key as those of a person."""
         self._make()
         (self.path / KNOWN).touch(mode=0o600)
 
     @property
     def windowed(self) -> bool:
-        """Whether the site refused a browser without a window."""
+        """Whether the site has refused a browser without a window."""
         return (self.path / WINDOWED).exists()
 
     def remember_window(self) -> None:
-        """From now on the site is visited with a window; until they log out."""
+        """Visit the site with a window from now on, until the person logs out."""
         self._make()
         (self.path / WINDOWED).touch(mode=0o600)
 
     def forget(self) -> None:
-        """Remove all of it. Raises ConfigurationError while a login goes on."""
+        """Remove the folder. Raises ConfigurationError while a login is in progress."""
         if self.path.exists():
-            with self.held():
+            with self.lock():
                 shutil.rmtree(self.path, ignore_errors=True)
             if self.path.exists():
                 raise ConfigurationError(
-                    f"{self.path} can't be removed: it holds a browser's state; remove it yourself"
+                    f"{self.path} can't be removed. It holds the state of a browser: remove it yourself"
                 )
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Exclusive use; ends a browser that a doorkey which was killed has left here. Raises ConfigurationError."""
+    def lock(self) -> Iterator[None]:
+        """Get exclusive use of the folder. Ends a browser that a killed doorkey left running. Raises ConfigurationError."""
         self._make()
-        with (self.path / "lock").open("w") as lock:
+        with (self.path / "lock").open("w") as file:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as exc:
                 raise ConfigurationError(
-                    f"a login to {self._name} goes on in another doorkey: finish it there, or close its window"
+                    f"a login to {self._name} is in progress in another doorkey: finish it there, or close its window"
                 ) from exc
-            self._sweep()
+            self._end_leftover()
             yield
 
     def _make(self) -> None:
@@ -83,8 +84,8 @@ class UserDataDir:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
 
-    def _sweep(self) -> None:
-        # Chromium's own lock: a link to "host-pid". Only a process that was started on this folder is ended.
+    def _end_leftover(self) -> None:
+        # Chromium's own lock is a link to "host-pid". Only a process that uses this folder is killed.
         lock = self.browser / "SingletonLock"
         try:
             pid = os.readlink(lock).rpartition("-")[2]

@@ -46,7 +46,7 @@ class PageTransport:
 
     def live(self, session: Session) -> bool:
         """Whether the context is there that *session* came from, or one that came after."""
-        return self._live_pages.of(session) is not None
+        return self._live_pages.find(session) is not None
 
     def keep(self, session: Session, live_page: LivePage, exits: AsyncExitStack) -> None:
         """From now on *stay* carries the requests of *session*; *exits* is closed at its end."""
@@ -96,7 +96,7 @@ class PageTransport:
 
     def live_page(self, session: Session) -> tuple[LivePage, Session]:
         """The live context for *session*, and the session whose cookies it holds. Raises BrowserFailed."""
-        found = self._live_pages.of(session)
+        found = self._live_pages.find(session)
         if found is None:
             raise BrowserFailed("the browser's live page is gone; the next request has it opened again")
         return found
@@ -152,7 +152,7 @@ class _One:
                 await live_page.set_cookie(cookie, url)
             await live_page.fetch(page_request, self._fetching.set_result)
             fetching = self._fetching.result()
-            status, headers = await fetching.begun()
+            status, headers = await fetching.wait_for_head()
             await tidied.wait()
             start = await first_bytes(fetching.content, status, headers.get("content-type", ""))
         except BaseException:
