@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from doorkey.browser import BrowserPool, Profile, VisitResult, open_window
-from doorkey.browser.display import VirtualDisplay
+from doorkey.browser.display import explain_no_window
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import SystemClock
 from doorkey.errors import Blocked, Changed, HeadlessDenied, NeedsPerson, RateLimited, SiteDown
@@ -333,4 +333,4 @@ async def test_one_setting_forbids_the_window(
 
 
 async def test_without_xvfb_it_is_said_what_to_install() -> None:
-    assert "xvfb" in VirtualDisplay("no-such-program").no_help("headless", allowed=True)
+    assert "xvfb" in explain_no_window("headless", allowed=True, command="no-such-program")

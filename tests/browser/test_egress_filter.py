@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
+import socket
 import ssl
+import struct
+import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -69,7 +73,7 @@ async def filter_() -> AsyncIterator[FilterProxy]:
     await made.start()
     yield made
     await made.close()
-    assert repr(made) == "<Filter: 0 admitted, 0 connections>"
+    assert repr(made) == "<FilterProxy: 0 admitted, 0 connections>"
 
 
 def guard_of(
@@ -308,3 +312,29 @@ async def test_a_sites_own_name_does_not_lead_first_here_and_then_there(first: s
         await guard.addresses(url)
     clock.at = 120.0
     assert await guard.addresses(url) == (first,)
+
+
+async def test_a_peer_that_resets_at_once_makes_no_traceback(
+    filter_: FilterProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def reset_all() -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = listening.accept()
+                # With a linger time of 0, close() sends RST.
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                peer.close()
+
+    resetting = threading.Thread(target=reset_all)
+    resetting.start()
+    site = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    way = filter_.admit(guard_of(site))
+    # Many at once: the event loop is busy, and a reset comes before it looks at the connection.
+    heads = await asyncio.gather(*(ask(filter_, f"GET {site} HTTP/1.1", shown(way)) for _ in range(60)))
+    assert set(heads) == {""}
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    resetting.join()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from doorkey.browser.profile import load_profile, list_profiles
+from doorkey.browser.profile import list_profiles, load_profile
 from doorkey.errors import ConfigurationError
 
 

@@ -253,6 +253,24 @@ async def test_a_browser_killed_in_a_visit_is_told_at_once_and_replaced(browsers
         assert (await lease.enter(site.spec())).tokens
 
 
+async def test_a_driver_that_dies_while_a_page_is_read_ends_the_visit_within_a_second(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
+    site.page("<p>no token yet</p><img src=/read>")
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        entering = asyncio.create_task(lease.enter(site.spec(limit=90.0)))
+        while not any(path == "/read" for path, _ in site.requests):
+            site.asked.clear()
+            await site.asked.wait()
+        assert browsers.browser_pid is not None
+        os.kill(Process.of(browsers.browser_pid).parent, signal.SIGKILL)
+        async with asyncio.timeout(2):  # the page would be read for 10 s
+            with pytest.raises(BrowserFailed, match="ended during the visit"):
+                await entering
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        assert (await lease.enter(site.spec())).tokens
+
+
 async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<img src=/held>")
     site.held("/held")

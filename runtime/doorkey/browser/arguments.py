@@ -27,7 +27,7 @@ PLAYWRIGHTS_FEATURES = (
     "msForceBrowserSignIn",
     "msEdgeUpdateLaunchServicesPreferredVersion",
 )
-"""The features that Playwright 1.65 disables. Chromium uses only the last list that it is given, so ours repeats them."""
+"""The features that Playwright 1.65 disables. Chromium uses only the last list given, so ours repeats them."""
 
 OUR_FEATURES = (
     "WebUIOmniboxPopup",
@@ -66,7 +66,7 @@ def list_arguments(x_display: str | None = None) -> list[str]:
 
 
 def use_sandbox(setting: Sandbox, *, root: bool | None = None) -> bool:
-    """Tell whether Chromium runs in its sandbox. "auto" means yes, except for root: Chromium has no sandbox for root."""
+    """Tell whether Chromium runs in its sandbox. "auto" means yes, except for root: it can't be sandboxed for root."""
     root = os.geteuid() == 0 if root is None and hasattr(os, "geteuid") else bool(root)
     if setting == "auto":
         return not root

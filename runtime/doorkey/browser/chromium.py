@@ -50,7 +50,7 @@ class Chromium:
 def find_chromium(configured: Path | None = None, downloads: Path | None = None) -> Chromium:
     """Return the Chromium to use: the configured one, else Playwright's download in *downloads*, else the system's.
 
-    Runs each candidate with `--version`, so call it in a thread. Raises BrowserMissing with everything that was tried.
+    Runs each candidate with `--version`: call it in a thread. Raises BrowserMissing with all that was tried.
     If a configured browser does not work, no other one is used.
     """
     tried: list[str] = []
@@ -61,7 +61,7 @@ def find_chromium(configured: Path | None = None, downloads: Path | None = None)
         tried.append(f"{path}: {why}")
     if configured is not None:
         raise BrowserMissing(
-            f"browser.executable is not a usable Chromium ({tried[0]}): correct it, or remove it to let doorkey find one"
+            f"browser.executable is not a usable Chromium ({tried[0]}): correct it, or remove it and doorkey finds one"
         )
     listed = "; ".join(tried) or "none of the usual places has one"
     raise BrowserMissing(f"no Chromium was found ({listed}). To install one: {INSTALL}")

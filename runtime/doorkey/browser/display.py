@@ -23,7 +23,7 @@ def check_screen(screen: str | None) -> None:
         )
 
 
-def explain_no_window(display: str, *, allowed: bool) -> str:
+def explain_no_window(display: str, *, allowed: bool, command: str = XVFB) -> str:
     """Say why a browser on *display* that a site refused can't get a window. The text is empty if it can.
 
     *allowed* tells whether settings allow a virtual display.
@@ -32,7 +32,7 @@ def explain_no_window(display: str, *, allowed: bool) -> str:
         return "this browser had one"
     if not allowed:
         return "browser.virtual forbids one"
-    return "" if shutil.which(XVFB) else f"one needs {XVFB} here (apt-get install xvfb)"
+    return "" if shutil.which(command) else f"one needs {command} here (apt-get install xvfb)"
 
 
 class VirtualDisplay:

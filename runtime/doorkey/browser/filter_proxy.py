@@ -126,7 +126,10 @@ class FilterProxy:
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
                 await _run_until_first(_pump(reader, back), _pump(there, writer))
             else:
-                await _run_until_first(self._forward_requests(head, routing, reader, back), self._forward_answers(head, routing, there, writer))
+                await _run_until_first(
+                    self._forward_requests(head, routing, reader, back),
+                    self._forward_answers(head, routing, there, writer),
+                )
         finally:
             back.close()
 
@@ -138,7 +141,9 @@ class FilterProxy:
             known, routing = self._admitted.get(user, ("", None))
             if routing is not None and secrets.compare_digest(password.encode(), known.encode()):
                 return head, routing
-            writer.write(_format_answer("407 Proxy Authentication Required", "", 'Proxy-Authenticate: Basic realm="doorkey"'))
+            writer.write(
+                _format_answer("407 Proxy Authentication Required", "", 'Proxy-Authenticate: Basic realm="doorkey"')
+            )
             await writer.drain()
             if head.length:
                 raise MalformedHead("a request with a body came without credentials")
@@ -160,7 +165,9 @@ class FilterProxy:
             there, back = await dial.connect_to_proxy(proxy)
         return there, back
 
-    async def _forward_requests(self, head: ProxyHead, routing: RequestRouting, reader: StreamReader, back: StreamWriter) -> None:
+    async def _forward_requests(
+        self, head: ProxyHead, routing: RequestRouting, reader: StreamReader, back: StreamWriter
+    ) -> None:
         """Forward *head*'s request and the following ones. Return at a request for another host or port."""
         proxy, address = routing.egress.proxy, head.address
         to_proxy = proxy is not None and proxy.scheme in dial.HTTP
@@ -178,7 +185,9 @@ class FilterProxy:
             await back.drain()
             head = parse(await reader.readuntil(END))
 
-    async def _forward_answers(self, head: ProxyHead, routing: RequestRouting, there: StreamReader, writer: StreamWriter) -> None:
+    async def _forward_answers(
+        self, head: ProxyHead, routing: RequestRouting, there: StreamReader, writer: StreamWriter
+    ) -> None:
         start = await there.read(dial.BUFFER)
         if routing.egress.proxy is not None and start[8:12] == b" 407":
             # If it were forwarded, the browser would take it as a question for this proxy's password.

@@ -23,7 +23,7 @@ Run = Callable[[Sequence[str]], int]
 
 
 def find_driver_fault() -> str:
-    """Say why Playwright's driver can't start here. The text is empty if it can. Starts a process: call it in a thread."""
+    """Say why Playwright's driver can't start here; empty if it can. Starts a process: call it in a thread."""
     found = importlib.util.find_spec("playwright")
     if found is None or found.origin is None:
         return "Playwright is not installed"
@@ -84,7 +84,9 @@ class _System:
     def install(self, packages: Sequence[str], why: str) -> None:
         by_hand = f"apt-get install -y {' '.join(packages)}"
         if not Path("/etc/debian_version").exists():
-            raise BrowserMissing(f"{why}. Install your system's equivalents of these Debian packages: {', '.join(packages)}")
+            raise BrowserMissing(
+                f"{why}. Install your system's equivalents of these Debian packages: {', '.join(packages)}"
+            )
         if not self.root:
             raise BrowserMissing(f"{why}. To install what is missing, run: sudo {by_hand}")
         if self.ask is not None and not self.ask(f"Install the system packages {', '.join(packages)}?"):

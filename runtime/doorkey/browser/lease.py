@@ -43,14 +43,14 @@ class Lease:
         profile: Profile,
         guard: RequestRouting,
         events: SiteEvents,
-        on_stay: Callable[[], object] = lambda: None,
+        on_kept_open: Callable[[], object] = lambda: None,
     ) -> None:
         self._running, self._lost, self._clock = running, running.lost, clock
         self._profile, self._guard, self._events = profile, guard, events
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._entry: PageVisit | None = None
-        self.staying = False
-        self._on_stay = on_stay
+        self.kept_open = False
+        self._on_kept_open = on_kept_open
 
     async def enter(self, spec: VisitSpec) -> VisitResult:
         """Open `spec.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
@@ -87,7 +87,7 @@ class Lease:
             if not work.cancelled():
                 work.exception()  # looked at: it may have failed for the reason that is raised already
 
-    async def live_page(self) -> LivePage:
+    async def open_live_page(self) -> LivePage:
         """Keep the context of a visit that is done, for requests inside it; another visit may be made beside it."""
         if self._entry is None or self._opening is None:
             raise RuntimeError("a stay begins with a visit")
@@ -97,8 +97,8 @@ class Lease:
             live_page = await LivePage.open(context, self._guard.site_url)
         finally:
             self._entry.opening = False
-        self.staying = True
-        self._on_stay()
+        self.kept_open = True
+        self._on_kept_open()
         return live_page
 
     async def show(

@@ -44,7 +44,7 @@ def translate(error: BaseException, what: str, limit: float = 0.0) -> DoorkeyErr
 
 @asynccontextmanager
 async def limited(what: str, limit: float) -> AsyncIterator[None]:
-    """Limit Playwright calls to *limit* seconds and translate their exceptions. A call that hangs raises BrowserFailed."""
+    """Limit Playwright calls to *limit* seconds, and translate what they raise. A hanging call raises BrowserFailed."""
     from playwright.async_api import Error
 
     try:

@@ -212,7 +212,7 @@ class BrowserPool:
             if context is not None and running is not None:
                 await running.close_context(context)
         finally:
-            if lease is None or not lease.staying:
+            if lease is None or not lease.kept_open:
                 self._slots.release()
             self._spec -= 1
         if running is not None:

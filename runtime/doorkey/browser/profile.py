@@ -66,7 +66,9 @@ def _validate(name: str, data: dict[str, Any]) -> Profile:
             )
     display = data.get("display")
     if display is not None and display not in DISPLAYS:
-        raise ConfigurationError(f"profile {name!r}: expected display to be one of {', '.join(DISPLAYS)}, got {display!r}")
+        raise ConfigurationError(
+            f"profile {name!r}: expected display to be one of {', '.join(DISPLAYS)}, got {display!r}"
+        )
     for key in ("description", "language"):
         if not isinstance(data.get(key, ""), str):
             raise ConfigurationError(f"profile {name!r}: expected {key} to be a text, got {data[key]!r}")
@@ -84,7 +86,9 @@ def _parse_viewport(name: str, value: object) -> tuple[int, int]:
         width, height = value
         if all(type(side) is int and 200 <= side <= 8000 for side in (width, height)):
             return width, height
-    raise ConfigurationError(f"profile {name!r}: expected viewport to be [width, height] in pixels (200 to 8000), got {value!r}")
+    raise ConfigurationError(
+        f"profile {name!r}: expected viewport to be [width, height] in pixels (200 to 8000), got {value!r}"
+    )
 
 
 def _suggest(name: str, known: Any) -> str:

@@ -147,9 +147,8 @@ class RunningBrowser:
                 self.lost.set()
                 self.process.kill()
 
-
     async def _watch_driver(self) -> None:
-        while self.driver.alive:
+        while self.driver.alive:  # noqa: ASYNC110 - the system tells it to its parent alone
             await asyncio.sleep(WATCH)
         self.lost.set()
 

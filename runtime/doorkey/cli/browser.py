@@ -25,7 +25,7 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
       doorkey browser --install
       doorkey browser --json
     """
-    from doorkey.browser import find_driver_fault, find_chromium, install_chromium
+    from doorkey.browser import find_chromium, find_driver_fault, install_chromium
     from doorkey.config.settings import Settings, playwright_downloads
     from doorkey.errors import BrowserMissing
 

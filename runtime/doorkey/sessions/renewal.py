@@ -162,7 +162,7 @@ class SiteTarget:
                 result = await context.enter(self._spec(url, previous, known))
                 session = self._arrived(result, url, previous, rung)
                 if self._selector.name(self.site, self.key) == "page":
-                    self._selector.keep(session, await context.live_page(), exits.pop_all())
+                    self._selector.keep(session, await context.open_live_page(), exits.pop_all())
         except MissingToken as error:
             raise self.identity.failed(error.at(self.site.name)) from error
         except DoorkeyError as error:

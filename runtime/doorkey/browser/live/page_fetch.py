@@ -168,7 +168,9 @@ def error_of(name: str, *, headed: bool) -> DoorkeyError:
     if known.startswith(SECURITY):
         return SiteDown(f"no secure connection to the site ({known})", arrived=False)
     if known.startswith(PROXY):
-        return SiteDown(f"the proxy refused the connection to the site ({known}); see its `proxy` setting", arrived=False)
+        return SiteDown(
+            f"the proxy refused the connection to the site ({known}); see its `proxy` setting", arrived=False
+        )
     if known.startswith(UNREADABLE):
         return Changed(f"the site's answer is not valid HTTP ({known})")
     if known.startswith("BLOCKED_"):

@@ -41,7 +41,7 @@ class LivePages:
         self._review(session.key, kept)
 
     def find(self, session: Session) -> tuple[LivePage, Session] | None:
-        """Return the live page for *session* and the session of its visit: *session* itself, or a newer one of its key."""
+        """Return the live page for *session*, and the session of its visit: the same, or a newer one of its key."""
         kept = self._kept.get(session.key)
         if kept is None or not kept.live_page.alive or kept.session.born < session.born:
             return None

@@ -84,7 +84,7 @@ class ManualLogin:
         if chromium.headless_only:
             raise BrowserMissing(f"{chromium.path} is a headless shell; a person needs a full Chromium")
         try:
-            x_display = await virtual.name() if self.display == "virtual" else None
+            x_display = await virtual.start() if self.display == "virtual" else None
             with self.home.log_path.open("w") as log_file:
                 child = await asyncio.create_subprocess_exec(
                     chromium.path, *self._arguments(await _free_port(), x_display), url,

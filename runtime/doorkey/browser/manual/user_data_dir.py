@@ -67,7 +67,10 @@ class UserDataDir:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Get exclusive use of the folder. Ends a browser that a killed doorkey left running. Raises ConfigurationError."""
+        """Lock the folder for this process. Ends a browser that a killed doorkey left running.
+
+        Raises ConfigurationError while another process holds the lock.
+        """
         self._make()
         with (self.path / "lock").open("w") as file:
             try:

@@ -19,38 +19,38 @@ async def fetching(aborted: list[PageFetch]) -> PageFetch:
 
 
 async def test_a_page_that_dies_before_the_answer_fails_it(fetching: PageFetch) -> None:
-    fetching.lost(BrowserFailed("the live page crashed"))
+    fetching.fail(BrowserFailed("the live page crashed"))
     with pytest.raises(BrowserFailed, match="crashed"):
-        await fetching.begun()
-    assert (fetching.over.is_set(), fetching.settled.is_set(), fetching.told) == (True, True, True)
+        await fetching.wait_for_head()
+    assert (fetching.over.is_set(), fetching.settled.is_set(), fetching.complete) == (True, True, True)
 
 
 @pytest.mark.parametrize("ended", ["not", "finished", "failed", "redirected"])
 async def test_a_page_that_dies_before_the_answers_headers_are_told_cuts_it(fetching: PageFetch, ended: str) -> None:
-    fetching.answered(200)
-    fetching.streaming(b"")
+    fetching.on_response(200)
+    fetching.start_stream(b"")
     match ended:
         case "finished":
-            fetching.finished()
+            fetching.on_finished()
         case "failed":
-            fetching.failed("net::ERR_FAILED")
+            fetching.on_failed("net::ERR_FAILED")
         case "redirected":
-            fetching.redirected()
-    fetching.lost(BrowserFailed("the live page crashed"))
-    assert (fetching.over.is_set(), fetching.settled.is_set(), fetching.told) == (True, True, True)
+            fetching.on_redirect()
+    fetching.fail(BrowserFailed("the live page crashed"))
+    assert (fetching.over.is_set(), fetching.settled.is_set(), fetching.complete) == (True, True, True)
     with pytest.raises(Cut, match="broke off: the live page crashed"):
-        await fetching.begun()
+        await fetching.wait_for_head()
 
 
 async def test_headers_may_be_told_after_the_end(fetching: PageFetch) -> None:
-    fetching.answered(200)
-    fetching.came(b"all")
-    fetching.streaming(b"")
-    fetching.finished()
-    assert (fetching.settled.is_set(), fetching.told) == (False, False)
-    fetching.headed(200, {"Content-Type": "text/plain", "Set-Cookie": "a=1\nb=2"})
-    status, headers = await fetching.begun()
-    assert (status, headers.getall("set-cookie"), fetching.told) == (200, ["a=1", "b=2"], True)
+    fetching.on_response(200)
+    fetching.on_data(b"all")
+    fetching.start_stream(b"")
+    fetching.on_finished()
+    assert (fetching.settled.is_set(), fetching.complete) == (False, False)
+    fetching.on_headers(200, {"Content-Type": "text/plain", "Set-Cookie": "a=1\nb=2"})
+    status, headers = await fetching.wait_for_head()
+    assert (status, headers.getall("set-cookie"), fetching.complete) == (200, ["a=1", "b=2"], True)
     assert fetching.settled.is_set()
     assert await fetching.content.readany() == b"all"
     assert fetching.content.at_eof()
@@ -59,19 +59,19 @@ async def test_headers_may_be_told_after_the_end(fetching: PageFetch) -> None:
 async def test_who_leaves_before_the_headers_are_told_ends_it_and_nobody_after_that(
     fetching: PageFetch, aborted: list[PageFetch]
 ) -> None:
-    fetching.answered(200)
-    fetching.streaming(b"")
-    fetching.finished()
+    fetching.on_response(200)
+    fetching.start_stream(b"")
+    fetching.on_finished()
     fetching.close()
     assert aborted == [fetching]
-    fetching.headed(200, {})
+    fetching.on_headers(200, {})
     fetching.close()
     assert aborted == [fetching]
 
 
 async def test_a_page_that_dies_after_the_headers_leaves_them_as_they_are(fetching: PageFetch) -> None:
-    fetching.headed(200, {})
-    fetching.lost(BrowserFailed("the live page crashed"))
-    assert (await fetching.begun())[0] == 200
+    fetching.on_headers(200, {})
+    fetching.fail(BrowserFailed("the live page crashed"))
+    assert (await fetching.wait_for_head())[0] == 200
     with pytest.raises(DoorkeyError, match="broke off"):
         await fetching.content.readany()

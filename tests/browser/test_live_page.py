@@ -17,7 +17,7 @@ async def test_a_page_that_takes_no_request_is_given_up(browsers: BrowserPool, s
     page_request = PageRequest(url=site.url, method="GET", headers={}, referrer="")
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         await lease.enter(site.spec())
-        live_page = await lease.live_page()
+        live_page = await lease.open_live_page()
         await live_page._devtools.send("Runtime.evaluate", {"expression": "delete globalThis.doorkey.begin"})
         with pytest.raises(BrowserFailed, match="does not take requests"):
             await live_page.fetch(page_request, lambda fetching: None)
@@ -32,9 +32,9 @@ async def test_a_request_that_the_page_cannot_send_leaves_nothing_under_way(
     begun: list[PageFetch] = []
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         await lease.enter(site.spec())
-        live_page = await lease.live_page()
+        live_page = await lease.open_live_page()
         await live_page.fetch(page_request, begun.append)
         with pytest.raises(RequestError, match="can't send this request"):
-            await begun[0].begun()
+            await begun[0].wait_for_head()
         assert (live_page.alive, live_page.busy) == (True, False)
         await live_page.close()
