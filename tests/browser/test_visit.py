@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from doorkey.browser import BrowserPool
+from doorkey.browser.process import Process
 from doorkey.errors import (
     BrowserFailed,
     Changed,
@@ -290,7 +291,6 @@ async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, si
 
 
 def renderer_of(browsers: BrowserPool) -> int:
-    from doorkey.browser.process import Process
 
     assert browsers.browser_pid is not None
     found = []
