@@ -6,7 +6,8 @@ Two questions choose the class: who can act, and what do we do about it.
     ├── RequestError                   400  invalid_request     the caller changes the request
     │   ├── UnknownModel               404  model_not_found
     │   ├── UnknownSite                404  site_not_found
-    │   └── TooLarge                   413  too_large
+    │   ├── TooLarge                   413  too_large
+    │   └── UnsupportedBody            415  unsupported_media_type
     ├── ConfigurationError             500  configuration       whoever set doorkey up changes a setting
     │   └── BrowserMissing             500  browser_missing
     ├── SiteError                      502  provider_error      the site answered, and not with an answer
@@ -85,6 +86,13 @@ class UnknownSite(RequestError):
 class TooLarge(RequestError):
     status = 413
     code = "too_large"
+
+
+class UnsupportedBody(RequestError):
+    """A body whose type or Content-Encoding doorkey can't work with."""
+
+    status = 415
+    code = "unsupported_media_type"
 
 
 class ConfigurationError(DoorkeyError):

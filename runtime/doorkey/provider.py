@@ -89,7 +89,10 @@ class Provider:
         return True
 
     def dress(self, request: Request, session: Session) -> Request:
-        """*request* with the session's tokens where they belong. Called anew for each attempt."""
+        """*request* with the session's tokens where they belong. Called anew for each attempt.
+
+        Called off the event loop where the body is large.
+        """
         return request
 
     def uses_up(self, request: Request) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote_plus, urlencode
 
@@ -16,14 +16,19 @@ def splice_form(body: bytes, values: Mapping[str, str], *, quote: Callable[..., 
 
     All other bytes stay as they are. The names in *body* may be encoded in any way. *quote* encodes names and values.
     """
-    pieces: list[bytes] = []
-    at = 0
-    for start, end in _fields(body, _pattern(frozenset(values))):
-        pieces.append(body[at:start])
-        at = end + 1
-    kept = b"".join([*pieces, body[at:]])
+    kept = remove_fields(body, values)
     separator = b"" if not kept or kept.endswith(b"&") else b"&"
     return b"".join((kept, separator, urlencode(values, quote_via=quote).encode()))
+
+
+def remove_fields(body: bytes, names: Iterable[str]) -> bytes:
+    """*body* without the fields of these *names*. A separator may be left at its end."""
+    pieces: list[bytes] = []
+    at = 0
+    for start, end in _fields(body, _pattern(frozenset(names))):
+        pieces.append(body[at:start])
+        at = end + 1
+    return b"".join([*pieces, body[at:]])
 
 
 def _fields(body: bytes, name: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:

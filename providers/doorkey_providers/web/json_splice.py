@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 Values: TypeAlias = "Mapping[str, JSON | Values]"
@@ -51,6 +51,13 @@ def _others(names: frozenset[bytes]) -> re.Pattern[bytes]:
     name = rb'"(?!(?:' + b"|".join(map(re.escape, sorted(names))) + rb')")[^"\\]*+"'
     value = rb"(?:" + _STRING + rb"|" + _SCALAR + rb"++)"
     return re.compile(rb"(?:" + _SPACE.join((name, rb":", value, rb",", rb"")) + rb")*+", re.S)
+
+
+def merge(below: object, above: object) -> Any:
+    """*above* in place of *below*; where both are objects, its members merged into those of *below*."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    return {**below, **{name: merge(below.get(name), value) for name, value in above.items()}}
 
 
 class _Scan:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from doorkey import Request, Tokens
 from doorkey.errors import Changed
-from doorkey_providers.web.bodies import pairs_without, with_form, with_json
+from doorkey_providers.web.bodies import with_form, with_json
+from doorkey_providers.web.form_splice import remove_fields, splice_form
 from doorkey_providers.web.templates import UNSENDABLE, Template
 from doorkey_providers.web.when import When
 
@@ -77,14 +78,17 @@ def with_headers(request: Request, values: Mapping[str, str]) -> Request:
 
 
 def with_query(request: Request, values: Mapping[str, str]) -> Request:
-    """The rest of the query stays as it is written, byte for byte."""
+    """*request* with *values* in its query. The rest of the query stays as it is written, byte for byte."""
     url, hash_, fragment = request.url.partition("#")
     path, _, query = url.partition("?")
     if request.query is not None:
         pairs = request.query.items() if isinstance(request.query, Mapping) else request.query
-        own = [(name, value) for name, value in pairs if name not in values]
-        path_query = "&".join(pairs_without(query, values))
-        url = f"{path}?{path_query}" if path_query else path
-        return replace(request, url=url + hash_ + fragment, query=[*own, *values.items()])
-    whole = "&".join([*pairs_without(query, values), urlencode(values, quote_via=quote)])
-    return replace(request, url=f"{path}?{whole}{hash_}{fragment}")
+        kept = [(name, value) for name, value in pairs if name not in values]
+        query = remove_fields(query.encode(), values).decode()
+        return replace(
+            request,
+            url=f"{path}?{query}{hash_}{fragment}" if query else path + hash_ + fragment,
+            query=[*kept, *values.items()],
+        )
+    query = splice_form(query.encode(), values, quote=quote).decode()
+    return replace(request, url=f"{path}?{query}{hash_}{fragment}")

@@ -8,6 +8,7 @@ provider. After the first item given to the caller nothing is ever sent again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from doorkey.engine.holding import read_to_judge
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.engine.refusal_policy import RENEWALS, RefusalPolicy, unread_answer
 from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, SiteDown, VisitFailed
-from doorkey.model.request import Decoder, Head, Request
+from doorkey.model.request import Decoder, Head, Request, is_large
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.network.url_policy import request_url
@@ -173,7 +174,11 @@ class Engine:
     async def _once(self, call: Call[T], request: Request, session: Session) -> Stream:
         """The answer of one request, judged acceptable by its head."""
         provider, site = call.target.provider, call.target.site
-        dressed = provider.dress(request, session)
+        if is_large(request):
+            # A thread, so that looking through the body does not hold up everybody else's answers.
+            dressed = await asyncio.to_thread(provider.dress, request, session)
+        else:
+            dressed = provider.dress(request, session)
         sent = call.sent = self._clock.now()
         stream = await self._selector.of(request, site, session.key).open(
             dressed,

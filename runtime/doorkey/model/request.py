@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MiB = 1024 * 1024
 HEAD_BYTES = 4096
+LARGE = 64 * 1024
+"""Bytes of a body past which it is changed in a thread."""
 YEAR = 365 * 86400.0
 T_co = TypeVar("T_co", covariant=True)
 
@@ -75,6 +77,10 @@ class Request:
         return next(given, "").partition(";")[0].strip().lower()
 
     @property
+    def is_json(self) -> bool:
+        return is_json(self.media_type)
+
+    @property
     def again(self) -> bool:
         """Whether its body can be sent (again)."""
         return not isinstance(self.body, Upload) or self.body.repeatable
@@ -94,6 +100,12 @@ class Request:
 
     def with_headers(self, **headers: str) -> Request:
         return replace(self, headers={**self.headers, **headers})
+
+
+def is_large(request: Request) -> bool:
+    """Whether work on the body may take longer than others should wait. A compressed body counts as large."""
+    coded = any(name.lower() == "content-encoding" for name in request.headers)
+    return isinstance(request.body, bytes) and (len(request.body) > LARGE or coded)
 
 
 @lru_cache(1024)

@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from doorkey.errors import DoorkeyError
-from doorkey.model.request import Request, insists_on
+from doorkey.model.request import Request, insists_on, is_json
 from doorkey.model.upload import KEPT, Upload
 from doorkey.service.chat import origin_headers
 from doorkey.service.client_writer import ClientWriter
@@ -29,8 +29,7 @@ HARMLESS = ("GET", "HEAD", "OPTIONS")
 """Methods that may be sent twice even when the first may have arrived (RFC 9110, section 9.2.1)."""
 AT_ONCE = 64 * 1024
 """Bytes of a body that are read before it is sent on."""
-DRESSED = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
-"""Bodies that a provider may put a token into: read whole, up to what is kept of any body."""
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
@@ -72,7 +71,9 @@ def _asked(request: web.Request, path: str, body: bytes | Upload | None) -> Requ
 
 async def _body(request: web.Request) -> bytes | Upload:
     length = request.content_length
-    if length is not None and length <= (KEPT if request.content_type in DRESSED else AT_ONCE):
+    # Forms and JSON are read whole, up to what is kept of any body: a provider may put a token into them.
+    may_change = request.content_type in FORMS or is_json(request.content_type)
+    if length is not None and length <= (KEPT if may_change else AT_ONCE):
         return await request.read()
     return Upload(request.content.iter_any(), length)
 
