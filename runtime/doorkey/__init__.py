@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from doorkey import errors as errors
     from doorkey.clients.aio import client
     from doorkey.clients.sync import sync_client
     from doorkey.config.settings import Settings
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from doorkey.model.verdict import Kind, Verdict
     from doorkey.provider import ChatProvider, Flow, Provider
     from doorkey.runtime import Runtime
+
+    __version__: str
 
 _HOMES = {
     "Chat": "model.chat",
@@ -76,9 +79,16 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Loaded when first named: a provider's author needs no aiohttp, and importing doorkey costs nothing.
-    if name not in _HOMES:
+    if name == "errors":
+        return import_module("doorkey.errors")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("doorkey")
+    elif name in _HOMES:
+        value = getattr(import_module(f"doorkey.{_HOMES[name]}"), name)
+    else:
         raise AttributeError(f"module 'doorkey' has no attribute {name!r}")
-    value = getattr(import_module(f"doorkey.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -7,6 +7,14 @@ import time
 from typing import Protocol
 
 
+def check_seconds(value: object, name: str = "timeout") -> float:
+    """*value* as a number of seconds. Raises TypeError for anything else, such as the text "5"."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        came = f"the text {value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
+        raise TypeError(f"{name}: expected a number of seconds, such as 5 or 2.5, or None; came {came}")
+    return float(value)
+
+
 class Clock(Protocol):
     """`now` and `wall` are seconds; `now` only rises and serves for waiting, `wall` is what the calendar says."""
 

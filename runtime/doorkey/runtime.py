@@ -10,8 +10,8 @@ from typing import Any, Self
 from doorkey.accounts.login import Logins
 from doorkey.assembly import Assembly, profile
 from doorkey.browser import BrowserPool
-from doorkey.clock import Clock, SystemClock
-from doorkey.config.registry import build_sites, make_provider, near, page_url
+from doorkey.clock import Clock, SystemClock, check_seconds
+from doorkey.config.registry import build_sites, make_provider, page_url
 from doorkey.config.settings import Settings
 from doorkey.engine.answer import Answer
 from doorkey.engine.chat import ChatKind, ChatRouter
@@ -47,6 +47,11 @@ class Runtime:
         hooks: Iterable[Hook] = (),
         pool: BrowserPool | None = None,
     ) -> None:
+        if not isinstance(settings, Settings):
+            raise TypeError(
+                "Runtime: expected Settings, such as doorkey.Settings.load() or doorkey.Settings.load('doorkey.toml'); "
+                f"came a {type(settings).__name__}"
+            )
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._headed = True if headed else None
@@ -77,10 +82,9 @@ class Runtime:
         return {name: make_provider(site, self._provider_of(name)) for name, site in self.sites.items()}
 
     def provider(self, site: str) -> Provider:
-        """The provider of a configured site. Raises UnknownSite with the nearest name."""
+        """The provider of a configured site. Raises UnknownSite, which names the settings file and the nearest site."""
         if site not in self.providers:
-            known = ", ".join(self.providers) or "none: name one in doorkey.toml"
-            raise UnknownSite(f"no site is called {site[:80]!r}{near(site, self.providers)}; configured: {known}")
+            raise UnknownSite(self.settings.sources.explain_missing_site(site, self.providers))
         return self.providers[site]
 
     def models(self) -> tuple[str, ...]:
@@ -231,7 +235,7 @@ class Runtime:
         return self.settings.sites[name].provider or name
 
     def _deadline(self, timeout: float | None) -> float:
-        return self.clock.now() + (self.settings.limits.total if timeout is None else timeout)
+        return self.clock.now() + (self.settings.limits.total if timeout is None else check_seconds(timeout))
 
     @property
     def events(self) -> Events:

@@ -103,10 +103,24 @@ def test_standard_input_that_says_nothing_or_no_text_is_told(quick: Quick) -> No
 
 def test_without_a_site_the_way_on_is_told(quick: Quick) -> None:
     says(quick("ask", PROMPT), 2, "no site is configured", "doorkey demo")
-    for command in (("sites",), ("check",), ("config", "check")):
+    says(quick("check"), 2, "no site is configured", "doorkey add URL")
+    for command in (("sites",), ("config", "check")):
         done = quick(*command)
         assert "no site is configured" in done.out
         assert (done.code, done.err) == (0, "")
+
+
+def test_a_missing_site_is_told_with_the_file_that_was_read_or_the_places_looked_in(quick: Quick) -> None:
+    says(quick("fetch", "wiki"), 2, str(Path("doorkey.toml").absolute()), "there is no", "doorkey add URL")
+    Path("doorkey.toml").write_text('[sites.docs]\nprovider = "web"\nurl = "https://docs.example/"\n')
+    says(quick("fetch", "wiki"), 2, f"in {Path('doorkey.toml').absolute()}", "configured: docs", "doorkey add URL")
+
+
+def test_a_key_with_a_blank_before_it_is_refused_by_config_check(quick: Quick) -> None:
+    Path("doorkey.toml").write_text('[service]\nkey = " secret-key"\n')
+    done = quick("config", "check")
+    says(done, 2, "line 2: service.key", "without blanks")
+    assert "secret-key" not in done.out + done.err
 
 
 def test_an_empty_key_in_the_environment_counts_as_none(quick: Quick) -> None:

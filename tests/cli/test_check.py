@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -70,3 +71,12 @@ def test_visit_goes_in_anew_and_masks_what_it_shows_unless_asked(quick: Quick, n
     assert (site["name"], site["state"], site["rung"]) == ("chatgptfree", "fresh", "browser")
     assert site["gen"] > told["generation"]
     assert twin.counts.page_loads == 2
+
+
+def test_sites_fits_80_columns_and_says_ages(quick: Quick, nearby: Nearby) -> None:
+    nearby(ChatgptFreeTwin())
+    quick("visit", "chatgptfree")
+    shown = quick("sites").out
+    assert re.search(r"^chatgptfree +chatgptfree +fresh, \d+ s old +http://", shown, re.M)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "made        from a browser" in quick("sites", "-v").out

@@ -17,7 +17,7 @@ LIMITED = {**SITE, "DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}
 def test_sites_shows_the_limits_of_each(quick: Callable[..., Done]) -> None:
     (site,) = json.loads(quick("sites", "--json", settings=SITE).out)
     assert site["pace"] is None
-    shown = quick("sites", settings=LIMITED).out
+    shown = quick("sites", "-v", settings=LIMITED).out
     assert "2 at a time, 5/s" in shown
     assert "not read yet" in shown
 

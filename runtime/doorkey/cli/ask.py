@@ -137,7 +137,7 @@ def _first(runtime: Runtime, *, wants_image: bool) -> str:
     from doorkey.provider import ChatProvider
 
     if not runtime.sites:
-        raise RequestError("no site is configured: name one in doorkey.toml, or see it work with `doorkey demo`")
+        raise RequestError(runtime.settings.sources.explain_no_sites())
     for name, provider in runtime.providers.items():
         if isinstance(provider, ChatProvider) and (not wants_image or provider.image_models):
             return name

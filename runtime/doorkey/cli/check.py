@@ -12,9 +12,8 @@ from doorkey.cli.exit_codes import exit_code, told
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
 from doorkey.cli.report import rules, session_report
 from doorkey.cli.run import run
-from doorkey.cli.sites import NONE
 from doorkey.cli.terminal import Progress, harmless, print_json
-from doorkey.errors import DoorkeyError
+from doorkey.errors import ConfigurationError, DoorkeyError
 from doorkey.model.events import Event, VisitEvent
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
     from doorkey.config.settings import Settings
 
     settings = Settings.load(config)
+    if not settings.sites:
+        raise ConfigurationError(settings.sources.explain_no_sites())
 
     async def work() -> list[dict[str, Any]]:
         from doorkey.runtime import Runtime
@@ -59,6 +60,8 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
                     say(f"{STEP}{event.detail}" if verbose else event.detail)
 
             async with Runtime(settings, headed=headed, hooks=[show]) as runtime:
+                if verbose:
+                    say(f"settings {settings.source or 'from the environment only'}")
                 for name in names:
                     runtime.provider(name)
                 results = []
@@ -71,9 +74,7 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
     results = run(work())
     if as_json:
         print_json(results)
-    elif not results:
-        click.echo(NONE)
-    raise SystemExit(max((result["exit"] for result in results), default=0))
+    raise SystemExit(max(result["exit"] for result in results))
 
 
 @dataclass(frozen=True, slots=True)

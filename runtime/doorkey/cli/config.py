@@ -54,7 +54,7 @@ def check(as_json: bool, config: Path | None) -> None:
     print_table(_settings(settings), ("setting", "value", "meaning"))
     click.echo()
     if not sites:
-        click.echo("no site is configured: add [sites.NAME] with its url, or try `doorkey demo`")
+        click.echo(settings.sources.explain_no_sites())
         return
     kinds = [(name, settings.sites[name].provider or name, site.profile, site.url) for name, site in sites.items()]
     print_table(kinds, ("site", "provider", "profile", "page"))

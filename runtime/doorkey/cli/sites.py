@@ -1,7 +1,8 @@
-"""`doorkey sites`: the configured sites and how their sessions stand."""
+"""`doorkey sites`: the configured sites and the state of their sessions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,57 +16,82 @@ from doorkey.cli.terminal import print_json, print_table
 if TYPE_CHECKING:
     from doorkey.status import SiteStatus
 
-HEADER = ("site", "provider", "state", "generation", "age", "by", "transport", "limits", "robots.txt", "url")
-NONE = "no site is configured: add [sites.NAME] with its url to doorkey.toml, or see it work with `doorkey demo`"
+ORIGINS = {
+    "token endpoint": "from the site's token endpoint",
+    "direct": "from the page, by plain HTTP",
+    "browser": "from a browser",
+    "browser past the cache": "from a browser, past a page cache",
+    "a person": "from a login by hand",
+    "imported": "from a file",
+    "logged out": "logged out",
+}
+"""How a session was made, in words; by the name that the session keeps."""
 
 
 @click.command()
+@click.option("-v", "--verbose", is_flag=True, help="Also show limits, transport, robots.txt and the last error.")
 @json_option
 @config_option
-def sites(as_json: bool, config: Path | None) -> None:
-    """List the configured sites and how their sessions stand. Enters none.
+def sites(verbose: bool, as_json: bool, config: Path | None) -> None:
+    """List the configured sites and the state of their sessions. Makes no visit.
 
     \b
     Examples:
       doorkey sites
+      doorkey sites -v
       doorkey sites --json
     """
     from doorkey.config.settings import Settings
 
     settings = Settings.load(config)
 
-    async def work() -> list[SiteStatus]:
+    async def read() -> list[SiteStatus]:
         from doorkey.runtime import Runtime
 
         async with Runtime(settings) as runtime:
             return await runtime.known()
 
-    found = run(work())
+    found = run(read())
     if as_json:
         print_json([asdict(status) for status in found])
-    elif found:
-        print_table(map(_row, found), HEADER)
+        return
+    if not found:
+        click.echo(settings.sources.explain_no_sites())
+    elif verbose:
+        for at, status in enumerate(found):
+            click.echo(("\n" if at else "") + status.name)
+            print_table([(f"  {name}", value) for name, value in details(status)])
     else:
-        click.echo(NONE)
+        rows = [(status.name, status.provider, describe_session(status), status.url) for status in found]
+        print_table(rows, ("site", "provider", "session", "page"))
 
 
-def _row(status: SiteStatus) -> tuple[str, ...]:
-    gen = str(status.gen) if status.gen >= 0 else "-"
-    return (
-        status.name,
-        status.provider,
-        status.state if status.retry_after is None else f"{status.state}, {_age(status.retry_after)}",
-        gen,
-        _age(status.age),
-        status.rung or "-",
-        status.transport,
-        "-" if status.pace is None else f"{status.pace.at_once} at a time, {status.pace.rate:g}/s",
-        status.robots or "not read yet",
-        status.url,
-    )
+def details(status: SiteStatus) -> Iterator[tuple[str, str]]:
+    """Everything that is known of one site, as names and values."""
+    yield "page", status.url
+    yield "provider", status.provider
+    yield "session", describe_session(status)
+    if status.rung:
+        yield "made", ORIGINS.get(status.rung, f"by {status.rung}")
+    yield "transport", status.transport
+    pace = status.pace
+    yield "limits", "none" if pace is None else f"{pace.at_once} at a time, {pace.rate:g}/s"
+    yield "robots.txt", status.robots or "not read yet"
+    if status.last_error:
+        yield "last error", status.last_error
 
 
-def _age(age: float | None) -> str:
-    if age is None:
-        return "-"
-    return f"{age:.0f} s" if age < 120 else f"{age / 60:.0f} min" if age < 7200 else f"{age / 3600:.0f} h"
+def describe_session(status: SiteStatus) -> str:
+    """The state of a site's session with its age, and the time for which visits still pause."""
+    parts: list[str] = [status.state]
+    if status.retry_after is not None:
+        parts.append(f"{describe_age(status.retry_after)} left")
+    if status.age is not None:
+        parts.append(f"{describe_age(status.age)} old")
+    return ", ".join(parts)
+
+
+def describe_age(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 
 from doorkey.clients.payload import Data, body_of
 from doorkey.clients.response import Response
-from doorkey.clock import Clock
+from doorkey.clock import Clock, check_seconds
 from doorkey.config.settings import Settings
 from doorkey.engine.answer import Answer
 from doorkey.errors import DoorkeyError, SiteError
@@ -77,7 +77,7 @@ class Client:
 
     def __init__(self, site: str, runtime: Sender | None = None, *, timeout: float | None = None) -> None:
         self.site = site
-        self._timeout = math.inf if timeout is None else timeout
+        self._timeout = math.inf if timeout is None else check_seconds(timeout)
         self._given = runtime
         self._own: Runtime | None = None
 
@@ -110,6 +110,11 @@ class Client:
         timeout: float | None = None,
     ) -> PendingResponse:
         """*url* is a path of the site or an absolute URL there. Raises RequestError for another, when it is sent."""
+        if not isinstance(url, str):
+            raise TypeError(
+                f"url: expected a path of the site, such as '/api/items', or a URL there; came a {type(url).__name__}"
+            )
+        limit = self._timeout if timeout is None else check_seconds(timeout)
         body, kind = body_of(data, json, files)
         own = {name.lower(): value for name, value in (headers or {}).items()}
         accept = own.pop("accept", "*/*")
@@ -129,7 +134,7 @@ class Client:
             repeatable=method.upper() in HARMLESS,
             **body,
         )
-        return PendingResponse(self, request, self._timeout if timeout is None else timeout, follow=allow_redirects)
+        return PendingResponse(self, request, limit, follow=allow_redirects)
 
     def get(self, url: str, **more: Any) -> PendingResponse:
         return self.request("GET", url, **more)

@@ -77,14 +77,16 @@ class Settings(Section):
         return self
 
     @classmethod
-    def load(cls, config: Path | None = None, **overrides: Mapping[str, Any]) -> Settings:
-        """The settings of this process; *overrides* are sections (`service={"port": 9000}`) that win over all others.
+    def load(cls, config: Path | str | None = None, **overrides: Mapping[str, Any]) -> Settings:
+        """The settings of this process: those of the file *config*, or of the first `doorkey.toml` that is found.
 
-        Raises ConfigurationError that lists every fault with its place.
+        *overrides* are sections (`service={"port": 9000}`) that win over file and environment. Raises
+        ConfigurationError that lists every fault with its place.
         """
-        path = config if config is not None else find_file()
+        path = Path(config) if config is not None else find_file()
         text, data = _read(path)
-        sources = Sources(file=path, text=text, variables=_variables(), overrides=overrides)
+        searched = () if path is not None else tuple(folder / FILE for folder in config_dirs())
+        sources = Sources(file=path, searched=searched, text=text, variables=_variables(), overrides=overrides)
         faults = strangers(cls, sources.variables, PREFIX)
         try:
             for layer in (_from_environment(), overrides):

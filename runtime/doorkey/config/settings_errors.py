@@ -38,12 +38,37 @@ def near(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where settings came from. `variables` are the environment's, by upper-case name."""
+    """Where settings came from. `variables` are the environment's, by upper-case name.
+
+    `searched` are the places where a settings file was looked for, if none was found.
+    """
 
     file: Path | None = None
+    searched: tuple[Path, ...] = field(default=(), compare=False)
     text: str = field(default="", repr=False, compare=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     overrides: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def explain_missing_site(self, name: str, configured: Iterable[str]) -> str:
+        """The message for a site that is not configured: which file was read, and how to add the site."""
+        configured = tuple(configured)
+        place = f" in {self.file}" if self.file else ""
+        known = f"; configured: {', '.join(configured)}" if configured else ""
+        return (
+            f"no site is called {name[:80]!r}{place}{near(name, configured)}{known}{self._searched()}. "
+            "To add a site: doorkey add URL"
+        )
+
+    def explain_no_sites(self) -> str:
+        """The message for settings without any site."""
+        place = f" in {self.file}" if self.file else ""
+        return (
+            f"no site is configured{place}{self._searched()}. To add a site: doorkey add URL. "
+            "To see doorkey work on local copies of sites: doorkey demo"
+        )
+
+    def _searched(self) -> str:
+        return f"; there is no {' and no '.join(map(str, self.searched))}" if self.searched else ""
 
     @cached_property
     def lines(self) -> dict[Place, int]:

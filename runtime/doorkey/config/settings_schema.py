@@ -81,9 +81,14 @@ class ServiceSettings(Section):
 
     @field_validator("key")
     @classmethod
-    def _some_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and not key.get_secret_value().strip():
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        text = key.get_secret_value()
+        if not text.strip():
             raise ValueError("expected a key that is not empty")
+        if text != text.strip() or not text.isprintable():
+            raise ValueError("expected printable text without blanks around it, so that a header can carry it")
         return key
 
     @field_validator("hosts")
