@@ -53,6 +53,10 @@ class Entered:
         self.events = Events(SystemClock()).of(site.name)
         self.key = Key(site.name, site.url)
 
+    @property
+    def source(self) -> Entered:
+        return self
+
     def fits(self, session: Session) -> bool:
         return True
 

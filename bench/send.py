@@ -60,6 +60,10 @@ class Entered:
         self.provider = Provider(site)
         self.key = Key(site.name, site.url)
 
+    @property
+    def source(self) -> Entered:
+        return self
+
     def fits(self, session: Session) -> bool:
         return True
 

@@ -90,6 +90,10 @@ class TokenTarget:
     def __post_init__(self) -> None:
         self.key = Key(self.site.name, self.site.url)
 
+    @property
+    def source(self) -> TokenTarget:
+        return self
+
     def fits(self, session: Session) -> bool:
         return True
 

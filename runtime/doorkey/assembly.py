@@ -21,9 +21,9 @@ from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
+from doorkey.sessions.target import SiteTarget
 from doorkey.transport.direct import Direct, Limits
 from doorkey.transport.page.page_transport import PageTransport
 from doorkey.transport.selector import TransportSelector
@@ -60,10 +60,14 @@ class Assembly:
     def logins(self) -> Logins:
         """Logging in and out of sites."""
         return Logins(
-            root=state_dir() / "people", keeper=self.keeper, store=self.store, clock=self.clock, person=self.person
+            root=state_dir() / "people",
+            keeper=self.keeper,
+            store=self.store,
+            clock=self.clock,
+            start_browser=self._start_browser,
         )
 
-    def person(self, target: SiteTarget, home: UserDataDir) -> ManualLogin:
+    def _start_browser(self, target: SiteTarget, home: UserDataDir) -> ManualLogin:
         browser, site = self.settings.browser, target.site
         virtual = (profile(site.profile).display or browser.display) == "virtual"
         return ManualLogin(

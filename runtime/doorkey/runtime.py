@@ -24,8 +24,8 @@ from doorkey.model.session import Key, Session, Tokens
 from doorkey.model.site import Site
 from doorkey.network.egress import parse_proxy
 from doorkey.provider import ChatProvider, Provider
-from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.store import Row
+from doorkey.sessions.target import SiteTarget
 from doorkey.status import SiteStatus, status_of
 
 MOST_TARGETS = 1000
@@ -167,10 +167,7 @@ class Runtime:
         With *keep*, what the window held becomes the current session for everybody, and is returned. Raises
         ConfigurationError without a screen, and MissingToken when the page that was left holds no token.
         """
-        target = self.target(site)
-        held = (await self._parts.store.row(target.key)).session
-        session = await target.shown(held)
-        return await self._parts.keeper.adopt(target, session()) if keep else None
+        return await self.logins.open_window(self.target(site), keep=keep)
 
     def target(self, site: str, overrides: CallerOverrides = NO_OVERRIDES) -> SiteTarget:
         """The way into a site, for callers of these circumstances."""
@@ -187,7 +184,7 @@ class Runtime:
             while len(self._targets) >= MOST_TARGETS:
                 self._targets.pop(next(iter(self._targets)))
             provider = self.provider(site) if moved == configured else type(self.provider(site))(moved)
-            self._targets[key] = SiteTarget(
+            self._targets[key] = SiteTarget.build(
                 site=moved,
                 provider=provider,
                 profile=lambda: profile(moved.profile),

@@ -21,8 +21,8 @@ from doorkey.errors import Blocked, Changed, HeadlessDenied, NeedsPerson, RateLi
 from doorkey.model.login_steps import steps_of
 from doorkey.model.site import Site
 from doorkey.provider import Provider
-from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.target import SiteTarget
 from doorkey.transport.direct import Direct
 from event_lines import site_events
 
@@ -296,7 +296,7 @@ async def targets(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> Asy
         def make(shared: BrowserPool = browsers) -> SiteTarget:
             found = Site(name="wiki", url=site.url)
             home = UserDataDir(tmp_path / "people", "wiki", site.url)
-            return SiteTarget(
+            return SiteTarget.build(
                 site=found, provider=Visitor(found), profile=lambda: Profile(name="desktop"), pool=shared,
                 direct=direct, clock=clock, limit=30.0, home=home, events=site_events(),
             )  # fmt: skip
@@ -308,12 +308,12 @@ async def targets(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> Asy
 async def test_a_site_that_denies_headless_browsers_is_visited_with_a_window_from_then_on(
     targets: Callable[..., SiteTarget], denying: Headless
 ) -> None:
-    session = await targets().make(RenewalReason())
+    session = await targets().source.make(RenewalReason())
     assert session.cookie("pass") == "1"
     assert ["Headless" in agent for agent in denying.agents] == [True, False, False]
     assert session.headers["user-agent"] == denying.agents[-1]
     denying.agents.clear()
-    await targets().make(RenewalReason())  # another process, after a restart
+    await targets().source.make(RenewalReason())  # another process, after a restart
     assert [agent for agent in denying.agents if "Headless" in agent] == []
 
 
@@ -328,7 +328,7 @@ async def test_one_setting_forbids_the_window(
     targets: Callable[..., SiteTarget], denying: Headless, windowless: BrowserPool
 ) -> None:
     with pytest.raises(HeadlessDenied, match=r"Anubis.*browser\.virtual") as caught:
-        await targets(windowless).make(RenewalReason())
+        await targets(windowless).source.make(RenewalReason())
     assert (caught.value.by, caught.value.site) == ("Anubis", "wiki")
 
 

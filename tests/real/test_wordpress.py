@@ -368,7 +368,7 @@ async def test_a_login_that_was_brought_along_keeps_its_cookies_and_nonce_togeth
     ]
     state = tmp_path / "state.json"
     state.write_text(json.dumps({"cookies": cookies, "origins": []}))
-    await inside.logins.brought(inside.target("brought"), state)
+    await inside.logins.import_login(inside.target("brought"), state)
     for _ in range(2):
         assert (await asked(inside, model="brought"))[0] == heard("Hello there")
         wordpress.kill_nonces()

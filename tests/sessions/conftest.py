@@ -91,6 +91,10 @@ class HeldSource:
     def __post_init__(self) -> None:
         self.gate.set()
 
+    @property
+    def source(self) -> HeldSource:
+        return self
+
     def fits(self, session: Session) -> bool:
         return self.outgrown != session.gen
 

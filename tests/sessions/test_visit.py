@@ -20,8 +20,8 @@ from doorkey.model.request import Reply, Request
 from doorkey.model.session import Cookie, Session, Tokens
 from doorkey.model.site import Site
 from doorkey.provider import Flow, Provider
-from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.target import SiteTarget
 from doorkey.transport.direct import Direct
 from event_lines import site_events
 
@@ -125,7 +125,7 @@ async def targets(nonces: NonceSite, pool: PaperPool) -> AsyncIterator[Callable[
 
         def make(kind: type[Provider] = NonceProvider, overrides: CallerOverrides | None = None) -> SiteTarget:
             site = Site(name="blog", url=nonces.url)
-            return SiteTarget(
+            return SiteTarget.build(
                 site=site,
                 provider=kind(site),
                 profile=lambda: load_profile("desktop"),
@@ -141,7 +141,7 @@ async def targets(nonces: NonceSite, pool: PaperPool) -> AsyncIterator[Callable[
 
 
 async def test_a_first_session_is_the_browsers(targets: Callable[..., SiteTarget], pool: PaperPool) -> None:
-    session = await targets().make(RenewalReason())
+    session = await targets().source.make(RenewalReason())
     assert (session.rung, session.tokens, session.cookie("sid")) == ("browser", {"nonce": "n1"}, "s1")
     assert session.headers == {"user-agent": "Chrome/Paper"}
     assert session.visitor
@@ -151,9 +151,9 @@ async def test_a_dead_nonce_is_renewed_by_the_page_alone(
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.make(RenewalReason())
+    first = await target.source.make(RenewalReason())
     nonces.nonce = "n2"
-    renewed = await target.make(RenewalReason(first, refused=first, named=True))
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens, len(pool.visits)) == ("direct", {"nonce": "n2"}, 1)
     assert renewed.cookies == first.cookies
     assert nonces.loads == ["Chrome/Paper"]
@@ -163,9 +163,9 @@ async def test_the_sites_own_token_endpoint_comes_first(
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets(EndpointProvider)
-    first = await target.make(RenewalReason())
+    first = await target.source.make(RenewalReason())
     nonces.nonce = "n2"
-    renewed = await target.make(RenewalReason(first, refused=first, named=True))
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens, nonces.loads) == ("token endpoint", {"nonce": "n2"}, [])
 
 
@@ -174,9 +174,9 @@ async def test_a_page_cache_is_got_past_once(
 ) -> None:
     target = targets()
     nonces.cached = "n1"
-    first = await target.make(RenewalReason())
+    first = await target.source.make(RenewalReason())
     nonces.nonce = "n2"
-    renewed = await target.make(RenewalReason(first, refused=first, named=True))
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens) == ("browser past the cache", {"nonce": "n2"})
     assert renewed.url == nonces.url
 
@@ -185,19 +185,19 @@ async def test_a_challenge_in_the_pages_place_is_not_read_but_left_to_the_browse
     targets: Callable[..., SiteTarget], nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.make(RenewalReason())
+    first = await target.source.make(RenewalReason())
     nonces.nonce, nonces.before = "n2", '<script id="anubis_challenge" type="application/json">{}</script>'
-    assert (await target.make(RenewalReason(first, refused=first, named=True))).rung == "browser"
+    assert (await target.source.make(RenewalReason(first, refused=first, named=True))).rung == "browser"
 
 
 async def test_a_rate_limit_below_the_browser_is_told_and_the_browser_left_out(
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.make(RenewalReason())
+    first = await target.source.make(RenewalReason())
     nonces.status = 429
     with pytest.raises(RateLimited) as caught:
-        await target.make(RenewalReason(first, refused=first, named=True))
+        await target.source.make(RenewalReason(first, refused=first, named=True))
     assert (caught.value.retry_after, len(pool.visits)) == (9, 1)
 
 
@@ -205,17 +205,17 @@ async def test_a_page_that_only_has_the_refused_token_is_a_clear_error(
     targets: Callable[..., SiteTarget], nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.make(RenewalReason())
+    first = await target.source.make(RenewalReason())
     with pytest.raises(Changed, match="page cache"):
-        await target.make(RenewalReason(first, refused=first, named=True))
+        await target.source.make(RenewalReason(first, refused=first, named=True))
 
 
 async def test_after_a_new_login_the_same_token_is_another_session(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     target = targets(LoginProvider)
-    first = await target.make(RenewalReason())
-    renewed = await target.make(RenewalReason(first, refused=first, named=True))
+    first = await target.source.make(RenewalReason())
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
     assert (renewed.rung, renewed.tokens == first.tokens, renewed.cookie("sid")) == ("browser", True, "s2")
     assert len(pool.visits) == 2
 
@@ -224,15 +224,15 @@ async def test_a_refusal_without_a_name_takes_one_browser_visit_whatever_it_find
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.make(RenewalReason())
-    renewed = await target.make(RenewalReason(first, refused=first))
+    first = await target.source.make(RenewalReason())
+    renewed = await target.source.make(RenewalReason(first, refused=first))
     assert (renewed.rung, renewed.cookie("sid"), nonces.loads) == ("browser", "s2", [])
 
 
 async def test_local_storage_and_visitor_outlive_a_session(targets: Callable[..., SiteTarget], pool: PaperPool) -> None:
     target = targets()
-    first = await target.make(RenewalReason())
-    second = await target.make(RenewalReason(first, refused=first))
+    first = await target.source.make(RenewalReason())
+    second = await target.source.make(RenewalReason(first, refused=first))
     assert pool.visits[-1].local == {"visitor": "42"}
     assert second.visitor == first.visitor
 
@@ -241,18 +241,18 @@ async def test_a_browser_that_dies_is_replaced_within_the_visit(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     pool.failures = 1
-    assert (await targets().make(RenewalReason())).tokens == {"nonce": "n1"}
+    assert (await targets().source.make(RenewalReason())).tokens == {"nonce": "n1"}
     pool.failures = 2
     with pytest.raises(BrowserFailed):
-        await targets().make(RenewalReason())
+        await targets().source.make(RenewalReason())
 
 
 async def test_a_fresh_session_that_is_refused_makes_the_next_visit_wait_longer(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     target = targets()
-    first = await target.make(RenewalReason())
-    await target.make(RenewalReason(first, refused=first, fresh=True))
+    first = await target.source.make(RenewalReason())
+    await target.source.make(RenewalReason(first, refused=first, fresh=True))
     assert [spec.longer for spec in pool.visits] == [0.0, 1.0]
 
 
@@ -260,16 +260,16 @@ async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     target = targets(CookieProvider, CallerOverrides(cookies={"sid": "mine"}, user_agent="Mine/1"))
-    session = await target.make(RenewalReason())
+    session = await target.source.make(RenewalReason())
     assert (session.cookie("sid"), session.headers["user-agent"], pool.visits) == ("mine", "Mine/1", [])
     with pytest.raises(SessionRefused, match="cookies that were passed"):
-        await target.make(RenewalReason(session, refused=session, named=True))
+        await target.source.make(RenewalReason(session, refused=session, named=True))
 
 
 async def test_passed_cookies_are_put_in_before_the_page_opens_where_a_token_is_needed(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
-    session = await targets(overrides=CallerOverrides(cookies={"sid": "mine"})).make(RenewalReason())
+    session = await targets(overrides=CallerOverrides(cookies={"sid": "mine"})).source.make(RenewalReason())
     assert [cookie.value for cookie in pool.visits[0].cookies] == ["mine"]
     assert session.tokens == {"nonce": "n1"}
 

@@ -1,4 +1,4 @@
-"""Logging in and out: by steps, by a person in their own browser, with what was brought along from another."""
+"""Logs in to sites and out of them: by a person's own browser, or with a login imported from another browser."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from doorkey.accounts.imports import Imported, read_login
 from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
-from doorkey.errors import RequestError
+from doorkey.errors import Changed, DoorkeyError, NeedsPerson, RequestError, SessionRefused
 from doorkey.model.session import Key, Session
+from doorkey.network.egress import egress_for
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.store import Store
+from doorkey.sessions.target import SiteTarget
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of a file that is read: a HAR holds every answer."""
@@ -23,31 +24,39 @@ LARGEST = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logins:
-    """The logins of one runtime. `person` makes the browser of a person for an entrance and its home."""
+    """The logins of one runtime. `root` is the folder of the people's browsers; `start_browser` makes the browser in
+    which a person logs in to a target, with the folder where its state lies.
+    """
 
     root: Path
     keeper: Keeper
     store: Store
     clock: Clock
-    person: Callable[[SiteTarget, UserDataDir], ManualLogin]
+    start_browser: Callable[[SiteTarget, UserDataDir], ManualLogin]
 
     def home(self, key: Key) -> UserDataDir | None:
-        """Where a person's login is remembered; None for what a caller brought along with a request."""
+        """Where a person's login is remembered; None for what a caller passed with a request."""
         return None if key.caller else UserDataDir(self.root, key.site, str(key))
 
-    async def by_hand(self, target: SiteTarget, done: asyncio.Event) -> Session:
-        """The session of a person who logs in now, in a browser of their own; it becomes everybody's.
+    async def log_in_by_hand(self, target: SiteTarget, done: asyncio.Event) -> Session:
+        """The session of a person who logs in now, in a browser of their own; it becomes the current one for all.
 
         Waits until the page shows that they are in, or *done* says so. Raises NeedsPerson when they close the window.
         """
         home = self.home(target.key)
         assert home is not None
-        session = await target.opened(self.person(target, home), (await self.store.row(target.key)).session, done)
+        held, browser = (await self.store.row(target.key)).session, target.source.browser
+        spec = replace(browser.spec(target.site.url, local=held.local if held else {}), steps=(), limit=browser.limit)
+        try:
+            result = await self.start_browser(target, home).log_in(spec, target.site.url, done)
+        except DoorkeyError as error:
+            error.site = target.site.name
+            raise
         await asyncio.to_thread(home.remember)
-        return await self.keeper.adopt(target, session)
+        return await self.keeper.adopt(target, browser.build("a person", result, held))
 
-    async def brought(self, target: SiteTarget, file: Path) -> tuple[Session, Imported]:
-        """The session of the login that *file* holds, held against the site; and what was taken of it.
+    async def import_login(self, target: SiteTarget, file: Path) -> tuple[Session, Imported]:
+        """The session of the login that *file* holds, tried at the site; and what was taken from the file.
 
         Raises RequestError for a file that is none or holds nothing for the site, SessionRefused when the site does
         not know the login.
@@ -56,11 +65,72 @@ class Logins:
         assert home is not None
         text = await asyncio.to_thread(_read, file)
         found = await asyncio.to_thread(read_login, text, target.site.url, self.clock.wall())
-        session = await target.imported(found.cookies, found.headers, found.local)
+        session = await self._try_at_site(target, found)
         await asyncio.to_thread(home.remember)
         return await self.keeper.adopt(target, session), found
 
-    async def out(self, target: SiteTarget) -> bool:
+    async def open_window(self, target: SiteTarget, *, keep: bool) -> Session | None:
+        """Show the site's page to a person until they close it.
+
+        With *keep*, what the window held becomes the current session for all, and is returned. Raises
+        ConfigurationError without a screen, MissingToken when the page that was left holds no token.
+        """
+        from doorkey.browser import WindowState, open_window
+
+        held, browser = (await self.store.row(target.key)).session, target.source.browser
+        user_agent = await browser.pool.user_agent(browser.profile(), headed=browser.headed)
+        left = await open_window(
+            browser.pool,
+            browser.profile(),
+            target.site.url,
+            egress=egress_for(target.provider),
+            headed=browser.headed,
+            kept=WindowState(held.cookies, None, held.local) if held else None,
+            events=target.events,
+        )
+        if not keep:
+            return None
+        page = left.entered(target.site.url)
+        session = target.source.builder.build(
+            "a person",
+            page.url,
+            cookies=left.cookies,
+            headers={"user-agent": user_agent},
+            tokens=target.provider.read(page),
+            local=left.local,
+            previous=held,
+        )
+        return await self.keeper.adopt(target, session)
+
+    async def _try_at_site(self, target: SiteTarget, found: Imported) -> Session:
+        """The session that the site gives to the login that was *found*. Raises SessionRefused where it gives none."""
+        source, headers = target.source, dict(found.headers)
+        if "user-agent" not in headers:
+            headers["user-agent"] = await source.browser.read_user_agent()
+        held = source.builder.build(
+            "imported",
+            target.site.url,
+            cookies=found.cookies,
+            headers=headers,
+            tokens={},
+            local=found.local,
+            previous=None,
+        )
+        if not target.provider.needs_page and target.provider.ready is None:
+            return held
+        try:
+            session = await source.try_http(source.http.page, held) or await source.browser.visit(
+                "browser", target.site.url, previous=held, cookies=held.cookies, local=held.local
+            )
+        except (Changed, NeedsPerson) as error:
+            raise SessionRefused(
+                f"the site does not know the login that was imported: it has ended, or belongs to another browser "
+                f"({error.message})",
+                site=target.site.name,
+            ) from error
+        return replace(session, rung="imported")
+
+    async def log_out(self, target: SiteTarget) -> bool:
         """Forget the session and the person's browser there; the site is not asked. Whether there was anything."""
         home = self.home(target.key)
         held = (await self.store.row(target.key)).session

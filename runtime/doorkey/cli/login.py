@@ -70,12 +70,12 @@ def login(
             async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
                 provider = runtime.provider(site)
                 if file is not None:
-                    return await runtime.logins.brought(runtime.target(site), file)
+                    return await runtime.logins.import_login(runtime.target(site), file)
                 if provider.steps and not by_hand:
                     return await runtime.visit(site), None
                 click.echo(_how(site, provider.ready is not None), err=True)
                 with _enter() as done:
-                    return await runtime.logins.by_hand(runtime.target(site), done), None
+                    return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
 
     session, taken = run(work())
     if as_json:

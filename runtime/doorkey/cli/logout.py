@@ -30,6 +30,6 @@ def logout(site: str, config: Path | None) -> None:
         from doorkey.runtime import Runtime
 
         async with Runtime(settings) as runtime:
-            return await runtime.logins.out(runtime.target(site))
+            return await runtime.logins.log_out(runtime.target(site))
 
     click.echo(f"logged out of {site}" if run(work()) else f"nobody was logged in to {site}")

@@ -15,7 +15,7 @@ from doorkey.model.verdict import Verdict
 from doorkey.provider import Flow
 from doorkey.rate.limiter import RateLimiter
 from doorkey.rate.limits import RateLimiters
-from doorkey.sessions.renewal import SiteTarget
+from doorkey.sessions.target import SiteTarget
 from doorkey.transport.headers import Conversation
 from doorkey.transport.stream import Stream
 

@@ -15,7 +15,7 @@ from doorkey.model.chat import Chat, Delta, Message, parse_messages
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides
 from doorkey.model.session import Session, Tokens
 from doorkey.provider import ChatProvider, Flow, Provider
-from doorkey.sessions.renewal import SiteTarget
+from doorkey.sessions.target import SiteTarget
 
 ChatKind = Literal["chat", "image"]
 ELSEWHERE = (Unavailable, Changed)

@@ -27,8 +27,8 @@ from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.network.url_policy import request_url
 from doorkey.provider import Flow
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.renewal import SiteTarget
 from doorkey.sessions.single_use import hold_token, take_over_tokens
+from doorkey.sessions.target import SiteTarget
 from doorkey.transport.selector import TransportSelector
 from doorkey.transport.stream import Stream, whole
 

@@ -27,7 +27,7 @@ from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.key_state import KeyState, KeyStates
 from doorkey.sessions.pause import PauseRule
-from doorkey.sessions.source import Source, make_within
+from doorkey.sessions.source import RenewalReason, Source, Target
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store, hold_claim
 
 log = logging.getLogger("doorkey.keeper")
@@ -71,60 +71,60 @@ class Keeper:
     def key_state(self, key: Key) -> KeyState:
         return self._states[key]
 
-    async def get(self, source: Source, *, newer_than: int = -1, deadline: float) -> Session:
+    async def get(self, target: Target, *, newer_than: int = -1, deadline: float) -> Session:
         """A usable session newer than *newer_than*; visits when there is none, together with all who wait.
 
         Raises what the visit raised while its failure is remembered (with `retry_after`), and TimeLimit at *deadline*.
         """
-        state = self._states[source.key]
-        while (session := self.get_ready(source, newer_than=newer_than)) is None:
+        state = self._states[target.key]
+        while (session := self.get_ready(target, newer_than=newer_than)) is None:
             if state.flight is None:
                 now = self._clock.now()
                 if now < state.pause.until:
-                    await self._wait_out(source, state, now, deadline)
+                    await self._wait_out(target.source, state, now, deadline)
                     continue
-                self._launch(source, state, seen=max(newer_than, state.refused, state.generation))
+                self._launch(target.source, state, seen=max(newer_than, state.refused, state.generation))
             await self._wait(state, deadline)
         return session
 
-    def get_ready(self, source: Source, *, newer_than: int = -1) -> Session | None:
+    def get_ready(self, target: Target, *, newer_than: int = -1) -> Session | None:
         """What `get` returns where that takes no waiting, else None. Past the soft age a visit begins behind it."""
-        state, now = self._states[source.key], self._clock.now()
+        state, now = self._states[target.key], self._clock.now()
         while state.spent or not state.is_usable(state.current, state.born, newer_than, now):
             if not state.promote(newer_than, now):
                 return None
         session = state.hand_out()
         if state.needs_successor(now):
-            self._launch(source, state, seen=session.gen)
+            self._launch(target.source, state, seen=session.gen)
         return session
 
-    async def renew(self, source: Source, refused: Session, *, named: bool = True, deadline: float) -> Session:
+    async def renew(self, target: Target, refused: Session, *, named: bool = True, deadline: float) -> Session:
         """A session newer than *refused*, visiting the site only if nobody has yet. Raises as `get` does."""
         self.refuse(refused, named=named)
-        return await self.get(source, newer_than=refused.gen, deadline=deadline)
+        return await self.get(target, newer_than=refused.gen, deadline=deadline)
 
-    async def visit(self, source: Source, *, deadline: float) -> Session:
+    async def visit(self, target: Target, *, deadline: float) -> Session:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
-        state = self._states[source.key]
+        state = self._states[target.key]
         # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
-        stored = None if source.key.caller else (await self._store.row(source.key)).session
+        stored = None if target.key.caller else (await self._store.row(target.key)).session
         if stored is not None and stored.max_uses is None:
             state.learn_stored(stored, self._birth(stored))
         state.hurry()
-        return await self.get(source, newer_than=state.generation, deadline=deadline)
+        return await self.get(target, newer_than=state.generation, deadline=deadline)
 
-    async def adopt(self, source: Source, session: Session) -> Session:
+    async def adopt(self, target: Target, session: Session) -> Session:
         """Make *session*, which was made without a visit of the keeper, the current one for all who share the store."""
-        state, store = self._states[source.key], self._store_of(source.key)
+        state, store = self._states[target.key], self._store_of(target.key)
         seen = state.generation
         while True:
-            match await store.begin(source.key, seen, self._claim_ttl, patient=False):
+            match await store.begin(target.key, seen, self._claim_ttl, patient=False):
                 case Newer(newer):
                     seen = newer.gen
                 case Backoff(seconds):  # not while it is impatient
                     await self._clock.sleep(seconds)
                 case Busy(seconds):
-                    await store.changed(source.key, seconds)
+                    await store.changed(target.key, seconds)
                 case Claim() as claim:
                     committed = await store.commit(claim, session)
                     if committed is not None:
@@ -240,7 +240,7 @@ class Keeper:
         try:
             async with hold_claim(store, claim, self._claim_ttl, self._clock), self.limiters.page(state.key):
                 state.begin_visit(self._clock.now())
-                made = await make_within(self._limit, source, state.reason(claim.previous))
+                made = await self._make(source, state.key.site, state.reason(claim.previous))
             session = await store.commit(claim, made)
             if session is None:
                 return False
@@ -254,6 +254,16 @@ class Keeper:
             await asyncio.shield(store.fail(claim, "the visiting process ended", "", 0.0))
             raise
         return True
+
+    async def _make(self, source: Source, site: str, reason: RenewalReason) -> Session:
+        """The session that *source* makes. Raises TimeLimit after the visit's limit, and what the source raises."""
+        try:
+            async with asyncio.timeout(self._limit):
+                return await source.make(reason)
+        except TimeoutError as error:
+            if isinstance(error, DoorkeyError):
+                raise
+            raise TimeLimit("visit", self._limit, site=site, setting="limits.visit") from error
 
     def _remember(self, state: KeyState, error: DoorkeyError) -> float:
         """Begin a pause for *error*; returns its seconds."""

@@ -1,21 +1,19 @@
-"""What the keeper asks for sessions: where they come from, and why one is needed now."""
+"""What the keeper asks for sessions: where those of one key come from, and why one is needed now."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from doorkey.errors import DoorkeyError, TimeLimit
 from doorkey.model.session import Key, Session
 
 
 @dataclass(frozen=True, slots=True)
 class RenewalReason:
-    """Why a visit is made. `refused` is the session that no longer serves; None for a first one, or one grown old.
+    """Why a session is made. `previous` is the last one of the key, None for the first.
 
-    `named`: whether the refusal had a name (then a result that equals the refused session is no result).
-    `fresh`: whether the refused session never worked.
+    `refused` is the session that the site refuses; None where the last one only grew old. `named`: the site refused it
+    by a verdict with a name, so that a result equal to it is no result. `fresh`: the refused session never worked.
     """
 
     previous: Session | None = None
@@ -25,10 +23,7 @@ class RenewalReason:
 
 
 class Source(Protocol):
-    """Where the sessions of one key come from."""
-
-    @property
-    def key(self) -> Key: ...
+    """Makes the sessions of one key."""
 
     async def make(self, reason: RenewalReason) -> Session:
         """A new session, without a generation yet. Raises DoorkeyError."""
@@ -39,12 +34,11 @@ class Source(Protocol):
         ...
 
 
-async def make_within(limit: float, source: Source, reason: RenewalReason) -> Session:
-    """The session that *source* makes. Raises TimeLimit after *limit* seconds, and what the source raises."""
-    try:
-        async with asyncio.timeout(limit):
-            return await source.make(reason)
-    except TimeoutError as error:
-        if isinstance(error, DoorkeyError):
-            raise
-        raise TimeLimit("visit", limit, site=source.key.site, setting="limits.visit") from error
+class Target(Protocol):
+    """Whose session is wanted, and what makes it."""
+
+    @property
+    def key(self) -> Key: ...
+
+    @property
+    def source(self) -> Source: ...

@@ -1,0 +1,140 @@
+"""The rungs of a renewal that take a browser: one visit, repeated where the browser itself failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from doorkey.errors import BrowserFailed, DoorkeyError, HeadlessDenied, MissingToken
+from doorkey.model.events import SiteEvents
+from doorkey.model.session import Cookie, Session
+from doorkey.model.site import Site
+from doorkey.network.egress import egress_for
+from doorkey.provider import Provider
+from doorkey.sessions.builder import SessionBuilder
+from doorkey.sessions.identity import Identity
+from doorkey.transport.selector import TransportSelector
+
+if TYPE_CHECKING:
+    from doorkey.browser import BrowserPool, Profile, VisitResult, VisitSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserRenewal:
+    """`profile` loads the browser's profile. `limit`: seconds that a visit may take, and `challenge` more where the
+    browser has to pass what stands before the site. `user_agent`: one that a caller passed.
+    """
+
+    site: Site
+    provider: Provider
+    identity: Identity
+    builder: SessionBuilder
+    pool: BrowserPool
+    selector: TransportSelector
+    profile: Callable[[], Profile]
+    limit: float
+    challenge: float
+    headed: bool | None
+    user_agent: str | None
+    events: SiteEvents
+
+    async def visit(
+        self,
+        rung: str,
+        url: str,
+        *,
+        previous: Session | None,
+        cookies: tuple[Cookie, ...],
+        local: Mapping[str, str],
+        longer: float = 0.0,
+    ) -> Session:
+        """The session of a visit to *url*, whose empty context is given *cookies* and *local* storage first.
+
+        *longer*: seconds that it waits longer than usual for the page to settle.
+        """
+        spec = self.spec(url, cookies=cookies, local=local, longer=longer)
+        try:
+            return await self._visit(rung, spec, previous)
+        except HeadlessDenied as denied:
+            profile = self.identity.profile(self.profile())
+            await self.identity.denied(denied, self.pool.no_window(profile, headed=self.headed))
+            self.events.report(
+                "renewal", f"{denied.by} refuses browsers without a window: once more with one, on a virtual display"
+            )
+        except BrowserFailed as error:
+            if error.retry_after is not None:
+                raise  # a login may be under way at the site: not twice in a row
+            # A browser that was killed says nothing about the site: the pool starts another.
+            self.events.report("renewal", f"{error.message}; once more with a new one")
+        return await self._visit(rung, spec, previous)
+
+    def spec(
+        self,
+        url: str,
+        *,
+        cookies: tuple[Cookie, ...] = (),
+        local: Mapping[str, str],
+        longer: float = 0.0,
+    ) -> VisitSpec:
+        """What a visit to *url* has to bring."""
+        from doorkey.browser import VisitSpec
+
+        provider = self.provider
+        return VisitSpec(
+            url=url,
+            read=provider.read,
+            ready=provider.ready,
+            steps=provider.steps,
+            pages=provider.pages,
+            script_values=provider.script_values,
+            sees_requests=provider.sees_requests,
+            cookies_needed=provider.cookies_needed,
+            cookies_required=provider.cookies_required,
+            settle=provider.settle,
+            longer=longer,
+            cookies=cookies,
+            local=local,
+            # Over before the keeper's own limit: what it raises knows whether a login was sent.
+            limit=self.limit * (0.9 if provider.steps else 1.0),
+            challenge=self.challenge,
+            user_agent=self.user_agent,
+        )
+
+    def build(self, rung: str, result: VisitResult, previous: Session | None, *, url: str = "") -> Session:
+        """The session of a visit's *result*; *url* in place of the one where its page ended."""
+        return self.builder.build(
+            rung,
+            url or result.url,
+            cookies=result.cookies,
+            headers=result.headers,
+            tokens=result.tokens,
+            local=result.local,
+            previous=previous,
+        )
+
+    async def read_user_agent(self) -> str:
+        """The user agent of a browser of the site's profile."""
+        return await self.pool.user_agent(self.profile())
+
+    async def _visit(self, rung: str, spec: VisitSpec, previous: Session | None) -> Session:
+        self.events.report("renewal", f"{rung}: opening {self.site.url}")
+        profile = self.identity.profile(self.profile())
+        egress = egress_for(self.provider)
+        lease = self.pool.lease(profile, site_url=self.site.url, egress=egress, headed=self.headed, events=self.events)
+        try:
+            async with AsyncExitStack() as exits:
+                context = await exits.enter_async_context(lease)
+                result = await context.enter(spec)
+                # A query that got past a page cache is not the page's own.
+                session = self.build(rung, result, previous, url="" if spec.url == self.site.url else self.site.url)
+                if self.selector.name(self.site, self.builder.key) == "page":
+                    self.selector.keep(session, await context.open_live_page(), exits.pop_all())
+        except MissingToken as error:
+            raise self.identity.failed(error.at(self.site.name)) from error
+        except DoorkeyError as error:
+            error.site = self.site.name
+            raise self.identity.failed(error) from error.__cause__
+        self.identity.succeeded()
+        return session

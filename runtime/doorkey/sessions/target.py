@@ -1,0 +1,87 @@
+"""What a call is aimed at: one site, as one caller sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from doorkey.clock import Clock
+from doorkey.model.events import SiteEvents
+from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
+from doorkey.model.session import Key
+from doorkey.model.site import Site
+from doorkey.provider import Provider
+from doorkey.sessions.browser_renewal import BrowserRenewal
+from doorkey.sessions.builder import SessionBuilder
+from doorkey.sessions.http_renewal import HttpRenewal
+from doorkey.sessions.identity import Identity
+from doorkey.sessions.renewal import SessionSource
+from doorkey.transport.direct import Direct
+from doorkey.transport.selector import TransportSelector
+
+if TYPE_CHECKING:
+    from doorkey.browser import BrowserPool, Profile
+    from doorkey.browser.manual.user_data_dir import UserDataDir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteTarget:
+    """`key` names the sessions that serve the target, `source` makes them. `site` has the overrides applied."""
+
+    site: Site
+    provider: Provider
+    key: Key
+    overrides: CallerOverrides
+    source: SessionSource
+    events: SiteEvents
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        site: Site,
+        provider: Provider,
+        profile: Callable[[], Profile],
+        pool: BrowserPool,
+        direct: Direct,
+        selector: TransportSelector | None = None,
+        clock: Clock,
+        limit: float,
+        challenge: float = 45.0,
+        overrides: CallerOverrides = NO_OVERRIDES,
+        home: UserDataDir | None = None,
+        headed: bool | None = None,
+        events: SiteEvents,
+    ) -> Self:
+        """A target with its source. *home*: where a person's login is remembered; the rest: see `BrowserRenewal`."""
+        selector = selector or TransportSelector(direct, clock=clock)
+        key = key_of(site, overrides)
+        builder = SessionBuilder(key, provider, clock)
+        identity = Identity(site, provider, home)
+        browser = BrowserRenewal(
+            site=site,
+            provider=provider,
+            identity=identity,
+            builder=builder,
+            pool=pool,
+            selector=selector,
+            profile=profile,
+            limit=limit,
+            challenge=challenge,
+            headed=headed,
+            user_agent=overrides.user_agent,
+            events=events,
+        )
+        source = SessionSource(
+            site=site,
+            provider=provider,
+            identity=identity,
+            builder=builder,
+            http=HttpRenewal(site, provider, identity, builder, direct, clock, limit),
+            browser=browser,
+            selector=selector,
+            overrides=overrides,
+            events=events,
+        )
+        return cls(site=site, provider=provider, key=key, overrides=overrides, source=source, events=events)
