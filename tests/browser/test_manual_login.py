@@ -19,6 +19,7 @@ from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import SystemClock
 from doorkey.errors import ConfigurationError, NeedsPerson
 from doorkey.network.egress import parse_proxy
+from event_lines import site_events
 
 from .conftest import csrf
 
@@ -57,7 +58,7 @@ def login(home: UserDataDir, clock: WatchedClock, members: LoginSite) -> Login:
     """Opens the person's browser at the site, and waits for them to log in."""
 
     def start(done: asyncio.Event, ready: str | None = "a[href*=logout]") -> asyncio.Task[VisitResult]:
-        person = ManualLogin(home=home, clock=clock, display="virtual")
+        person = ManualLogin(home=home, clock=clock, display="virtual", events=site_events())
         spec = VisitSpec(url=members.url, read=csrf, ready=ready, settle=0.0, limit=15.0)
         task = asyncio.create_task(person.log_in(spec, members.url, done))
         task.add_done_callback(lambda _: clock.slept.set())
@@ -184,7 +185,8 @@ async def test_what_is_remembered_is_forgotten_as_a_whole(home: UserDataDir) -> 
 
 
 async def test_a_socks_proxy_with_a_password_is_told_before_a_browser_starts(home: UserDataDir) -> None:
-    person = ManualLogin(home=home, clock=SystemClock(), display="virtual", proxy=parse_proxy("socks5://me:secret@h:1"))
+    proxy = parse_proxy("socks5://me:secret@h:1")
+    person = ManualLogin(home=home, clock=SystemClock(), display="virtual", events=site_events(), proxy=proxy)
     with pytest.raises(ConfigurationError, match="SOCKS") as told:
         await person.log_in(VisitSpec(url="http://h/", read=csrf), "http://h/", asyncio.Event())
     assert "secret" not in told.value.message

@@ -118,7 +118,7 @@ class TestACommand:
     async def test_that_knows_nothing_of_a_site_prints_two_lines_that_use_its_session(
         self, doorkey: Doorkey, bound: int
     ) -> None:
-        doorkey.config.settings["DOORKEY_SERVICE__PORT"] = str(bound)
+        doorkey.settings["DOORKEY_SERVICE__PORT"] = str(bound)
         async with serving("<p>a page that says hello") as url:
             told = json.loads((await doorkey("add", url, "--name", "page", "--json")).out)
             assert (told["kind"], told["written"], told["exit"]) == ("nothing that is known", True, 0)
@@ -136,7 +136,7 @@ class TestACommand:
     async def test_that_meets_a_login_takes_it_when_its_variables_are_set(
         self, doorkey: Doorkey, members: LoginSite
     ) -> None:
-        doorkey.config.settings |= {"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD}
+        doorkey.settings |= {"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD}
         done = await doorkey("add", members.url, "--name", "wiki")
         assert (done.code, done.err) == (0, "")
         assert PASSWORD not in done.out + (doorkey.folder / FILE).read_text()

@@ -49,7 +49,7 @@ async def entered(doorkey: Doorkey, twin: Twin, browsers: BrowserPool, tmp_path:
     settings = Settings.model_validate({"sites": {twin.name: {"url": twin.url}}, "store": {"url": store}})
     async with Runtime(settings, pool=browsers) as runtime:
         await runtime.visit(twin.name)
-    doorkey.config.settings["DOORKEY_STORE__URL"] = store
+    doorkey.settings["DOORKEY_STORE__URL"] = store
 
 
 @pytest.mark.usefixtures("entered")
