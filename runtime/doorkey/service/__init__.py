@@ -1,1 +1,1 @@
-"""The local service: doorkey's sites, in OpenAI's shape, for programs that know nothing of doorkey."""
+"""The local HTTP service: the configured sites for other programs, in OpenAI's shape and as a reverse proxy."""

@@ -1,4 +1,4 @@
-"""Ends an answer where the client asked for it: at a stop text, or at a length."""
+"""Cuts an answer where the client asked for it: at a stop text, or at a length."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from doorkey.service.openai import BYTES_PER_TOKEN
 
 
 class Cutter:
-    """Text goes in as it comes and out as far as it may be shown; `reason` is set once the answer is cut.
+    """Takes text as it comes and returns what may be shown. `reason` is set once the answer is cut.
 
-    A tail that may be the start of a stop text is held back until it is known. *max_tokens* is kept by the estimate of
-    four bytes a token: a site's own tokens can't be counted.
+    A tail that may be the start of a stop text is held back until more comes. *max_tokens* is estimated at four bytes
+    a token, as a site's own tokens can't be counted.
     """
 
     def __init__(self, stop: tuple[str, ...] = (), max_tokens: int | None = None) -> None:
@@ -35,7 +35,7 @@ class Cutter:
         return self._out(text[: len(text) - keep])
 
     def rest(self) -> str:
-        """What was held back, once the answer has ended."""
+        """Return what was held back, once the answer has ended."""
         held, self._held = self._held, ""
         return "" if self.reason is not None else self._out(held)
 
@@ -54,7 +54,7 @@ class Cutter:
         data = text.encode("utf-8", "surrogatepass")
         if self._room is not None and self.bytes + len(data) > self._room:
             self.reason = "length"
-            # Cut between characters: the bytes of a half one are dropped.
+            # Cut between characters: the bytes of half a character are dropped.
             text = data[: self._room - self.bytes].decode("utf-8", "ignore")
             data = text.encode()
         self.bytes += len(data)

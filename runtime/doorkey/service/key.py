@@ -1,4 +1,4 @@
-"""The key that clients of the service show: where it comes from and how it is compared."""
+"""The service's key: where it comes from, and how a client's is compared with it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ KEY_FILE = "service.key"
 
 @dataclass(frozen=True, slots=True)
 class ChosenKey:
-    """`value` None asks for no key. `shown` is for the terminal: it holds the key at its first start only."""
+    """`value` None asks for no key. `shown` is for the terminal. It holds the key itself at the first start only."""
 
     value: str | None = field(repr=False)
     shown: str = field(repr=False)
 
 
 def the_key(service: ServiceSettings, *, no_key: bool = False, folder: Path | None = None) -> ChosenKey:
-    """The key of the settings, else the one kept in *folder* (the state directory), made at the first start.
+    """Return the key of the settings, else the one kept in *folder* (the state directory), made at the first start.
 
     Raises ConfigurationError for a key that can't be used, and for no key on an address others can reach.
     """
@@ -51,14 +51,14 @@ def the_key(service: ServiceSettings, *, no_key: bool = False, folder: Path | No
 
 
 def matches(shown: str, key: str) -> bool:
-    """Whether the key of a header is the right one, in a time that tells nothing. Takes any text."""
+    """Compare a client's key with the right one in constant time. Takes any text."""
     if shown.isascii() and key.isascii():
         return hmac.compare_digest(shown, key)
     return hmac.compare_digest(_bytes(shown), _bytes(key))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host*, a name or an address, is this machine only."""
+    """Return whether *host*, a name or an address, is reached from this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -68,7 +68,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    # Headers come as UTF-8 with the bytes that are none kept as lone surrogates.
+    # In headers, bytes that are not UTF-8 stand as lone surrogates (PEP 383).
     return text.encode("utf-8", "surrogateescape" if _escaped(text) else "surrogatepass")
 
 
@@ -77,7 +77,7 @@ def _escaped(text: str) -> bool:
 
 
 def _kept(path: Path) -> tuple[str, bool]:
-    """The key in *path*, and whether it was made now. Two first starts at once agree on one."""
+    """Return the key in *path*, and whether it was made now. Two first starts at once agree on one."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = False
@@ -98,7 +98,7 @@ def _make(path: Path) -> bool:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
     try:
-        # A link, not a rename: it appears whole, and fails where another start was first.
+        # A link, not a rename: the file appears whole, and linking fails if another start was first.
         os.link(draft, path)
     except FileExistsError:
         return False

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what can be asked, by the names that requests use."""
+"""`GET /v1/models`: lists the models by the names that requests use."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 def model_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
     started = int(clock.wall())
 
-    def described(name: str) -> dict[str, Any]:
+    def describe(name: str) -> dict[str, Any]:
         site, slash, _ = name.partition("/")
         owner = site if slash and site in runtime.sites else "doorkey"
         return {"id": name, "object": "model", "created": started, "owned_by": owner}
 
-    async def names() -> tuple[str, ...]:
-        await runtime.known()  # other processes may have entered a site, and seen its bots
+    async def list_names() -> tuple[str, ...]:
+        await runtime.known()  # another process may have visited a site, and seen its models
         return runtime.models()
 
-    async def listed(request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [described(name) for name in await names()]})
+    async def list_models(request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [describe(name) for name in await list_names()]})
 
-    async def one(request: web.Request) -> web.Response:
-        name, known = request.match_info["id"], await names()
+    async def show_model(request: web.Request) -> web.Response:
+        name, known = request.match_info["id"], await list_names()
         if name not in known:
             nearest = difflib.get_close_matches(name[:200], known, 1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else "GET /v1/models lists them"
             raise UnknownModel(f"no model is called {name[:80]!r}; {hint}", param="model")
-        return web.json_response(described(name))
+        return web.json_response(describe(name))
 
-    return [web.get("/v1/models", listed), web.get("/v1/models/{id:.+}", one)]
+    return [web.get("/v1/models", list_models), web.get("/v1/models/{id:.+}", show_model)]

@@ -1,4 +1,4 @@
-"""`GET /api/sites`: how the configured sites stand; `GET /healthz`: that the service does."""
+"""`GET /api/sites`: the state of the configured sites. `GET /healthz`: whether the service is alive."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ if TYPE_CHECKING:
 
 
 def site_routes(runtime: Runtime) -> list[web.RouteDef]:
-    async def listed(request: web.Request) -> web.Response:
+    async def list_sites(request: web.Request) -> web.Response:
         return web.json_response({"sites": [asdict(status) for status in await runtime.known()]})
 
-    async def one(request: web.Request) -> web.Response:
+    async def show_site(request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        standing = {status.name: status for status in await runtime.known()}
-        if name not in standing:
-            nearest = difflib.get_close_matches(name[:200], standing, 1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"configured: {', '.join(standing) or 'none'}"
+        known = {status.name: status for status in await runtime.known()}
+        if name not in known:
+            nearest = difflib.get_close_matches(name[:200], known, 1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"configured: {', '.join(known) or 'none'}"
             raise UnknownSite(f"no site is called {name[:80]!r}; {hint}", param="name")
-        return web.json_response(asdict(standing[name]))
+        return web.json_response(asdict(known[name]))
 
-    async def alive(request: web.Request) -> web.Response:
+    async def show_health(request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    return [web.get("/api/sites", listed), web.get("/api/sites/{name}", one), web.get("/healthz", alive)]
+    return [
+        web.get("/api/sites", list_sites),
+        web.get("/api/sites/{name}", show_site),
+        web.get("/healthz", show_health),
+    ]
