@@ -1,23 +1,29 @@
-"""The service put together, and the socket it listens on."""
+"""The service's routes put together, and the socket it listens on."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
 
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import ConfigurationError
 from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
+from doorkey.service.connection import ByteWriter, Connection, Connections
 from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_loopback
-from doorkey.service.middleware import BODY_LIMIT, guard, sign
+from doorkey.service.middleware import BODY_LIMIT, RunningRequests, guard, normalize, sign
 from doorkey.service.models import model_routes
 from doorkey.service.sites import site_routes
 
@@ -25,26 +31,35 @@ if TYPE_CHECKING:
     from doorkey.config.settings import ServiceSettings
     from doorkey.runtime import Runtime
 
-SHUTDOWN = 2.0
-"""Seconds that answers under way are given when the service ends."""
+SHUTDOWN = 25.0
+"""Seconds that requests under way are given to end when the service is stopped."""
 COLLECTED = 20_000
-"""Objects made since the last look for garbage: many requests under way hold more than Python's 700, alive all."""
+"""Objects made between two garbage collections. Python's 700 is too few: requests under way hold more, all of them
+alive."""
+MOST_CONNECTIONS = 4096
+SPARE_DESCRIPTORS = 256
+"""File descriptors that are kept for the store, the browser and log files; the others are for connections."""
+MOST_DESCRIPTORS = 65536
+RUNNING = web.AppKey("RUNNING", RunningRequests)
 
 
 def build_app(
     runtime: Runtime, *, service: ServiceSettings, key: str | None, clock: Clock | None = None, unread: float = UNREAD
 ) -> web.Application:
-    """The service over *runtime*; *key* None asks for none, *unread* is the seconds that a client may read nothing.
+    """Return the service over *runtime*.
 
-    Raises ConfigurationError for no key on an open address.
+    *key* None asks for no key. *unread* is the seconds that a client may leave its answer unread. Raises
+    ConfigurationError for no key on an address that others can reach.
     """
     if key is None and not is_loopback(service.host):
         raise ConfigurationError(f"service.host is {service.host}: a service that others can reach needs a key")
     clock = clock or SystemClock()
+    running = RunningRequests()
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[guard(hosts=service.hosts, origins=service.origins, key=key)],
+        middlewares=[guard(hosts=service.hosts, origins=service.origins, key=key, running=running)],
     )
+    app[RUNNING] = running
     app.on_response_prepare.append(sign)
     app.add_routes(chat_routes(runtime, clock, unread))
     app.add_routes(image_routes(runtime, clock))
@@ -55,32 +70,79 @@ def build_app(
 
 
 def calm_collector() -> None:
-    """Look for cyclic garbage less often, and not through what is here now: for a process that only serves."""
+    """Collect cyclic garbage less often, and not among what exists now: for a process that only serves."""
     gc.freeze()
     gc.set_threshold(COLLECTED)
 
 
 @asynccontextmanager
-async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Listen, and yield the base URL. Port 0 takes a free one. Raises ConfigurationError when there is no listening."""
+async def serve(
+    app: web.Application, host: str, port: int, *, shutdown: float = SHUTDOWN, connections: int | None = None
+) -> AsyncIterator[str]:
+    """Listen, and yield the base URL. Port 0 takes a free one.
+
+    At the end no more requests are accepted; those under way have *shutdown* seconds to end, then they are stopped.
+    *connections* is the most to hold at a time (None: as many as file descriptors allow). Raises ConfigurationError
+    when the address can't be listened on.
+    """
     # handler_cancellation: a client that leaves ends what is done for it, up to the site.
-    # auto_decompress: the door passes bodies on as they come.
-    runner = web.AppRunner(
-        app, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN, auto_decompress=False
-    )
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
+    server = runner.server
+    assert server is not None
+    server.request_factory = _request_factory(server.request_factory)
+    opened = Connections(connections or connection_limit(), SystemClock())
+    loop = asyncio.get_running_loop()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            listener = await loop.create_server(lambda: Connection(server, opened), host, port)
         except OSError as error:
-            raise ConfigurationError(_unheard(error, host, port)) from error
-        bound = runner.addresses[0][1]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+            raise ConfigurationError(_explain(error, host, port)) from error
+        try:
+            bound = listener.sockets[0].getsockname()[1]
+            yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+        finally:
+            listener.close()
+            server.pre_shutdown()
+            await app[RUNNING].drain(shutdown)
     finally:
         await runner.cleanup()
 
 
-def _unheard(error: OSError, host: str, port: int) -> str:
+def _request_factory(make: Any) -> Any:
+    """Return aiohttp's maker of requests, with our writer of headers, and what `normalize` takes out."""
+
+    def made(
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        message, kept = normalize(message)
+        request: web.BaseRequest = make(message, payload, protocol, ByteWriter(protocol, task.get_loop()), task)
+        for name, value in kept.items():
+            request[name] = value
+        return request
+
+    return made
+
+
+def connection_limit() -> int:
+    """Raise the process's soft limit of file descriptors to its hard one; return how many connections that allows.
+
+    A call of the door takes two: the client's connection and the one to the site.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    usable = MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    return max(16, min(MOST_CONNECTIONS, (usable - SPARE_DESCRIPTORS) // 2))
+
+
+def _explain(error: OSError, host: str, port: int) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return f"port {port} on {host} is taken by another program; choose another with --port or service.port"

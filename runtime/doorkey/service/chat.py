@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: a question, and its answer whole or as it comes."""
+"""`POST /v1/chat/completions`: answers a chat, whole or as a stream."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from aiohttp import web
 from doorkey.clock import Clock
 from doorkey.errors import EmptyAnswer
 from doorkey.model.chat import Delta, Image
+from doorkey.service.body import read_object
 from doorkey.service.client_writer import ClientWriter
 from doorkey.service.cutter import Cutter
-from doorkey.service.openai import ChatRequest, Chunks, parse_chat, read_object, usage, whole
-from doorkey.service.request_keys import BEGUN, ID, ONCE
+from doorkey.service.failure import Failure
+from doorkey.service.middleware import BEGUN, ID, ONCE, Begun
+from doorkey.service.openai import ChatRequest, Chunks, parse_chat, usage, whole
 
 if TYPE_CHECKING:
     from doorkey.engine.answer import Answer
@@ -39,7 +41,7 @@ def chat_routes(runtime: Runtime, clock: Clock, unread: float) -> list[web.Route
 
 
 def origin_headers(answer: Answer[Any]) -> dict[str, str]:
-    """Who answered, and how; after how many seconds of waiting for a turn, where the site has limits and it waited."""
+    """Return headers that say which site answered, by which transport, after how many renewals and how long a wait."""
     headers = {
         "x-doorkey-site": answer.site,
         "x-doorkey-transport": answer.transport,
@@ -51,7 +53,7 @@ def origin_headers(answer: Answer[Any]) -> dict[str, str]:
 
 
 class End:
-    """How an answer ended: the last item of its texts."""
+    """The last item of an answer's texts: why it ended, and how long it was."""
 
     def __init__(self, cutter: Cutter) -> None:
         self.reason = cutter.reason or "stop"
@@ -59,11 +61,11 @@ class End:
 
 
 async def _texts(answer: Answer[Delta], cutter: Cutter) -> AsyncGenerator[str | End, None]:
-    """The answer's text, one piece for each batch, none of them empty, then its End. Raises EmptyAnswer for none."""
+    """Yield the answer's text, one piece for each batch that has some, then its End. Raises EmptyAnswer for none."""
     came = False
     async with aclosing(answer.batches()) as batches:  # type: ignore[type-var]  # an async generator, typed as iterator
         async for batch in batches:
-            text = cutter.feed(_shown(batch))
+            text = cutter.feed(_join(batch))
             came = came or bool(text)
             if text:
                 yield text
@@ -92,7 +94,7 @@ async def _whole(
 
 
 async def _stream(
-    reader: ClientWriter,
+    writer: ClientWriter,
     asked: ChatRequest,
     answer: Answer[Delta],
     texts: AsyncIterator[str | End],
@@ -110,25 +112,25 @@ async def _stream(
     opening = chunks.role()
     async for text in texts:
         if not response.prepared:
-            # Only now: a failure before the first text still has its true status.
-            await response.prepare(reader.request)
-            reader.request[BEGUN] = response
+            # Not earlier: a failure before the first text still gets its true status.
+            await response.prepare(writer.request)
+            writer.request[BEGUN] = Begun(response, Failure.event)
         if isinstance(text, End):
             counted = usage(asked.prompt_tokens, text.tokens)
-            await reader.give(response, opening + chunks.end(text.reason, counted))
+            await writer.write(response, opening + chunks.end(text.reason, counted))
         else:
-            await reader.give(response, opening + chunks.text(text))
+            await writer.write(response, opening + chunks.text(text))
         opening = b""
-    await reader.end(response)
+    await writer.end(response)
     return response
 
 
-def _shown(batch: Sequence[Delta]) -> str:
+def _join(batch: Sequence[Delta]) -> str:
     return "".join(_markdown(delta) if isinstance(delta, Image) else delta for delta in batch)
 
 
 def _markdown(image: Image) -> str:
-    """A picture inside text: where the site keeps it, else the picture itself."""
+    """Return a picture as Markdown: its URL at the site if there is one, else the picture itself."""
     alt = re.sub(r"[\[\]()\s]+", " ", image.alt).strip() or "image"
     return f"![{alt}]({image.url or data_url(image)})"
 

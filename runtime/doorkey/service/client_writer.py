@@ -1,41 +1,59 @@
-"""Whoever reads an answer that comes in pieces, as long as they are read."""
+"""Writes an answer to a client in pieces, and gives up a client that stops reading."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 
 from aiohttp import web
 
 UNREAD = 60.0
-"""Seconds a client may leave a piece unread before its answer, and the site's, is given up."""
+"""Seconds a client may leave a piece unread. After that its answer, and the site's, is given up."""
+RESET = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER that makes closing a socket reset its connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientWriter:
-    """The client of *request*; it may leave a piece unread for *limit* seconds.
+    """The client of *request*, which may leave a piece unread for *limit* seconds.
 
-    Raises ConnectionResetError when it has left or reads no more: then its connection is ended, too.
+    Its methods raise ConnectionResetError when the client has left or stopped reading, and then end its connection.
     """
 
     request: web.Request
     limit: float
 
-    async def give(self, response: web.StreamResponse, piece: bytes) -> None:
+    async def write(self, response: web.StreamResponse, piece: bytes) -> None:
         try:
             async with asyncio.timeout(self.limit):
                 await response.write(piece)
         except TimeoutError:
-            raise self._given_up() from None
+            raise self._give_up() from None
 
     async def end(self, response: web.StreamResponse) -> None:
         try:
             async with asyncio.timeout(self.limit):
                 await response.write_eof()
         except TimeoutError:
-            raise self._given_up() from None
+            raise self._give_up() from None
 
-    def _given_up(self) -> ConnectionResetError:
+    def _give_up(self) -> ConnectionResetError:
         if self.request.transport is not None:
             self.request.transport.abort()
-        return ConnectionResetError("the client reads no more")
+        return ConnectionResetError("the client stopped reading")
+
+
+def cut(request: web.Request) -> None:
+    """Break the client's connection off, so that an answer which is not complete can't look complete.
+
+    An answer of HTTP/1.0, or one without a length, ends with its connection. Only a reset tells that it was cut.
+    """
+    transport = request.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    transport.abort()

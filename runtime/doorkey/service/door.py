@@ -1,4 +1,4 @@
-"""`ANY /site/{name}/{path}`: the door, a reverse proxy into a configured site that adds the session."""
+"""`ANY /site/{name}/{path}`: the door, a reverse proxy into a configured site that adds the site's session."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from multidict import CIMultiDict
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import Request, insists_on, is_json
 from doorkey.model.upload import KEPT, Upload
+from doorkey.service.body import read_whole
 from doorkey.service.chat import origin_headers
-from doorkey.service.client_writer import ClientWriter
+from doorkey.service.client_writer import ClientWriter, cut
 from doorkey.service.door_headers import accepted, destination, passed_in, passed_out
 from doorkey.service.failure import Refusal
-from doorkey.service.request_keys import ID
+from doorkey.service.middleware import BEGUN, ID, UNTYPED, Begun
 
 if TYPE_CHECKING:
     from doorkey.engine.answer import Answer
@@ -38,15 +39,15 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
         if request.method in ("TRACE", "CONNECT"):
             # TRACE would show the session's cookies.
             raise Refusal(405, "method_not_allowed", f"{request.method} does not go through the door")
-        body = await _body(request) if request.body_exists else None
+        body = await _read_body(request) if request.body_exists else None
         try:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
-            answer = await runtime.send(name, _asked(request, path, body), timeout=math.inf)
-            whole = _whole(runtime.sites[name], answer)
+            answer = await runtime.send(name, _make_request(request, path, body), timeout=math.inf)
+            whole = _whole(request, runtime.sites[name], answer)
             if whole is not None:
                 return whole
             async with answer:
-                return await _streamed(ClientWriter(request, unread), runtime.sites[name], answer)
+                return await _stream(ClientWriter(request, unread), runtime.sites[name], answer)
         finally:
             if isinstance(body, Upload):
                 await body.aclose()
@@ -54,7 +55,7 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
     return [web.route("*", "/site/{tail:.*}", enter)]
 
 
-def _asked(request: web.Request, path: str, body: bytes | Upload | None) -> Request:
+def _make_request(request: web.Request, path: str, body: bytes | Upload | None) -> Request:
     headers = request.headers
     return Request(
         url=path,
@@ -69,40 +70,46 @@ def _asked(request: web.Request, path: str, body: bytes | Upload | None) -> Requ
     )
 
 
-async def _body(request: web.Request) -> bytes | Upload:
+async def _read_body(request: web.Request) -> bytes | Upload:
+    """Return a short body, or one that may need a token, whole; any other as it comes."""
     length = request.content_length
-    # Forms and JSON are read whole, up to what is kept of any body: a provider may put a token into them.
+    # A provider may put a token into a form or JSON. Those are read whole, up to what is kept of any body.
     may_change = request.content_type in FORMS or is_json(request.content_type)
     if length is not None and length <= (KEPT if may_change else AT_ONCE):
-        return await request.read()
+        return await read_whole(request)
     return Upload(request.content.iter_any(), length)
 
 
-def _whole(site: Site, answer: Answer[bytes]) -> web.Response | None:
-    """The site's answer, where all of it has come already."""
+def _whole(request: web.Request, site: Site, answer: Answer[bytes]) -> web.Response | None:
+    """Return the site's answer if all of it has come already, else None."""
     body = answer.body
-    return None if body is None else web.Response(status=answer.head.status, headers=_headers(site, answer), body=body)
+    if body is None:
+        return None
+    return web.Response(status=answer.head.status, headers=_headers(request, site, answer), body=body)
 
 
-async def _streamed(reader: ClientWriter, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
-    """The site's answer, given on as it comes."""
-    response = web.StreamResponse(status=answer.head.status, headers=_headers(site, answer))
-    await response.prepare(reader.request)
+async def _stream(writer: ClientWriter, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
+    """Pass the site's answer on as it comes."""
+    request = writer.request
+    response = web.StreamResponse(status=answer.head.status, headers=_headers(request, site, answer))
+    await response.prepare(request)
+    request[BEGUN] = Begun(response, None)
     try:
         async for piece in answer.pieces():
-            await reader.give(response, piece)
+            await writer.write(response, piece)
     except DoorkeyError as error:
-        # The status is out: what is cut here has to look cut there.
-        log.info("%s %s: %s", reader.request[ID], error.code, error)
-        if reader.request.transport is not None:
-            reader.request.transport.close()
+        # The status is out: an answer that was cut at the site has to look cut to the client.
+        log.info("%s %s: %s", request[ID], error.code, error)
+        cut(request)
         return response
-    await reader.end(response)
+    await writer.end(response)
     return response
 
 
-def _headers(site: Site, answer: Answer[bytes]) -> CIMultiDict[str]:
+def _headers(request: web.Request, site: Site, answer: Answer[bytes]) -> CIMultiDict[str]:
     headers = CIMultiDict([*passed_out(answer.head, site), *origin_headers(answer).items()])
     if not answer.verdict:
         headers["x-doorkey-verdict"] = answer.verdict.kind.value
+    if "content-type" not in headers:
+        request[UNTYPED] = True
     return headers

@@ -1,10 +1,11 @@
-"""What passes the door, and what stays on its side: paths, headers in, headers out."""
+"""Decides what passes the door: paths, headers of requests, headers of answers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
+from typing import TypeAlias
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from doorkey.model.request import Head, is_reserved
@@ -14,7 +15,7 @@ from doorkey.service.failure import Refusal
 from doorkey.transport.compression import readable
 
 PLAIN = re.compile(r"/site/([a-z0-9_-]+)((?:/[\w~!$&'()*+,;=:@-][\w.~!$&'()*+,;=:@-]*)*/?(?:\?[!\"$-~]*)?)", re.A)
-"""A target that can be read in one way only, as nearly all are: nothing in it to be looked at twice."""
+"""A request target that can be read in one way only, as nearly all can. It needs no further check."""
 DOOR = re.compile(r"/site/([^/?]+)(/[^?]*)?(\?.*)?", re.S)
 HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -31,14 +32,20 @@ OURS_IN = {
     "x-real-ip",
     "accept",
 }
-"""doorkey's key, what is said of the way to the door, and what the request says in words of its own."""
+"""Headers of requests that stay outside: doorkey's key, what describes the way to the door, and what `Request` has a
+field of its own for."""
 OURS_OUT = {"set-cookie", "set-cookie2", "alt-svc", "clear-site-data", "strict-transport-security", "x-request-id"}
-"""The session's, and what speaks of the site's own host or connection."""
-MOVED = ("location", "content-location")
+"""Headers of answers that stay inside: they belong to the session, or speak of the site's own host or connection."""
+FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""Control characters that no header may hold (RFC 9110, section 5.5). Lenient clients let sites send them."""
+QUOTED_OR_TARGET = re.compile(r'"(?:[^"\\]|\\.)*"|<([^<>]*)>')
+"""In a Link header: a quoted parameter, or the target of a link (RFC 8288)."""
+REFRESH = re.compile(r"""(\s*[\d.]*\s*[;,]\s*(?:url\s*=\s*)?["']?)([^"']*)(.*)""", re.I | re.S)
+"""A Refresh header: what stands before its URL, the URL, what stands behind it (HTML, "shared declarative refresh")."""
 
 
 def destination(target: str) -> tuple[str, str]:
-    """The site's name, and what is requested of it, byte for byte as it came (other than ASCII in per cent).
+    """Return the site's name and the path and query there, byte for byte; non-ASCII bytes are percent-encoded.
 
     *target* is the raw request target. Raises Refusal for one that could be read as leading elsewhere.
     """
@@ -57,15 +64,20 @@ def destination(target: str) -> tuple[str, str]:
         raise Refusal(400, "invalid_path", "the path holds `.` or `..` as a part: write where it leads to instead")
     if re.search(r"[\x00-\x20\x7f#]", path + query):
         raise Refusal(400, "invalid_path", "the path or the query holds a blank, a control character or `#`")
-    return name, re.sub(r"[^\x00-\x7f]+", _in_percent, path + query)
+    return name, percent_encode(path + query)
 
 
-def _in_percent(found: re.Match[str]) -> str:
+def percent_encode(url: str) -> str:
+    """Return *url* with its blanks and non-ASCII bytes percent-encoded, as browsers do."""
+    return re.sub(r"[^\x21-\x7f]+", _encode, url)
+
+
+def _encode(found: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
 def passed_in(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that go on to the site. Raises Refusal for one that is no text."""
+    """Return the headers that go on to the site. Raises Refusal for one that is not UTF-8."""
     gone = dropped(headers)
     passed: dict[str, str] = {}
     for name, value in headers.items():
@@ -73,14 +85,14 @@ def passed_in(headers: Mapping[str, str]) -> dict[str, str]:
         if lower is None or lower in gone:
             continue
         if not value.isascii() and re.search("[\udc80-\udcff]", value):
-            raise Refusal(400, "invalid_header", f"the header {lower[:60]} is no UTF-8")
+            raise Refusal(400, "invalid_header", f"the header {lower[:60]} is not UTF-8")
         passed[lower] = f"{passed[lower]}, {value}" if lower in passed else value
     return passed
 
 
 @lru_cache(1024)
 def _entering(name: str) -> str | None:
-    """The header's name in lower case; None for one that stays outside."""
+    """Return a request header's name in lower case, or None if it stays outside."""
     lower = name.lower()
     ours = lower in OURS_IN or lower in HOP_BY_HOP or is_reserved(lower)
     return None if ours or lower.startswith(("x-forwarded-", "x-doorkey-")) else lower
@@ -88,13 +100,14 @@ def _entering(name: str) -> str | None:
 
 @lru_cache(1024)
 def _leaving(name: str) -> str | None:
+    """Return an answer header's name in lower case, or None if it stays inside."""
     lower = name.lower()
     ours = lower in OURS_OUT or lower in HOP_BY_HOP
     return None if ours or lower.startswith(("access-control-", "x-doorkey-")) else lower
 
 
 def accepted(headers: Mapping[str, str]) -> str:
-    """The compressions that the client undoes and we can judge through."""
+    """Return the compressions that the client accepts and doorkey can look into."""
     return _readable(headers.get("accept-encoding", ""))
 
 
@@ -102,30 +115,59 @@ _readable = lru_cache(256)(readable)
 
 
 def passed_out(head: Head, site: Site) -> list[tuple[str, str]]:
-    """The answer's headers as the client gets them: places at the *site*'s origin become places behind the door."""
+    """Return the answer's headers as the client gets them: URLs at the *site*'s origin lead behind the door."""
     gone = dropped(head.headers)
-    # A page of the site's that a browser shows here must not act as a page of ours.
+    # A page of the site's that a browser shows here must not act as a page of doorkey's.
     out = [("Content-Security-Policy", "sandbox")]
     for header, value in head.headers.items():
         lower = _leaving(header)
-        if lower is not None and lower not in gone:
-            out.append((header, moved(value, head.url, site.name, site.origin) if lower in MOVED else value))
+        if lower is None or lower in gone:
+            continue
+        rewrite = REWRITTEN.get(lower)
+        if rewrite is not None:
+            value = rewrite(value, lambda url: move(url, head.url, site.name, site.origin))
+        out.append((header, FORBIDDEN.sub(" ", value)))
     return out
 
 
-def moved(location: str, url: str, name: str, origin: str) -> str:
-    """*location*, told by the answer at *url*, as seen from outside the door; another host's stays as it is."""
+def move(url: str, base: str, name: str, origin: str) -> str:
+    """Return *url*, told by an answer at *base*, as a path behind the door; one of another origin stays as it is."""
     try:
-        parts = urlsplit(urljoin(url, location))
+        parts = urlsplit(urljoin(base, url))
         if origin_of(parts.geturl()) != origin:
-            return location
+            return url
     except ValueError:
-        return location
+        return url
     rest = parts._replace(scheme="", netloc="").geturl()
-    return f"/site/{name}/{rest.lstrip('/')}"
+    return percent_encode(f"/site/{name}/{rest.lstrip('/')}")
+
+
+Move: TypeAlias = Callable[[str], str]
+
+
+def _move_all(value: str, move: Move) -> str:
+    return move(value)
+
+
+def _move_links(value: str, move: Move) -> str:
+    return QUOTED_OR_TARGET.sub(lambda found: found[0] if found[1] is None else f"<{move(found[1])}>", value)
+
+
+def _move_refresh(value: str, move: Move) -> str:
+    found = REFRESH.fullmatch(value)
+    return value if found is None or not found[2] else f"{found[1]}{move(found[2].rstrip())}{found[3]}"
+
+
+REWRITTEN: dict[str, Callable[[str, Move], str]] = {
+    "location": _move_all,
+    "content-location": _move_all,
+    "link": _move_links,
+    "refresh": _move_refresh,
+}
+"""Headers whose URLs lead behind the door."""
 
 
 def dropped(headers: Mapping[str, str]) -> Collection[str]:
-    """The headers, in lower case, that `Connection` names as its own."""
+    """Return the names, in lower case, of the headers that `Connection` lists as its own."""
     named = headers.get("connection")
     return () if named is None else {part.strip().lower() for part in named.split(",")}

@@ -1,4 +1,4 @@
-"""What a failure looks like to a client: status, error object, and whether trying again can help."""
+"""What a failure looks like to a client: its status, its error object, and whether trying again can help."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOPELESS = (Blocked, Changed, ConfigurationError, EmptyAnswer, NeedsPerson, Sess
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What the client is told. `message` holds no secret; `param` names the request's field at fault."""
+    """What the client is told. `message` holds no secret; `param` names the field of the request that is at fault."""
 
     status: int
     message: str
@@ -44,7 +44,7 @@ class Failure:
         return kinds.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
 
     def body(self) -> bytes:
-        """The error object, as JSON."""
+        """Return the error object as JSON."""
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return json.dumps({"error": error}).encode()
 
@@ -54,12 +54,12 @@ class Failure:
         )
 
     def event(self) -> bytes:
-        """The last event of a stream that failed on its way: no `[DONE]` follows it."""
+        """Return the last event of an OpenAI stream that failed on its way. No `[DONE]` follows it."""
         return b"data: " + self.body() + b"\n\n"
 
 
 class Refusal(Exception):
-    """A request that the service itself does not take, whatever the sites would say."""
+    """The service itself refuses the request, whatever the sites would say."""
 
     def __init__(
         self,
@@ -76,14 +76,26 @@ class Refusal(Exception):
 
 UNEXPECTED = Failure(
     500,
-    "doorkey failed in a way it does not know: its log has the traceback, under this answer's x-request-id",
+    "doorkey failed unexpectedly; its log has the traceback, under this answer's x-request-id",
     "server_error",
     headers={"x-should-retry": "false"},
+)
+STOPPED = Failure(
+    503,
+    "the service was stopped before the answer was complete; send the request again when it runs",
+    "service_stopped",
+    headers={"x-should-retry": "false"},
+)
+BROKEN_BODY = Failure(
+    400,
+    "the body can't be read: chunks as RFC 9112 describes them, or as many bytes as Content-Length says, were expected",
+    "invalid_body",
+    headers={"Connection": "close"},
 )
 
 
 def failure_of(error: DoorkeyError, *, repeatable: bool = True) -> Failure:
-    """What *error* is to a client. *repeatable*: whether doing the request twice is harmless (an image is not)."""
+    """Return what a client is told about *error*. *repeatable*: the request may be sent twice (an image's may not)."""
     param = error.param if isinstance(error, RequestError) else None
     headers = _advice(error) if error.status == 429 or error.status >= 500 else {}
     if not repeatable and error.status >= 429:
@@ -105,16 +117,20 @@ def _advice(error: DoorkeyError) -> dict[str, str]:
 
 
 def failure_of_http(error: web.HTTPException, path: str, limit: int) -> Failure:
-    """What aiohttp's own refusal (no such path, wrong method, body too large) is to a client."""
+    """Return what a client is told about a refusal of aiohttp's: no such path, a wrong method, a body too large."""
     match error:
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             message = f"{path[:200]} takes {allowed}, not {error.method[:20]}"
             return Failure(405, message, "method_not_allowed", headers={"Allow": allowed})
         case web.HTTPRequestEntityTooLarge():
-            return Failure(413, f"the body is larger than {limit} bytes, the most this service takes", "too_large")
+            return too_large(limit)
         case web.HTTPNotFound():
             known = "/v1/models, /v1/chat/completions, /v1/images/generations, /site/NAME/…, /api/sites, /healthz"
             return Failure(404, f"nothing is at {path[:200]}; there is {known}", "not_found")
         case _:
             return Failure(error.status, f"the request was refused: {error.reason}", "invalid_request")
+
+
+def too_large(limit: int) -> Failure:
+    return Failure(413, f"the body is larger than {limit} bytes, the most this service takes", "too_large")

@@ -1,4 +1,4 @@
-"""`POST /v1/images/generations`: one image, itself or where the site keeps it."""
+"""`POST /v1/images/generations`: makes one image, and returns its data or its URL."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from aiohttp import web
 from doorkey.clock import Clock
 from doorkey.errors import Changed
 from doorkey.model.chat import Image, Message
+from doorkey.service.body import read_object
 from doorkey.service.chat import data_url, origin_headers
-from doorkey.service.openai import ImageRequest, parse_image, read_object
-from doorkey.service.request_keys import ONCE
+from doorkey.service.middleware import ONCE
+from doorkey.service.openai import ImageRequest, parse_image
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
@@ -31,17 +32,18 @@ def image_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
                     image = delta
         if image is None:
             raise Changed(f"{answer.site}: an image was expected; text came", site=answer.site)
-        body = {"created": int(clock.wall()), "data": [_entry(asked, image, answer.site)]}
+        body = {"created": int(clock.wall()), "data": [_describe(asked, image, answer.site)]}
         return web.json_response(body, headers=origin_headers(answer))
 
     return [web.post("/v1/images/generations", generate)]
 
 
-def _entry(asked: ImageRequest, image: Image, site: str) -> dict[str, Any]:
+def _describe(asked: ImageRequest, image: Image, site: str) -> dict[str, Any]:
     if asked.as_url:
         return {"url": image.url or data_url(image)}
     if not image.data:
         raise Changed(
-            f"{site}: the image itself was expected, only its address came; response_format url gives that", site=site
+            f"{site}: the image's data was expected, only its URL came; ask for that with response_format url",
+            site=site,
         )
     return {"b64_json": base64.b64encode(image.data).decode()}

@@ -1,63 +1,114 @@
-"""Who may come in: known hosts, no foreign web pages, and whoever has the key."""
+"""The service's middleware: request ids, admission, failures in one shape, and one log line for each request."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from time import monotonic
-from typing import TypeAlias
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 from aiohttp.typedefs import Handler, Middleware
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import MiB
 from doorkey.rate.limiter import CALLER
-from doorkey.service.failure import UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
-from doorkey.service.key import is_loopback, matches
-from doorkey.service.request_keys import BEGUN, CORS, ID, ONCE
+from doorkey.service.admission import CORS, Check, check_host, check_key, check_origin
+from doorkey.service.client_writer import cut
+from doorkey.service.failure import BROKEN_BODY, STOPPED, UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
 
 log = logging.getLogger(__name__)
 
-Check: TypeAlias = Callable[[web.Request], web.Response | None]
-"""Returns an answer where no handler is needed; raises Refusal."""
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An answer whose head is out, so that its status can't change.
+
+    `tell` makes the last event of a stream that fails. None: the connection is cut instead.
+    """
+
+    response: web.StreamResponse
+    tell: Callable[[Failure], bytes] | None
+
+
+BEGUN = web.RequestKey("BEGUN", Begun)
+"""Set as soon as the head of a streamed answer is out."""
+ID = web.RequestKey("ID", str)
+"""The request's id. It stands on the answer and in each line of the log."""
+ONCE = web.RequestKey("ONCE", bool)
+"""Whether a client must not repeat the request by itself: an image that failed may have been drawn all the same."""
+EXPECT = web.RequestKey("EXPECT", str)
+"""The `Expect` header of a request whose client waits before it sends the body."""
+UNKNOWN_VERSION = web.RequestKey("UNKNOWN_VERSION", bool)
+"""Set for a version of HTTP that this service doesn't speak."""
+VERSIONS = (HttpVersion10, HttpVersion11)
+UNTYPED = web.RequestKey("UNTYPED", bool)
+"""Set where the answer has no Content-Type and must not get one."""
 BODY_LIMIT = 8 * MiB
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-OPEN_PATHS = ("/healthz",)
-EXPOSED = (
-    "retry-after, x-doorkey-renewed, x-doorkey-site, x-doorkey-transport, x-doorkey-verdict, x-doorkey-waited, "
-    "x-request-id, x-should-retry"
-)
 
 
-FOREIGN = ("cross-site", "same-site")
-"""What `Sec-Fetch-Site` says of a request that another origin's page caused (W3C, Fetch Metadata Request Headers)."""
+class RunningRequests:
+    """The requests under way, each by its task. `stop` ends them when the service's time to finish is over."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def add(self, task: asyncio.Task[object]) -> None:
+        self._tasks.add(task)
+
+    def remove(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+
+    async def drain(self, limit: float) -> None:
+        """Wait until no request is under way, at most *limit* seconds, then stop those that are left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=limit)
+        self.stopped = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WORDS)
 
 
-def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> Middleware:
-    """The service's middleware, one for all, as each costs each request: a request passes it before its path is
-    looked at."""
-    checks = (known_hosts(hosts), known_origins(origins), asks_key(key))
+LAST_WORDS = 2.0
+"""Seconds that a stopped request has to tell its client so."""
+
+
+def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None, running: RunningRequests) -> Middleware:
+    """Return the service's only middleware: each one more would cost every request."""
+    checks = (check_host(hosts), check_origin(origins), check_key(key))
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         began, status = monotonic(), 0
         identify(request)
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
         try:
             try:
-                response = _unhandled(request, checks) or await handler(request)
+                response = await _answer(request, checks, handler)
+            except asyncio.CancelledError:
+                if not running.stopped or _has_left(request):
+                    raise
+                task.uncancel()
+                response = await _tell(request, STOPPED)
             except Exception as error:  # noqa: BLE001 - the rim of a request: logged, and told in the error shape
-                response = await _told(request, _failure(request, error))
+                response = await _tell(request, _failure(request, error))
                 if _has_left(request):
                     return response
             status = response.status
             return response
         finally:
+            running.remove(task)
             if log.isEnabledFor(logging.INFO):
                 # The template, not the path: what a caller types into an address may be a secret.
                 route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
@@ -67,10 +118,22 @@ def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None) -> M
     return guarded
 
 
+async def _answer(request: web.Request, checks: Sequence[Check], handler: Handler) -> web.StreamResponse:
+    if request.get(UNKNOWN_VERSION):
+        raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
+    for check in checks:
+        response = check(request)
+        if response is not None:
+            return response
+    if EXPECT in request:
+        await _ask_for_body(request)
+    return await handler(request)
+
+
 def identify(request: web.Request) -> None:
-    """Give the request an id: the client's own `x-request-id` where it is a plain one."""
-    own = request.headers.get("x-request-id")
-    id_ = request[ID] = own if own and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own) else new_id()
+    """Give the request an id: the client's own `x-request-id` if it is a plain one."""
+    given = request.headers.get("x-request-id")
+    id_ = request[ID] = given if given and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else new_id()
     CALLER.set(id_)
 
 
@@ -79,36 +142,64 @@ _numbers = itertools.count()
 
 
 def new_id() -> str:
-    """An id that no other request has, of this process or another."""
+    """Return an id that no other request has, in this process or another."""
     return f"{_START}{next(_numbers):016x}"
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Put onto each answer what all answers carry (aiohttp's `on_response_prepare`)."""
-    try:
-        response.headers["x-request-id"] = request[ID]
-    except KeyError:  # aiohttp's own answer to what is no request
-        response.headers["x-request-id"] = new_id()
-    if "Origin" in request.headers and CORS in request:
+    """Add the headers that every answer carries (aiohttp's `on_response_prepare`)."""
+    response.headers["x-request-id"] = request[ID]
+    if UNTYPED in request:
+        response.headers.popall("Content-Type", None)
+    if CORS in request:
         response.headers.update(request[CORS])
+        add_vary(response, "Origin")
 
 
-def _unhandled(request: web.Request, checks: Sequence[Check]) -> web.Response | None:
-    for check in checks:
-        response = check(request)
-        if response is not None:
-            return response
-    return None
+def add_vary(response: web.StreamResponse, name: str) -> None:
+    """Append *name* to the answer's Vary, which may have names already (RFC 9110, section 12.5.5)."""
+    named = [part.strip() for value in response.headers.getall("Vary", ()) for part in value.split(",") if part.strip()]
+    if "*" not in named and name.lower() not in (each.lower() for each in named):
+        response.headers["Vary"] = ", ".join([*named, name])
+
+
+def normalize(message: RawRequestMessage) -> tuple[RawRequestMessage, dict[web.RequestKey[Any], Any]]:
+    """Take out of *message* what aiohttp would act on before the guard; return it as keys for the request.
+
+    aiohttp sends `100 Continue` before the key is checked, and answers HTTP/7.3 in HTTP/7.3.
+    """
+    kept: dict[web.RequestKey[Any], Any] = {}
+    if message.version not in VERSIONS:
+        message, kept[UNKNOWN_VERSION] = message._replace(version=HttpVersion11, should_close=True), True
+    expect = message.headers.get("Expect")
+    if expect is not None:
+        headers = CIMultiDict(message.headers)
+        del headers["Expect"]
+        message, kept[EXPECT] = message._replace(headers=CIMultiDictProxy(headers)), expect
+    return message, kept
+
+
+async def _ask_for_body(request: web.Request) -> None:
+    """Send `100 Continue` to a client that waits for it (RFC 9110, section 10.1.1)."""
+    if request.version != HttpVersion11 or request.match_info.http_exception is not None:
+        return
+    if request[EXPECT].strip().lower() != "100-continue":
+        raise Refusal(417, "expectation_failed", "Expect: 100-continue was expected, something else came")
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
+    del request[EXPECT]
 
 
 def _failure(request: web.Request, error: Exception) -> Failure:
-    """What the client is told of whatever went wrong."""
+    """Return what the client is told about *error*."""
     match error:
         case Refusal():
             return error.failure
         case DoorkeyError():
             log.info("%s %s: %s", request[ID], error.code, error)
             return failure_of(error, repeatable=ONCE not in request)
+        case web.RequestPayloadError():
+            return BROKEN_BODY
         case web.HTTPException():
             return failure_of_http(error, request.path, BODY_LIMIT)
         case ConnectionResetError() if _has_left(request):
@@ -118,112 +209,23 @@ def _failure(request: web.Request, error: Exception) -> Failure:
     return UNEXPECTED
 
 
-async def _told(request: web.Request, failure: Failure) -> web.StreamResponse:
-    """*failure* in the error shape; a stream that has begun ends with it as its last event."""
-    if BEGUN not in request:
-        return failure.response()
-    begun = request[BEGUN]
-    if not _has_left(request):
-        await begun.write(failure.event())
-        await begun.write_eof()
-    return begun
+async def _tell(request: web.Request, failure: Failure) -> web.StreamResponse:
+    """Return *failure* in the error shape. A stream that has begun ends with it as its last event, or is cut."""
+    begun: Begun | None = request.get(BEGUN)
+    if begun is None:
+        response = failure.response()
+        if EXPECT in request:
+            response.force_close()  # whether the body still comes is not known
+        return response
+    if _has_left(request):
+        return begun.response
+    if begun.tell is None:
+        cut(request)
+    else:
+        await begun.response.write(begun.tell(failure))
+        await begun.response.write_eof()
+    return begun.response
 
 
 def _has_left(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
-
-
-def known_hosts(hosts: Sequence[str]) -> Check:
-    """Take only requests to a loopback name or one of *hosts*: a web page can point any name of its own at us."""
-    known = {host.lower().strip("[]") for host in hosts}
-
-    @lru_cache(64)
-    def is_known(header: str) -> bool:
-        name = host_name(header)
-        return is_loopback(name) or name in known
-
-    def check(request: web.Request) -> web.Response | None:
-        given = request.headers.getall("Host", [])
-        if len(given) != 1:
-            raise Refusal(400, "invalid_host", f"one Host header was expected, {len(given)} came")
-        if not is_known(given[0]):
-            name = host_name(given[0])
-            shown = name[:100] if re.fullmatch(r"[a-z0-9._:-]+", name) else "that name"
-            raise Refusal(
-                403,
-                "host_not_allowed",
-                f'this service is not known as {shown}. If it should be, add it: [service] hosts = ["{shown}"]',
-            )
-        return None
-
-    return check
-
-
-def host_name(header: str) -> str:
-    """The name in a Host header, without its port, in lower case, an IPv6 address without brackets."""
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d*)?", header)
-    return (bracketed[1] if bracketed else re.sub(r":\d*$", "", header)).lower()
-
-
-def known_origins(origins: Sequence[str]) -> Check:
-    """Refuse web pages, but those of *origins* and our own: a page must not drive the user's sessions."""
-    known = {origin.rstrip("/").lower() for origin in origins}
-
-    def check(request: web.Request) -> web.Response | None:
-        origin = request.headers.get("Origin")
-        if origin is None:
-            # A page's pictures and links come without one. Only browsers say from where; no page can hide it.
-            if request.headers.get("Sec-Fetch-Site") in FOREIGN:
-                raise Refusal(
-                    403,
-                    "origin_not_allowed",
-                    "a web page of another origin has a link, a picture or the like that leads here: that may not use "
-                    "this service. To look at it yourself, type the address into the browser's own line",
-                )
-            return None
-        if origin.lower() == f"http://{request.host.lower()}":
-            return None
-        if origin.lower() not in known:
-            raise Refusal(
-                403,
-                "origin_not_allowed",
-                "a web page of another origin may not use this service. If one should, name its origin in "
-                'the settings: [service] origins = ["https://…"]',
-            )
-        request[CORS] = {
-            "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": EXPOSED,
-            "Vary": "Origin",
-        }
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            request[CORS] |= {
-                "Access-Control-Allow-Methods": METHODS,
-                "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", ""),
-                "Access-Control-Max-Age": "600",
-            }
-            return web.Response(status=204)
-        return None
-
-    return check
-
-
-def asks_key(key: str | None) -> Check:
-    """Ask for *key*, as `Authorization: Bearer` or `x-api-key`; None asks for nothing."""
-
-    def check(request: web.Request) -> web.Response | None:
-        if key is None:
-            return None
-        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        shown = bearer.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "").strip()
-        if not matches(shown, key) and request.path not in OPEN_PATHS:
-            came = "another came" if shown else "none came"
-            raise Refusal(
-                401,
-                "invalid_api_key",
-                f"this service's key was expected in Authorization: Bearer … or x-api-key, {came}. "
-                "`doorkey serve` says where the key is kept",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        return None
-
-    return check

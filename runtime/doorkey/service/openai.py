@@ -1,24 +1,19 @@
-"""OpenAI's shapes: what a request must be, and what answers look like."""
+"""OpenAI's shapes: checks requests, and makes answers and the chunks of streams."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
-
 from doorkey.errors import RequestError
 from doorkey.model.chat import Image, Message, kind_of, parse_messages
-from doorkey.service.failure import Refusal
 
 BYTES_PER_TOKEN = 4
-"""The rule of thumb behind every count of tokens here: a site's own counts are not to be had."""
+"""The estimate behind every count of tokens here: sites don't tell theirs."""
 SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
-LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +28,7 @@ class ChatRequest:
 
     @property
     def prompt_tokens(self) -> int:
-        return sum(tokens(message.text) for message in self.messages)
+        return sum(count_tokens(message.text) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,30 +39,8 @@ class ImageRequest:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-async def read_object(request: web.Request) -> Mapping[str, Any]:
-    """The request's body, a JSON object. Raises Refusal 415 for another type, RequestError for another content."""
-    if request.content_type != "application/json":
-        came = request.headers.get("Content-Type", "none")[:80]
-        raise Refusal(415, "unsupported_media_type", f"Content-Type: application/json was expected, {came} came")
-    body = await request.read()
-    try:
-        data = json.loads(body, parse_constant=_no_number)
-        if LONE_SURROGATE.search(body):
-            json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise RequestError("the body holds half of a surrogate pair (\\ud800 to \\udfff): that is no text") from error
-    except RecursionError as error:
-        raise RequestError("the body is nested too deeply") from error
-    except ValueError as error:
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise RequestError(f"the body was expected to be JSON in UTF-8, and is not{where}") from error
-    if not isinstance(data, dict):
-        raise RequestError(f"the body must be an object, not {kind_of(data)}")
-    return data
-
-
 def parse_chat(data: Mapping[str, Any]) -> ChatRequest:
-    """A chat's request. Raises RequestError, naming the parameter, for what is wrong or would be silently left out."""
+    """Read a chat's request. Raises RequestError, naming the parameter, for what is wrong or can't be kept."""
     _refuse_unkept(data)
     stream_options = _typed(data, "stream_options", dict, "an object") or {}
     limit = "max_completion_tokens" if data.get("max_completion_tokens") is not None else "max_tokens"
@@ -91,14 +64,14 @@ def parse_chat(data: Mapping[str, Any]) -> ChatRequest:
 
 
 def parse_image(data: Mapping[str, Any]) -> ImageRequest:
-    """An image's request. Raises RequestError naming the parameter."""
+    """Read an image's request. Raises RequestError naming the parameter."""
     prompt = _typed(data, "prompt", str, "a text")
     if not prompt or not prompt.strip():
-        raise RequestError("prompt must say what the image shows", param="prompt")
+        raise RequestError("prompt must say what the image is to show", param="prompt")
     if data.get("n") not in (None, 1) or isinstance(data.get("n"), bool):
-        raise RequestError("n: one image is made at a time", param="n")
+        raise RequestError("n: only one image can be made", param="n")
     if data.get("stream"):
-        raise RequestError("stream: an image comes whole", param="stream")
+        raise RequestError("stream: images are not streamed", param="stream")
     shape = data.get("response_format")
     if shape not in (None, "b64_json", "url"):
         raise RequestError("response_format must be b64_json or url", param="response_format")
@@ -107,26 +80,26 @@ def parse_image(data: Mapping[str, Any]) -> ImageRequest:
     return ImageRequest(model=_model(data), prompt=prompt, as_url=shape == "url", options=options)
 
 
-def tokens(text: str) -> int:
-    """An estimate: one token for each four bytes of UTF-8, rounded up."""
+def count_tokens(text: str) -> int:
+    """Estimate the tokens of *text*: one for each four bytes of UTF-8, rounded up."""
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
 def usage(prompt: int, completion: int) -> dict[str, Any]:
-    """OpenAI's usage object; `estimated` says that nobody counted."""
+    """Return OpenAI's usage object; `estimated` says that these are no counts of the site's."""
     total = prompt + completion
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, "estimated": True}
 
 
 def whole(head: Mapping[str, Any], text: str, reason: str, counted: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole answer of a chat; *head* is its id, time and model."""
+    """Return a chat's whole answer; *head* is its id, time and model."""
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return {**head, "object": "chat.completion", "choices": [choice], "usage": counted}
 
 
 class Chunks:
-    """The events of one streamed answer. Only the text differs from one to the next: the rest is encoded once."""
+    """Makes the events of one streamed answer. They differ in their text only, so the rest is encoded once."""
 
     def __init__(self, head: Mapping[str, Any], *, include_usage: bool) -> None:
         self._head = {**head, "object": "chat.completion.chunk"}
@@ -142,7 +115,7 @@ class Chunks:
         return self._prefix + json.dumps(text).encode() + self._suffix
 
     def end(self, reason: str, counted: Mapping[str, Any]) -> bytes:
-        """The reason, the usage where it was asked for, and the end mark."""
+        """Return the last events: the reason, the usage if it was asked for, and the end mark."""
         events = self._event({}, reason)
         if self._empty:
             events += _data({**self._head, "choices": [], "usage": counted})
@@ -158,18 +131,18 @@ def _data(event: Mapping[str, Any]) -> bytes:
 
 
 def _refuse_unkept(data: Mapping[str, Any]) -> None:
-    """Refuse what a site can't be held to: an answer that ignored it would look right."""
+    """Refuse what a site can't be made to keep: an answer that ignored it would look right."""
     form, choice, modalities = data.get("response_format"), data.get("tool_choice"), data.get("modalities")
     unkept = {
-        "n": (data.get("n") not in (None, 1) or isinstance(data.get("n"), bool), "one answer is given at a time"),
+        "n": (data.get("n") not in (None, 1) or isinstance(data.get("n"), bool), "only one answer can be given"),
         "response_format": (
             form is not None and not (isinstance(form, dict) and form.get("type") == "text"),
-            "sites answer in text; JSON can't be promised",
+            "sites answer in text, and JSON can't be guaranteed",
         ),
-        "tool_choice": (choice not in (None, "auto", "none"), "sites know no tools, so none can be required"),
-        "function_call": (data.get("function_call") not in (None, "auto", "none"), "sites know no functions"),
+        "tool_choice": (choice not in (None, "auto", "none"), "sites have no tools, so none can be required"),
+        "function_call": (data.get("function_call") not in (None, "auto", "none"), "sites have no functions"),
         "modalities": (modalities not in (None, ["text"]), "answers are text"),
-        "logprobs": (bool(data.get("logprobs")), "sites tell no probabilities"),
+        "logprobs": (bool(data.get("logprobs")), "sites give no probabilities"),
     }
     for param, (asked, why) in unkept.items():
         if asked:
@@ -191,7 +164,7 @@ def _stop(stop: object) -> tuple[str, ...]:
 
 
 def _sampling(data: Mapping[str, Any]) -> dict[str, int | float]:
-    """What is said of sampling: numbers, a seed that is whole."""
+    """Read the sampling parameters: finite numbers, and a whole number as seed."""
     given = {name: _typed(data, name, (int, float), "a finite number") for name in SAMPLING}
     given["seed"] = _typed(data, "seed", int, "a whole number")
     for name, value in given.items():
@@ -205,7 +178,3 @@ def _typed(data: Mapping[str, Any], name: str, kind: type | tuple[type, ...], ca
     if value is None or (isinstance(value, kind) and not (kind is not bool and isinstance(value, bool))):
         return value
     raise RequestError(f"{name} must be {called}, not {kind_of(value)}", param=name)
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(name)

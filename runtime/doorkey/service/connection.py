@@ -1,0 +1,310 @@
+"""One client's connection: aiohttp's HTTP protocol, with errors, limits and half-closing as this service wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError, StreamWriter
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from multidict import CIMultiDict
+
+from doorkey.clock import Clock
+from doorkey.service.failure import BROKEN_BODY, Failure
+from doorkey.service.middleware import new_id
+from doorkey.service.peer import has_closed
+
+log = logging.getLogger(__name__)
+
+KiB = 1024
+LINE_LIMIT = 64 * KiB
+"""Bytes of a request's URL."""
+FIELD_LIMIT = LINE_LIMIT + 256
+"""Bytes of a header: a value of 64 KiB, and its name."""
+IDLE = 75.0
+"""Seconds a connection may stay open without a request."""
+HEAD = 20.0
+"""Seconds in which a request's head has to be complete, from its first byte on."""
+LINGER = 2.0
+"""Seconds in which a client that is still sending is read from, after an error that ends its connection: a closed
+socket with unread bytes is reset, and takes the answer with it (RFC 9112, section 9.6)."""
+LINGER_BYTES = 1024 * KiB
+QUIET = 60.0
+"""Seconds between two log lines about connections that were refused."""
+LEFT = 0.2
+"""Seconds between two looks at whether a client that closed its sending side still waits for its answer."""
+
+TOO_SLOW = Failure(408, f"the head of the request was not complete after {HEAD:g} s", "request_timeout")
+NO_HTTP = "the request is no HTTP that can be read: {}. Requests as RFC 9112 describes them were expected"
+
+
+BUSY = Failure(
+    503,
+    "more clients are connected than this service may serve at a time; close connections that are not used",
+    "too_many_connections",
+    headers={"Retry-After": "5"},
+)
+
+
+class Connections:
+    """The open connections, at most *most*. A new one takes the place of the one that has been idle for longest."""
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most = most
+        self._clock = clock
+        self._open: dict[Connection, None] = {}
+        self._refused = 0
+        self._logged = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Connection) -> bool:
+        """Take *connection* in. Returns False when there is no place for it: then it is to be refused."""
+        if len(self._open) >= self._most:
+            idle = next((each for each in self._open if each.idle), None)
+            if idle is None:
+                self._count_refused()
+                return False
+            self.remove(idle)
+            idle.force_close()
+        self._open[connection] = None
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        self._open.pop(connection, None)
+
+    def _count_refused(self) -> None:
+        self._refused += 1
+        if self._clock.now() - self._logged >= QUIET:
+            log.warning("%d connections are busy, %d more were refused", self._most, self._refused)
+            self._logged, self._refused = self._clock.now(), 0
+
+
+class Connection(web.RequestHandler):
+    """Serves one connection of a client.
+
+    Errors of the protocol are answered in the service's error shape, with a request id, and without a byte of what
+    came, in the answer as in the log.
+    """
+
+    __slots__ = ("_connections", "_head_timer", "_lingering", "_watcher")
+
+    def __init__(self, manager: web.Server, connections: Connections) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=IDLE,
+            max_line_size=LINE_LIMIT,
+            max_field_size=FIELD_LIMIT,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for no log, and doesn't say so
+            auto_decompress=False,  # the door passes bodies on as they come
+        )
+        self._connections = connections
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._lingering: Lingering | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way: nothing came yet, or half a head."""
+        return self._waiter is not None and not self._messages
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not self._connections.add(self):
+            self.refuse(BUSY)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering is not None:
+            self._lingering.take(data)
+            return
+        super().data_received(data)
+        if self._messages:
+            self._end_broken_body()
+        if self.idle and data:
+            if self._head_timer is None:
+                self._head_timer = self._loop.call_later(HEAD, self._refuse_slow_head)
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp never keeps one open; asyncio takes a bool
+        """Keep the connection open for an answer that is under way, as long as the client's socket is there for it."""
+        if self._lingering is not None:
+            self._lingering.end()
+            return False
+        if self.idle or self._current_request is None or self.transport is None:
+            return False
+        self._watcher = self._loop.create_task(self._watch_half_closed())
+        return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._connections.remove(self)
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._lingering is not None:
+            self._lingering.end()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, or what failed outside the middleware. Ends the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already: no other can be sent")
+        return ErrorResponse(self, _failure(status, exc))
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log the kind of an error that aiohttp met, and not its text, which repeats bytes of the request."""
+        log.error("a connection failed: %s", type(kw.get("exc_info")).__name__)
+
+    def linger(self) -> Lingering:
+        """Stop reading requests, close the sending side, and take what the client still sends."""
+        self._lingering = Lingering()
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
+        return self._lingering
+
+    def refuse(self, failure: Failure) -> None:
+        """Answer outside of any request, and close."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(_raw(failure))
+        self.force_close()
+
+    def _refuse_slow_head(self) -> None:
+        self._head_timer = None
+        if self.idle:
+            self.refuse(TOO_SLOW)
+
+    def _end_broken_body(self) -> None:
+        """Tell a request under way that its body is broken: aiohttp only queues the parser's error behind it."""
+        message = self._messages[-1][0]
+        request = self._current_request
+        failed = isinstance(getattr(message, "exc", None), HttpProcessingError)
+        if failed and request is not None and not request.content.is_eof():
+            request.content.set_exception(web.RequestPayloadError(BROKEN_BODY.message))
+
+    async def _watch_half_closed(self) -> None:
+        """End the connection when the client has closed its socket, and not only its sending side."""
+        while self.transport is not None and self._current_request is not None:
+            if await has_closed(self.transport.get_extra_info("socket"), self._current_request):
+                self.transport.abort()
+                return
+            await asyncio.sleep(LEFT)
+
+
+class Lingering:
+    """Takes and drops what a client still sends after its connection's last answer."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._ended = asyncio.get_running_loop().create_future()
+
+    def take(self, data: bytes) -> None:
+        self._taken += len(data)
+        if self._taken > LINGER_BYTES:
+            self.end()
+
+    def end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def wait(self) -> None:
+        await asyncio.wait([self._ended], timeout=LINGER)
+
+
+class ErrorResponse(web.Response):
+    """The last answer of a connection whose client may still be sending."""
+
+    def __init__(self, connection: Connection, failure: Failure) -> None:
+        super().__init__(
+            status=failure.status,
+            body=failure.body(),
+            content_type="application/json",
+            headers={**failure.headers, "x-request-id": new_id()},
+        )
+        self.force_close()
+        self._connection = connection
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        await self._connection.linger().wait()
+
+
+class ByteWriter(StreamWriter):
+    """aiohttp's writer, for headers that hold other bytes than UTF-8: they go out as they came in.
+
+    Such bytes stand in header values as lone surrogates (PEP 383). aiohttp drops them.
+    """
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        await super().write_headers(status_line, headers)  # raises ValueError for control characters
+        if any(_holds_bytes(value) for value in headers.values()):
+            lines = [status_line, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+            self._headers_buf = "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _holds_bytes(value: str) -> bool:
+    return not value.isascii() and any("\udc80" <= letter <= "\udcff" for letter in value)
+
+
+def _failure(status: int, error: BaseException | None) -> Failure:
+    """Return what a client is told about *error*, which the parser raised. Its text is never used."""
+    match error:
+        case LineTooLong(args=(_, limit, *_)) if limit == LINE_LIMIT:
+            return Failure(414, f"the URL is longer than {LINE_LIMIT} bytes", "uri_too_long")
+        case LineTooLong():
+            return Failure(431, f"a header is longer than {LINE_LIMIT} bytes", "header_too_long")
+        case BadHttpMethod():
+            return Failure(400, NO_HTTP.format("its first line is none"), "invalid_http")
+        case HttpProcessingError():
+            return Failure(400, NO_HTTP.format(_describe(error.message)), "invalid_http")
+        case None:
+            return Failure(status, "the request was not answered in time", "timeout")
+        case _:
+            log.error("a request failed outside its middleware: %s", type(error).__name__)
+            return Failure(500, "doorkey failed unexpectedly; its log says where", "server_error")
+
+
+FAULTS = {
+    "Missing 'Host'": "it has no Host header",
+    "Duplicate 'Host'": "it has more than one Host header",
+    "Duplicate '": "a header that may stand there once stands there twice",
+    "Too many headers": "it has more headers than 128",
+    "Invalid HTTP header": "a header holds a character that may not stand there",
+    "Content-Length can't be present": "it has both Content-Length and Transfer-Encoding",
+    "Transfer-Encoding can't be present": "it has both Content-Length and Transfer-Encoding",
+    "Invalid character in Content-Length": "its Content-Length is no number",
+    "Content-Length": "its Content-Length can't be right",
+    "Transfer-Encoding": "its Transfer-Encoding does not end in chunked",
+    "Request has invalid `Transfer-Encoding`": "its Transfer-Encoding does not end in chunked",
+    "Invalid character in chunk size": "the size of a chunk is no number",
+    "Invalid HTTP version": "its version is not HTTP/1.0 or HTTP/1.1",
+}
+"""What the parser's messages begin with, and what a client is told for each. Their rest repeats what came."""
+
+
+def _describe(message: str) -> str:
+    starts: Iterable[str] = (start for start in FAULTS if message.lstrip().startswith(start))
+    return FAULTS.get(next(iter(starts), ""), "a line or a header is malformed")
+
+
+def _raw(failure: Failure) -> bytes:
+    body = failure.body()
+    head = (
+        f"HTTP/1.1 {failure.status} {web.Response(status=failure.status).reason}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+        f"x-request-id: {new_id()}\r\n\r\n"
+    )
+    return head.encode() + body
