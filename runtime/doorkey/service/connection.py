@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError, StreamWriter
-from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 from multidict import CIMultiDict
 
 from doorkey.clock import Clock
+from doorkey.model.request import MiB
 from doorkey.service.failure import BROKEN_BODY, Failure
 from doorkey.service.middleware import new_id
 from doorkey.service.peer import has_closed
+from doorkey.service.protocol_errors import FIELD_LIMIT, LINE_LIMIT, failure_of_protocol, write_raw
 
 log = logging.getLogger(__name__)
 
-KiB = 1024
-LINE_LIMIT = 64 * KiB
-"""Bytes of a request's URL."""
-FIELD_LIMIT = LINE_LIMIT + 256
-"""Bytes of a header: a value of 64 KiB, and its name."""
 IDLE = 75.0
 """Seconds a connection may stay open without a request."""
 HEAD = 20.0
@@ -32,14 +27,13 @@ HEAD = 20.0
 LINGER = 2.0
 """Seconds in which a client that is still sending is read from, after an error that ends its connection: a closed
 socket with unread bytes is reset, and takes the answer with it (RFC 9112, section 9.6)."""
-LINGER_BYTES = 1024 * KiB
+LINGER_BYTES = MiB
 QUIET = 60.0
 """Seconds between two log lines about connections that were refused."""
 LEFT = 0.2
 """Seconds between two looks at whether a client that closed its sending side still waits for its answer."""
 
 TOO_SLOW = Failure(408, f"the head of the request was not complete after {HEAD:g} s", "request_timeout")
-NO_HTTP = "the request is no HTTP that can be read: {}. Requests as RFC 9112 describes them were expected"
 
 
 BUSY = Failure(
@@ -163,7 +157,7 @@ class Connection(web.RequestHandler):
         """Answer what is no HTTP, or what failed outside the middleware. Ends the connection."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already: no other can be sent")
-        return ErrorResponse(self, _failure(status, exc))
+        return ErrorResponse(self, failure_of_protocol(status, exc))
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log the kind of an error that aiohttp met, and not its text, which repeats bytes of the request."""
@@ -179,7 +173,7 @@ class Connection(web.RequestHandler):
     def refuse(self, failure: Failure) -> None:
         """Answer outside of any request, and close."""
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(_raw(failure))
+            self.transport.write(write_raw(failure))
         self.force_close()
 
     def _refuse_slow_head(self) -> None:
@@ -257,54 +251,3 @@ class ByteWriter(StreamWriter):
 
 def _holds_bytes(value: str) -> bool:
     return not value.isascii() and any("\udc80" <= letter <= "\udcff" for letter in value)
-
-
-def _failure(status: int, error: BaseException | None) -> Failure:
-    """Return what a client is told about *error*, which the parser raised. Its text is never used."""
-    match error:
-        case LineTooLong(args=(_, limit, *_)) if limit == LINE_LIMIT:
-            return Failure(414, f"the URL is longer than {LINE_LIMIT} bytes", "uri_too_long")
-        case LineTooLong():
-            return Failure(431, f"a header is longer than {LINE_LIMIT} bytes", "header_too_long")
-        case BadHttpMethod():
-            return Failure(400, NO_HTTP.format("its first line is none"), "invalid_http")
-        case HttpProcessingError():
-            return Failure(400, NO_HTTP.format(_describe(error.message)), "invalid_http")
-        case None:
-            return Failure(status, "the request was not answered in time", "timeout")
-        case _:
-            log.error("a request failed outside its middleware: %s", type(error).__name__)
-            return Failure(500, "doorkey failed unexpectedly; its log says where", "server_error")
-
-
-FAULTS = {
-    "Missing 'Host'": "it has no Host header",
-    "Duplicate 'Host'": "it has more than one Host header",
-    "Duplicate '": "a header that may stand there once stands there twice",
-    "Too many headers": "it has more headers than 128",
-    "Invalid HTTP header": "a header holds a character that may not stand there",
-    "Content-Length can't be present": "it has both Content-Length and Transfer-Encoding",
-    "Transfer-Encoding can't be present": "it has both Content-Length and Transfer-Encoding",
-    "Invalid character in Content-Length": "its Content-Length is no number",
-    "Content-Length": "its Content-Length can't be right",
-    "Transfer-Encoding": "its Transfer-Encoding does not end in chunked",
-    "Request has invalid `Transfer-Encoding`": "its Transfer-Encoding does not end in chunked",
-    "Invalid character in chunk size": "the size of a chunk is no number",
-    "Invalid HTTP version": "its version is not HTTP/1.0 or HTTP/1.1",
-}
-"""What the parser's messages begin with, and what a client is told for each. Their rest repeats what came."""
-
-
-def _describe(message: str) -> str:
-    starts: Iterable[str] = (start for start in FAULTS if message.lstrip().startswith(start))
-    return FAULTS.get(next(iter(starts), ""), "a line or a header is malformed")
-
-
-def _raw(failure: Failure) -> bytes:
-    body = failure.body()
-    head = (
-        f"HTTP/1.1 {failure.status} {web.Response(status=failure.status).reason}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
-        f"x-request-id: {new_id()}\r\n\r\n"
-    )
-    return head.encode() + body
