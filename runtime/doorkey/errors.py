@@ -12,6 +12,8 @@ Two questions choose the class: who can act, and what do we do about it.
     │   └── BrowserMissing             500  browser_missing
     ├── SiteError                      502  provider_error      the site answered, and not with an answer
     │   ├── SessionRefused             502  session_refused     fresh sessions are refused too
+    │   ├── SessionEnded               502  session_ended       the session ended under a request that is sent once
+    │   ├── MayHaveArrived             502  may_have_arrived    sent once, and no answer came  (also OSError)
     │   ├── Blocked                    502  blocked             a ban, a firewall, a content filter
     │   │   └── HeadlessDenied         502  blocked             a browser without a window is refused
     │   ├── Changed                    502  site_changed        what the site sends is no longer what we know
@@ -123,6 +125,19 @@ class SiteError(DoorkeyError):
 
 class SessionRefused(SiteError):
     code = "session_refused"
+
+
+class SessionEnded(SiteError):
+    """The session was dead when the site answered a request that must not be repeated. The site may have processed it
+    before the session ended, so it was not sent again."""
+
+    code = "session_ended"
+
+
+class MayHaveArrived(SiteError, OSError):
+    """The connection was lost, or no answer came in time, after a request was sent that must not be repeated."""
+
+    code = "may_have_arrived"
 
 
 class Blocked(SiteError):

@@ -208,7 +208,7 @@ async def test_a_path_that_is_forbidden_to_all_sessions_soon_costs_no_more_visit
     assert await fetched(engine, target, Request(url="/open")) == b"fine /open"
     visits = target.visits
     for _ in range(3):
-        with pytest.raises(Blocked, match="accepted elsewhere"):
+        with pytest.raises(Blocked, match="renewing did not help"):
             await fetched(engine, target, Request(url="/secret?again"))
     assert target.visits == visits
     tokens.token = "t2"  # what dies meanwhile is renewed all the same

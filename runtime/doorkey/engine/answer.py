@@ -58,7 +58,7 @@ class Answer(Generic[T]):
         self.renewed = renewed
         self.transport = "direct" if stream is None else stream.transport
         self.verdict = OK
-        self.on_refused: Callable[[Verdict], None] | None = None
+        self.on_failed: Callable[[Verdict], DoorkeyError] | None = None
         self._slot: Slot | None = None
         self._stream = stream
         self._decoder = decoder
@@ -104,8 +104,8 @@ class Answer(Generic[T]):
                 if batch:
                     yield batch
             if not decoder.verdict:
-                if self.on_refused is not None:
-                    self.on_refused(decoder.verdict)
+                if self.on_failed is not None:
+                    raise self.on_failed(decoder.verdict)
                 raise decoder.verdict.error(self.site, self.head.status)
         finally:
             await self.aclose()

@@ -1,20 +1,21 @@
-"""One call on its way into a site: what is pending, what was spent, what it met."""
+"""One call on its way into a site, and what each of its attempts brought."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
+from doorkey.engine.decision_tables import CheckOutcome, Resend, Suspicion
 from doorkey.engine.refusal_memory import Shape
+from doorkey.errors import DoorkeyError
+from doorkey.model.events import Attempt, CallRecord
 from doorkey.model.request import Head, Request
 from doorkey.model.session import Session
-from doorkey.model.verdict import Verdict
+from doorkey.model.verdict import Kind, Verdict
 from doorkey.provider import Flow
-from doorkey.rate.limiter import RateLimiter
-from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.headers import Conversation
 from doorkey.transport.stream import Stream
@@ -22,24 +23,45 @@ from doorkey.transport.stream import Stream
 T = TypeVar("T")
 
 
-class Refused(Exception):
-    """Inside the engine: an attempt was refused before anything reached the caller."""
+@dataclass(slots=True)
+class JudgedReply(Generic[T]):
+    """What an attempt brought: the answer to `request`, judged.
 
-    def __init__(self, verdict: Verdict, head: Head, sent: float, stream: Stream | None = None) -> None:
-        super().__init__(verdict.detail)
-        self.stream = stream  # still open, where the site's own answer may be wanted
-        self.verdict = verdict
-        self.head = head
-        self.sent = sent
+    `sent` and `came` are the clock's `now` when the request was sent and when the answer's head came. `stream` is the
+    answer, still open; a flow's is closed unless it was accepted. `answer` is what a flow made of it, once there is
+    something for the caller. `error` is the transport's error where no answer came.
+    """
+
+    request: Request
+    verdict: Verdict
+    head: Head
+    sent: float
+    came: float
+    stream: Stream | None = None
+    answer: Answer[T] | None = None
+    error: DoorkeyError | None = None
+    suspicion: Suspicion = Suspicion.NONE
+    ground: str = ""
+    check: CheckOutcome = CheckOutcome.IMPOSSIBLE
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing about the answer has to be decided."""
+        return self.verdict.kind is Kind.OK and self.suspicion is Suspicion.NONE
+
+    def close(self) -> None:
+        """End the request at the site: its answer is nobody's."""
+        if self.stream is not None:
+            self.stream.close()
 
 
 @dataclass(slots=True)
 class Call(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
-    `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `shape` is of the
-    unknown refusal renewed for, `persisted` of the one with a name that a fresh session met again. `verdict` is the
-    site's last word, None before it had one; `sent` is when the request that it is about was sent.
+    `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `refused` is the
+    last generation that was refused. `shapes` are those of the refusals that the session was renewed for. `verdict` is
+    the site's last word, None before it had one.
     """
 
     target: SiteTarget
@@ -52,35 +74,32 @@ class Call(Generic[T]):
     pending: Request | None = None
     spent: bool = False
     renewals: int = 0
-    shape: Shape | None = None
-    persisted: Shape | None = None
+    refused: int = -1
+    told: DoorkeyError | None = None
+    shapes: list[Shape] = field(default_factory=list)
     verdict: Verdict | None = None
-    sent: float = 0.0
     began: float = field(init=False)
+    attempts: list[Attempt] = field(default_factory=list)
+    checks: int = 0
 
     def __post_init__(self) -> None:
         self.began = self.clock.wall()
 
-    def fresh(self, session: Session) -> bool:
+    def is_fresh(self, session: Session) -> bool:
         """Whether a browser has made *session* since this call began."""
         return session.born >= self.began and session.rung.startswith("browser")
 
     @property
-    def again(self) -> bool:
-        """Whether the pending request can be sent again."""
-        return self.pending is None or self.pending.again
+    def resend(self) -> Resend:
+        """What sending the pending request again would mean."""
+        request = self.pending
+        if request is None:
+            return Resend.HARMLESS
+        if not request.again:
+            return Resend.IMPOSSIBLE
+        return Resend.HARMLESS if request.repeatable else Resend.ONCE
 
-    @property
-    def harmless(self) -> bool:
-        """Whether the pending request does no harm when it is sent again, though it may have arrived."""
-        return self.pending is not None and self.pending.repeatable and self.again
-
-    @property
-    def asked(self) -> str:
-        """Method and path of the pending request, without its query."""
-        return "" if self.pending is None else f"{self.pending.method} {self.pending.url.partition('?')[0]}"
-
-    def request(self, session: Session) -> Request:
+    def next_request(self, session: Session) -> Request:
         """The request to send now: the flow begins anew with each session, unless something was spent."""
         if self.single is not None:
             self.conversation, self.pending = Conversation(self.clock), self.single
@@ -91,27 +110,14 @@ class Call(Generic[T]):
         assert self.pending is not None
         return self.pending
 
-
-def run_within_rate(
-    limiters: RateLimiters, call: Call[T], run: Callable[[Call[T]], Awaitable[Answer[T]]]
-) -> Awaitable[Answer[T]]:
-    """What *run* makes of the call, when it is its turn at the site; its place is free again when its answer has ended.
-
-    Raises what `Pace.enter` does.
-    """
-    pace = limiters.of(call.target.key)
-    return run(call) if pace is None else _paced(pace, call, run)
-
-
-async def _paced(pace: RateLimiter, call: Call[T], run: Callable[[Call[T]], Awaitable[Answer[T]]]) -> Answer[T]:
-    slot = await pace.enter(call.deadline, call.target.events)
-    try:
-        answer = await run(call)
-    except BaseException:
-        slot.leave()
-        raise
-    finally:
-        if call.verdict is not None:
-            pace.heard(call.verdict)
-    answer.hold(slot)
-    return answer
+    def record(self, waited: float, error: str = "") -> CallRecord:
+        """The path of this call so far."""
+        return CallRecord(
+            at=self.began,
+            site=self.target.site.name,
+            attempts=tuple(self.attempts),
+            renewals=self.renewals,
+            waited=waited,
+            took=max(0.0, self.clock.wall() - self.began),
+            error=error,
+        )

@@ -10,7 +10,15 @@ from typing import Any, Literal
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
 from doorkey.engine.engine import Engine
-from doorkey.errors import Changed, DoorkeyError, RequestError, TimeLimit, Unavailable, UnknownModel
+from doorkey.errors import (
+    Changed,
+    DoorkeyError,
+    MayHaveArrived,
+    RequestError,
+    TimeLimit,
+    Unavailable,
+    UnknownModel,
+)
 from doorkey.model.chat import Chat, Delta, Message, parse_messages
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides
 from doorkey.model.session import Session, Tokens
@@ -18,7 +26,7 @@ from doorkey.provider import ChatProvider, Flow, Provider
 from doorkey.sessions.target import SiteTarget
 
 ChatKind = Literal["chat", "image"]
-ELSEWHERE = (Unavailable, Changed)
+ELSEWHERE = (Unavailable, Changed, MayHaveArrived)
 """Failures after which the next model of an alias is tried: a site that is down, changed or needs a person.
 
 Never when a site says "enough": that would evade its limit.

@@ -1,38 +1,38 @@
 """The main path: send requests into a site, with a session that is renewed when the site refuses it.
 
-    keeper.get -> session -> provider.dress -> transport -> provider.judge -> the answer, or renewed and sent again
+    keeper.get -> session -> provider.dress -> transport -> provider.judge -> decide -> the answer, or a newer session
 
 What is sent is a flow: a generator that yields requests. A single request is a flow of one; a chat is a flow of its
-provider. After the first item given to the caller nothing is ever sent again.
+provider. After the first item is given to the caller nothing is ever sent again.
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from typing import Any, NoReturn, TypeVar
 
 from doorkey.clock import Clock
-from doorkey.engine.answer import Answer
-from doorkey.engine.call import Call, Refused, run_within_rate
-from doorkey.engine.holding import read_to_judge
-from doorkey.engine.refusal_memory import RefusalMemory
-from doorkey.engine.refusal_policy import RENEWALS, RefusalPolicy, unread_answer
-from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, SiteDown, VisitFailed
-from doorkey.model.request import Decoder, Head, Request, is_large
+from doorkey.engine.answer import Answer, Raw
+from doorkey.engine.attempts import REFUSALS, Attempts
+from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.decision import Check, Decision, Deliver, Fail, Refused, Renew, Told, decide
+from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News
+from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
+from doorkey.errors import BrowserFailed, DoorkeyError, VisitFailed
+from doorkey.model.request import Request
 from doorkey.model.session import Session
-from doorkey.model.verdict import OK, Kind, Verdict
+from doorkey.model.verdict import Kind, Verdict
 from doorkey.network.url_policy import request_url
 from doorkey.provider import Flow
 from doorkey.sessions.keeper import Keeper
-from doorkey.sessions.single_use import hold_token, take_over_tokens
+from doorkey.sessions.single_use import hold_token
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.selector import TransportSelector
-from doorkey.transport.stream import Stream, whole
 
 T = TypeVar("T")
+log = logging.getLogger("doorkey.engine")
+TELLING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED, CheckOutcome.DEAD)
 
 
 class Engine:
@@ -45,21 +45,20 @@ class Engine:
         self._selector = selector
         self._refusals = refusals
         self._clock = clock
-        self._attempts = attempts
-        self._weighing = RefusalPolicy(keeper, selector, refusals)
+        self._attempts = Attempts(keeper, selector, refusals, clock, most=attempts)
 
     async def send(self, target: SiteTarget, request: Request, *, deadline: float) -> Answer[bytes]:
         """*request*'s answer with its true status, as it comes. *deadline* is the clock's `now`.
 
         A refused session is renewed as in `run`; what is refused all the same is the site's own answer too, and its
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached,
-        NeedsPerson where what stands before it lets no session in, TimeLimit.
+        MayHaveArrived, SessionEnded, NeedsPerson where what stands before it lets no session in, TimeLimit.
         """
         call: Call[bytes] = Call(target, deadline, self._clock, single=request)
         if target.provider.single_use and target.provider.uses_up(request):
             async with hold_token(self._keeper.key_state(target.key), deadline, self._clock):
-                return await run_within_rate(self._keeper.limiters, call, self._run)
-        return await run_within_rate(self._keeper.limiters, call, self._run)
+                return await self._enter(call)
+        return await self._enter(call)
 
     async def run(self, target: SiteTarget, start: Callable[[Session], Flow[Any]], *, deadline: float) -> Answer[Any]:
         """The answer of the flow that *start* makes for a session, once its first items are there.
@@ -67,194 +66,171 @@ class Engine:
         Raises DoorkeyError: what a visit raised, the final verdict of the site, RequestError from the provider,
         TimeLimit.
         """
-        return await run_within_rate(self._keeper.limiters, Call(target, deadline, self._clock, start), self._run)
+        return await self._enter(Call(target, deadline, self._clock, start))
 
-    async def _run(self, call: Call[T]) -> Answer[T]:
-        newer_than, told = -1, None
+    async def _enter(self, call: Call[T]) -> Answer[T]:
+        """Carry *call* when it is its turn at the site. Its place is free again when its answer has ended."""
+        limiter = self._keeper.limiters.of(call.target.key)
+        slot = None if limiter is None else await limiter.enter(call.deadline, call.target.events)
+        error = "unexpected"
         try:
-            while True:
-                session = self._at_hand(call, newer_than) or await self._session(call, newer_than)
-                try:
-                    answer = await self._advance(call, session)
-                except Refused as refused:
-                    final = await self._weighing.final(call, session, refused)
-                    if final is not None:
-                        return final
-                    call.renewals += 1
-                    newer_than, told = session.gen, refused.verdict.error(call.target.site.name, refused.head.status)
-                    continue
-                except BrowserFailed:
-                    gone = not self._selector.carries(session, call.target.site)
-                    if not gone or not call.harmless or call.renewals >= RENEWALS:
-                        raise
-                    call.renewals += 1  # the live page died under it: another is opened
-                    continue
-                if call.renewals and call.verdict:
-                    for shape in (call.shape, call.persisted):
-                        self._refusals.helped(session.key, shape)
-                return answer
-        except VisitFailed as error:
-            # No visit now, as fresh sessions are refused: the caller is told the site's own refusal.
-            raise (told or error).again(error.retry_after) from error
-        except DoorkeyError as error:
-            error.site = error.site or call.target.site.name
+            answer = await self._carry(call)
+            error = ""
+        except DoorkeyError as failure:
+            failure.site = failure.site or call.target.site.name
+            error = failure.code
             raise
-
-    def _at_hand(self, call: Call[T], newer_than: int) -> Session | None:
-        """What `_session` gives, where that takes no waiting."""
-        session = self._keeper.get_ready(call.target, newer_than=newer_than)
-        return session if session is not None and self._selector.carries(session, call.target.site) else None
-
-    async def _session(self, call: Call[T], newer_than: int) -> Session:
-        """A session newer than *not_gen* that the site's transport can carry: `page` needs its context live."""
-        if call.single is not None:
-            request_url(call.single, call.target.site)  # nobody visits for what can't be sent
-        for _ in range(RENEWALS + 1):
-            session = await self._keeper.get(call.target, newer_than=newer_than, deadline=call.deadline)
-            if self._selector.carries(session, call.target.site):
-                return session
-            newer_than = session.gen
-        raise BrowserFailed("the browser's page does not stay open for requests")
-
-    async def _advance(self, call: Call[T], session: Session) -> Answer[Any]:
-        """Carry the flow on with *session*, to its streamed answer or its value."""
-        request = call.request(session)
-        while True:
-            try:
-                stream = await self._once(call, request, session)
-            except SiteDown as down:
-                stream = await self._repeated(call, request, session, down)
-            if call.flow is None:
-                if call.target.provider.passes_on and request.own_host:
-                    await self._pass_on(call, request, session, stream)
-                self._worked(call, request, session)
-                return unread_answer(call, session, stream, OK)
-            if request.decode is not None:
-                answer = await self._opened(call, request, request.decode, session, stream)
-                call.flow.close()
-                return answer
-            reply = await whole(stream, request.limit)
-            self._worked(call, request, session)
-            call.spent = call.spent or not request.repeatable
-            try:
-                request = call.pending = call.flow.send(reply)
-            except StopIteration as stop:
-                if not stop.value:
-                    raise EmptyAnswer(f"{call.target.site.name}: the answer is empty") from None
-                made = Answer(call.target.site.name, reply, session, call.renewals, first=list(stop.value))
-                made.transport = stream.transport
-                return made
-
-    async def _repeated(self, call: Call[T], request: Request, session: Session, down: SiteDown) -> Stream:
-        """The answer of a request that met a site that is *down*: sent again, only where that does no harm."""
-
-        def may_repeat(error: BaseException) -> bool:
-            return (
-                isinstance(error, SiteDown)
-                and (request.repeatable or not error.arrived)
-                and request.again
-                and (error.retry_after is None)
-                and self._clock.now() < call.deadline
-            )
-
-        # Entered at the first failure only: tenacity's machinery would cost every request more than our own path does.
-        if not may_repeat(down):
-            raise down
-        wait = wait_random_exponential(multiplier=0.25, max=4)
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(may_repeat),
-            stop=stop_after_attempt(self._attempts - 1),
-            wait=wait,
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-        await self._clock.sleep(wait(RetryCallState(retrying, None, (), {})))
-        return await retrying(self._once, call, request, session)
-
-    async def _once(self, call: Call[T], request: Request, session: Session) -> Stream:
-        """The answer of one request, judged acceptable by its head."""
-        provider, site = call.target.provider, call.target.site
-        if is_large(request):
-            # A thread, so that looking through the body does not hold up everybody else's answers.
-            dressed = await asyncio.to_thread(provider.dress, request, session)
-        else:
-            dressed = provider.dress(request, session)
-        sent = call.sent = self._clock.now()
-        stream = await self._selector.of(request, site, session.key).open(
-            dressed,
-            session,
-            site,
-            conversation=call.conversation,
-            sliding=provider.cookies_sliding,
-            total=call.deadline - sent,
-        )
-        if request.own_host:
-            verdict = provider.judge(dressed, await read_to_judge(provider, dressed, stream), session)
-        else:
-            verdict = foreign_verdict(stream.head)
-        call.verdict = verdict
-        call.target.events.report(
-            "attempt", f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"
-        )
-        if verdict:
-            return stream
-        refused = verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)
-        if call.single is not None and refused:
-            raise Refused(verdict, stream.head, sent, stream)
-        if call.single is not None:
-            return stream  # its true status is the caller's to read
-        stream.close()
-        if refused:
-            raise Refused(verdict, stream.head, sent)
-        raise verdict.error(site.name, stream.head.status)
-
-    async def _opened(
-        self,
-        call: Call[T],
-        request: Request,
-        decode: Callable[[Head], Decoder[T]],
-        session: Session,
-        stream: Stream,
-    ) -> Answer[T]:
-        """The streamed answer once its first items, or its end, are there: what the body says still counts here."""
-        site = call.target.site.name
-        answer: Answer[T] = Answer(site, stream.head, session, call.renewals, stream, decode(stream.head))
-        answer.on_refused = lambda verdict: self._refused_midway(session, verdict)
-        try:
-            verdict = await answer.begin()
-        except BaseException:
-            await answer.aclose()
-            raise
-        if verdict.kind in (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED):
-            await answer.aclose()
-            raise Refused(verdict, stream.head, call.sent)
-        call.verdict = verdict
-        if not verdict:
-            await answer.aclose()
-            raise verdict.error(site, stream.head.status)
-        self._worked(call, request, session)
+        finally:
+            if slot is not None:
+                if error:
+                    slot.leave()
+                if call.verdict is not None and limiter is not None:
+                    limiter.heard(call.verdict)
+            events = call.target.events.events
+            if events.hooks:
+                events.publish(call.record(slot.waited if slot else 0.0, error))
+        if slot is not None:
+            answer.hold(slot)
         return answer
 
-    async def _pass_on(self, call: Call[T], request: Request, session: Session, stream: Stream) -> None:
+    async def _carry(self, call: Call[T]) -> Answer[T]:
+        while True:
+            session = self._get_ready(call) or await self._session(call)
+            reply = await self._attempts.make(call, session)
+            match self._decide(call, session, reply):
+                case Deliver() as delivered:
+                    return await self._deliver(call, session, reply, delivered)
+                case Renew(refused):
+                    self._renew(call, session, reply, refused)
+                case Fail() as failed:
+                    await self._fail(call, session, reply, failed)
+
+    def _get_ready(self, call: Call[T]) -> Session | None:
+        """What `_session` gives, where that takes no waiting."""
+        session = self._keeper.get_ready(call.target, newer_than=call.refused)
+        return session if session is not None and self._selector.carries(session, call.target.site) else None
+
+    async def _session(self, call: Call[T]) -> Session:
+        """A session newer than the refused one that the site's transport can carry: `page` needs its context live."""
+        if call.single is not None:
+            request_url(call.single, call.target.site)  # nobody visits for what can't be sent
         try:
-            await take_over_tokens(call.target.provider, self._keeper.key_state(session.key), request, session, stream)
+            for _ in range(MOST_RENEWALS + 1):
+                session = await self._keeper.get(call.target, newer_than=call.refused, deadline=call.deadline)
+                if self._selector.carries(session, call.target.site):
+                    return session
+                call.refused = session.gen
+        except VisitFailed as error:
+            # No visit now, as fresh sessions are refused: the caller is told the site's own refusal.
+            raise (call.told or error).again(error.retry_after) from error
+        raise BrowserFailed("the browser's page does not stay open for requests")
+
+    def _decide(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Decision:
+        """The decision on *reply*, and what is remembered of it."""
+        if reply.accepted:
+            return Deliver()
+        case = self._describe(call, session, reply)
+        site, status = call.target.site.name, reply.head.status
+        template = " ".join(kind_of(reply.request))
+        decision = decide(case, Told(site, reply.verdict, status, call.single is not None, template, reply.error))
+        self._remember(session, reply, case, decision)
+        return decision
+
+    def _describe(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Case:
+        """All that the decision on *reply* depends on."""
+        kind = None if reply.error is not None else reply.verdict.kind
+        key, site, request = session.key, call.target.site, reply.request
+        state, news, remembered = self._keeper.key_state(key), News.NONE, False
+        if kind in REFUSALS:
+            remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
+        if self._refusals.was_accepted_later(session, request, reply.sent):
+            news = News.ACCEPTED
+        elif state.generation > session.gen:
+            news = News.SUPERSEDED
+        elif call.refused >= 0 and state.made == session.gen and state.accepted < session.gen:
+            news = News.FRESH
+        carried = self._selector.carries(session, site)
+        return Case(
+            kind=kind,
+            suspicion=reply.suspicion,
+            check=reply.check,
+            news=news,
+            remembered=remembered,
+            movable=kind is Kind.CHALLENGED
+            and call.is_fresh(session)
+            and (self._selector.can_move(site, key) or not carried),
+            renewals=min(call.renewals, MOST_RENEWALS),
+            resend=call.resend,
+        )
+
+    def _remember(self, session: Session, reply: JudgedReply[T], case: Case, decision: Decision) -> None:
+        """Remember whether renewing helps against this refusal."""
+        if case.kind not in REFUSALS or isinstance(decision, Check) or case.check in TELLING:
+            return
+        shape = shape_of(reply.head, reply.request, case.kind)
+        if case.news is News.FRESH or (isinstance(decision, Deliver | Fail) and decision.refused == "doubted"):
+            self._refusals.conclude(session, reply.request, shape)
+        elif case.remembered and isinstance(decision, Deliver | Fail):
+            self._refusals.doubt(session, reply.request, shape)
+
+    def _renew(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
+        """The call goes on with a newer session; the answer is nobody's."""
+        reply.close()
+        call.renewals += 1
+        call.refused = session.gen
+        site, status = call.target.site, reply.head.status
+        if refused == "not":
+            if reply.verdict.kind is Kind.CHALLENGED:
+                self._selector.move(site, session.key)
+            return
+        self._keeper.refuse(session, named=refused == "named")
+        call.told = reply.verdict.error(site.name, status)
+        if reply.verdict.kind in REFUSALS:
+            call.shapes.append(shape_of(reply.head, reply.request, reply.verdict.kind))
+
+    async def _deliver(self, call: Call[T], session: Session, reply: JudgedReply[T], delivered: Deliver) -> Answer[Any]:
+        """Hand the answer over to the caller."""
+        answer: Answer[Any]
+        if reply.answer is not None:
+            answer = reply.answer
+        else:
+            answer = Answer(call.target.site.name, reply.head, session, call.renewals, reply.stream, Raw())
+        answer.verdict = delivered.verdict
+        if reply.verdict:
+            self._attempts.accept(reply, session)
+            for shape in call.shapes:
+                self._refusals.forget(session.key, shape)
+            answer.on_failed = lambda verdict: self._break_off(session, reply, verdict)
+        try:
+            await self._reject(call, session, delivered)
         except BaseException:
-            stream.close()
+            await answer.aclose()
             raise
+        return answer
 
-    def _worked(self, call: Call[T], request: Request, session: Session) -> None:
-        # Neither another host, nor a site that is down or says "enough", has looked at the session.
-        if call.verdict and request.own_host:
-            self._keeper.accept(session)
-            self._refusals.accepted(session, call.sent)
+    async def _fail(self, call: Call[T], session: Session, reply: JudgedReply[T], failed: Fail) -> NoReturn:
+        """Tell the caller *failed*'s error; the answer is nobody's."""
+        reply.close()
+        await self._reject(call, session, failed)
+        raise failed.error
 
-    def _refused_midway(self, session: Session, verdict: Verdict) -> None:
-        if verdict.kind in (Kind.STALE, Kind.CHALLENGED):
-            self._keeper.refuse(session, named=True)
+    async def _reject(self, call: Call[T], session: Session, decision: Deliver | Fail) -> None:
+        """Mark the session refused, where it was, and renew it for the next call."""
+        if decision.refused == "not":
+            return
+        self._keeper.refuse(session, named=decision.refused == "named")
+        if not decision.behind:
+            return
+        try:
+            await self._keeper.get(call.target, newer_than=session.gen, deadline=call.deadline)
+        except DoorkeyError as error:
+            log.info("%s: not renewed after a request that is not sent again: %s", call.target.site.name, error)
 
-
-def foreign_verdict(head: Head) -> Verdict:
-    """What an answer of another host than the site's means: it says nothing about the session."""
-    if head.status == 200:
-        return OK
-    return Verdict(Kind.CHANGED, f"another host than the site's answered HTTP {head.status}")
+    def _break_off(self, session: Session, reply: JudgedReply[T], verdict: Verdict) -> DoorkeyError:
+        """The error of an answer that failed after the caller got a part of it."""
+        told = Told(session.key.site, verdict, reply.head.status, plain=False)
+        decision = decide(Case(verdict.kind, begun=True), told)
+        assert isinstance(decision, Fail)
+        if decision.refused != "not":
+            self._keeper.refuse(session, named=decision.refused == "named")
+        return decision.error

@@ -30,6 +30,7 @@ class Kind(Enum):
     BLOCKED = "blocked"  # told
     SITE_DOWN = "site down"  # sent again where that is harmless
     CHANGED = "changed"  # told: the provider no longer knows this site
+    UNCHECKED = "unchecked"  # delivered, but it may be a dead session's: nobody can tell
     CUT = "cut"  # told: the answer ended before its end
 
 

@@ -37,7 +37,8 @@ class KeyState:
     refused by a verdict with a name, `doubted` the highest one refused without a name, `accepted` the highest one
     that worked.
     `shared`: another process uses this key's sessions, too. `hurried`: a visit was asked for by name, so that no pause
-    holds it back. `callers` counts those who wait; `visits` counts the sessions made here. `token_turn` is held while
+    holds it back. `callers` counts those who wait; `visits` counts the sessions made here, `made` is the
+    last one's generation. `token_turn` is held while
     a single-use token is used up.
     """
 
@@ -55,6 +56,7 @@ class KeyState:
     hurried: bool = False
     callers: int = 0
     visits: int = 0
+    made: int = -1
     visit_began: float | None = None
     flight: asyncio.Task[None] | None = field(default=None, repr=False)
     token_turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -195,6 +197,7 @@ class KeyState:
     def end_visit(self, session: Session, now: float) -> None:
         """The visit made *session*."""
         self.visits += 1
+        self.made = session.gen
         self._count_visit(session)
         self.publish(session, now)
 

@@ -61,15 +61,18 @@ class TransportSelector:
             return self._page
         return self._direct
 
-    def climb(self, site: Site, key: Key) -> bool:
-        """Move to `page`, as a fresh session was challenged; False where that can't be, or is so already."""
-        if self._page is None or site.transport != "auto" or key.caller or self.name(site, key) == "page":
-            return False
+    def can_move(self, site: Site, key: Key) -> bool:
+        """Whether the requests of *key* can move to `page`, and have not."""
+        return self._page is not None and site.transport == "auto" and not key.caller and self.name(site, key) != "page"
+
+    def move(self, site: Site, key: Key) -> None:
+        """Move to `page`, as a fresh session was challenged. Nothing changes where that can't be, or is so already."""
+        if not self.can_move(site, key):
+            return
         self._moved[key] = self._clock.now() + self._expiry
         log.info(
             "%s: challenges what its browser passed: requests go by the live page for %.0f s", site.name, self._expiry
         )
-        return True
 
     def carries(self, session: Session, site: Site) -> bool:
         """Whether requests can go with *session* now: the live page needs the context it came from."""

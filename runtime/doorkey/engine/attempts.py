@@ -1,0 +1,235 @@
+"""Sends the requests of a call with one session, up to an answer that has to be decided on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
+
+from doorkey.clock import Clock
+from doorkey.engine.answer import Answer
+from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.decision_tables import Suspicion
+from doorkey.engine.holding import SAFE, read_to_judge
+from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, SiteDown, TimeLimit
+from doorkey.model.events import Attempt
+from doorkey.model.request import Head, Request, is_large
+from doorkey.model.session import Session
+from doorkey.model.verdict import OK, Kind, Verdict
+from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.single_use import take_over_tokens
+from doorkey.transport.selector import TransportSelector
+from doorkey.transport.stream import whole
+
+T = TypeVar("T")
+WAIT = wait_random_exponential(multiplier=0.25, max=4)
+"""Seconds between two attempts at a site that is down."""
+REFUSALS = (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)
+
+
+class Attempts:
+    """`most`: how often a request that may be repeated is sent to a site that is down."""
+
+    def __init__(
+        self, keeper: Keeper, selector: TransportSelector, refusals: RefusalMemory, clock: Clock, *, most: int
+    ) -> None:
+        self._keeper = keeper
+        self._selector = selector
+        self._refusals = refusals
+        self._clock = clock
+        self._most = most
+
+    async def make(self, call: Call[T], session: Session) -> JudgedReply[T]:
+        """Carry the call on with *session*, to its answer or to the first reply that is not accepted.
+
+        Raises SiteDown for a request that did not arrive, MayHaveArrived for one that must not be repeated and may
+        have arrived, RequestError, TimeLimit, and EmptyAnswer.
+        """
+        request = call.next_request(session)
+        while True:
+            reply = await self._send(call, request, session)
+            if call.flow is None:
+                if call.target.provider.passes_on and request.own_host and reply.verdict.kind not in REFUSALS:
+                    await self._pass_on(call, reply, session)
+                return reply
+            if reply.stream is None or not reply.verdict:
+                return reply
+            if request.decode is not None:
+                await self._begin(call, reply, session)
+                call.flow.close()
+                return reply
+            read = await whole(reply.stream, request.limit)
+            try:
+                request = call.flow.send(read)
+            except StopIteration as made:
+                if not made.value:
+                    raise EmptyAnswer(f"{call.target.site.name}: the answer is empty") from None
+                reply.answer = Answer(call.target.site.name, read, session, call.renewals, first=list(made.value))
+                reply.answer.transport = reply.stream.transport
+                return reply
+            call.spent = call.spent or not reply.request.repeatable
+            call.pending = request
+            self.accept(reply, session)
+
+    def accept(self, reply: JudgedReply[Any], session: Session) -> None:
+        """The site accepted a request with *session*. Another host than the site's has not looked at it."""
+        if reply.request.own_host:
+            self._keeper.accept(session)
+            self._refusals.accept(session, reply.request, reply.sent)
+
+    async def _begin(self, call: Call[T], reply: JudgedReply[T], session: Session) -> None:
+        """Read the streamed answer until its first items or its end: what the body says still counts here."""
+        assert reply.stream is not None
+        assert reply.request.decode is not None
+        decoder = reply.request.decode(reply.head)
+        answer: Answer[T] = Answer(call.target.site.name, reply.head, session, call.renewals, reply.stream, decoder)
+        try:
+            reply.verdict = await answer.begin()
+        except BaseException:
+            await answer.aclose()
+            raise
+        if reply.verdict:
+            reply.answer = answer
+        else:
+            await answer.aclose()
+        call.verdict = reply.verdict
+
+    async def _send(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
+        """The judged answer of one request. At a site that is down it is sent again, where that does no harm."""
+        outcome = await self._outcome(call, request, session)
+        if self._may_repeat(call, request, outcome):
+            outcome = await self._repeat(call, request, session, outcome)
+        if isinstance(outcome, SiteDown):
+            if not outcome.arrived or is_harmless(request):
+                raise outcome
+            raise may_have_arrived(call, request, outcome) from outcome
+        return outcome
+
+    async def _repeat(
+        self, call: Call[T], request: Request, session: Session, first: JudgedReply[T] | SiteDown
+    ) -> JudgedReply[T] | SiteDown:
+        """The outcome of the last attempt. *first* is that of the first one.
+
+        tenacity is entered only after a failure: its machinery would cost every request more than our own path does.
+        """
+        known: JudgedReply[T] | SiteDown | None = first
+
+        async def attempt() -> JudgedReply[T] | SiteDown:
+            nonlocal known
+            outcome, known = known, None
+            return outcome or await self._outcome(call, request, session)
+
+        def last(state: RetryCallState) -> JudgedReply[T] | SiteDown:
+            assert state.outcome is not None
+            outcome: JudgedReply[T] | SiteDown = state.outcome.result()
+            return outcome
+
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda outcome: self._may_repeat(call, request, outcome)),
+            stop=stop_after_attempt(self._most),
+            wait=WAIT,
+            sleep=self._clock.sleep,
+            retry_error_callback=last,
+        )
+        return await retrying(attempt)
+
+    def _may_repeat(self, call: Call[T], request: Request, outcome: JudgedReply[T] | SiteDown) -> bool:
+        """Whether the site is down, and sending the request again does no harm."""
+        if isinstance(outcome, SiteDown):
+            harmless, after = request.repeatable or not outcome.arrived, outcome.retry_after
+        elif outcome.verdict.kind is Kind.SITE_DOWN and outcome.error is None and call.single is None:
+            harmless, after = request.repeatable, outcome.verdict.retry_after
+        else:
+            return False
+        return harmless and request.again and after is None and self._clock.now() < call.deadline
+
+    async def _outcome(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T] | SiteDown:
+        """Send one request once and judge its answer; or the error of a connection that failed."""
+        try:
+            return await self._once(call, request, session)
+        except SiteDown as down:
+            return down
+        except TimeLimit as limit:
+            if is_harmless(request):
+                raise
+            raise may_have_arrived(call, request, limit) from limit
+        except BrowserFailed as failed:
+            if self._selector.carries(session, call.target.site):
+                raise
+            now = self._clock.now()
+            closed = Verdict(Kind.SITE_DOWN, failed.message)
+            return JudgedReply(request, closed, Head(status=0), now, now, error=failed)
+
+    async def _once(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
+        provider, site = call.target.provider, call.target.site
+        if is_large(request):
+            # A thread, so that looking through the body does not hold up everybody else's answers.
+            dressed = await asyncio.to_thread(provider.dress, request, session)
+        else:
+            dressed = provider.dress(request, session)
+        sent = self._clock.now()
+        stream = await self._selector.of(request, site, session.key).open(
+            dressed,
+            session,
+            site,
+            conversation=call.conversation,
+            sliding=provider.cookies_sliding,
+            total=call.deadline - sent,
+        )
+        came = self._clock.now()
+        if request.own_host:
+            verdict = provider.judge(dressed, await read_to_judge(provider, dressed, stream), session)
+        else:
+            verdict = foreign_verdict(stream.head)
+        call.verdict = verdict
+        call.target.events.report(
+            "attempt", f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"
+        )
+        if call.target.events.events.hooks:
+            call.attempts.append(
+                Attempt(
+                    what=request.what,
+                    status=stream.head.status,
+                    transport=stream.transport,
+                    verdict=verdict.kind.value,
+                    took=came - sent,
+                )
+            )
+        if call.single is None and not verdict:
+            stream.close()
+        suspicion = Suspicion.VAGUE if verdict.by_absence else Suspicion.NONE
+        return JudgedReply(request, verdict, stream.head, sent, came, stream, suspicion=suspicion)
+
+    async def _pass_on(self, call: Call[T], reply: JudgedReply[T], session: Session) -> None:
+        if reply.stream is None:
+            return
+        state = self._keeper.key_state(session.key)
+        try:
+            await take_over_tokens(call.target.provider, state, reply.request, session, reply.stream)
+        except BaseException:
+            reply.close()
+            raise
+
+
+def is_harmless(request: Request) -> bool:
+    """Whether it does no harm that *request* is processed twice."""
+    return request.repeatable or request.method.upper() in SAFE
+
+
+def may_have_arrived(call: Call[Any], request: Request, error: DoorkeyError) -> MayHaveArrived:
+    """The error of a request that must not be repeated, and whose answer did not come."""
+    site = call.target.site.name
+    return MayHaveArrived(
+        f"{site}: {request.what} was sent, but no answer came ({error.message.removeprefix(site + ': ')}). The site "
+        "may have processed it, so it was not sent again: look there before you repeat it",
+        site=site,
+    )
+
+
+def foreign_verdict(head: Head) -> Verdict:
+    """What an answer of another host than the site's means: it says nothing about the session."""
+    if head.status == 200:
+        return OK
+    return Verdict(Kind.CHANGED, f"another host than the site's answered HTTP {head.status}")
