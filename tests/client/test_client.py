@@ -42,7 +42,7 @@ async def wiki(runtime: EnteredRuntime) -> AsyncIterator[Client]:
 async def test_a_request_carries_the_session(wiki: Client, site: TokenSite) -> None:
     async with wiki.get("/api/items", params={"page": 2}) as answer:
         assert (answer.status, await answer.text()) == (200, "GET /api/items?page=2")
-        assert (answer.ok, answer.content_type, answer.url) == (True, "text/plain", f"{site.url}api/items")
+        assert (answer.ok, answer.content_type, answer.url) == (True, "text/plain", f"{site.url}api/items?page=2")
     assert (site.seen[0].headers["x-token"], site.seen[0].headers["cookie"]) == ("t1", "sid=s1")
 
 
@@ -73,20 +73,20 @@ def file(name: str, content: bytes) -> io.BytesIO:
     [
         ({"json": {"ä": 1}}, "application/json", '{"ä":1}'.encode()),
         ({"data": "text"}, "text/plain; charset=utf-8", b"text"),
-        ({"data": b"bytes"}, "application/octet-stream", b"bytes"),
+        ({"data": b"bytes"}, None, b"bytes"),
         ({"data": {"a": "1", "b": 2}}, "application/x-www-form-urlencoded", b"a=1&b=2"),
         ({"data": [("a", "1"), ("a", "2")]}, "application/x-www-form-urlencoded", b"a=1&a=2"),
         ({"data": {"a": ["1", "2"], "b": None}}, "application/x-www-form-urlencoded", b"a=1&a=2"),
-        ({"data": file("f", b"of a file")}, "application/octet-stream", b"of a file"),
-        ({"data": [b"ab", b"cd"]}, "application/octet-stream", b"abcd"),
+        ({"data": file("f", b"of a file")}, None, b"of a file"),
+        ({"data": [b"ab", b"cd"]}, None, b"abcd"),
         ({"data": b"{}", "headers": {"Content-Type": "application/x-mine"}}, "application/x-mine", b"{}"),
     ],
 )
 async def test_each_kind_of_body_arrives(
-    body: dict[str, Any], kind: str, sent: bytes, wiki: Client, site: TokenSite
+    body: dict[str, Any], kind: str | None, sent: bytes, wiki: Client, site: TokenSite
 ) -> None:
     assert (await wiki.post("x", **body)).status == 200
-    assert (site.seen[0].headers["content-type"], site.bodies[0]) == (kind, sent)
+    assert (site.seen[0].headers.get("content-type"), site.bodies[0]) == (kind, sent)
 
 
 async def test_a_form_with_files_is_multipart(wiki: Client, site: TokenSite) -> None:

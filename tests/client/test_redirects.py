@@ -14,6 +14,7 @@ import doorkey
 from doorkey.clock import SystemClock
 from doorkey.engine.answer import Answer
 from doorkey.model.request import Request
+from doorkey.model.site import Site
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from entered import EnteredRuntime, TokenSite, token_site
@@ -122,3 +123,20 @@ async def test_a_body_that_a_redirect_leaves_behind_is_read_no_further(site: Tok
         async with asyncio.timeout(10):
             assert await (await wiki.post("/save", data=endless())).text() == "GET /saved"
         assert ended.is_set()
+
+
+async def test_another_configured_site_on_the_same_host_gets_none_of_this_ones_cookies(
+    site: TokenSite, other: TokenSite
+) -> None:
+    leads(site, "/export", f"{other.url}file", 302)
+
+    async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        runtime.sites["other"] = Site(name="other", url=other.url)
+        await wiki.get("/export")
+    assert "cookie" in site.seen[-1].headers
+    assert "cookie" not in other.seen[-1].headers
+
+
+async def test_what_params_add_stands_in_the_answers_url(site: TokenSite) -> None:
+    async with EnteredRuntime(site) as runtime, doorkey.client("wiki", runtime=runtime) as wiki:
+        assert (await wiki.get("/x", params={"page": 2})).url == f"{site.url}x?page=2"

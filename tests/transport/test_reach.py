@@ -17,6 +17,7 @@ from doorkey.errors import Changed, DoorkeyError, RequestError, SiteDown
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
+from doorkey.model.urls import join_location
 from doorkey.network.url_policy import PublicResolver, is_public, request_url
 from doorkey.transport.direct import Direct
 from doorkey.transport.stream import translated
@@ -32,6 +33,14 @@ PRIVATE = Site(name="home", url="http://127.0.0.1:8000/")
         ("/api/x?y=1", "https://wiki.example/api/x?y=1"),
         ("x", "https://wiki.example/app/x"),
         ("https://wiki.example/z", "https://wiki.example/z"),
+        ("/a b", "https://wiki.example/a%20b"),
+        ("a b?q=x y", "https://wiki.example/app/a%20b?q=x%20y"),
+        ("/M\u00fcnchen?q=\u044f#part", "https://wiki.example/M%C3%BCnchen?q=%D1%8F"),
+        ("/100%25;v=1?x=a%2Fb+c&t[]={1}", "https://wiki.example/100%25;v=1?x=a%2Fb+c&t[]={1}"),
+        ("/x?", "https://wiki.example/x?"),
+        ("x?", "https://wiki.example/app/x?"),
+        ("https://wiki.example/x?", "https://wiki.example/x?"),
+        ("https://WIKI.example:443/\u00fc", "https://wiki.example/%C3%BC"),
     ],
 )
 def test_a_path_is_one_of_the_sites_origin(url: str, absolute: str) -> None:
@@ -44,7 +53,7 @@ def test_a_path_is_one_of_the_sites_origin(url: str, absolute: str) -> None:
         "//other.example/", "/\\other.example/", "\\\\other.example", "https://wiki.example.evil/",
         "http://wiki.example/",
         "https://wiki.example:8443/", "https://wiki.example@evil.example/", "ftp://wiki.example/",
-        "javascript:alert(1)", "/a b", "/a\nb", "https://", "///evil.example",
+        "javascript:alert(1)", "/a\nb", "https://", "///evil.example",
     ],
 )  # fmt: skip
 def test_what_leaves_the_site_is_refused(url: str) -> None:
@@ -68,6 +77,53 @@ def test_a_site_can_not_send_us_to_a_private_address(host: str) -> None:
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    ("url", "query", "absolute"),
+    [
+        ("/x", {"q": "a b&c"}, "https://wiki.example/x?q=a+b%26c"),
+        ("/x?a=%2F", [("b", "1"), ("b", "2")], "https://wiki.example/x?a=%2F&b=1&b=2"),
+        ("/x?", {"q": "1"}, "https://wiki.example/x?q=1"),
+        ("/x?", {}, "https://wiki.example/x?"),
+    ],
+)
+def test_a_query_is_added_to_what_the_url_has(url: str, query: object, absolute: str) -> None:
+    assert request_url(Request(url=url, query=query), PUBLIC) == absolute  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("location", "absolute"),
+    [
+        ("/caf\udce9/x y", "https://wiki.example/caf%E9/x%20y"),
+        ("caf\u00e9?q=\u00e9", "https://wiki.example/app/caf%C3%A9?q=%C3%A9"),
+        (" /\tx\n ", "https://wiki.example/x"),
+        ("\\\\other.example\\x", "https://other.example/x"),
+        ("?", "https://wiki.example/app/?"),
+        ("x?#y", "https://wiki.example/app/x?"),
+        ('/<"a">?b=<', "https://wiki.example/%3C%22a%22%3E?b=%3C"),
+        ("HTTPS://Other.example:443", "https://other.example"),
+    ],
+)
+def test_a_location_is_read_as_browsers_read_it(location: str, absolute: str) -> None:
+    assert join_location(PUBLIC.url, location) == absolute
+
+
+@pytest.mark.parametrize("path", ["/x?", "/x?a=", "/x?a=%2f+[]{}'", "/%e9;v=1?a=b?c"])
+async def test_what_is_ascii_arrives_byte_for_byte(path: str) -> None:
+    came: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        came.append(request.raw_path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", answer)
+    async with TestServer(app, host="127.0.0.1") as server, Direct(clock=SystemClock()) as direct:
+        site = Site(name="home", url=str(server.make_url("/")))
+        nobody = Session(key=Key("home", site.url), gen=0, url=site.url, born=0, soft=0, hard=0)
+        (await direct.open(Request(url=path), nobody, site)).close()
+    assert came == [path]
 
 
 async def test_a_name_that_resolves_to_this_machine_is_refused() -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
-from urllib.parse import urljoin
 
 from doorkey.clients.payload import Data, body_of
 from doorkey.clients.response import Response
@@ -23,17 +21,11 @@ from doorkey.errors import DoorkeyError, SiteError
 from doorkey.model.request import Request, insists_on
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
-from doorkey.model.urls import origin_of
 from doorkey.runtime import Runtime
+from doorkey.transport.redirects import REDIRECTS, redirected
 
 HARMLESS = ("GET", "HEAD", "OPTIONS")
-MOVED = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 10
-ANYWHERE = (
-    "accept-language", "cache-control", "if-match", "if-modified-since", "if-none-match", "if-range",
-    "if-unmodified-since", "pragma", "range",
-)  # fmt: skip
-"""The caller's own headers that another host may see: any other may be a key to the site."""
 Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
 
 
@@ -171,7 +163,7 @@ class Client:
                 if isinstance(error, DoorkeyError) and failure is not None:
                     raise failure from error
                 raise
-            onward = redirected(request, answer, runtime.sites[self.site].origin) if follow else None
+            onward = _onward(request, answer, runtime.sites, self.site) if follow else None
             if onward is None:
                 return Response(answer, request)
             await answer.aclose()
@@ -182,42 +174,23 @@ class Client:
         raise SiteError(f"{self.site}: redirected more than {MOST_REDIRECTS} times", site=self.site)
 
 
+def _onward(request: Request, answer: Answer[bytes], sites: Mapping[str, Site], name: str) -> Request | None:
+    """The request that the redirect in *answer* asks for, or None if there is none to send.
+
+    The client follows redirects, not the transport: a redirect to a login page has to be judged first.
+    """
+    if not answer.verdict or answer.head.status not in REDIRECTS:
+        return None
+    others = {other.origin for other in sites.values()} - {sites[name].origin}
+    return redirected(request, answer.head, sites[name], others)
+
+
 async def _left_unread(request: Request) -> Exception | None:
     """End the reading of *request*'s body; returns what its own source failed with."""
     if not isinstance(request.body, Upload):
         return None
     await request.body.aclose()
     return request.body.failure
-
-
-def redirected(request: Request, answer: Answer[bytes], origin: str) -> Request | None:
-    """The request that a redirect asks for; None where there is none to follow by itself.
-
-    Followed here, not by the transport: a redirect to a login page has to be judged first.
-    """
-    head = answer.head
-    location = head.headers.get("location")
-    if head.status not in MOVED or not location or not answer.verdict:
-        return None
-    try:
-        url = urljoin(head.url, location).partition("#")[0]
-        same = origin_of(url) == origin
-    except ValueError:
-        return None  # no URL
-    turned = head.status == 303 or (head.status in (301, 302) and request.method == "POST")
-    if not turned and not request.again:
-        return None
-    if turned and request.method != "HEAD":
-        headers = {name: value for name, value in request.headers.items() if not name.startswith("content-")}
-        request = replace(request, method="GET", repeatable=True, form=None, json=None, parts=None, body=None)
-        request = replace(request, headers=headers)
-    if same:
-        return replace(request, url=url, query=None, own_host=True)
-    if request.method not in ("GET", "HEAD"):
-        return None
-    bare = replace(request, form=None, json=None, parts=None, body=None, referer=None)
-    headers = {name: value for name, value in request.headers.items() if name in ANYWHERE}
-    return replace(bare, url=url, query=None, own_host=False, headers=headers)
 
 
 def client(site: str, *, runtime: Sender | None = None, timeout: float | None = None) -> Client:

@@ -41,13 +41,14 @@ class Request:
     """One request to a site.
 
     `url` is absolute, or a path at the site's origin. At most one body: `form`, `json`, `parts` or `body` (an Upload is
-    sent as it comes).
+    sent as it is read).
     `expects` lists the media types that are an answer (empty: any). `decode` makes a fresh decoder for each attempt
     from the answer's head; without one the reply is read whole, up to `limit` bytes.
-    `repeatable`: sending it twice does no harm, even when the first arrived. `own_host`: False for another host than
-    the site's (an image): then cookies go along only if their domain says so. `follow`: how many redirects to follow,
-    each of them checked. `encodings`: the compressions that the caller undoes by itself (an Accept-Encoding); the body
-    then comes as the site sends it.
+    `repeatable`: sending it twice does no harm, even if the first one arrived. `own_host`: False for another host than
+    the site's (an image): then cookies go along only if their domain says so. `anonymous`: no cookies of the session
+    go along at all. `follow`: how many redirects to follow, each of them checked. `encodings`: the compressions that
+    the caller undoes itself (an Accept-Encoding); the body is then passed as the site sends it. `websocket`: the
+    subprotocols of a WebSocket that the request opens; None for an ordinary request.
     User agent, cookies, origin and Sec-* are the transport's to set; `headers` holding one raises ValueError.
     """
 
@@ -67,8 +68,10 @@ class Request:
     repeatable: bool = False
     limit: int = 8 * MiB
     own_host: bool = True
+    anonymous: bool = False
     follow: int = 0
     encodings: str | None = None
+    websocket: tuple[str, ...] | None = None
 
     @property
     def media_type(self) -> str:

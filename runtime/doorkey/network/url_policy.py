@@ -1,34 +1,34 @@
-"""Where a request may go: the site's own origin, and other hosts of the public internet."""
+"""The URL policy: a request goes to its site's own origin, or to hosts of the public internet."""
 
 from __future__ import annotations
 
 import re
 import socket
-from dataclasses import replace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from doorkey.errors import Changed, RequestError
 from doorkey.model.request import Request
 from doorkey.model.site import Site
-from doorkey.model.urls import origin_of
+from doorkey.model.urls import encode_url, join_url, origin_of
 from doorkey.network.addresses import as_address
 from doorkey.network.addresses import is_public as is_public_address
 
-PLAIN_PATH = re.compile(r"/(?:[^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*)?")
-"""A path at the site's origin: it can't lead elsewhere, as `//host` or a backslash could."""
-UNSAFE = re.compile(r"[\\\x00-\x20\x7f]|^//")
-"""What parsers of URLs read in different ways: line breaks, backslashes, a host without a scheme."""
+PLAIN_PATH = re.compile(r"/(?:[!\"$-.0-\[\]-~][!\"$-\[\]-~]*)?")
+"""A path at the site's origin that is sent byte for byte: ASCII, and nothing in it can lead to another host."""
+UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]|^//")
+"""What URL parsers disagree about: control characters, backslashes, a host without a scheme."""
 
 
 class PrivateAddress(OSError):
-    """A name leads into the network that we stand in; its text says so, and names nothing else."""
+    """The address of a host name is not public. The text of this error is safe to show."""
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only: a site must not send us into the network we stand in."""
+    """Resolves names to public addresses only, so that a site can't direct requests into the local network."""
 
     def __init__(self) -> None:
         self._resolver = aiohttp.ThreadedResolver()
@@ -47,20 +47,24 @@ class PublicResolver(AbstractResolver):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, in any spelling, is one of the public internet. Raises ValueError for a name."""
+    """Whether an IP address, in any spelling, is public. Raises ValueError for a name."""
     found = as_address(address)
     if found is None:
-        raise ValueError("a name, and no IP address")
+        raise ValueError("expected an IP address, got a name")
     return is_public_address(found)
 
 
 def request_url(request: Request, site: Site) -> str:
-    """The absolute URL that *request* goes to. Raises RequestError when that is not where it may go."""
+    """Return the absolute URL that *request* goes to, query included, as a browser writes it.
+
+    Raises RequestError if the request may not go there.
+    """
     if PLAIN_PATH.fullmatch(request.url):
-        return site.origin + request.url
-    url = request.url if "://" in request.url else urljoin(site.url, request.url)
+        return _with_query(site.origin + request.url, request)
+    reference = request.url.strip(" ")
+    url = reference if "://" in reference.partition("?")[0] else join_url(site.url, reference)
     parts = urlsplit(url)
-    if UNSAFE.search(request.url) or parts.scheme not in ("http", "https") or not parts.hostname:
+    if UNSAFE.search(reference) or parts.scheme not in ("http", "https") or not parts.hostname:
         raise RequestError(f"{request.what}: only http and https URLs can be requested", site=site.name)
     if request.own_host and origin_of(url) != site.origin:
         raise RequestError(
@@ -68,14 +72,17 @@ def request_url(request: Request, site: Site) -> str:
         )
     if not request.own_host and not same_host(url, site) and _is_private_literal(parts.hostname, site):
         raise Changed(f"{site.name}: {request.what} leads to a private address: refused", site=site.name)
-    return url
-
-
-def redirected_url(request: Request, url: str, site: Site) -> str:
     try:
-        return request_url(replace(request, url=url), site)
-    except RequestError as error:
-        raise Changed(f"{site.name}: {request.what} was redirected where it may not go", site=site.name) from error
+        return _with_query(encode_url(url), request)
+    except ValueError as error:
+        raise RequestError(f"{request.what}: the URL's host or port can't be read", site=site.name) from error
+
+
+def _with_query(url: str, request: Request) -> str:
+    if not request.query:
+        return url
+    added = URL().extend_query(request.query).raw_query_string
+    return url.rstrip("?") + ("&" if "?" in url.rstrip("?") else "?") + added
 
 
 def _is_private_literal(host: str, site: Site) -> bool:
@@ -94,5 +101,5 @@ def _private_site(site: Site) -> bool:
 
 
 def same_host(url: str, site: Site) -> bool:
-    # A site configured on a private address may keep its images on another port or name there.
+    """Whether *url* is at the host of *site*. All private hosts count as one, as a site on one may use several."""
     return urlsplit(url).hostname == urlsplit(site.url).hostname or _private_site(site)

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urljoin
+from typing import Self
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from doorkey.clock import Clock
-from doorkey.errors import Changed, DoorkeyError, RequestError
-from doorkey.model.request import HEAD_BYTES, Head, MiB, Request
+from doorkey.errors import Changed, DoorkeyError
+from doorkey.model.request import HEAD_BYTES, Head, Request
 from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
 from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks_failure
-from doorkey.network.url_policy import PublicResolver, redirected_url, request_url, same_host
+from doorkey.network.url_policy import PublicResolver, request_url, same_host
 from doorkey.transport.compression import unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
+from doorkey.transport.redirects import allowed_redirect, redirected
+from doorkey.transport.request_body import encode_body
 from doorkey.transport.stream import BROKEN, Stream, first_bytes, translated
 from doorkey.transport.timeouts import Timeout, Timeouts
 
-REDIRECTS = (301, 302, 303, 307, 308)
-COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-NO_USER_AGENT = ("user-agent",)
-"""A session without one, from an import, gets none of aiohttp's either."""
+NEVER_ADDED = ("user-agent", "content-type")
+"""Headers that aiohttp would add. The session sets the user agent; a body without a media type stays without one."""
 OWN, FOREIGN = "own", "foreign"
 """The clients for a site itself, and for other hosts, which have to be public."""
 IDLE_CONNECTION = 4.0
-"""Seconds an unused connection is kept: below the 5 s after which common servers close theirs under our POST."""
+"""Seconds for which an unused connection is kept. Common servers close theirs after 5 s, maybe under a POST."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +78,8 @@ class Direct:
         conversation = conversation or Conversation(self._clock)
         deadline = self._waits.loop.time() + total
         upload = request.body if isinstance(request.body, Upload) else None
-        for _ in range(request.follow + 1):
+        follow = request.follow
+        for _ in range(follow + 1):
             try:
                 with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
                     response = await self._asked(request, url, session, site, conversation)
@@ -103,16 +101,14 @@ class Direct:
                 # Another host's cookie of that name is none of the session's.
                 own = sliding if origin_of(url) == site.origin else ()
                 self.headers.slide(session, conversation.keep(url, response.cookies, own))
-            location = response.headers.get("location") if request.follow else None
-            if location is None or response.status not in REDIRECTS:
-                shown = start if request.encodings is None else unpacked(start, response.headers)
-                head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
+            shown = start if request.encodings is None else unpacked(start, response.headers)
+            head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
+            onward = redirected(request, head, site) if follow else None
+            if onward is None:
                 return Stream(response, head, start, self._waits, self._limits.idle, deadline, upload)
             response.release()
-            url = redirected_url(request, urljoin(url, location), site)
-            if response.status == 303 or (response.status in (301, 302) and request.method == "POST"):
-                request = replace(request, method="GET", form=None, json=None, parts=None, body=None)
-        raise Changed(f"{site.name}: {request.what} was redirected more than {request.follow} times", site=site.name)
+            request, url = allowed_redirect(request, onward, site)
+        raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
@@ -124,7 +120,7 @@ class Direct:
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> Awaitable[aiohttp.ClientResponse]:
         headers = self._headers(request, url, session, site, conversation)
-        body, kind = encoded(request)
+        body, kind = encode_body(request)
         if kind and "content-type" not in headers:
             headers["content-type"] = kind
         if request.encodings is not None:
@@ -137,20 +133,20 @@ class Direct:
         client = self._client(FOREIGN if foreign else socks or OWN)
         return client.request(
             request.method,
-            target_url(url, request),
+            wire_url(url),
             data=body,
             headers=headers,
             proxy=None if socks else site.proxy,
             allow_redirects=False,
             auto_decompress=request.encodings is None,
-            skip_auto_headers=None if "user-agent" in headers else NO_USER_AGENT,
+            skip_auto_headers=NEVER_ADDED,
         )
 
     def _headers(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> CIMultiDict[str]:
         headers = self.headers.for_request(request, session, url, site)
-        cookie = conversation.header(url, headers.get("cookie"))
+        cookie = None if request.anonymous else conversation.header(url, headers.get("cookie"))
         if cookie:
             headers["cookie"] = cookie
         for name, value in request.headers.items():
@@ -194,41 +190,10 @@ def _connector(way: str) -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION, resolver=resolver)
 
 
-def target_url(url: str, request: Request) -> URL:
-    """What is written on the wire: of ASCII not a byte is changed."""
-    parsed = URL(url, encoded=url.isascii())
-    return parsed if request.query is None else parsed.extend_query(request.query)
-
-
-def encoded(request: Request) -> tuple[Any, str | None]:
-    """The body as aiohttp takes it, and its media type where that is ours to say. Raises RequestError for bad text."""
-    try:
-        return _encoded(request)
-    except UnicodeEncodeError as error:
-        raise RequestError(f"{request.what} holds a lone surrogate: text has to be encodable as UTF-8") from error
-
-
-def _encoded(request: Request) -> tuple[Any, str | None]:
-    if request.form is not None:
-        form = aiohttp.FormData(dict(request.form))
-        return form(), None
-    if request.parts is not None:
-        # By hand, as aiohttp's FormData makes a file of every field of bytes.
-        several = aiohttp.MultipartWriter("form-data")
-        for part in request.parts:
-            piece = aiohttp.get_payload(_in_pieces(part.data), content_type=part.media_type)
-            if part.filename is None:
-                piece.set_content_disposition("form-data", name=part.name)
-            else:
-                piece.set_content_disposition("form-data", name=part.name, filename=part.filename)
-            several.append_payload(piece)
-            piece.headers.popall("content-length", None)
-        return several, None
-    if request.json is not None:
-        return _in_pieces(COMPACT.encode(request.json).encode()), "application/json"
-    return _in_pieces(request.body) if isinstance(request.body, bytes) else request.body, None
-
-
-def _in_pieces(body: bytes) -> bytes | io.BytesIO:
-    # A large one written at once would hold up everybody else.
-    return body if len(body) <= MiB else io.BytesIO(body)
+def wire_url(url: str) -> URL:
+    """*url*, as `request_url` made it, for aiohttp: sent byte for byte."""
+    if url.endswith("?"):
+        # yarl drops an empty query unless it is part of the path.
+        found = URL(url, encoded=True)
+        return URL.build(scheme=found.scheme, authority=found.raw_authority, path=found.raw_path + "?", encoded=True)
+    return URL(url, encoded=True)

@@ -27,7 +27,7 @@ PAGE_LOAD = {
 }
 
 
-Target: TypeAlias = tuple[str, str, str, tuple[str, ...], str | None]
+Target: TypeAlias = tuple[str, str, str, tuple[str, ...], str | None, bool, bool]
 
 
 @dataclass(slots=True)
@@ -48,11 +48,13 @@ class SessionHeaders:
     def for_request(self, request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
         """All headers of *request* but its own: the browser's, those of a fetch or a page load, and *url*'s cookies."""
         computed = self._of(session)
-        target = (request.method, url.partition("?")[0], request.accept, request.expects, request.referer)
+        kind = request.anonymous, request.websocket is not None
+        target = (request.method, url.partition("?")[0], request.accept, request.expects, request.referer, *kind)
         found = computed.by_target.get(target)
         wall = self._clock.wall()
         if found is None or wall >= found[0]:
-            cookies = [cookie for cookie in session.cookies if cookie.goes_to(url, wall)]
+            held = () if request.anonymous else session.cookies
+            cookies = [cookie for cookie in held if cookie.goes_to(url, wall)]
             until = min((cookie.expires for cookie in cookies if cookie.expires is not None), default=float("inf"))
             if len(computed.by_target) >= self._most:
                 computed.by_target.clear()
@@ -81,6 +83,10 @@ class SessionHeaders:
 
 
 def _built(request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
+    if request.websocket is not None:
+        # What Chromium sends with an upgrade, beside the headers of the WebSocket itself.
+        shown = {name: value for name, value in session.headers.items() if not name.startswith("sec-")}
+        return CIMultiDict({**shown, "origin": site.origin, "cache-control": "no-cache", "pragma": "no-cache"})
     page_load = "text/html" in request.expects
     same_origin = origin_of(url) == site.origin
     headers = CIMultiDict({**session.headers, "accept": request.accept, **(PAGE_LOAD if page_load else FETCH)})

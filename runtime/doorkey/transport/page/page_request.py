@@ -1,10 +1,9 @@
-"""A request as a live page can make it."""
+"""A request in the form that a live page can send."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urldefrag
 
 from doorkey.errors import RequestError, TooLarge
 from doorkey.model.request import MiB, Request
@@ -12,7 +11,7 @@ from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
-from doorkey.transport.direct import encoded, target_url
+from doorkey.transport.request_body import encode_body
 
 if TYPE_CHECKING:
     from doorkey.browser import PageRequest
@@ -24,13 +23,13 @@ UNSETTABLE = frozenset([
     "connection", "content-length", "cookie", "cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin",
     "referer", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
 ])  # fmt: skip
-"""Headers that the browser sets by itself, whatever a request says (Fetch standard, "forbidden request-header")."""
+"""Headers that only the browser itself sets (Fetch standard, "forbidden request-header")."""
 BODILESS = ("GET", "HEAD")
 FORBIDDEN_METHODS = ("CONNECT", "TRACE", "TRACK")
 
 
-async def gathered(request: Request) -> Request:
-    """*request* with its body at hand, as a page takes none that is still to be read.
+async def gather_body(request: Request) -> Request:
+    """Return *request* with its whole body read, because a page can't send one that is still being read.
 
     Raises RequestError for what a page can't send, TooLarge for a body over 64 MiB, and what reading it raises.
     """
@@ -44,8 +43,8 @@ async def gathered(request: Request) -> Request:
     return replace(request, body=bytes(body))
 
 
-async def page_request_of(request: Request, url: str, session: Session, site: Site) -> PageRequest:
-    """What a page of *site* is told to send to *url*, where *request* leads. Raises TooLarge and RequestError."""
+async def make_page_request(request: Request, url: str, session: Session, site: Site) -> PageRequest:
+    """Return what a page of *site* is told to send to *url*, the URL of *request*. Raises TooLarge and RequestError."""
     from doorkey.browser import PageRequest
 
     body, kind = await _body(request)
@@ -55,7 +54,7 @@ async def page_request_of(request: Request, url: str, session: Session, site: Si
         headers["content-type"] = kind
     referrer = request.referer or ("" if "text/html" in request.expects else session.url)
     return PageRequest(
-        url=urldefrag(str(target_url(url, request)))[0],
+        url=url,
         method=request.method.upper(),
         headers={"accept": request.accept, **headers},
         referrer=referrer if origin_of(referrer) == site.origin else "",
@@ -64,19 +63,19 @@ async def page_request_of(request: Request, url: str, session: Session, site: Si
 
 
 async def _body(request: Request) -> tuple[bytes | None, str | None]:
-    """The body, and its media type where that is ours to say."""
+    """The body, and its media type if *request* implies one."""
     if request.form is None and request.parts is None:
         if isinstance(request.body, bytes):
             _check_size(request, len(request.body))
             return request.body, None
         if request.json is None:
             return None, None
-    payload, kind = encoded(request)
+    payload, kind = encode_body(request)
     if isinstance(payload, bytes):
         return payload, kind
     data = payload.read() if hasattr(payload, "read") else await payload.as_bytes()
     _check_size(request, len(data))
-    return data, kind or payload.content_type
+    return data, kind
 
 
 def _check_method(request: Request) -> None:

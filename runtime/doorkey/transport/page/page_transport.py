@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError
@@ -15,11 +14,12 @@ from doorkey.model.request import HEAD_BYTES, Head, Request
 from doorkey.model.session import Cookie, Key, Session
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
-from doorkey.network.url_policy import redirected_url, request_url
-from doorkey.transport.direct import REDIRECTS, Limits
+from doorkey.network.url_policy import request_url
+from doorkey.transport.direct import Limits
 from doorkey.transport.headers import Conversation, SessionHeaders, reaches
-from doorkey.transport.page.page_request import gathered, page_request_of
+from doorkey.transport.page.page_request import gather_body, make_page_request
 from doorkey.transport.page.send_slots import SendSlot, SendSlots
+from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.stream import Stream, first_bytes
 from doorkey.transport.timeouts import Timeout, Timeouts
 
@@ -68,31 +68,30 @@ class PageTransport:
         conversation = conversation or Conversation(self._clock)
         deadline = asyncio.get_running_loop().time() + total
         upload = request.body if isinstance(request.body, Upload) else None
+        follow = request.follow
         try:
             # Before its turn: whoever sends a body slowly must hold nobody up.
             with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
-                request = await gathered(request)
-            for _ in range(request.follow + 1):
-                page_request = await page_request_of(request, url, session, site)
+                request = await gather_body(request)
+            for _ in range(follow + 1):
+                page_request = await make_page_request(request, url, session, site)
                 with Timeout(self._waits, "total", float("inf"), deadline):
                     turn = await self._turns.setdefault(session.key, SendSlots()).take()
                 one = _One(self, turn, session, conversation, sliding)
                 with Timeout(self._waits, "first byte", self._limits.first_byte, deadline):
                     head, fetching = await one.begun(page_request, url)
-                location = head.headers.get("location") if request.follow else None
-                if location is None or head.status not in REDIRECTS:
+                onward = redirected(request, head, site) if follow else None
+                if onward is None:
                     return Stream(
                         fetching, replace(head, start=head.start[:HEAD_BYTES]), head.start, self._waits,
                         self._limits.idle, deadline, transport="page",
                     )  # fmt: skip
                 fetching.close()
-                url = redirected_url(request, urljoin(url, location), site)
-                if head.status == 303 or (head.status in (301, 302) and request.method == "POST"):
-                    request = replace(request, method="GET", form=None, json=None, parts=None, body=None)
+                request, url = allowed_redirect(request, onward, site)
         except DoorkeyError as error:
             error.site = site.name
             raise
-        raise Changed(f"{site.name}: {request.what} was redirected more than {request.follow} times", site=site.name)
+        raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
 
     def live_page(self, session: Session) -> tuple[LivePage, Session]:
         """The live context for *session*, and the session whose cookies it holds. Raises BrowserFailed."""
