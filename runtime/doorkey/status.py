@@ -57,7 +57,7 @@ def status_of(
     """The status of *site* from what the keeper knows, or else of what the store remembers."""
     session = key_state.current or stored.session
     here = key_state.current is not None or key_state.pause.why is not None
-    pause = key_state.pause.until - clock.now() if here else stored.failed_until - clock.wall()
+    pause = key_state.pause.until - clock.now() if here else min(stored.failed_until - clock.wall(), stored.failed_for)
     age = clock.wall() - session.born if session else None
     state: State = "none"
     if key_state.flight is not None:

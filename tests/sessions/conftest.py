@@ -37,6 +37,10 @@ class SteppedClock:
         heapq.heappush(self._sleepers, (self._now + seconds, self._count, future))
         await future
 
+    def turn_back(self, seconds: float) -> None:
+        """The clock of a process that is behind the one before by so many seconds."""
+        self._now -= seconds
+
     async def advance(self, seconds: float) -> None:
         end = self._now + seconds
         await settle()

@@ -16,9 +16,12 @@ import pytest
 from doorkey.clock import SystemClock
 from doorkey.errors import ConfigurationError
 from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.site import Site
+from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
+from doorkey.status import status_of
 
 if TYPE_CHECKING:
     from .conftest import SteppedClock
@@ -222,12 +225,146 @@ async def test_two_processes_never_commit_one_generation_twice(database: Path) -
     assert all(result == sorted(result) for result in results)
 
 
-async def test_a_table_of_another_version_is_made_anew(database: Path, clock: SteppedClock) -> None:
+DATA = Path(__file__).parent / "data"
+MADE = 1_795_824_000.0
+"""When the store of version 2 was written."""
+
+
+class FixedClock(SystemClock):
+    def wall(self) -> float:
+        return MADE + 60
+
+
+def write_store(database: Path, script: str) -> None:
     database.parent.mkdir()
-    with sqlite3.connect(database) as db:
-        db.execute("create table sessions (key text primary key, session text)")
-        db.execute("insert into sessions values ('a', 'b')")
+    db = sqlite3.connect(database)
+    db.executescript(script)
     db.close()
-    store = SqliteStore(database, clock)
-    assert (await store.row(KEY)).session is None
+
+
+async def test_a_store_of_version_2_is_carried_forward(database: Path) -> None:
+    write_store(database, (DATA / "store_version_2.sql").read_text())
+    store = SqliteStore(database, FixedClock())
+    found = await store.begin(KEY, -1, 15)
+    assert isinstance(found, Newer)
+    session = found.session
+    assert (session.rung, session.cookie("sid"), session.local) == ("a person", "by hand", {"refresh": "r0"})
+    down = await store.begin(Key("down", KEY.url), -1, 15)
+    assert isinstance(down, Backoff)
+    assert (down.seconds, down.why) == (240, "down: the site can't be reached")
     await store.close()
+    again = SqliteStore(database, FixedClock())  # at its own version by now
+    assert (await again.row(KEY)).session == session
+    await again.close()
+
+
+async def test_the_first_stores_without_a_version_are_carried_forward(database: Path) -> None:
+    script = (DATA / "store_version_2.sql").read_text().replace("PRAGMA user_version = 2;", "")
+    write_store(database, script + "alter table sessions drop column code;")
+    store = SqliteStore(database, FixedClock())
+    session = (await store.row(KEY)).session
+    assert session is not None
+    assert session.cookie("sid") == "by hand"
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (
+            "pragma user_version = 99; create table sessions (key text); insert into sessions values ('a')",
+            "newer doorkey",
+        ),
+        (
+            "create table sessions (key text primary key, session text); insert into sessions values ('a', 'b')",
+            "did not",
+        ),
+    ],
+)
+async def test_a_store_that_this_version_cannot_read_is_refused_and_left_alone(
+    database: Path, clock: SteppedClock, script: str, told: str
+) -> None:
+    write_store(database, script)
+    store = SqliteStore(database, clock)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        await store.begin(KEY, -1, 15)
+    assert "store.url" in caught.value.message
+    await store.close()
+    db = sqlite3.connect(database)
+    assert db.execute("select key from sessions").fetchall() == [("a",)]
+    db.close()
+
+
+WRONG = [
+    "claimed_until = 'soon'",
+    "gen = 'many'",
+    "failed_until = x'00'",
+    "session = '[1, 2]'",
+    "session = 'no json'",
+    "session = 17",
+    "session = json_set(session, '$.born', 'yesterday')",
+    "session = json_set(session, '$.hard', null)",
+    "session = json_set(session, '$.gen', 'one')",
+    "session = json_set(session, '$.local', 5)",
+    "session = json_set(session, '$.local', json('{\"a\": 1}'))",
+    "session = json_set(session, '$.headers', json('[]'))",
+    "session = json_set(session, '$.cookies', json('[1]'))",
+    "session = json_set(session, '$.cookies[0].value', 5)",
+    "session = json_set(session, '$.cookies[0].expires', 'never')",
+    "session = json_set(session, '$.key.site', null)",
+    "session = json_set(session, '$.rungs', 'browser')",
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_row_of_wrong_types_counts_as_absent_and_what_it_held_is_set_aside(
+    database: Path, clock: SteppedClock, wrong: str
+) -> None:
+    store = SqliteStore(database, clock)
+    await store.commit(await claimed(store), session(clock))
+    db = sqlite3.connect(database)
+    with db:
+        db.execute(f"update sessions set {wrong}")
+    (text,) = db.execute("select session from sessions").fetchone()
+    stored = await store.row(KEY)
+    assert stored.session is None
+    status = status_of(Site(name="wiki", url=KEY.url), "web", KeyState(KEY), stored, clock)
+    assert status.state == "none"
+    assert await store.commit(await claimed(store), session(clock)) is not None
+    if "session" in wrong:
+        assert db.execute("select session from set_aside").fetchone() == (text,)
+    db.close()
+    await store.close()
+
+
+async def test_what_was_kept_in_the_middle_of_a_visit_is_only_for_the_next_visit(
+    store: Store, clock: SteppedClock
+) -> None:
+    first = await store.commit(await claimed(store), session(clock))
+    assert first is not None
+    claim = await claimed(store, first.gen)
+    assert await store.keep(claim, replace(first, local={"refresh": "r1"}))
+    await store.fail(claim, "the site went away", "provider_unavailable", 0.0)
+    after = await store.begin(KEY, -1, 15)
+    assert isinstance(after, Claim), "nobody is handed the session out"
+    assert after.previous is not None
+    assert (after.previous.gen, after.previous.local) == (first.gen, {"refresh": "r1"})
+    assert not await store.keep(claim, session(clock)), "the claim is over"
+
+
+async def test_a_claim_and_a_failure_by_a_clock_an_hour_ahead_hold_no_longer_than_usual(
+    store: Store, clock: SteppedClock
+) -> None:
+    await clock.advance(3600)
+    await claimed(store)
+    clock.turn_back(3600)
+    assert isinstance(await store.begin(KEY, -1, 15), Busy)
+    await clock.advance(15)
+    claim = await claimed(store)
+    await clock.advance(3600)
+    await store.renew(claim, 15)
+    await store.fail(claim, "down", "", 30)
+    clock.turn_back(3600)
+    assert isinstance(await store.begin(KEY, -1, 15), Backoff)
+    await clock.advance(30)
+    await claimed(store)

@@ -28,7 +28,7 @@ from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.key_state import KeyState, KeyStates
 from doorkey.sessions.pause import PauseRule
 from doorkey.sessions.source import RenewalReason, Source, Target
-from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store, hold_claim
+from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store, hold_claim
 
 log = logging.getLogger("doorkey.keeper")
 
@@ -107,9 +107,9 @@ class Keeper:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
         state = self._states[target.key]
         # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
-        stored = None if target.key.caller else (await self._store.row(target.key)).session
-        if stored is not None and stored.max_uses is None:
-            state.learn_stored(stored, self._birth(stored))
+        row = Row() if target.key.caller else await self._store.row(target.key)
+        if row.session is not None and row.whole:
+            state.learn_stored(row.session, self._birth(row.session))
         state.hurry()
         return await self.get(target, newer_than=state.generation, deadline=deadline)
 
@@ -168,8 +168,9 @@ class Keeper:
         """Take a session that another process has made meanwhile: a person who logged in there ends the pause here."""
         if state.key.caller:
             return False
-        stored = (await self._store.row(state.key)).session
-        if stored is None or stored.max_uses is not None or not source.fits(stored):
+        row = await self._store.row(state.key)
+        stored = row.session
+        if stored is None or not row.whole or not source.fits(stored):
             return False
         born, newest = self._birth(stored), max(state.refused, state.generation)
         if not state.is_usable(stored, born, newest, self._clock.now()):

@@ -10,10 +10,12 @@ from doorkey.model.session import Key, Session
 from doorkey.sessions.store import Claim, Outcome, Row
 
 ROWS = 1024
-"""Keys kept: sessions of cookies that callers brought along are as many as callers like."""
+"""Keys kept: callers may pass as many different cookies as they like, each with sessions of their own."""
 
 
 class MemoryStore:
+    """Forgets the rows that were not written for longest when there are too many."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: OrderedDict[Key, Row] = OrderedDict()
@@ -37,6 +39,12 @@ class MemoryStore:
         self._put(claim.key, done[0])
         self._ring(claim.key)
         return done[1]
+
+    async def keep(self, claim: Claim, session: Session) -> bool:
+        row = self._row(claim.key).keep(claim, session)
+        if row is not None:
+            self._put(claim.key, row)
+        return row is not None
 
     async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
         row = self._row(claim.key).fail(claim, why, code, after, self._clock.wall())

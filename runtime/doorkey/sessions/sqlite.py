@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import time
@@ -15,28 +14,21 @@ from typing import TypeVar
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, Unavailable
 from doorkey.model.session import Key, Session
+from doorkey.sessions.sqlite_table import prepare_table, read_row, write_row
 from doorkey.sessions.store import Claim, Outcome, Row
 
 T = TypeVar("T")
 POLL = 0.05
+"""Seconds between two looks for a change that another process made."""
 BUSY = 10.0
 """Seconds to wait for another process's write, which takes about a millisecond."""
-
-VERSION = 2
-SCHEMA = """
-create table if not exists sessions (
-    key text primary key, session text, whole integer not null, gen integer not null,
-    claim text not null, claimed_until real not null, failed_until real not null, why text not null,
-    code text not null, change integer not null
-) without rowid
-"""
 
 
 class SqliteStore:
     """One connection, used from one thread of its own; the file is readable by its owner only (0600).
 
-    A row that another version wrote and this one can't read counts as absent: the site is visited again. A table of
-    another version is made anew.
+    A table of an older version is carried forward, one of a newer version is refused; see `prepare_table`. A row that
+    can't be read counts as absent: the site is visited again.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -64,6 +56,13 @@ class SqliteStore:
 
         return await self._step(claim.key, step)
 
+    async def keep(self, claim: Claim, session: Session) -> bool:
+        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
+            kept = row.keep(claim, session)
+            return kept, kept is not None
+
+        return await self._step(claim.key, step)
+
     async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
         def step(row: Row, wall: float) -> tuple[Row | None, None]:
             return row.fail(claim, why, code, after, wall), None
@@ -71,14 +70,14 @@ class SqliteStore:
         await self._step(claim.key, step)
 
     async def row(self, key: Key) -> Row:
-        return await self._run(lambda db: self._read(db, key)[0])
+        return await self._run(lambda db: read_row(db, key)[0])
 
     async def changed(self, key: Key, timeout: float) -> None:
         end = self._clock.now() + timeout
-        first = await self._run(lambda db: self._read(db, key)[1])
+        first = await self._run(lambda db: read_row(db, key)[1])
         while (left := end - self._clock.now()) > 0:
             await self._clock.sleep(min(POLL, left))
-            if await self._run(lambda db: self._read(db, key)[1]) != first:
+            if await self._run(lambda db: read_row(db, key)[1]) != first:
                 return
 
     async def close(self) -> None:
@@ -93,10 +92,10 @@ class SqliteStore:
         def run(db: sqlite3.Connection) -> T:
             db.execute("begin immediate")
             try:
-                row, change = self._read(db, key)
+                row, change = read_row(db, key)
                 after, result = step(row, self._clock.wall())
                 if after is not None and after is not row:
-                    self._write(db, key, after, change + 1)
+                    write_row(db, key, after, change + 1)
             except BaseException:
                 db.execute("rollback")
                 raise
@@ -136,7 +135,7 @@ class SqliteStore:
         try:
             _switch_to_wal(db)
             db.execute("pragma synchronous=normal")
-            _make_table(db)
+            prepare_table(db, self._path)
         except BaseException:
             db.close()
             raise
@@ -147,50 +146,6 @@ class SqliteStore:
         if self._db is not None:
             self._db.close()
             self._db = None
-
-    @staticmethod
-    def _read(db: sqlite3.Connection, key: Key) -> tuple[Row, int]:
-        found = db.execute(
-            "select session, whole, gen, claim, claimed_until, failed_until, why, code, change from sessions "
-            "where key = ?",
-            (str(key),),
-        ).fetchone()
-        if found is None:
-            return Row(), 0
-        text, whole, gen, claim, claimed_until, failed_until, why, code, change = found
-        try:
-            session = Session.from_json(json.loads(text)) if text else None
-        except (ValueError, KeyError, TypeError):
-            session = None
-        return Row(session, bool(whole), gen, claim, claimed_until, failed_until, why, code), change
-
-    @staticmethod
-    def _write(db: sqlite3.Connection, key: Key, row: Row, change: int) -> None:
-        text = json.dumps(row.session.to_json()) if row.session else None
-        db.execute(
-            "replace into sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                str(key),
-                text,
-                row.whole,
-                row.gen,
-                row.claim,
-                row.claimed_until,
-                row.failed_until,
-                row.why,
-                row.code,
-                change,
-            ),
-        )
-
-
-def _make_table(db: sqlite3.Connection) -> None:
-    db.execute("begin immediate")
-    if db.execute("pragma user_version").fetchone()[0] != VERSION:
-        db.execute("drop table if exists sessions")
-        db.execute(f"pragma user_version = {VERSION}")
-    db.execute(SCHEMA)
-    db.execute("commit")
 
 
 def _switch_to_wal(db: sqlite3.Connection) -> None:

@@ -19,7 +19,10 @@ from doorkey.model.session import Key, Session
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to visit, until its time limit. `previous` is the last session, however old: it holds what stays."""
+    """The right to visit, until its time limit. `previous` is the last session, however old: it holds what stays.
+
+    `floor` is a generation below that of the session to come.
+    """
 
     key: Key
     token: str = field(repr=False)
@@ -55,7 +58,11 @@ Outcome: TypeAlias = Claim | Newer | Backoff | Busy
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a store holds for one key; times are wall seconds. `whole`: False for a session kept without its tokens."""
+    """What a store holds for one key; times are wall seconds.
+
+    `whole`: whether requests can be sent with the session; False for one kept without its tokens, or in the middle of
+    a visit. `failed_for` is the length of the pause that ends at `failed_until`.
+    """
 
     session: Session | None = None
     whole: bool = False
@@ -63,21 +70,34 @@ class Row:
     claim: str = field(default="", repr=False)
     claimed_until: float = 0.0
     failed_until: float = 0.0
+    failed_for: float = 0.0
     why: str = ""
     code: str = ""
 
     def begin(self, key: Key, seen: int, ttl: float, wall: float, patient: bool) -> tuple[Row, Outcome]:
         """Decide what a keeper that has seen generation *seen* does next; one not *patient* heeds no pause."""
-        session = self.session
-        if session and self.whole and session.gen > seen and wall < session.born + session.hard:
-            return self, Newer(session)
-        if patient and wall < self.failed_until:
-            return self, Backoff(self.failed_until - wall, self.why, self.code)
-        if self.claim and wall < self.claimed_until:
-            return self, Busy(self.claimed_until - wall)
+        row, session = self.corrected(ttl, wall), self.session
+        if session and row.whole and session.gen > seen and wall < session.born + session.hard:
+            return row, Newer(session)
+        if patient and wall < row.failed_until:
+            return row, Backoff(row.failed_until - wall, row.why, row.code)
+        if row.claim and wall < row.claimed_until:
+            return row, Busy(row.claimed_until - wall)
         token = secrets.token_hex(16)
-        row = replace(self, claim=token, claimed_until=wall + ttl)
-        return row, Claim(key, token, max(self.gen, seen), session)
+        claimed = replace(row, claim=token, claimed_until=wall + ttl)
+        return claimed, Claim(key, token, max(row.gen, seen), session)
+
+    def corrected(self, ttl: float, wall: float) -> Row:
+        """The row without times that only a wrong clock can have written: no claim ends later than *ttl* from now, and
+        no pause later than its whole length from now.
+        """
+        if self.claimed_until <= wall + ttl and self.failed_until <= wall + self.failed_for:
+            return self
+        return replace(
+            self,
+            claimed_until=min(self.claimed_until, wall + ttl),
+            failed_until=min(self.failed_until, wall + self.failed_for),
+        )
 
     def holds(self, claim: Claim) -> bool:
         return self.claim == claim.token
@@ -98,11 +118,23 @@ class Row:
         kept = session if session.max_uses is None else replace(session, tokens={})
         return Row(session=kept, whole=session.max_uses is None, gen=session.gen), session
 
+    def keep(self, claim: Claim, session: Session) -> Row | None:
+        """Keep what the site gave in the middle of a visit, for the next one; None when the claim was lost.
+
+        The session takes no new generation, and no request is sent with it: it is not known yet whether it works.
+        """
+        if not self.holds(claim):
+            return None
+        gen = self.session.gen if self.session is not None else -1
+        return replace(self, session=replace(session, gen=gen), whole=False)
+
     def fail(self, claim: Claim, why: str, code: str, after: float, wall: float) -> Row | None:
         """Remember a failed visit, and heed it for *after* seconds; None when the claim was lost."""
         if not self.holds(claim):
             return None
-        return replace(self, claim="", claimed_until=0.0, failed_until=wall + after, why=why, code=code)
+        return replace(
+            self, claim="", claimed_until=0.0, failed_until=wall + after, failed_for=after, why=why, code=code
+        )
 
 
 class Store(Protocol):
@@ -116,6 +148,10 @@ class Store(Protocol):
     async def renew(self, claim: Claim, ttl: float) -> bool: ...
 
     async def commit(self, claim: Claim, session: Session) -> Session | None: ...
+
+    async def keep(self, claim: Claim, session: Session) -> bool:
+        """Keep *session*, from the middle of a visit, as the one that the next visit begins with."""
+        ...
 
     async def fail(self, claim: Claim, why: str, code: str, after: float) -> None: ...
 

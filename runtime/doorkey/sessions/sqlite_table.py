@@ -1,0 +1,132 @@
+"""The table of the SQLite store: its versions, and a row's way into it and out of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+
+from doorkey.errors import ConfigurationError
+from doorkey.model.session import Key, Session
+from doorkey.sessions.store import Row
+
+log = logging.getLogger("doorkey.store")
+
+VERSION = 3
+"""Of the tables, as the file's `user_version` says it. Version 0 stands for the first one, which had no number."""
+CREATE = (
+    """
+    create table sessions (
+        key text primary key, session text, whole integer not null, gen integer not null,
+        claim text not null, claimed_until real not null,
+        failed_until real not null, failed_for real not null, why text not null, code text not null,
+        change integer not null
+    ) without rowid
+    """,
+    "create table set_aside (key text not null, session text, at text not null default current_timestamp)",
+)
+"""`set_aside` holds sessions that could not be read when a new one took their place."""
+STEPS = {
+    0: ("alter table sessions add column code text not null default ''",),
+    2: ("alter table sessions add column failed_for real not null default 3600", CREATE[1]),
+}
+"""How a table of each older version is carried forward."""
+COLUMNS = {
+    "session": (str, type(None)), "whole": (int,), "gen": (int,), "claim": (str,), "claimed_until": (float, int),
+    "failed_until": (float, int), "failed_for": (float, int), "why": (str,), "code": (str,), "change": (int,),
+}  # fmt: skip
+READ = f"select {', '.join(COLUMNS)} from sessions where key = ?"  # noqa: S608 - the names above, nothing from outside
+WRITE = f"replace into sessions (key, {', '.join(COLUMNS)}) values (?{', ?' * len(COLUMNS)})"  # noqa: S608
+
+
+def prepare_table(db: sqlite3.Connection, path: object) -> None:
+    """Create the table, or carry one of an older version forward; nothing in it is lost.
+
+    Raises ConfigurationError for one of a newer version, or one that is not doorkey's: it is left as it is.
+    """
+    db.execute("begin immediate")
+    try:
+        _carry_forward(db, path)
+    except BaseException:
+        db.execute("rollback")
+        raise
+    db.execute("commit")
+
+
+def _carry_forward(db: sqlite3.Connection, path: object) -> None:
+    version = int(db.execute("pragma user_version").fetchone()[0])
+    names = {str(column[1]) for column in db.execute("pragma table_info(sessions)")}
+    if version > VERSION:
+        raise ConfigurationError(
+            f"the session store {path} was written by a newer doorkey (store version {version}; this one reads up to "
+            f"{VERSION}). Update doorkey, or name another file in store.url. The file was not changed"
+        )
+    if not names and version == 0:
+        for statement in CREATE:
+            db.execute(statement)
+    elif version < VERSION:
+        # What a version before this one wrote has at least these columns.
+        if not (names >= {"key", "session", "whole", "gen", "claim", "change"} and version in STEPS):
+            raise ConfigurationError(
+                f"the session store {path} holds a table `sessions` that doorkey did not make: name another file in "
+                "store.url. The file was not changed"
+            )
+        for older in range(version, VERSION):
+            for statement in STEPS.get(older, ()):
+                db.execute(statement)
+        log.info("the session store %s was carried forward from version %d to %d", path, version, VERSION)
+    db.execute(f"pragma user_version = {VERSION}")
+
+
+def read_row(db: sqlite3.Connection, key: Key) -> tuple[Row, int]:
+    """The row of *key* and the number of its last change. What can't be read counts as absent."""
+    found = db.execute(READ, (str(key),)).fetchone()
+    if found is None:
+        return Row(), 0
+    values = dict(zip(COLUMNS, found, strict=True))
+    wrong = [name for name, kinds in COLUMNS.items() if not isinstance(values[name], kinds)]
+    change = values.pop("change")
+    if wrong:
+        log.warning("%s: the store's row has a wrong %s: it counts as absent", key.site, " and ".join(wrong))
+        return Row(), change if isinstance(change, int) else 0
+    session = _read_session(key, values.pop("session"))
+    return Row(**{**values, "session": session, "whole": bool(values["whole"])}), change
+
+
+def write_row(db: sqlite3.Connection, key: Key, row: Row, change: int) -> None:
+    """Write the row. A session in its place that can't be read is set aside first."""
+    held = db.execute("select session from sessions where key = ?", (str(key),)).fetchone()
+    if held is not None and held[0] is not None and _read_session(key, held[0]) is None:
+        db.execute("insert into set_aside (key, session) values (?, ?)", (str(key), held[0]))
+    text = json.dumps(row.session.to_json()) if row.session else None
+    values = (text, *(getattr(row, name) for name in COLUMNS if name not in ("session", "change")), change)
+    db.execute(WRITE, (str(key), *values))
+
+
+def _read_session(key: Key, text: object) -> Session | None:
+    if text is None:
+        return None
+    try:
+        session = Session.from_json(json.loads(str(text)))
+        _check_types(session)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("%s: the stored session can't be read (%s): it counts as absent", key.site, type(error).__name__)
+        return None
+    return session
+
+
+def _check_types(session: Session) -> None:
+    """Raises TypeError for a session whose values are not of the types that its fields have."""
+    texts: list[object] = [session.url, session.visitor, session.rung, *session.key]
+    numbers: list[object] = [session.gen, session.born, session.soft, session.hard]
+    numbers += [] if session.max_uses is None else [session.max_uses]
+    for mapping in (session.headers, session.local, session.rungs, session.tokens):
+        texts += mapping.keys()
+    texts += [*session.headers.values(), *session.local.values()]
+    numbers += session.rungs.values()
+    for cookie in session.cookies:
+        texts += [cookie.name, cookie.value, cookie.domain, cookie.path, cookie.same_site]
+        numbers += [cookie.host_only, cookie.secure, cookie.http_only]
+        numbers += [] if cookie.expires is None else [cookie.expires]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int | float) for one in numbers):
+        raise TypeError("a value of another type")
