@@ -39,7 +39,7 @@ class AichatSite(ChatProvider):
             },
             expects=("application/json",),
             referer=session.url,
-            decode=lambda head: AichatAnswer(),
+            decode=AichatAnswer,
         )
         return None
 

@@ -62,7 +62,7 @@ def send2(kind: str, prompt: str, session: Session) -> Request:
         accept="application/json, text/event-stream",
         expects=("text/event-stream",) if chats else ("application/json",),
         referer=urljoin(session.url, f"/{kind}/"),
-        decode=(lambda head: AiChatsStream()) if chats else None,
+        decode=AiChatsStream if chats else None,
     )
 
 
@@ -72,8 +72,8 @@ class AiChatsStream(EventStream):
     end_required = False
     by_line = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, head: Head | None = None) -> None:
+        super().__init__(head)
         self._begun = False
         self._space = ""
 

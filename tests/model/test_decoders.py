@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorkey.model.decoders import BODY_LIMIT, LINE_LIMIT, EventStream, JsonDocument
+from doorkey.model.decoders import BODY_LIMIT, LINE_LIMIT, LINES_LIMIT, EventStream, JsonDocument
+from doorkey.model.request import Head
 from doorkey.model.verdict import Kind, Verdict
 
 
@@ -28,6 +29,11 @@ class Events(EventStream):
 class Lines(Events):
     by_line = True
     end_required = False
+
+
+class Objects(Lines):
+    def is_event(self, data: str) -> bool:
+        return data.endswith("}")
 
 
 class Answers(JsonDocument):
@@ -99,3 +105,40 @@ def test_what_is_no_document_is_a_changed_site(body: bytes) -> None:
     assert items == []
     assert verdict is not None
     assert verdict.kind is Kind.CHANGED
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+def test_a_byte_order_mark_costs_no_event(mark: bytes) -> None:
+    for size in (1, 2, 100):
+        body = mark + b"data: one\n\ndata: [DONE]\n\n"
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        assert decoded(Events(), pieces) == (["|one"], Verdict(Kind.OK))
+    assert decoded(Answers(), [mark + b'{"answer": "one"}']) == (["one"], Verdict(Kind.OK))
+
+
+def test_a_document_is_read_in_the_encoding_of_its_head() -> None:
+    head = Head(status=200, headers={"content-type": "application/json; charset=windows-1251"})
+    assert decoded(Answers(head), ['{"answer": "да"}'.encode("cp1251")]) == (["да"], Verdict(Kind.OK))
+
+
+def test_an_event_by_line_may_go_on_in_the_next_line() -> None:
+    body = b'data: {"a":\ndata: 1\ndata: }\ndata: {}\n\ndata: {\n\n'
+    assert decoded(Objects(), [body])[0] == ['|{"a":\n1\n}', "|{}", "|{"]
+
+
+def test_an_event_by_line_has_an_end() -> None:
+    for line, count in ((b"data: {\n", LINES_LIMIT + 1), (b"data: " + b"x" * (LINE_LIMIT // 2) + b"\n", 3)):
+        assert decoded(Objects(), [line * count])[1].kind is Kind.CHANGED
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [("length", "length"), ("MAX_TOKENS", "length"), ("content_filter", "content_filter"), ("SAFETY", "content_filter"),
+     ("stop", "stop"), ("tool_calls", None), (None, None), (7, None)],
+)  # fmt: skip
+def test_a_reason_for_the_end_is_one_that_clients_know(told: object, meant: str | None) -> None:
+    decoder = Events()
+    decoder.note_finish_reason(told)
+    assert decoder.finish_reason == meant
+    decoder.note_finish_reason(None)
+    assert decoder.finish_reason == meant

@@ -482,3 +482,25 @@ def test_a_1x_stream_is_believed_only_as_far_as_its_forms_are_known(body: str, e
 )
 def test_a_2x_stream_is_believed_only_as_far_as_its_forms_are_known(body: str, expected: tuple[str, Kind]) -> None:
     assert decoded(TwoStream(), body.encode()) == expected
+
+
+def chunk(delta: str, reason: str = "null") -> bytes:
+    return b'data: {"id":"x","object":"c","model":"m","choices":[{"delta":{%s},"finish_reason":%s}]}\n\n' % (
+        delta.encode(), reason.encode(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", "stop"])
+def test_the_sites_reason_for_the_end_is_kept(reason: str) -> None:
+    decoder = PowerStream()
+    body = chunk('"content":"half a wo"') + chunk("", f'"{reason}"') + b"data: [DONE]\n\n"
+    assert decoded(decoder, body) == ("half a wo", Kind.OK)
+    assert decoder.finish_reason == reason
+
+
+def test_a_chunk_over_several_lines_is_one_chunk() -> None:
+    pretty = chunk('"content":"whole"').replace(b",", b",\ndata: ")
+    assert decoded(PowerStream(), pretty + b"data: [DONE]\n\n") == ("whole", Kind.OK)
+    # Without the blank lines between events, too.
+    lines = (pretty + chunk('"content":" text"')).replace(b"\n\n", b"\n")
+    assert decoded(PowerStream(), lines + b"data: [DONE]\n") == ("whole text", Kind.OK)

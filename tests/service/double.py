@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorkey.errors import EmptyAnswer, UnknownModel
-from doorkey.model.chat import Delta, Message, parse_messages
+from doorkey.model.chat import Delta, FinishReason, Message, parse_messages
 from doorkey.status import SiteStatus
 
 Step = Sequence[Delta] | BaseException | asyncio.Event
@@ -28,7 +28,8 @@ class DoubleAnswer:
     transport = "direct"
     waited = 0.0
 
-    def __init__(self, script: Sequence[Step], renewed: int = 0) -> None:
+    def __init__(self, script: Sequence[Step], renewed: int = 0, finish_reason: FinishReason | None = None) -> None:
+        self.finish_reason = finish_reason
         self.site = "aichats"
         self.renewed = renewed
         self.closed = asyncio.Event()
@@ -67,6 +68,7 @@ class DoubleRuntime:
 
     script: Sequence[Step] = (["Hello"], [" there"])
     renewed: int = 0
+    finish_reason: FinishReason | None = None
     asked: list[Asked] = field(default_factory=list)
     answers: list[DoubleAnswer] = field(default_factory=list)
     sites: Mapping[str, object] = field(default_factory=lambda: {"aichats": object()})
@@ -100,6 +102,6 @@ class DoubleRuntime:
             raise EmptyAnswer("aichats: the answer is empty", site="aichats")
         if isinstance(self.script[0], BaseException):
             raise self.script[0]
-        answer = DoubleAnswer(self.script, self.renewed)
+        answer = DoubleAnswer(self.script, self.renewed, self.finish_reason)
         self.answers.append(answer)
         return answer

@@ -247,6 +247,50 @@ async def test_what_clients_usually_send_is_taken(client: aiohttp.ClientSession,
     assert runtime.asked[0].options == {"temperature": 0.2}
 
 
+async def test_the_sites_reason_for_the_end_is_the_answers(
+    client: aiohttp.ClientSession, runtime: DoubleRuntime
+) -> None:
+    for said, told in (("length", "length"), ("content_filter", "content_filter"), ("stop", "stop"), (None, "stop")):
+        runtime.finish_reason = said
+        _, _, body = await ask(client)
+        assert body["choices"][0]["finish_reason"] == told
+        async with client.post("/v1/chat/completions", json={**QUESTION, "stream": True}) as response:
+            assert f'"finish_reason": "{told}"' in await response.text()
+
+
+async def test_a_cut_that_the_client_asked_for_comes_before_the_sites_reason(
+    client: aiohttp.ClientSession, runtime: DoubleRuntime
+) -> None:
+    runtime.finish_reason = "length"
+    _, _, body = await ask(client, stop="there")
+    assert body["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_what_no_site_is_told_is_named(client: aiohttp.ClientSession) -> None:
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    _, headers, _ = await ask(client, tools=tools, tool_choice="auto", verbosity="low", temperature=1)
+    assert headers["x-doorkey-ignored"] == "tools, verbosity"
+    async with client.post(
+        "/v1/chat/completions", json={**QUESTION, "stream": True, "functions": [{"name": "f"}]}
+    ) as response:
+        assert response.headers["x-doorkey-ignored"] == "functions"
+    _, headers, _ = await ask(client, tools=[], logit_bias={})
+    assert "x-doorkey-ignored" not in headers
+
+
+async def test_a_history_of_tools_keeps_its_meaning(client: aiohttp.ClientSession, runtime: DoubleRuntime) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
+    messages = [
+        {"role": "user", "content": "How warm is it?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "3 °C"},
+    ]
+    await ask(client, messages=messages)
+    assert [message.text for message in runtime.asked[0].messages] == [
+        "How warm is it?", '[called weather with {"city": "Oslo"}]', "[result of weather]\n3 °C",
+    ]  # fmt: skip
+
+
 async def test_an_unknown_model_is_404(client: aiohttp.ClientSession) -> None:
     status, _, body = await ask(client, model="nobody/nothing")
     assert (status, body["error"]["code"], body["error"]["param"]) == (404, "model_not_found", "model")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from doorkey import Delta, EventStream, JsonDocument, Kind, Verdict
+from doorkey import Delta, EventStream, Head, JsonDocument, Kind, Verdict
 
 FAILED = Verdict(Kind.SITE_DOWN, "the site's own AI backend failed")
 """SITE_DOWN: it may work later, and another site of an alias may be asked. Said by a body, so nothing is sent twice."""
@@ -63,8 +63,8 @@ class PowerStream(EventStream):
 
     by_line = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, head: Head | None = None) -> None:
+        super().__init__(head)
         self._held: list[str] = []
         self._given = False
         self._suspect = False
@@ -78,6 +78,9 @@ class PowerStream(EventStream):
             self.finish(QUOTA)
             return ()
         return self._chunk(self._object(data)) if data.strip() else ()
+
+    def is_event(self, data: str) -> bool:
+        return not data.strip().startswith("{") or parsed(data) is not None
 
     def line(self, text: str) -> Iterable[Delta]:
         self._bare.append(text)
@@ -104,6 +107,9 @@ class PowerStream(EventStream):
             self.finish(verdict)
             return ()
         whole = all(told.get(name) for name in ("id", "object", "model"))
+        match told.get("choices"):
+            case [{"finish_reason": reason}, *_]:
+                self.note_finish_reason(reason)
         match told.get("choices"):
             case [{"delta": {"content": str(text)}}, *_] if text:
                 self._held.append(text)

@@ -32,7 +32,7 @@ def ask(
         accept=accept,
         expects=TYPES,
         referer=session.url,
-        decode=lambda head: PowerStream() if head.media_type == "text/event-stream" else PowerJson(),
+        decode=lambda head: (PowerStream if head.media_type == "text/event-stream" else PowerJson)(head),
     )
     return None
 

@@ -109,6 +109,7 @@ class TwoStream(EventStream):
         elif name == "error" or "error" in told:
             self.finish(error(told))
         elif name == "done" or told.get("finished") is True:
+            self.note_finish_reason(told.get("finish_reason"))
             self.finish()
         elif name in ("", "message") and isinstance(told.get("delta"), str) and told["delta"]:
             return (str(told["delta"]),)
@@ -128,7 +129,7 @@ class TwoJson(JsonDocument):
 
 
 def _decoder(head: Head) -> TwoStream | TwoJson:
-    return TwoStream() if head.media_type == "text/event-stream" else TwoJson()
+    return TwoStream(head) if head.media_type == "text/event-stream" else TwoJson(head)
 
 
 def dressed(request: Request, session: Session, bot: Mapping[str, Any]) -> dict[str, str]:

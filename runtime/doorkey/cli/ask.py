@@ -120,6 +120,8 @@ async def _ask(runtime: Runtime, asked: Question, progress: Progress, *, as_json
         text, images = await _printed(answer, quiet=as_json)
     if asked.image is not None:
         _save(images, asked.image, answer.site)
+    if answer.finish_reason in ("length", "content_filter"):
+        click.echo(f"{answer.site}: the site cut the answer short (finish_reason {answer.finish_reason})", err=True)
     if as_json:
         print_json(
             {
@@ -127,6 +129,7 @@ async def _ask(runtime: Runtime, asked: Question, progress: Progress, *, as_json
                 "generation": answer.session.gen,
                 "renewed": answer.renewed,
                 "answer": text,
+                "finish_reason": answer.finish_reason or "stop",
                 "images": [image.url for image in images if image.url.startswith("http")],
                 "file": str(asked.image) if asked.image else None,
             }

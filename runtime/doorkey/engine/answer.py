@@ -7,7 +7,8 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from doorkey.errors import DoorkeyError, EmptyAnswer
+from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer
+from doorkey.model.chat import FinishReason
 from doorkey.model.request import Decoder, Head, MiB
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Verdict
@@ -23,6 +24,7 @@ class Raw:
 
     def __init__(self) -> None:
         self.verdict: Verdict | None = None
+        self.finish_reason: FinishReason | None = None
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         return (data,)
@@ -70,6 +72,11 @@ class Answer(Generic[T]):
         """Seconds that the call waited for its turn at the site."""
         return 0.0 if self._slot is None else self._slot.waited
 
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the site ended the answer, in its own word, once the answer has ended; None where it does not say."""
+        return None if self._decoder is None else self._decoder.finish_reason
+
     def hold(self, slot: Slot) -> None:
         """Take over a place among the calls at the site, which is given back as soon as the answer has ended."""
         self._slot = slot
@@ -86,6 +93,8 @@ class Answer(Generic[T]):
         if self._first or verdict is None:
             return OK
         if verdict:
+            if self.finish_reason == "content_filter":
+                raise Blocked(f"{self.site}: the site's content filter stopped the answer", site=self.site)
             raise EmptyAnswer(f"{self.site}: the answer is empty", site=self.site)
         return verdict
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from doorkey.errors import RequestError
+from doorkey.model.tool_history import describe_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,24 @@ class Image:
 
 Delta: TypeAlias = str | Image
 Part: TypeAlias = str | Image
+FinishReason = Literal["stop", "length", "content_filter"]
+"""Why a site ended its answer: it was done, it met its own limit of length, or a filter stopped it."""
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "refusal": "content_filter",
+}
+"""The words of the common model APIs, in lower case."""
+
+
+def read_finish_reason(told: object) -> FinishReason | None:
+    """What a site's word for the end of its answer means; None for a word that is not known."""
+    return FINISH_REASONS.get(told.lower()) if isinstance(told, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +127,13 @@ class Chat:
 
 
 def parse_messages(messages: Iterable[object]) -> tuple[Message, ...]:
-    """Messages from OpenAI's JSON shape or our own. Raises RequestError when there is none or one is malformed."""
+    """Messages from OpenAI's JSON shape or our own; calls of tools and their results become text.
+
+    Raises RequestError when there is none or one is malformed.
+    """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise RequestError(f"messages must be a list of messages, not {kind_of(messages)}", param="messages")
-    parsed = tuple(Message.parse(message, f"messages[{at}]") for at, message in enumerate(messages))
+    parsed = tuple(Message.parse(message, f"messages[{at}]") for at, message in enumerate(describe_tools(messages)))
     if all(message.blank for message in parsed):
         raise RequestError("messages must hold at least one message with content", param="messages")
     return parsed

@@ -1,34 +1,42 @@
-"""Incremental readings of an answer's body: event streams and JSON documents."""
+"""Incremental decoders of an answer's body: event streams and JSON documents."""
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from doorkey.errors import Changed
-from doorkey.model.chat import Delta
-from doorkey.model.request import MiB, parse_json
+from doorkey.model.chat import Delta, FinishReason, read_finish_reason
+from doorkey.model.request import Head, MiB, parse_json
+from doorkey.model.text import TextDecoder
 from doorkey.model.verdict import OK, Kind, Verdict
 
 LINE_LIMIT = MiB // 2
 BODY_LIMIT = 8 * MiB
+LINES_LIMIT = 256
+"""`data:` lines that one event may have where each line may be an event of its own."""
 
 
 class Decoding:
-    """What decoders share: a verdict that is set once, and text that arrives in awkward pieces.
+    """The base of decoders: text that arrives in pieces, a verdict that is set once, and why the answer ended.
 
-    A byte sequence that is not UTF-8 becomes U+FFFD: a site's mistake must not lose the rest of its answer.
+    *head* is the answer's; its Content-Type names the encoding. Bytes that are no text become U+FFFD: a site's mistake
+    must not lose the rest of its answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, head: Head | None = None) -> None:
         self.verdict: Verdict | None = None
-        self._text = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self.finish_reason: FinishReason | None = None
+        self._text = TextDecoder(head.headers.get("content-type", "") if head is not None else "")
 
     def finish(self, verdict: Verdict = OK) -> None:
-        """The answer has ended, or failed. The first word counts."""
+        """End the answer, or let it fail. Only the first call counts."""
         if self.verdict is None:
             self.verdict = verdict
+
+    def note_finish_reason(self, told: object) -> None:
+        """Keep the site's own word for why the answer ended ("length"), if it is one. The last one counts."""
+        self.finish_reason = read_finish_reason(told) or self.finish_reason
 
 
 class EventStream(Decoding):
@@ -41,10 +49,11 @@ class EventStream(Decoding):
 
     end_required = True
     by_line = False
-    """Whether each `data:` line is an event of its own, as sites send that leave out the blank lines."""
+    """Whether each `data:` line is an event of its own, as sites send that leave out the blank lines. Where `is_event`
+    says no, the event goes on in the next `data:` line."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, head: Head | None = None) -> None:
+        super().__init__(head)
         self._rest = ""
         self._name = ""
         self._data: list[str] = []
@@ -55,6 +64,10 @@ class EventStream(Decoding):
 
     def line(self, text: str) -> Iterable[Delta]:
         return ()
+
+    def is_event(self, data: str) -> bool:
+        """With `by_line`: whether *data* is a whole event."""
+        return True
 
     def feed(self, data: bytes) -> Sequence[Delta]:
         self._size += len(data)
@@ -93,13 +106,22 @@ class EventStream(Decoding):
         field, colon, value = line.partition(":")
         value = value.removeprefix(" ")
         if colon and field == "data":
-            if self.by_line:
-                return self.event(self._name, value)
             self._data.append(value)
+            if self.by_line:
+                return self._data_line()
         elif colon and field == "event":
             self._name = value
         elif not colon or field not in ("id", "retry"):
             return self.line(line)
+        return ()
+
+    def _data_line(self) -> Iterable[Delta]:
+        data = "\n".join(self._data)
+        if self.is_event(data):
+            self._data = []
+            return self.event(self._name, data)
+        if len(self._data) > LINES_LIMIT or len(data) > LINE_LIMIT:
+            self.finish(Verdict(Kind.CHANGED, "an event of the answer has more lines than any site is known to send"))
         return ()
 
     def _dispatch(self) -> Iterable[Delta]:
@@ -114,8 +136,8 @@ class JsonDocument(Decoding):
 
     limit = BODY_LIMIT
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, head: Head | None = None) -> None:
+        super().__init__(head)
         self._body = bytearray()
 
     def document(self, value: Any) -> Iterable[Delta]:
@@ -131,7 +153,7 @@ class JsonDocument(Decoding):
         if self.verdict is not None:
             return []
         try:
-            deltas = list(self.document(parse_json(bytes(self._body))))
+            deltas = list(self.document(parse_json(self._text.decode(bytes(self._body), final=True))))
         except Changed as changed:
             self.finish(Verdict(Kind.CHANGED, changed.message))
             return []

@@ -16,6 +16,7 @@ from doorkey.model.text import read_text
 from doorkey.model.upload import Upload
 
 if TYPE_CHECKING:
+    from doorkey.model.chat import FinishReason
     from doorkey.model.verdict import Verdict
 
 MiB = 1024 * 1024
@@ -213,9 +214,11 @@ class Decoder(Protocol[T_co]):
     `verdict` is None while the answer goes on, OK once its end mark was seen, anything else when the body said that
     it failed; after that no more is fed. `close` is called at the end of the body: without an end mark, where the
     format has one, it leaves CUT. Items returned beside a failing verdict came before the failure.
+    `finish_reason` is the site's own word for the end of a chat's answer; None where it says none.
     """
 
     verdict: Verdict | None
+    finish_reason: FinishReason | None
 
     def feed(self, data: bytes) -> Sequence[T_co]: ...
 

@@ -55,8 +55,8 @@ def origin_headers(answer: Answer[Any]) -> dict[str, str]:
 class End:
     """The last item of an answer's texts: why it ended, and how long it was."""
 
-    def __init__(self, cutter: Cutter) -> None:
-        self.reason = cutter.reason or "stop"
+    def __init__(self, answer: Answer[Delta], cutter: Cutter) -> None:
+        self.reason = cutter.reason or answer.finish_reason or "stop"
         self.tokens = cutter.tokens
 
 
@@ -76,7 +76,7 @@ async def _texts(answer: Answer[Delta], cutter: Cutter) -> AsyncGenerator[str | 
         yield text
     elif not came and cutter.reason is None:
         raise EmptyAnswer(f"{answer.site}: the answer is empty", site=answer.site)
-    yield End(cutter)
+    yield End(answer, cutter)
 
 
 async def _whole(
@@ -90,7 +90,7 @@ async def _whole(
         else:
             pieces.append(text)
     body = whole(head, "".join(pieces), reason, usage(asked.prompt_tokens, count))
-    return web.json_response(body, headers=origin_headers(answer))
+    return web.json_response(body, headers={**origin_headers(answer), **asked.headers})
 
 
 async def _stream(
@@ -107,6 +107,7 @@ async def _stream(
             "Cache-Control": "no-cache",
             "X-Accel-Buffering": "no",
             **origin_headers(answer),
+            **asked.headers,
         }
     )
     opening = chunks.role()

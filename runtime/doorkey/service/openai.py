@@ -14,6 +14,8 @@ from doorkey.model.chat import Image, Message, kind_of, parse_messages
 BYTES_PER_TOKEN = 4
 """The estimate behind every count of tokens here: sites don't tell theirs."""
 SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+IGNORED = ("tools", "functions", "logit_bias", "reasoning_effort", "verbosity", "web_search_options")
+"""What a request may ask for and no site is told. The answer says so in `x-doorkey-ignored`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,12 @@ class ChatRequest:
     stop: tuple[str, ...] = field(default=(), repr=False)
     max_tokens: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer's headers say about the request."""
+        return {"x-doorkey-ignored": ", ".join(self.ignored)} if self.ignored else {}
 
     @property
     def prompt_tokens(self) -> int:
@@ -60,6 +68,7 @@ def parse_chat(data: Mapping[str, Any]) -> ChatRequest:
         stop=_stop(data.get("stop")),
         max_tokens=most,
         options=_sampling(data),
+        ignored=tuple(name for name in IGNORED if data.get(name)),
     )
 
 
