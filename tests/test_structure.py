@@ -192,6 +192,7 @@ def test_only_the_browser_package_imports_playwright() -> None:
 def test_only_the_transport_and_the_filter_open_outgoing_sockets() -> None:
     allowed = (
         "doorkey.transport.direct",
+        "doorkey.transport.websocket",
         "doorkey.network.dial",
         "doorkey.network.socks",
         "doorkey.network.addresses",

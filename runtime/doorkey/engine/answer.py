@@ -14,6 +14,7 @@ from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Verdict
 from doorkey.rate.limiter import Slot
 from doorkey.transport.stream import Stream
+from doorkey.transport.websocket import WebSocket
 
 T = TypeVar("T")
 READ_LIMIT = 8 * MiB
@@ -135,6 +136,11 @@ class Answer(Generic[T]):
             raise
         finally:
             await self.aclose()
+
+    @property
+    def websocket(self) -> WebSocket | None:
+        """The WebSocket that the request opened. `aclose` ends it without a close frame, if it is still open."""
+        return None if self._stream is None else self._stream.websocket
 
     @property
     def body(self: Answer[bytes]) -> bytes | None:

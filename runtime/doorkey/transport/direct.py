@@ -26,6 +26,7 @@ from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.request_body import encode_body
 from doorkey.transport.stream import BROKEN, Stream, first_bytes, translated
 from doorkey.transport.timeouts import Timeout, Timeouts
+from doorkey.transport.websocket import NoBody, WebSocket, open_websocket
 
 NEVER_ADDED = ("user-agent", "content-type")
 """Headers that aiohttp would add. The session sets the user agent; a body without a media type stays without one."""
@@ -33,6 +34,8 @@ OWN, FOREIGN = "own", "foreign"
 """The clients for a site itself, and for other hosts, which have to be public."""
 IDLE_CONNECTION = 4.0
 """Seconds for which an unused connection is kept. Common servers close theirs after 5 s, maybe under a POST."""
+LONGEST_LINE = 65536
+"""Bytes of the longest line of a head that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +85,11 @@ class Direct:
         for _ in range(follow + 1):
             try:
                 with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
-                    response = await self._asked(request, url, session, site, conversation)
-                    start = begun(response)
+                    if request.websocket is None:
+                        response, socket = await self._ask(request, url, session, site, conversation), None
+                    else:
+                        response, socket = await self._upgrade(request, url, session, site, conversation)
+                    start = begun(response) if socket is None else b""
                     if start is None:
                         start = await beginning(response)
             except DoorkeyError as error:
@@ -103,6 +109,8 @@ class Direct:
                 self.headers.slide(session, conversation.keep(url, response.cookies, own))
             shown = start if request.encodings is None else unpacked(start, response.headers)
             head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
+            if socket is not None:
+                return Stream(NoBody(), head, b"", self._waits, self._limits.idle, deadline, websocket=socket)
             onward = redirected(request, head, site) if follow else None
             if onward is None:
                 return Stream(response, head, start, self._waits, self._limits.idle, deadline, upload)
@@ -116,7 +124,7 @@ class Direct:
             await client.close()
         self._waits.close()
 
-    def _asked(
+    def _ask(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> Awaitable[aiohttp.ClientResponse]:
         headers = self._headers(request, url, session, site, conversation)
@@ -127,20 +135,38 @@ class Direct:
             headers["accept-encoding"] = request.encodings
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
-        # Through a proxy it is the proxy that resolves names; ours would only refuse a proxy on this machine.
-        socks = site.proxy if site.proxy is not None and is_socks(site.proxy) else None
-        foreign = not request.own_host and site.proxy is None and not same_host(url, site)
-        client = self._client(FOREIGN if foreign else socks or OWN)
+        client, proxy = self._way(request, url, site)
         return client.request(
             request.method,
             wire_url(url),
             data=body,
             headers=headers,
-            proxy=None if socks else site.proxy,
+            proxy=proxy,
             allow_redirects=False,
             auto_decompress=request.encodings is None,
             skip_auto_headers=NEVER_ADDED,
         )
+
+    async def _upgrade(
+        self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
+    ) -> tuple[aiohttp.ClientResponse, WebSocket | None]:
+        client, proxy = self._way(request, url, site)
+        assert client.connector is not None
+        return await open_websocket(
+            client.connector,
+            wire_url(url),
+            subprotocols=request.websocket or (),
+            headers=self._headers(request, url, session, site, conversation),
+            proxy=proxy,
+            longest_line=LONGEST_LINE,
+        )
+
+    def _way(self, request: Request, url: str, site: Site) -> tuple[aiohttp.ClientSession, str | None]:
+        """The client that carries *request* to *url*, and the HTTP proxy that it is given."""
+        # Through a proxy it is the proxy that resolves names; ours would only refuse a proxy on this machine.
+        socks = site.proxy if site.proxy is not None and is_socks(site.proxy) else None
+        foreign = not request.own_host and site.proxy is None and not same_host(url, site)
+        return self._client(FOREIGN if foreign else socks or OWN), None if socks else site.proxy
 
     def _headers(
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
@@ -162,8 +188,8 @@ class Direct:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Our own limits name themselves; aiohttp's would only cost a timer more.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                max_line_size=65536,
-                max_field_size=65536,
+                max_line_size=LONGEST_LINE,
+                max_field_size=LONGEST_LINE,
             )
         return client
 

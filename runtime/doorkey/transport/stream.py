@@ -13,6 +13,7 @@ from doorkey.model.request import HEAD_BYTES, Head, Reply
 from doorkey.model.upload import Upload
 from doorkey.network.url_policy import PrivateAddress
 from doorkey.transport.timeouts import Timeout, Timeouts
+from doorkey.transport.websocket import WebSocket
 
 BROKEN = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises when an exchange fails: `translated` tells it in our own words."""
@@ -40,7 +41,8 @@ class Exchange(Protocol):
 
 class Stream:
     """An answer that has begun. `head.start` holds the first bytes, which `chunks` yields again. `transport` names what
-    carries it. Where `read` or `hold` fails, or its caller leaves, the request is ended at the site, too."""
+    carries it; `websocket` is what a request for one opened. If `read` or `hold` fails, or its caller leaves, the
+    request is ended at the site, too."""
 
     def __init__(
         self,
@@ -53,9 +55,11 @@ class Stream:
         upload: Upload | None = None,
         *,
         transport: str = "direct",
+        websocket: WebSocket | None = None,
     ) -> None:
         self.head = head
         self.transport = transport
+        self.websocket = websocket
         self._response = response
         self._start = start
         self._waits = waits
@@ -121,6 +125,8 @@ class Stream:
 
     def close(self) -> None:
         """End the upstream request, unless the answer was read to its end (then its connection is free again)."""
+        if self.websocket is not None:
+            self.websocket.abort()
         if not self._response.content.at_eof():
             self._response.close()
 
