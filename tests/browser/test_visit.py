@@ -268,6 +268,7 @@ async def test_a_driver_that_dies_while_a_page_is_read_ends_the_visit_within_a_s
         async with asyncio.timeout(2):  # the page would be read for 10 s
             with pytest.raises(BrowserFailed, match="ended during the visit"):
                 await entering
+    site.page(PAGE)
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         assert (await lease.enter(site.spec())).tokens
 
