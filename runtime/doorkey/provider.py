@@ -53,8 +53,12 @@ class Provider:
     """More pages of the site that a visit opens, by path; `read` finds them in `Page.others`."""
     script_values: tuple[str, ...] = ()
     """Values of the page's scripts to bring along, as paths from its global object ("app.token"); never evaluated."""
+    indexed_values: tuple[str, ...] = ()
+    """Values of the page's IndexedDB to bring along, as "DATABASE/STORE/KEY"; the key "*" means the first one."""
     sees_requests: bool = False
     """Whether `read` needs the requests that the page itself made."""
+    sees_answers: bool = False
+    """Whether `read` also needs the answers to those requests."""
     steps: tuple[Step, ...] = ()
     """How a browser logs in where `ready` is not there. Made by `steps_of` from what settings say."""
     settle: float = 0.25

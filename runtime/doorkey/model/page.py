@@ -24,20 +24,27 @@ def place_of(url: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A request that the page itself made. Header names are lower-case."""
+    """A request that the page itself made. Header names are lower-case.
+
+    `status`, `answer_headers` and `answer_body` tell its answer, where the provider `sees_answers` and it has come.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: str = field(default="", repr=False)
+    status: int = 0
+    answer_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    answer_body: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """A loaded page as a provider reads it: the document, and what the page's scripts left in the browser.
 
-    `local` and `session` are its storage; `scripts` the values that the provider named in `script_values`, those that
-    are there; `sent` the page's own requests, where the provider `sees_requests`; `others` the pages it named, by path.
+    `html` includes open shadow roots, as declarative templates. `local` and `session` are its storage. `scripts` and
+    `indexed` hold the values that the provider named in `script_values` and `indexed_values`, as far as they exist.
+    `sent` holds the page's own requests, where the provider `sees_requests`. `others` holds further pages, by path.
     """
 
     url: str
@@ -46,6 +53,7 @@ class Page:
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
     session: Mapping[str, str] = field(default_factory=dict, repr=False)
     scripts: Mapping[str, JSON] = field(default_factory=dict, repr=False)
+    indexed: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     sent: tuple[Seen, ...] = field(default=(), repr=False)
     others: Mapping[str, Page] = field(default_factory=dict, repr=False)
 

@@ -1,37 +1,52 @@
-"""What DevTools tells of a page's own requests and of the answers to its documents."""
+"""Records the requests of a page, and the answer that its document came with."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 from doorkey.browser.playwright_errors import translate
-from doorkey.browser.visit.snapshot import CALL
+from doorkey.browser.visit.inspector import CALL, PageInspector
 from doorkey.errors import BrowserFailed
 from doorkey.model.page import Seen
 from doorkey.model.request import Head
+from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Page as BrowserPage
+    from playwright.async_api import Request
 
-MOST_SEEN = 1000
+MOST_SHAPES = 1000
+"""Requests that are kept: the latest of each shape, so a page that polls does not push the others out."""
+LONGEST_ANSWER = 1024 * 1024
+"""Characters of an answer's body that are kept."""
+TEXTS = ("json", "text/", "javascript", "xml", "x-www-form-urlencoded")
+"""Parts of the media types of answers whose bodies are kept."""
 SCRIPTS = ("Fetch", "Script", "XHR")
 """What a page's scripts wait for, by DevTools' names: whatever they set comes after it."""
+FIELD = re.compile(r'name="([^"]{1,80})"|(?:^|&)([^=&\s]{1,80})=|"([\w.-]{1,80})"\s*:')
+"""The name of a field in a multipart, form or JSON body."""
 
 
 class NetworkLog:
-    """One page's. `sent`: the headers of its own first request, lower-case, once it was sent. `status` and `headers`:
-    of the answer that its present document came with. `seen`: its requests, while `keeping`. `awaited`: the requests
-    under way that its scripts wait for.
+    """One page's requests: those of its frames, of its workers and of its site's service workers.
+
+    `sent` holds the headers of the page's first request, lower-case, once it was sent. `status` and `headers` belong to
+    the answer that its present document came with. `awaited` holds the requests under way that its scripts wait for.
+    While `recording`, the requests are kept, with their answers if `with_answers`.
     """
 
-    def __init__(self, page: BrowserPage, *, keeping: bool) -> None:
-        self._page = page
-        self._first = ""  # the first document's request
+    def __init__(self, inspector: PageInspector, *, recording: bool, with_answers: bool = False) -> None:
+        self._inspector, self._page, self._with_answers = inspector, inspector.page, with_answers
+        self._first = ""  # the id of the first document's request
         self._frame = ""
-        self.keeping = keeping
-        self.seen: list[Seen] = []
+        self._kept: dict[object, tuple[Request, Seen]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.recording = recording
         self.awaited: set[str] = set()
         self.sent: dict[str, str] = {}
         self.status = 0
@@ -42,50 +57,108 @@ class NetworkLog:
         """The head of the answer that the present document came with."""
         return Head(status=self.status, headers=self.headers)
 
-    async def listen(self) -> None:
-        """Listen from now on. Raises BrowserFailed.
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """The recorded requests, the latest last."""
+        return tuple(seen for _, seen in self._kept.values())
 
-        From DevTools: while routing is on, Playwright gives a request's headers without Accept-Language (measured).
-        """
+    def clear(self) -> None:
+        """Drop the recorded requests."""
+        self._kept.clear()
+
+    async def listen(self) -> None:
+        """Start to listen. Raises BrowserFailed."""
         from playwright.async_api import Error
 
+        session = await self._inspector.open()
+        # By DevTools: while routing is on, Playwright gives a request's headers without Accept-Language (measured).
+        session.on("Network.requestWillBeSent", self._on_request)
+        session.on("Network.requestWillBeSentExtraInfo", self._on_headers)
+        session.on("Network.responseReceived", self._on_response)
+        session.on("Network.loadingFinished", self._on_end)
+        session.on("Network.loadingFailed", self._on_end)
+        # By Playwright: it also reports what frames of other processes, workers and service workers send.
+        self._page.context.on("request", self._record)
+        if self._with_answers:
+            self._page.context.on("requestfinished", self._record_answer)
         try:
             async with asyncio.timeout(CALL):
-                session = await self._page.context.new_cdp_session(self._page)
-                session.on("Network.requestWillBeSent", self._asked)
-                session.on("Network.requestWillBeSentExtraInfo", self._told)
-                session.on("Network.responseReceived", self._answered)
-                session.on("Network.loadingFinished", self._over)
-                session.on("Network.loadingFailed", self._over)
                 await session.send("Network.enable")
         except Error as error:
             raise translate(error, "opening a page") from error
         except TimeoutError as error:
             raise BrowserFailed(f"opening a page: the browser did not answer within {CALL:g} s") from error
 
-    def _asked(self, event: dict[str, Any]) -> None:
-        if self.keeping and len(self.seen) < MOST_SEEN:
-            self.seen.append(_seen(event["request"]))
+    def _on_request(self, event: dict[str, Any]) -> None:
         if event.get("type") in SCRIPTS:
             self.awaited.add(event["requestId"])
         if event.get("type") == "Document" and not self._first:
             self._first, self._frame = event["requestId"], event.get("frameId", "")
 
-    def _told(self, event: dict[str, Any]) -> None:
+    def _on_headers(self, event: dict[str, Any]) -> None:
         if event["requestId"] == self._first and not self.sent:
             self.sent.update({name.lower(): value for name, value in event["headers"].items()})
 
-    def _over(self, event: dict[str, Any]) -> None:
+    def _on_end(self, event: dict[str, Any]) -> None:
         self.awaited.discard(event["requestId"])
 
-    def _answered(self, event: dict[str, Any]) -> None:
+    def _on_response(self, event: dict[str, Any]) -> None:
         if event.get("type") == "Document" and event.get("frameId") == self._frame:
             answer = event["response"]
-            self.awaited.clear()  # the last document's
+            self.awaited.clear()  # they were the last document's
             self.status = int(answer["status"])
             self.headers = {name.lower(): str(value) for name, value in answer["headers"].items()}
 
+    def _record(self, request: Request) -> None:
+        if self.recording and self._is_ours(request):
+            body = (request.post_data_buffer or b"").decode("utf-8", "replace")
+            seen = Seen(method=request.method, url=request.url, headers=request.headers, body=body)
+            shape = _shape_of(seen)
+            self._kept.pop(shape, None)
+            self._kept[shape] = request, seen
+            if len(self._kept) > MOST_SHAPES:
+                del self._kept[next(iter(self._kept))]
 
-def _seen(request: dict[str, Any]) -> Seen:
-    headers = {name.lower(): value for name, value in request["headers"].items()}
-    return Seen(method=request["method"], url=request["url"], headers=headers, body=request.get("postData", ""))
+    def _is_ours(self, request: Request) -> bool:
+        from playwright.async_api import Error
+
+        if request.service_worker is not None:
+            return origin_of(request.service_worker.url) == origin_of(self._page.url)
+        try:
+            page: BrowserPage = request.frame.page
+        except Error:  # the first request of a page that does not exist yet
+            return False
+        return page == self._page
+
+    def _record_answer(self, request: Request) -> None:
+        if any(request is kept for kept, _ in self._kept.values()):
+            task = asyncio.create_task(self._add_answer(request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _add_answer(self, request: Request) -> None:
+        from playwright.async_api import Error
+
+        body = ""
+        try:
+            async with asyncio.timeout(CALL):
+                response = await request.response()
+                if response is None:
+                    return
+                headers = await response.all_headers()
+                if any(part in headers.get("content-type", "") for part in TEXTS):
+                    body = (await response.body()).decode("utf-8", "replace")[:LONGEST_ANSWER]
+        except (Error, TimeoutError):
+            return  # the page has gone on, and its bodies with it
+        for shape, (kept, seen) in self._kept.items():
+            if kept is request:
+                answered = replace(seen, status=response.status, answer_headers=headers, answer_body=body)
+                self._kept[shape] = request, answered
+
+
+def _shape_of(seen: Seen) -> object:
+    """What tells kinds of requests apart: method, place, and the names of parameters, headers and fields."""
+    parts = urlsplit(seen.url)
+    names = frozenset(name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    fields = frozenset(match.group(match.lastindex or 0) for match in FIELD.finditer(seen.body[:16384]))
+    return seen.method, parts.netloc, parts.path, names, frozenset(seen.headers), fields

@@ -8,70 +8,89 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.playwright_errors import translate
+from doorkey.browser.visit.inspector import CALL, PageInspector
+from doorkey.browser.visit.reading_scripts import INDEXED, STATE, script_value
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed
 from doorkey.model.page import Page
-from doorkey.model.session import Cookie
+from doorkey.model.session import JSON, Cookie
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page as BrowserPage
-
-CALL = 5.0
-"""Seconds for one call into the page."""
-
-STATE = """(paths) => {
-  const stored = (name) => {
-    try {
-      const held = window[name];  // by index: the keys "key" and "length" are no properties of it
-      const names = Array.from({ length: held.length }, (_, at) => held.key(at));
-      return Object.fromEntries(names.map((name) => [name, held.getItem(name)]));
-    } catch { return {}; }
-  };
-  const scripts = {};
-  for (const path of paths) {
-    try {
-      let value = window;
-      for (const part of path.split(".")) value = value[part];
-      if (value !== undefined && typeof value !== "function") scripts[path] = JSON.parse(JSON.stringify(value));
-    } catch { /* not there, or nothing that can be said in JSON */ }
-  }
-  const type = document.doctype ? new XMLSerializer().serializeToString(document.doctype) : "";
-  const html = type + (document.documentElement?.outerHTML ?? "");
-  return { html, local: stored("localStorage"), session: stored("sessionStorage"), scripts };
-}"""
-"""The document, and what scripts left in it, by one call. Paths are walked, never evaluated: no setting runs code."""
+    from playwright.async_api import BrowserContext
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the page held at one moment. `stood`: what stood before the site, where that was asked."""
+    """What the page held at one moment. `stood` names what stood before the site, where that was checked."""
 
     page: Page
     cookies: tuple[Cookie, ...]
     stood: str = ""
 
     def same_state(self, other: Snapshot) -> bool:
+        """Tell whether cookies and local storage are the same."""
         return (self.cookies, self.page.local) == (other.cookies, other.page.local)
 
 
-async def take_snapshot(page: BrowserPage, clock: Clock, script_values: tuple[str, ...] = ()) -> Snapshot:
-    """What *page* holds now. Raises BrowserFailed while it navigates, hangs or is gone."""
+async def take_snapshot(
+    inspector: PageInspector,
+    clock: Clock,
+    script_values: tuple[str, ...] = (),
+    indexed_values: tuple[str, ...] = (),
+) -> Snapshot:
+    """Return what the page holds now. Raises BrowserFailed while it navigates, hangs or is closed."""
+    page = inspector.page
+    state, found, scripts, indexed = await asyncio.gather(
+        inspector.evaluate(STATE),
+        _read_cookies(page.context),
+        _read_scripts(inspector, script_values),
+        inspector.evaluate(INDEXED, list(indexed_values)) if indexed_values else _nothing(),
+    )
+    if not isinstance(state, dict) or not isinstance(state.get("html"), str):
+        raise BrowserFailed("reading the page: it holds no document")
+    cookies = tuple(map(as_cookie, found))
+    values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
+    return Snapshot(
+        Page(
+            url=page.url,
+            html=state["html"],
+            cookies=values,
+            local=_keep_texts(state["local"]),
+            session=_keep_texts(state["session"]),
+            scripts=scripts,
+            indexed=indexed,
+        ),
+        cookies,
+    )
+
+
+async def _nothing() -> dict[str, JSON]:
+    return {}
+
+
+async def _read_cookies(context: BrowserContext) -> Any:
     from playwright.async_api import Error
 
     try:
         async with asyncio.timeout(CALL):
-            state, found = await asyncio.gather(page.evaluate(STATE, list(script_values)), page.context.cookies())
+            return await context.cookies()
     except Error as error:
-        raise translate(error, "reading the page") from error
+        raise translate(error, "reading cookies") from error
     except TimeoutError as error:
-        raise BrowserFailed(f"reading the page: it did not answer within {CALL:g} s") from error
-    cookies = tuple(map(as_cookie, found))
-    values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
-    return Snapshot(Page(url=page.url, cookies=values, **state), cookies)
+        raise BrowserFailed(f"reading cookies: the browser did not answer within {CALL:g} s") from error
+
+
+async def _read_scripts(inspector: PageInspector, paths: tuple[str, ...]) -> dict[str, JSON]:
+    found = {path: await inspector.evaluate_in_page(script_value(path)) for path in paths}
+    return {path: value for path, value in found.items() if value is not None}
+
+
+def _keep_texts(values: Mapping[object, object]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if isinstance(name, str) and isinstance(value, str)}
 
 
 def as_cookie(found: Mapping[str, Any]) -> Cookie:
-    """A cookie as Playwright tells of it."""
+    """Convert a cookie from Playwright's form."""
     return Cookie(
         name=found["name"],
         value=found["value"],

@@ -1,0 +1,96 @@
+"""Reads a page through DevTools, in a JavaScript world of its own that the page's scripts can't change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from doorkey.browser.playwright_errors import DriverGone, translate
+from doorkey.errors import BrowserFailed
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from playwright.async_api import CDPSession
+    from playwright.async_api import Page as BrowserPage
+
+CALL = 5.0
+"""Seconds for one call into the page."""
+WORLD = "doorkey"
+"""The name of the isolated world. A document has one of that name at most, so asking for it again is cheap."""
+
+
+class PageInspector:
+    """One page's DevTools session.
+
+    `evaluate` runs a function of ours in an isolated world: it shares the document and the storage with the page, but
+    has built-ins of its own, so a page that replaces `Array.from`, `JSON` or `Storage.prototype.getItem` can't falsify
+    what it returns.
+    """
+
+    def __init__(self, page: BrowserPage) -> None:
+        self.page = page
+        self._session: CDPSession | None = None
+        self._opening = asyncio.Lock()
+        self._world: int | None = None
+
+    async def open(self) -> CDPSession:
+        """Return the DevTools session. Raises BrowserFailed."""
+        async with self._opening:
+            if self._session is None:
+                self._session = await self._limit(self.page.context.new_cdp_session(self.page), "opening a page")
+            return self._session
+
+    async def evaluate(self, function: str, *arguments: object) -> Any:
+        """Call *function*, the text of a JavaScript function, in the isolated world, and return its JSON value.
+
+        Raises BrowserFailed while the page navigates, hangs or is closed.
+        """
+        expression = f"({function})({', '.join(map(json.dumps, arguments))})"
+        if self._world is not None:
+            try:
+                return await self._run(expression, self._world)
+            except BrowserFailed:
+                if self.page.is_closed():
+                    raise
+                self._world = None  # it belonged to a document that is gone
+        self._world = await self._make_world()
+        return await self._run(expression, self._world)
+
+    async def evaluate_in_page(self, expression: str) -> Any:
+        """Evaluate *expression* in the page's own world, with its global scope. Return None where it throws."""
+        found = await self._send("Runtime.evaluate", {"expression": expression, "returnByValue": True})
+        return None if "exceptionDetails" in found else found["result"].get("value")
+
+    async def _run(self, expression: str, world: int) -> Any:
+        values = {"expression": expression, "contextId": world, "returnByValue": True, "awaitPromise": True}
+        found = await self._send("Runtime.evaluate", values)
+        if "exceptionDetails" in found:
+            raise BrowserFailed("reading the page: it can't be read in this state")
+        return found["result"].get("value")
+
+    async def _make_world(self) -> int:
+        tree = await self._send("Page.getFrameTree", {})
+        frame = tree["frameTree"]["frame"]["id"]
+        found = await self._send("Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
+        return int(found["executionContextId"])
+
+    async def _send(self, method: str, values: dict[str, Any]) -> Any:
+        session = await self.open()
+        return await self._limit(session.send(method, values), "reading the page")
+
+    async def _limit(self, call: Any, what: str) -> Any:
+        from playwright.async_api import Error
+
+        try:
+            async with asyncio.timeout(CALL):
+                return await call
+        except Error as error:
+            raise translate(error, what) from error
+        except TimeoutError as error:
+            raise BrowserFailed(f"{what}: it did not answer within {CALL:g} s") from error
+        except DriverGone:
+            raise
+        except Exception as error:  # Playwright raises a bare Exception when its driver has ended
+            raise translate(error, what) from error
