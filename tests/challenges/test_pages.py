@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from doorkey.browser.arguments import use_sandbox
 from doorkey.browser.chromium import find_chromium
 from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.clock import SystemClock
 from doorkey.model.verdict import Kind
@@ -78,12 +79,13 @@ class Screen:
 
     def __init__(self, url: str, page: Page) -> None:
         self._url, self._page = url, page
-        self.network_log = NetworkLog(page, keeping=False)
-        self._challenge = Challenge(page, self.network_log, 1.0, SystemClock(), lambda _: None)
+        inspector = PageInspector(page)
+        self.network_log = NetworkLog(inspector, recording=False)
+        self._challenge = Challenge(inspector, self.network_log, 1.0, SystemClock(), lambda _: None)
 
     async def found(self, number: int, *, widgets: bool = True) -> str:
         await self._page.goto(f"{self._url}{number}", wait_until="domcontentloaded")
-        finding = await self._challenge.stands(widgets=widgets)
+        finding = await self._challenge.find(widgets=widgets)
         return finding.name if finding is not None else ""
 
 

@@ -1,9 +1,10 @@
-"""Exclusive use of one browser context: a visit that goes in, and is given back whatever happens."""
+"""Exclusive use of one browser context, for a visit or for a person's window."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from doorkey.browser.playwright_errors import translate
 from doorkey.browser.profile import Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
+from doorkey.browser.stored_state import StoredState
 from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
@@ -26,15 +29,17 @@ from doorkey.model.urls import origin_of
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
 
+log = logging.getLogger("doorkey.browser")
+
 OPEN = 5.0
 LOOK = 0.5
 PAUSE = 60.0
-"""Seconds: that opening a context or a page may take; between two looks at a person's window; until a login that failed
-may be tried again."""
+"""Seconds: for opening a context or a page; between two readings of a person's window; without another try after a
+login that was sent and failed."""
 
 
 class Lease:
-    """One fresh context of a shared browser. Made by `BrowserPool.lease`; its end is the pool's work."""
+    """One fresh context of a shared browser. `BrowserPool.lease` makes it, and the pool closes it."""
 
     def __init__(
         self,
@@ -48,27 +53,27 @@ class Lease:
         self._running, self._lost, self._clock = running, running.lost, clock
         self._profile, self._guard, self._events = profile, guard, events
         self._opening: asyncio.Task[BrowserContext] | None = None
-        self._entry: PageVisit | None = None
+        self._visit: PageVisit | None = None
         self.kept_open = False
         self._on_kept_open = on_kept_open
 
     async def enter(self, spec: VisitSpec) -> VisitResult:
-        """Open `spec.url` and wait until the visit is done: tokens and named cookies there, page loaded, and cookies
-        and local storage unchanged for the settle time. Once per lease.
+        """Visit `spec.url`: wait until the page has loaded, the tokens and named cookies are there, and cookies and
+        local storage have not changed for the settle time. Once per lease.
 
         Raises SiteDown, MissingToken, MissingCookies or Changed for the site; BrowserFailed, at once, when browser or
-        page die; TimeLimit past `spec.limit`; ConfigurationError when the guard refuses `spec.url`; NeedsPerson
-        when login steps do not suffice, or a challenge does not pass; Blocked, HeadlessDenied or RateLimited for what
-        else stands before the site. What fails after a login was sent has `retry_after`: sites lock accounts that
-        try too often.
+        page die; TimeLimit past `spec.limit`; ConfigurationError when the egress rules forbid `spec.url`; NeedsPerson
+        when login steps do not suffice, or a challenge is not passed; Blocked, HeadlessDenied or RateLimited for other
+        refusals. An error after a login was sent has `retry_after`, because sites lock accounts that try too often.
+        No other exception leaves a visit.
         """
         crashed = asyncio.Event()
-        work = asyncio.create_task(self._enter(spec, crashed))
+        work = asyncio.create_task(self._translate(self._run_visit(spec, crashed)))
         watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(crashed.wait())]
         try:
             limit = spec.limit
             done, _ = await asyncio.wait([work, *watches], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if not done and self._entry is not None and self._entry.challenged:
+            if not done and self._visit is not None and self._visit.challenged:
                 limit += spec.challenge
                 await asyncio.wait([work, *watches], timeout=spec.challenge, return_when=asyncio.FIRST_COMPLETED)
             if self._lost.is_set() or crashed.is_set():
@@ -77,7 +82,7 @@ class Lease:
                 raise TimeLimit("visit", limit, setting="limits.visit")
             return work.result()
         except DoorkeyError as error:
-            if self._entry is not None and self._entry.form_sent:
+            if self._visit is not None and self._visit.form_sent:
                 error.retry_after = max(PAUSE, error.retry_after or 0.0)
             raise
         finally:
@@ -85,18 +90,30 @@ class Lease:
                 task.cancel()
             await asyncio.wait([work, *watches])
             if not work.cancelled():
-                work.exception()  # looked at: it may have failed for the reason that is raised already
+                work.exception()  # marked as retrieved: the error that is raised already may be its cause
+
+    async def _translate(self, visit: Coroutine[Any, Any, VisitResult]) -> VisitResult:
+        try:
+            return await visit
+        except DoorkeyError:
+            raise
+        except Exception as error:
+            # A visit is a rim: whatever a hostile page makes Playwright or a parser raise must not reach the callers.
+            log.warning("a visit ended with an unexpected error", exc_info=True)
+            raise BrowserFailed(
+                f"the visit failed unexpectedly ({type(error).__name__}); the log has details"
+            ) from error
 
     async def open_live_page(self) -> LivePage:
-        """Keep the context of a visit that is done, for requests inside it; another visit may be made beside it."""
-        if self._entry is None or self._opening is None:
-            raise RuntimeError("a stay begins with a visit")
+        """Keep the context of a finished visit open, with a live page that sends requests."""
+        if self._visit is None or self._opening is None:
+            raise RuntimeError("a live page needs a visit before it")
         context = await self._opening
-        self._entry.opening = True
+        self._visit.opening = True
         try:
             live_page = await LivePage.open(context, self._guard.site_url)
         finally:
-            self._entry.opening = False
+            self._visit.opening = False
         self.kept_open = True
         self._on_kept_open()
         return live_page
@@ -104,7 +121,7 @@ class Lease:
     async def show(
         self, url: str, cookies: tuple[Cookie, ...] = (), local: Mapping[str, str] | None = None
     ) -> Snapshot:
-        """Open *url* for a person and wait until they close it. Returns what its page held last."""
+        """Open *url* for a person and wait until they close the window. Return the last snapshot of the page."""
         from playwright.async_api import Error
 
         spec = VisitSpec(url=url, read=lambda _: {}, cookies=cookies, local=local or {})
@@ -115,17 +132,20 @@ class Lease:
         try:
             context = await asyncio.shield(self._opening)
             page = await context.new_page()
-            network_log = NetworkLog(page, keeping=False)
+            inspector = PageInspector(page)
+            network_log = NetworkLog(inspector, recording=False)
             await network_log.listen()
             await page.goto(url, wait_until="commit", timeout=spec.limit * 1000)
         except Error as error:
             raise translate(error, "opening the window", spec.limit) from error
         last: Snapshot | None = None
-        challenge = Challenge(page, network_log, 0.0, self._clock, self._events)
+        challenge = Challenge(inspector, network_log, 0.0, self._clock, self._events)
         while not page.is_closed() and not self._lost.is_set():
             try:
-                stood = await challenge.stands(widgets=False)
-                last = replace(await take_snapshot(page, self._clock), stood=stood.name if stood is not None else "")
+                stood = await challenge.find(widgets=False)
+                last = replace(
+                    await take_snapshot(inspector, self._clock), stood=stood.name if stood is not None else ""
+                )
             except BrowserFailed:
                 self._events.report("window", "the page is busy or was closed")
             await self._clock.sleep(LOOK)
@@ -133,8 +153,8 @@ class Lease:
             raise BrowserFailed("the window was closed before its page could be read")
         return last
 
-    async def abandoned(self) -> BrowserContext | None:
-        """The context to be closed, also when its opening was under way as the lease ended; None when there is none."""
+    async def detach_context(self) -> BrowserContext | None:
+        """Return the context that has to be closed, even if it was still being opened when the lease ended, or None."""
         self._running.filter.dismiss(self._guard)
         if self._opening is None:
             return None
@@ -144,13 +164,13 @@ class Lease:
             return None
         return None if self._opening.cancelled() or self._opening.exception() else self._opening.result()
 
-    async def _enter(self, spec: VisitSpec, crashed: asyncio.Event) -> VisitResult:
+    async def _run_visit(self, spec: VisitSpec, crashed: asyncio.Event) -> VisitResult:
         from playwright.async_api import Error
 
         self._opening = asyncio.create_task(self._open(spec))
         try:
             async with asyncio.timeout(OPEN):
-                # Shielded: an opening that is cut off half-way would leave a context that nobody knows.
+                # Shielded: a cancelled opening would leave a context that nobody closes.
                 context = await asyncio.shield(self._opening)
                 page = await context.new_page()
         except Error as error:
@@ -158,16 +178,16 @@ class Lease:
         except TimeoutError as error:
             raise BrowserFailed(f"opening a page: the browser did not answer within {OPEN:g} s") from error
         page.on("crash", lambda _: crashed.set())
-        # Held, as the loop keeps only weak references to tasks.
+        # The event loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        entry = self._entry = PageVisit(page, spec, self._guard, self._clock, self._events)
+        visit = self._visit = PageVisit(page, spec, self._guard, self._clock, self._events)
 
         def opened(popup: Any) -> None:
-            if not entry.opening:
+            if not visit.opening:
                 popups.add(asyncio.create_task(_close(popup)))
 
         context.on("page", opened)
-        return await entry.run()
+        return await visit.run()
 
     async def _open(self, spec: VisitSpec) -> BrowserContext:
         options: dict[str, Any] = {}
@@ -176,40 +196,20 @@ class Lease:
         if self._profile.language:
             options["locale"] = self._profile.language
         way = self._running.filter.admit(self._guard)
-        if spec.local or spec.cookies:
-            options["storage_state"] = _state(spec.cookies, origin_of(self._guard.site_url), spec.local)
         width, height = self._profile.viewport
-        context = await self._running.browser.new_context(
-            viewport={"width": width, "height": height},
-            accept_downloads=False,
-            # A service worker's own requests pass by request routing, and so by the guard.
-            service_workers="block",
-            proxy={"server": way.server, "bypass": "<-loopback>", "username": way.username, "password": way.password},
-            **options,
-        )
+        options |= {
+            "viewport": {"width": width, "height": height},
+            "accept_downloads": False,
+            "proxy": {
+                "server": way.server, "bypass": "<-loopback>", "username": way.username, "password": way.password,
+            },
+        }  # fmt: skip
+        stored = StoredState(spec.cookies, origin_of(self._guard.site_url), spec.local)
+        context = await stored.open_context(self._running.browser, options)
+        if stored.dropped:
+            self._events.report("page", f"the browser refused what was stored of an earlier visit: {stored.dropped}")
         await self._guard.attach(context)
         return context
-
-
-def _state(cookies: tuple[Cookie, ...], origin: str, local: Mapping[str, str]) -> dict[str, Any]:
-    """Playwright's form of a stored state: the browser is given the values as data, no script holds them."""
-    stored = [{"name": name, "value": value} for name, value in local.items()]
-    return {
-        "cookies": [
-            {
-                "name": cookie.name,
-                "value": cookie.value,
-                "domain": cookie.domain if cookie.host_only else "." + cookie.domain.lstrip("."),
-                "path": cookie.path,
-                "expires": -1 if cookie.expires is None else cookie.expires,
-                "httpOnly": cookie.http_only,
-                "secure": cookie.secure,
-                "sameSite": cookie.same_site if cookie.same_site in ("Strict", "None") else "Lax",
-            }
-            for cookie in cookies
-        ],
-        "origins": [{"origin": origin, "localStorage": stored}] if stored else [],
-    }
 
 
 async def _close(popup: Any) -> None:

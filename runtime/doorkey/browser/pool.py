@@ -208,7 +208,7 @@ class BrowserPool:
 
     async def _give_back(self, running: RunningBrowser | None, lease: Lease | None) -> None:
         try:
-            context: BrowserContext | None = await lease.abandoned() if lease is not None else None
+            context: BrowserContext | None = await lease.detach_context() if lease is not None else None
             if context is not None and running is not None:
                 await running.close_context(context)
         finally:

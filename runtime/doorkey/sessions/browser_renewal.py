@@ -81,23 +81,14 @@ class BrowserRenewal:
         """What a visit to *url* has to bring."""
         from doorkey.browser import VisitSpec
 
-        provider = self.provider
-        return VisitSpec(
+        return VisitSpec.of(
+            self.provider,
             url=url,
-            read=provider.read,
-            ready=provider.ready,
-            steps=provider.steps,
-            pages=provider.pages,
-            script_values=provider.script_values,
-            sees_requests=provider.sees_requests,
-            cookies_needed=provider.cookies_needed,
-            cookies_required=provider.cookies_required,
-            settle=provider.settle,
             longer=longer,
             cookies=cookies,
             local=local,
             # Over before the keeper's own limit: what it raises knows whether a login was sent.
-            limit=self.limit * (0.9 if provider.steps else 1.0),
+            limit=self.limit * (0.9 if self.provider.steps else 1.0),
             challenge=self.challenge,
             user_agent=self.user_agent,
         )

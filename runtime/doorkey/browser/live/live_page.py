@@ -53,10 +53,14 @@ class LivePage:
         """Open a blank page at *url*. The site's own policies and scripts don't apply to it. Raises BrowserFailed."""
         async with limited("opening a page for requests", CALL):
             page = await context.new_page()
+            devtools = await context.new_cdp_session(page)
+            # The site's service worker must neither answer the blank page nor change its requests.
+            await devtools.send("Network.enable")
+            await devtools.send("Network.setBypassServiceWorker", {"bypass": True})
             await page.route("**/*", lambda route: route.fulfill(body=BLANK, content_type="text/html"))
             await page.goto(url)
             await page.unroute("**/*")
-            live_page = cls(context, page, await context.new_cdp_session(page))
+            live_page = cls(context, page, devtools)
             await live_page._listen()
         return live_page
 

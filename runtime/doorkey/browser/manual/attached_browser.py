@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from doorkey.browser.playwright_errors import limited, translate
 from doorkey.browser.routing import RequestRouting
+from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
@@ -88,7 +89,7 @@ class AttachedBrowser:
     async def _shows_ready(self, context: BrowserContext) -> bool:
         for page in context.pages:
             if origin_of(page.url) == self._origin:
-                snapshot = await take_snapshot(page, self._clock)
+                snapshot = await take_snapshot(PageInspector(page), self._clock)
                 if await asyncio.to_thread(snapshot.page.find, self._spec.ready or "") is not None:
                     return True
         return False

@@ -11,6 +11,8 @@ from urllib.parse import urljoin, urlsplit
 from doorkey.browser.playwright_errors import translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.inspector import PageInspector
+from doorkey.browser.visit.reading_scripts import ASKS, READY_STATE
 from doorkey.browser.visit.spec import VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError, DoorkeyError, NeedsPerson
@@ -20,19 +22,12 @@ from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Frame, Locator
-    from playwright.async_api import Page as BrowserPage
 
 STEP = 10.0
 POLL = 0.05
 ASKING = 2.0
 """Seconds: for one step at most, between two looks, for a question to the page."""
 
-ASKS = """() => {
-  const shown = (css) => [...document.querySelectorAll(css)].some((e) => !e.checkVisibility || e.checkVisibility());
-  if (shown("input[autocomplete=one-time-code]")) return "a one-time code";
-  if (shown("iframe[src*=captcha], [class*=captcha], .cf-turnstile")) return "a CAPTCHA";
-  return shown("input[type=password]") ? "a password" : "";
-}"""
 PASSWORD = "a password"  # noqa: S105 - what is asked for, none itself
 HOLDS = "([field], value) => !field || field.value === undefined || field.value === value"
 """Of a field that is gone or holds no text there is nothing to fill in again."""
@@ -43,14 +38,15 @@ class StepLogin:
 
     def __init__(
         self,
-        page: BrowserPage,
+        inspector: PageInspector,
         spec: VisitSpec,
         guard: RequestRouting,
         challenge: Challenge,
         clock: Clock,
         events: SiteEvents,
     ) -> None:
-        self._page, self._spec, self._guard, self._clock, self._events = page, spec, guard, clock, events
+        self._inspector, self._page = inspector, inspector.page
+        self._spec, self._guard, self._clock, self._events = spec, guard, clock, events
         self._challenge = challenge
         self._limit = min(STEP, spec.limit / 4)
         self._navigated = False
@@ -131,7 +127,7 @@ class StepLogin:
         if why is not None:
             raise ConfigurationError(f"the page of a login step is not opened: {why}")
         await self._page.goto(url, wait_until="load", timeout=self._limit * 1000)
-        await self._challenge.passed(widgets=False)  # a widget may be the form's own
+        await self._challenge.wait_passed(widgets=False)  # a widget may be the form's own
 
     async def _fill(self, name: str, step: Step) -> None:
         field = self._page.locator(step.target).first
@@ -184,7 +180,7 @@ class StepLogin:
         return origin_of(url) == origin_of(self._guard.site_url) and fnmatchcase(path, glob)
 
     async def _answered(self, ready: Callable[[], Awaitable[bool]]) -> bool:
-        if self._navigated and await self._ask("document.readyState") == "complete":
+        if self._navigated and await self._ask(READY_STATE) == "complete":
             return True
         return await ready()
 
@@ -202,12 +198,10 @@ class StepLogin:
 
     async def _ask(self, script: str) -> str:
         """What the page says to *script*; nothing while it navigates or hangs."""
-        from playwright.async_api import Error
-
         try:
             async with asyncio.timeout(ASKING):
-                return str(await self._page.evaluate(script))
-        except (Error, TimeoutError):
+                return str(await self._inspector.evaluate(script))
+        except (BrowserFailed, TimeoutError):
             return ""
 
     @property

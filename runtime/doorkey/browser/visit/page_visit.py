@@ -1,4 +1,4 @@
-"""One way in: opens the page, and logs in where that is needed."""
+"""One visit: opens the page, logs in where that is needed, and reads what the visit has to bring."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from doorkey.browser.playwright_errors import TRANSIENT, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.settle import POLL, TOKENS, WAIT_READY, PageSettler
@@ -26,33 +27,37 @@ if TYPE_CHECKING:
     from playwright.async_api import Response
 
 HEADERS = ("user-agent", "accept-language")
+"""The headers of the page's first request that belong to the session, beside sec-ch-ua*."""
 NO_PAGE = "net::ERR_HTTP_RESPONSE_CODE_FAILURE"
-"""What Chromium says of an answer of 4xx or 5xx that has no body."""
+"""Chromium's error for an answer of 4xx or 5xx without a body."""
 
 
 class PageVisit:
-    """One visit by one page. A third of the limit is for loading it, a third for its tokens to appear."""
+    """One visit by one page. Loading may take a third of the limit, and its tokens may take another third to appear."""
 
     def __init__(
         self, page: BrowserPage, spec: VisitSpec, guard: RequestRouting, clock: Clock, events: SiteEvents
     ) -> None:
         self._page, self._spec, self._guard, self._clock, self._events = page, spec, guard, clock, events
         self._share = spec.limit / 3
-        self.opening = False  # a page of ours: not a popup
-        self._others: dict[str, BrowserPage] = {}
-        self._network_log = NetworkLog(page, keeping=spec.sees_requests)
-        self._challenge = Challenge(page, self._network_log, spec.challenge, clock, events)
-        self._login = StepLogin(page, spec, guard, self._challenge, clock, events)
-        self._reading = PageSettler(page, spec, guard, self._network_log, self._challenge, self._login, clock)
+        self.opening = False  # whether a new page is ours and no popup
+        self._others: dict[str, PageInspector] = {}
+        self._inspector = PageInspector(page)
+        self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
+        self._challenge = Challenge(self._inspector, self._network_log, spec.challenge, clock, events)
+        self._login = StepLogin(self._inspector, spec, guard, self._challenge, clock, events)
+        self._settler = PageSettler(
+            self._inspector, spec, guard, self._network_log, self._challenge, self._login, clock
+        )
 
     @property
     def form_sent(self) -> bool:
-        """Whether a login's form may have been sent."""
+        """Whether a login form may have been sent."""
         return self._login.sent
 
     @property
     def challenged(self) -> bool:
-        """Whether it had to wait for what stands before the site: for at most `spec.challenge` seconds in all."""
+        """Whether the visit waited for what stands before the site, for `spec.challenge` seconds at most."""
         return self._challenge.waiting
 
     async def run(self) -> VisitResult:
@@ -62,11 +67,11 @@ class PageVisit:
         await self._network_log.listen()
         response = await self._load()
         if self._spec.steps:
-            await self._logged_in()
+            await self._log_in()
         await self._open_others()
         headers = self._network_log.sent or await response.request.all_headers()
         self._events.report("page", f"the page came with HTTP {self._network_log.status}")
-        snapshot, tokens = await self._reading.done(self._others)
+        snapshot, tokens = await self._settler.settle(self._others)
         return VisitResult(
             page=snapshot.page,
             tokens=tokens,
@@ -79,7 +84,6 @@ class PageVisit:
 
     async def _load(self) -> Response:
         from playwright.async_api import Error
-        from playwright.async_api import TimeoutError as PlaywrightTimeout
 
         attempts = AsyncRetrying(
             sleep=self._clock.sleep,
@@ -91,52 +95,57 @@ class PageVisit:
         try:
             async for attempt in attempts:
                 with attempt:
-                    response = await self._page.goto(
-                        self._spec.url, wait_until="domcontentloaded", timeout=self._share * 1000
-                    )
+                    response = await self._page.goto(self._spec.url, wait_until="commit", timeout=self._share * 1000)
         except Error as error:
             if NO_PAGE in error.message:
-                raise self._challenge.no_page() from error
+                raise self._challenge.explain_missing_page() from error
             raise self._guard.trouble or translate(error, "loading the page", self._share) from error
         if response is None:
             raise Changed("loading the page: no answer came")
-        if response.status >= 500 and await self._challenge.stands(widgets=True) is None:
+        await self._wait_loaded()
+        if response.status >= 500 and await self._challenge.find(widgets=True) is None:
             raise SiteDown(f"the page came with HTTP {response.status}", retry_after=self._network_log.head.retry_after)
+        if self._spec.steps:
+            # Before any step of a login. A widget may be the login page's own.
+            await self._challenge.wait_passed(widgets=False)
+        return response
+
+    async def _wait_loaded(self) -> None:
+        """Wait until the page has loaded, for the rest of the share: a script or an image may never come."""
+        from playwright.async_api import Error
+        from playwright.async_api import TimeoutError as PlaywrightTimeout
+
         try:
             await self._page.wait_for_load_state("load", timeout=self._share * 1000)
         except PlaywrightTimeout:
             self._events.report("page", "the page is still loading something; going on with what is there")
         except Error as error:
-            raise translate(error, "loading the page") from error
-        if self._spec.steps:
-            # Before any step of a login. A widget may be the login page's own.
-            await self._challenge.passed(widgets=False)
-        return response
+            raise self._guard.trouble or translate(error, "loading the page") from error
 
-    async def _logged_in(self) -> None:
-        """Return once the page lets one in: as it is, or after the steps."""
+    async def _log_in(self) -> None:
+        """Make sure that the page shows `ready`, by the login steps where they are needed."""
         if self._spec.ready is None:
             raise ConfigurationError("login steps need `ready`: a selector of what only a page that let one in has")
-        if await self._let_in(WAIT_READY):
-            self._events.report("login", "the site knows us still: no login is needed")
+        if await self._wait_ready(WAIT_READY):
+            self._events.report("login", "the site still knows the session: no login is needed")
             return
-        self._network_log.keeping = False  # they would hold what is filled in
+        self._network_log.recording = False  # the requests would hold what is filled in
         try:
-            await self._login.run(lambda: self._let_in(0.0))
+            await self._login.run(lambda: self._wait_ready(0.0))
         finally:
-            self._network_log.keeping = self._spec.sees_requests
-        self._network_log.seen.clear()
+            self._network_log.recording = self._spec.sees_requests
+        self._network_log.clear()
         await self._load()
-        if not await self._let_in(min(TOKENS, self._share)):
+        if not await self._wait_ready(min(TOKENS, self._share)):
             raise await self._login.failure(f"the login steps are done, but {self._spec.ready} is not there")
         self._events.report("login", "logged in")
 
-    async def _let_in(self, limit: float) -> bool:
-        """Whether `ready` is there, or comes within *limit* seconds; one that asks for a password says no at once."""
+    async def _wait_ready(self, limit: float) -> bool:
+        """Tell whether `ready` is there or comes within *limit* seconds. A page with a password field ends the wait."""
         end = self._clock.now() + limit
         while True:
             try:
-                snapshot = await take_snapshot(self._page, self._clock)
+                snapshot = await take_snapshot(self._inspector, self._clock)
                 at_home = origin_of(snapshot.page.url) == origin_of(self._guard.site_url)
                 if at_home and await asyncio.to_thread(self._spec.is_ready, snapshot.page):
                     return True
@@ -148,7 +157,7 @@ class PageVisit:
             await self._clock.sleep(POLL)
 
     async def _open_others(self) -> None:
-        """Open the provider's further pages beside the first, in the same context."""
+        """Open the provider's further pages beside the first one, in the same context."""
         from playwright.async_api import Error
 
         for path in self._spec.pages:
@@ -157,7 +166,8 @@ class PageVisit:
                 raise ConfigurationError(f"the page {path!r} is not one of the site's: give a path such as /login")
             self.opening = True
             try:
-                page = self._others[path] = await self._page.context.new_page()
+                page = await self._page.context.new_page()
+                self._others[path] = PageInspector(page)
                 await page.goto(url, wait_until="load", timeout=self._share * 1000)
             except Error as error:
                 raise translate(error, f"loading the page {path}", self._share) from error

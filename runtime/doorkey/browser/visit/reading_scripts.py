@@ -6,7 +6,7 @@ import json
 import re
 
 STATE = """() => {
-  // A form or an image named "documentElement" hides the property of that name: the prototypes' getters can't be hidden.
+  // A form named "documentElement" hides the property of that name. The prototypes' getters can't be hidden.
   const get = (type, name, of) => Object.getOwnPropertyDescriptor(type.prototype, name).get.call(of);
   const root = get(Document, "documentElement", document);
   const shadows = [];
@@ -129,8 +129,53 @@ def script_value(path: str) -> str:
 
 
 RESERVED = frozenset(
-    "await break case catch class const continue debugger default delete do else enum export extends false finally for "
-    "function if implements import in instanceof interface let new null package private protected public return static "
-    "super switch this throw true try typeof var void while with yield".split()
+    [
+        "await",
+        "break",
+        "case",
+        "catch",
+        "class",
+        "const",
+        "continue",
+        "debugger",
+        "default",
+        "delete",
+        "do",
+        "else",
+        "enum",
+        "export",
+        "extends",
+        "false",
+        "finally",
+        "for",
+        "function",
+        "if",
+        "implements",
+        "import",
+        "in",
+        "instanceof",
+        "interface",
+        "let",
+        "new",
+        "null",
+        "package",
+        "private",
+        "protected",
+        "public",
+        "return",
+        "static",
+        "super",
+        "switch",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typeof",
+        "var",
+        "void",
+        "while",
+        "with",
+        "yield",
+    ]
 )
 """Words that can't be the name of a variable: a path that begins with one names a property of the global object."""

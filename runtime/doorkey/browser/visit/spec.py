@@ -6,32 +6,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from doorkey.config.secrets import resolve
-from doorkey.model.login_steps import Step
 from doorkey.model.page import Page
 from doorkey.model.session import Cookie, Tokens
+from doorkey.model.visit_needs import VisitNeeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VisitSpec:
-    """What a visit has to bring. `settle`, `longer`, `limit` and `challenge` are seconds.
+class VisitSpec(VisitNeeds):
+    """One visit: a provider's needs, and what this visit adds to them. Durations are seconds.
 
-    `read` is called off the event loop. `longer` is added to `settle` after a fresh session was refused. `cookies` and
-    `local` are put into the empty context before the page opens. `user_agent` only when a caller brought one along.
-    `steps` are run where `ready` is not there, each value resolved by `value_of` when it is needed. `challenge` is
-    added to `limit` where something stands before the site that a browser passes.
+    `value_of` resolves the value of a login step when it is needed. `longer` is added to `settle` after a fresh session
+    was refused. `cookies` and `local` are put into the empty context before the page opens. `limit` is for the whole
+    visit; `challenge` is added to it where something stands before the site that a browser can pass. `user_agent` is
+    set only where a caller passed one.
     """
 
     url: str
-    read: Callable[[Page], Tokens]
-    ready: str | None = None
-    steps: tuple[Step, ...] = ()
     value_of: Callable[[str], Awaitable[str]] = resolve
-    pages: tuple[str, ...] = ()
-    script_values: tuple[str, ...] = ()
-    sees_requests: bool = False
-    cookies_needed: tuple[str, ...] = ()
-    cookies_required: bool = False
-    settle: float = 0.25
     longer: float = 0.0
     cookies: tuple[Cookie, ...] = field(default=(), repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -39,14 +30,10 @@ class VisitSpec:
     challenge: float = 45.0
     user_agent: str | None = None
 
-    def is_ready(self, page: Page) -> bool:
-        """Whether *page* shows `ready`, where that is wanted. Parses it: not for the event loop."""
-        return self.ready is None or page.find(self.ready) is not None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitResult:
-    """What a visit brought. `headers` are those of the page's own request, lower-case; `url` is where it ended."""
+    """What a visit brought. `headers` are those of the page's own request, lower-case. `url` is where it ended."""
 
     page: Page
     tokens: Tokens = field(repr=False)

@@ -1,0 +1,40 @@
+"""What a provider asks of a visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from doorkey.model.login_steps import Step
+from doorkey.model.page import Page
+from doorkey.model.session import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitNeeds:
+    """What a visit must find and bring. The fields have the names and the meaning of the attributes of `Provider`.
+
+    `read` parses the page: a visit calls it in a thread.
+    """
+
+    read: Callable[[Page], Tokens]
+    ready: str | None = None
+    steps: tuple[Step, ...] = ()
+    pages: tuple[str, ...] = ()
+    script_values: tuple[str, ...] = ()
+    indexed_values: tuple[str, ...] = ()
+    sees_requests: bool = False
+    sees_answers: bool = False
+    cookies_needed: tuple[str, ...] = ()
+    cookies_required: bool = False
+    settle: float = 0.25
+
+    @classmethod
+    def of(cls, provider: object, **more: Any) -> Self:
+        """Return the needs that *provider* declares, with *more* fields of a subclass."""
+        return cls(**{field.name: getattr(provider, field.name) for field in fields(VisitNeeds)} | more)
+
+    def is_ready(self, page: Page) -> bool:
+        """Tell whether *page* shows `ready`, where that is asked for. Parses the page: not for the event loop."""
+        return self.ready is None or page.find(self.ready) is not None
