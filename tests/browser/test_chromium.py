@@ -44,7 +44,7 @@ def test_a_stub_is_no_browser(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_a_wrong_setting_is_an_error_although_another_browser_is_there(tmp_path: Path) -> None:
-    with pytest.raises(BrowserMissing, match=r"no such file.*correct it"):
+    with pytest.raises(BrowserMissing, match=r"does not exist.*correct it"):
         find_chromium(tmp_path / "nothing")
 
 
@@ -100,7 +100,7 @@ def test_as_root_the_systems_packages_are_announced_and_installed() -> None:
 @debian
 def test_a_person_who_says_no_gets_no_system_package() -> None:
     machine = Machine()
-    with pytest.raises(BrowserMissing, match="by hand"):
+    with pytest.raises(BrowserMissing, match="install it yourself"):
         machine.install(root=True, ask=lambda _: False)
     assert not any("apt-get" in command for command in machine.ran)
 
