@@ -40,7 +40,7 @@ def test_a_profiles_name_is_no_path(name: str) -> None:
         ("viewport = [1, 2]", "200 to 8000"),
         ("viewport = [true, 800]", "200 to 8000"),
         ("display = 'window'", "headless, virtual, screen"),
-        ("language = 5", "language is a text"),
+        ("language = 5", "language to be a text"),
         ("language = ", "can't be read"),
     ],
 )

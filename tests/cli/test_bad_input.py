@@ -144,7 +144,7 @@ def test_a_home_that_cannot_be_written_is_told(quick: Quick) -> None:
 
 @pytest.mark.parametrize(
     ("executable", "words"),
-    [("/bin/true", ("does not name a Chromium",)), ("/no/chromium", ("there is no such file",))],
+    [("/bin/true", ("does not name a Chromium",)), ("/no/chromium", ("the file does not exist",))],
 )
 def test_a_wrong_executable_is_told(quick: Quick, executable: str, words: tuple[str]) -> None:
     settings = {**SITE, "DOORKEY_BROWSER__EXECUTABLE": executable}
