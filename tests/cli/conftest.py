@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from doorkey.cli.exit_codes import exit_code, told
+from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.cli.main import cli
 from doorkey.errors import DoorkeyError
 from doorkey_providers.twins.twin import Twin
@@ -42,7 +42,7 @@ class Done:
 
 def failed(error: DoorkeyError, out: str = "", err: str = "") -> Done:
     """How a command ends that *error* ends."""
-    return Done(exit_code(error), out, f"{err}doorkey: {told(error)}\n")
+    return Done(exit_code(error), out, f"{err}doorkey: {describe_error(error)}\n")
 
 
 async def ended(pid: int) -> None:

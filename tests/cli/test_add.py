@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestServer
 
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import Adding, name_of_host
+from doorkey.cli.add.command import SiteAddition, derive_name_from_host
 from doorkey.cli.check import Check
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.errors import DoorkeyError
@@ -73,11 +73,18 @@ def add(home: Path, browsers: BrowserPool, capsys: pytest.CaptureFixture[str]) -
     ) -> Done:
         path = Path(config) if config else None
         settings = Settings.load(path if path is None or path.exists() else Path(os.devnull))
-        adding = Adding(
-            url, name or name_of_host(url), path, settings, headed=False, dry_run=dry_run, pool=browsers, settle=0.0
+        adding = SiteAddition(
+            url,
+            name or derive_name_from_host(url),
+            path,
+            settings,
+            headed=False,
+            dry_run=dry_run,
+            pool=browsers,
+            settle=0.0,
         )
         try:
-            added = await adding.done()
+            added = await adding.run()
         except DoorkeyError as error:
             return failed(error, *capsys.readouterr())
         print_json(added.as_json()) if json else added.show()
@@ -163,7 +170,7 @@ class TestASite:
             done = await add(twin.url, "blog")
             assert (done.code, done.err) == (0, "")
             assert f"AI Power {generation[0]}.x" in done.out
-            assert "checked: entered in" in done.out
+            assert "checked: visited in" in done.out
             assert '  doorkey ask -m blog "Hello"\n' in done.out
             assert written() == {"blog": {"provider": "wpaicg", "url": twin.url}}
             async with Runtime(Settings.load(), pool=browsers) as runtime:
@@ -195,7 +202,7 @@ class TestASite:
         monkeypatch.setenv("WIKI_USER", USER)
         monkeypatch.setenv("WIKI_PASSWORD", PASSWORD)
         async with Runtime(Settings.load(), pool=browsers) as runtime:
-            checked = await Check(runtime, "wiki", Progress(), verbose=False).made(probe=False)
+            checked = await Check(runtime, "wiki", Progress(), verbose=False).run(probe=False)
         assert checked["exit"] == 0
 
     async def test_whose_form_steps_cannot_do_is_left_to_a_login_by_hand(self, add: Add) -> None:
@@ -203,7 +210,7 @@ class TestASite:
         async with serving(form) as url:
             done = await add(url, "wiki")
         assert done.code == 3
-        assert "next: log in by hand, as it asks for a CAPTCHA: doorkey login wiki" in done.out
+        assert "next: log in by hand (it asks for a CAPTCHA): doorkey login wiki" in done.out
 
     async def test_that_is_another_at_the_second_visit_is_written_and_told(
         self, add: Add, monkeypatch: pytest.MonkeyPatch
@@ -219,9 +226,9 @@ class TestASite:
         async with TestServer(app, host="127.0.0.1") as server:
             done = await add(str(server.make_url("/")), "shop")
         assert done.code == 1
-        assert done.err.startswith("doorkey: written, but not entered: ")
+        assert done.err.startswith("doorkey: the site was added, but its check failed: ")
         assert "sites.shop.tokens.csrf" in done.err
-        assert "next: correct what was written in doorkey.toml, then: doorkey check shop" in done.out
+        assert "next: correct the new lines in doorkey.toml, then: doorkey check shop" in done.out
         assert "works" not in done.out
 
     async def test_is_added_to_what_is_there_and_that_stays_byte_for_byte(self, add: Add) -> None:
@@ -232,7 +239,7 @@ class TestASite:
             assert (await add(url, "one")).code == 0
             once = FILE.read_bytes()
             assert once.startswith(BEFORE + b"\r\n\r\n[sites.one]")
-            refused(await add(url, "one"), 2, "called 'one' already", "doorkey.toml", "--name")
+            refused(await add(url, "one"), 2, "already called 'one'", "doorkey.toml", "--name")
             assert FILE.read_bytes() == once
             assert (await add(url, "two")).code == 0
         assert FILE.read_bytes().startswith(once)
@@ -245,7 +252,7 @@ class TestASite:
         async with serving('<meta name="csrf-token" content="s3cr3t-token">') as url:
             done = await add(url, dry_run=True)
         assert (done.code, done.err) == (0, "")
-        assert "not written, it would go to doorkey.toml" in done.out
+        assert "not written; it would be added to doorkey.toml" in done.out
         assert 'tokens.csrf = "meta[name=csrf-token]@content"' in done.out
         assert "s3cr3t-token" not in done.out
         assert not FILE.exists()
@@ -315,17 +322,17 @@ def test_wrong_usage_is_told(quick: Quick, arguments: tuple[str, ...], words: st
 
 def test_a_name_that_is_taken_is_told_before_a_browser_starts(quick: Quick) -> None:
     Path("doorkey.toml").write_text('[sites.wiki]\nprovider = "web"\nurl = "https://wiki.example/"\n')
-    refused(quick("add", "https://wiki.example/"), 2, "called 'wiki' already", "--name NAME")
+    refused(quick("add", "https://wiki.example/"), 2, "already called 'wiki'", "--name NAME")
     taken = {"DOORKEY_SITES__SHOP__URL": "https://shop.example/", "DOORKEY_SITES__SHOP__PROVIDER": "web"}
-    refused(quick("add", "https://shop.example/", settings=taken), 2, "called 'shop' already")
+    refused(quick("add", "https://shop.example/", settings=taken), 2, "already called 'shop'")
 
 
 def test_a_file_that_cannot_be_written_is_told_before_a_browser_starts(quick: Quick) -> None:
     Path("inline.toml").write_text("sites = { a = { provider = 'web', url = 'https://a.example/' } }\n")
     refused(
-        quick("add", "https://b.example/", "--config", "no/such/x.toml"), 2, "no/such/x.toml", "folder is not there"
+        quick("add", "https://b.example/", "--config", "no/such/x.toml"), 2, "no/such/x.toml", "folder does not exist"
     )
-    refused(quick("add", "https://b.example/", "--config", "inline.toml"), 2, "can't be put at the end", "--dry-run")
+    refused(quick("add", "https://b.example/", "--config", "inline.toml"), 2, "can't be appended", "--dry-run")
     Path("broken.toml").write_text("[sites\n")
     refused(quick("add", "https://b.example/", "--config", "broken.toml"), 2, "is no valid TOML")
     # Root may write anywhere but where the system itself lets nobody.
@@ -345,4 +352,4 @@ def test_a_file_that_cannot_be_written_is_told_before_a_browser_starts(quick: Qu
     ],
 )
 def test_a_site_is_named_by_its_host(url: str, name: str) -> None:
-    assert name_of_host(url) == name
+    assert derive_name_from_host(url) == name

@@ -54,8 +54,8 @@ async def entered(doorkey: Doorkey, twin: Twin, browsers: BrowserPool, tmp_path:
 
 @pytest.mark.usefixtures("entered")
 async def test_a_reader_that_leaves_is_no_error(doorkey: Doorkey) -> None:
-    settler, writing = os.pipe()
-    os.close(settler)
+    reading, writing = os.pipe()
+    os.close(reading)
     try:
         process = await doorkey.start("ask", "hello", stdout=writing)
     finally:

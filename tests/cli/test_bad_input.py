@@ -98,7 +98,7 @@ def test_a_wrong_file_is_told_by_its_line(quick: Quick, text: bytes, words: tupl
 
 def test_standard_input_that_says_nothing_or_no_text_is_told(quick: Quick) -> None:
     says(quick("ask", "-", input=b"", settings=SITE), 2, "the question is empty")
-    says(quick("ask", "-", input=b"a\xff\xfe", settings=SITE), 2, "no UTF-8 text: byte 1")
+    says(quick("ask", "-", input=b"a\xff\xfe", settings=SITE), 2, "not UTF-8 text: byte 1")
 
 
 def test_without_a_site_the_way_on_is_told(quick: Quick) -> None:

@@ -23,15 +23,15 @@ LIMITED = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}
 async def test_check_says_every_rule_step_token_and_verdict_and_reads_robots_txt(doorkey: Doorkey, twin: Twin) -> None:
     done = await doorkey("check", "-v", "--probe", settings=LIMITED)
     assert done.code == 0
-    assert done.out.startswith("chatgptfree: entered in ")
+    assert done.out.startswith("chatgptfree: visited in ")
     assert "answered in" in done.out
     for line in (
-        "rule     the page is ready when it has [data-nonce]",
+        "rule     the page is ready when it contains [data-nonce]",
         f"step     browser: opening {twin.url}",
         "step     the page came with HTTP 200",
         "token    nonce = ",
         "cookie   wp_guard_ok = ",
-        "verdict  ok: entered by browser",
+        "verdict  ok: session from a browser",
         "step     asking chatgptfree",
         "verdict  ok: HTTP 200",
         "robots   none\n",

@@ -17,10 +17,11 @@ async def test_the_demo_tells_the_story_and_leaves_nothing_behind(doorkey: Doork
     assert (done.code, done.err) == (0, "")
     story = [
         r"Local copies of sites.*\n  chatgptfree +http://127.0.0.1:\d+/",
-        r"nobody has been there yet\n  chatgptfree < What does doorkey do\?\n  chatgptfree > \S",
-        r"a real Chromium's visit included; the site saw 1 page load, 1 request\n",
+        r"which has no session yet\n  chatgptfree < What does doorkey do\?\n  chatgptfree > \S",
+        r"including a visit by a real Chromium; the site saw 1 page load, 1 request\n",
         r" ms: the same session, plain HTTP; the site saw 1 page load, 2 requests\n",
-        r"changes its nonces; 20 callers ask at once\n  20 answers in [\d.]+ s: \d+ refused .* page was loaded once ",
+        r"changes its tokens; 20 callers ask at the same time\n",
+        r"\n  20 answers in [\d.]+ s: \d+ were refused, and the page was loaded once for all of them\n",
         r"The same for aichats\n.*\n.*\n  [\d.]+ s; the site saw 1 page load, 1 request\n",
     ]
     assert [part for part in story if not re.search(part, done.out)] == []

@@ -150,7 +150,7 @@ def test_an_answer_goes_to_a_file_a_head_to_the_terminal_and_a_status_to_the_exi
 async def test_a_refusal_is_the_sites_own_answer_and_an_exit_code(process: Doorkey) -> None:
     refused = await process("fetch", "wiki", "/never")
     assert (refused.code, refused.out) == (1, "you may not")
-    assert "refusal" in refused.err
+    assert "the site refused this request" in refused.err
 
 
 @pytest.mark.browser
@@ -171,11 +171,11 @@ async def test_a_reader_who_leaves_ends_it(process: Doorkey) -> None:
         (("nowhere", "/"), "no site is called 'nowhere'"),
         (("wiki", "//other.host/x"), "can be requested"),
         (("wiki", "https://other.host/x"), "outside of wiki"),
-        (("wiki", "/", "-H", "Cookie: a=b"), "comes from the session"),
+        (("wiki", "/", "-H", "Cookie: a=b"), "is set by the session"),
         (("wiki", "/", "-H", "nothing"), "Name: value"),
         (("wiki", "/", "-H", "a: b\r\nc: d"), "on one line"),
         (("wiki", "/", "-d", "a", "-F", "b=c"), "-d and -F exclude each other"),
-        (("wiki", "/", "-X", "A B"), "a method"),
+        (("wiki", "/", "-X", "A B"), "expected a method"),
         (("wiki", "/", "-F", "nothing"), "NAME=CONTENT"),
         (("wiki", "/", "-d", "@nofile"), "nofile can't be read"),
         (("wiki", "/", "-T", "nofile"), "nofile can't be read"),

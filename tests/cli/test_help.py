@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from doorkey.cli.exit_codes import EXIT_CODES, exit_code, told
+from doorkey.cli.exit_codes import EXIT_CODES, describe_error, exit_code
 from doorkey.cli.main import cli
-from doorkey.cli.report import masked
+from doorkey.cli.report import mask
 from doorkey.cli.terminal import harmless
 from doorkey.errors import BrowserFailed, DoorkeyError, SiteDown, TimeLimit
 
@@ -101,14 +101,14 @@ def test_every_error_has_an_exit_code_that_is_documented(quick: Callable[..., Do
 
 
 def test_an_error_names_its_site_once_and_when_to_try_again() -> None:
-    assert told(SiteDown("HTTP 503", site="wiki", retry_after=2.6)) == "wiki: HTTP 503. Try again in 3 s"
-    assert told(TimeLimit("visit", 3, site="wiki")).count("wiki") == 1
-    assert told(BrowserFailed("a \x1b[2J word")) == "a \N{REPLACEMENT CHARACTER}[2J word"
+    assert describe_error(SiteDown("HTTP 503", site="wiki", retry_after=2.6)) == "wiki: HTTP 503. Try again in 3 s"
+    assert describe_error(TimeLimit("visit", 3, site="wiki")).count("wiki") == 1
+    assert describe_error(BrowserFailed("a \x1b[2J word")) == "a \N{REPLACEMENT CHARACTER}[2J word"
 
 
 def test_a_secret_is_masked_and_a_short_one_not_even_begun() -> None:
-    assert masked("0123456789") == "01… (10 characters)"
-    assert masked("0123456") == "… (7 characters)"
+    assert mask("0123456789") == "01… (10 characters)"
+    assert mask("0123456") == "… (7 characters)"
 
 
 def test_a_site_cannot_write_elsewhere_on_a_terminal() -> None:

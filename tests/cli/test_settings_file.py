@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from doorkey.cli.settings_file import appended, check_addable
+from doorkey.cli.settings_file import append_table, check_addable
 from doorkey.errors import ConfigurationError
 
 TABLE = '[sites.b]   # a comment\nprovider = "web"\nurl = "https://b.example/"\n'
@@ -24,30 +24,30 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_table_is_put_behind_what_is_there(file: Path) -> None:
     before = file.read_bytes()
-    appended(file, "b", TABLE)
+    append_table(file, "b", TABLE)
     assert file.read_bytes() == before + b"\n\n" + TABLE.encode()
 
 
 def test_a_new_file_holds_the_table_alone(tmp_path: Path) -> None:
-    appended(tmp_path / "new.toml", "b", TABLE)
+    append_table(tmp_path / "new.toml", "b", TABLE)
     assert (tmp_path / "new.toml").read_text() == TABLE
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[sites.b]\n", "called 'b' already"),
-        ("[sites]\nb.url = 'https://b.example/'\n", "called 'b' already"),
-        ("[sites]\n'b'.url = 'https://b.example/'\n", "called 'b' already"),
-        ("sites = {}\n", "can't be put at the end"),
-        ("[sites.b\n", "can't be put at the end"),
-        ("\ud800", "can't be put at the end"),
+        ("[sites.b]\n", "already called 'b'"),
+        ("[sites]\nb.url = 'https://b.example/'\n", "already called 'b'"),
+        ("[sites]\n'b'.url = 'https://b.example/'\n", "already called 'b'"),
+        ("sites = {}\n", "can't be appended"),
+        ("[sites.b\n", "can't be appended"),
+        ("\ud800", "can't be appended"),
     ],
 )
 def test_a_file_that_cannot_take_it_stays_as_it_is(file: Path, text: str, words: str) -> None:
     file.write_bytes(text.encode(errors="surrogatepass"))
     before = file.read_bytes()
-    for attempt in (appended, check_addable):
+    for attempt in (append_table, check_addable):
         with pytest.raises(ConfigurationError, match=words):
             attempt(file, "b", TABLE)
     assert file.read_bytes() == before
@@ -59,7 +59,7 @@ def test_a_disk_that_is_full_leaves_the_file_and_nothing_beside_it(file: Path) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
     try:
         with pytest.raises(ConfigurationError, match="can't be written"):
-            appended(file, "b", TABLE)
+            append_table(file, "b", TABLE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert file.read_bytes() == before
@@ -70,8 +70,8 @@ def test_two_commands_never_write_at_once(file: Path) -> None:
     number = os.open(file.parent, os.O_RDONLY)
     try:
         fcntl.flock(number, fcntl.LOCK_EX)
-        with pytest.raises(ConfigurationError, match="another command adds"):
-            appended(file, "b", TABLE)
+        with pytest.raises(ConfigurationError, match="another doorkey command is adding"):
+            append_table(file, "b", TABLE)
     finally:
         os.close(number)
-    appended(file, "b", TABLE)
+    append_table(file, "b", TABLE)

@@ -13,8 +13,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from doorkey.cli.fetch import request_of
-from doorkey.cli.report import session_report
+from doorkey.cli.fetch import build_request
+from doorkey.cli.report import report_session
 from doorkey.cli.run import run
 from doorkey.model.page import Page
 from doorkey.model.session import Key, Session
@@ -73,7 +73,7 @@ def asked(stdin: bytes = b"", **options: Any) -> tuple[str, dict[str, Any]]:
 
     @click.command()
     def command() -> None:
-        found.append(request_of({**NOTHING_ASKED, **options}, only_head=False))
+        found.append(build_request({**NOTHING_ASKED, **options}, only_head=False))
 
     result = CliRunner().invoke(command, input=stdin)
     assert result.exception is None, result.exception
@@ -98,8 +98,8 @@ PAGE = "https://user.example/app;jsessionid=SECRET/chat;v=SECRET?token=SECRET#SE
 def test_a_page_is_shown_without_what_may_be_a_key() -> None:
     session = Session(key=Key("x", PAGE), gen=1, url=PAGE, born=0, soft=1, hard=2)
     assert Page(url=PAGE, html="").place == "https://user.example/app/chat"
-    assert session_report(session)["url"] == "https://user.example/app/chat"
-    assert session_report(session, reveal=True)["url"] == PAGE
+    assert report_session(session)["url"] == "https://user.example/app/chat"
+    assert report_session(session, reveal=True)["url"] == PAGE
 
 
 def test_login_takes_headed(quick: Quick) -> None:

@@ -1,1 +1,1 @@
-"""The command line: what a person at a terminal, or a script, does with doorkey."""
+"""The command line: all commands of `doorkey`."""

@@ -1,4 +1,4 @@
-"""`doorkey ask`: one question, its answer as it comes."""
+"""`doorkey ask`: asks one question and prints the answer while it arrives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and where a picture goes. `model` is empty for the first configured one."""
+    """The question, and the file for a picture. An empty `model` is the first configured one."""
 
     text: str = field(repr=False)
     model: str
@@ -36,18 +36,18 @@ class Question:
 
 @click.command()
 @click.argument("question")
-@click.option("-m", "--model", default="", metavar="SITE/MODEL", help="Which model; default: the first configured.")
+@click.option("-m", "--model", default="", metavar="SITE/MODEL", help="The model (default: the first configured one).")
 @click.option(
     "--image",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Ask for a picture, written to FILE.",
+    help="Ask for a picture and write it to FILE.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="For all of it, a visit included (default: limits.total).",
+    help="Limit for the whole call, visits included (default: limits.total).",
 )
 @headed_option
 @json_option
@@ -61,9 +61,9 @@ def ask(
     as_json: bool,
     config: Path | None,
 ) -> None:
-    """Ask QUESTION and print the answer as it comes.
+    """Ask QUESTION and print the answer while it arrives.
 
-    `-` reads the question from standard input.
+    QUESTION can be `-`: then it is read from standard input.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def ask(
       doorkey ask -m aichats --image key.png "A cat with a key"
       doorkey ask --json "What is a nonce?" | jq -r .answer
     """
-    asked = Question(_text(question), model, image, timeout)
+    asked = Question(_read_question(question), model, image, timeout)
     if image is not None:
         _check_writable(image)
     from doorkey.config.settings import Settings
@@ -80,30 +80,30 @@ def ask(
 
     settings = Settings.load(config)
 
-    async def work() -> None:
+    async def ask_site() -> None:
         with Progress(f"asking {model}".rstrip()) as progress:
             async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
                 await _ask(runtime, asked, progress, as_json=as_json)
 
-    run(work())
+    run(ask_site())
 
 
-def _text(question: str) -> str:
-    """The question, or what standard input says. Raises RequestError when that is nothing, or no text."""
+def _read_question(question: str) -> str:
+    """The question itself, or standard input for `-`. Raises RequestError if it is empty or not UTF-8."""
     if question == "-":
         if sys.stdin is None:
-            raise RequestError("the question was to come from standard input, which is closed")
+            raise RequestError("`-` reads the question from standard input, but standard input is closed")
         try:
             question = sys.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise RequestError(f"standard input is no UTF-8 text: byte {error.start} is none") from error
+            raise RequestError(f"standard input is not UTF-8 text: byte {error.start} is invalid") from error
     if not question.strip():
-        raise RequestError("the question is empty: give some text, or `-` to read it from standard input")
+        raise RequestError("the question is empty: give a text, or `-` to read it from standard input")
     return question
 
 
 def _check_writable(file: Path) -> None:
-    """Raises RequestError when *file* can't be written: before the picture is drawn, which may cost something."""
+    """Raise RequestError if *file* can't be written. Called before the site draws the picture, which may cost money."""
     place = file if file.exists() else file.parent
     if not place.exists():
         raise RequestError(f"the picture can't be written to {file}: there is no folder {place}")
@@ -114,10 +114,10 @@ def _check_writable(file: Path) -> None:
 async def _ask(runtime: Runtime, asked: Question, progress: Progress, *, as_json: bool) -> None:
     messages = [{"role": "user", "content": asked.text}]
     kind: ChatKind | None = "image" if asked.image else None
-    model = asked.model or _first(runtime, wants_image=asked.image is not None)
+    model = asked.model or _choose_model(runtime, wants_image=asked.image is not None)
     async with await runtime.answer(model, messages, kind=kind, timeout=asked.timeout) as answer:
         progress.hide()
-        text, images = await _printed(answer, quiet=as_json)
+        text, images = await _print_answer(answer, quiet=as_json)
     if asked.image is not None:
         _save(images, asked.image, answer.site)
     if answer.finish_reason in ("length", "content_filter"):
@@ -136,7 +136,7 @@ async def _ask(runtime: Runtime, asked: Question, progress: Progress, *, as_json
         )
 
 
-def _first(runtime: Runtime, *, wants_image: bool) -> str:
+def _choose_model(runtime: Runtime, *, wants_image: bool) -> str:
     from doorkey.provider import ChatProvider
 
     if not runtime.sites:
@@ -148,8 +148,8 @@ def _first(runtime: Runtime, *, wants_image: bool) -> str:
     raise RequestError(f"no configured site {what}; configured: {', '.join(runtime.sites)}")
 
 
-async def _printed(answer: Answer[Delta], *, quiet: bool) -> tuple[str, list[Image]]:
-    """The answer's text, printed as it comes unless *quiet*, and its pictures."""
+async def _print_answer(answer: Answer[Delta], *, quiet: bool) -> tuple[str, list[Image]]:
+    """Print the answer while it arrives, unless *quiet*. Returns its text and its pictures."""
     pieces: list[str] = []
     images: list[Image] = []
     clean: Callable[[str], str] = harmless if is_terminal(sys.stdout) else str
@@ -163,7 +163,7 @@ async def _printed(answer: Answer[Delta], *, quiet: bool) -> tuple[str, list[Ima
             if not quiet:
                 click.echo(clean(delta), nl=False)
     finally:
-        # Also before an error's message: it has a line of its own.
+        # An error's message starts on a line of its own.
         if not quiet and (pieces or images):
             click.echo()
     return "".join(pieces), images
@@ -171,11 +171,11 @@ async def _printed(answer: Answer[Delta], *, quiet: bool) -> tuple[str, list[Ima
 
 def _save(images: list[Image], file: Path, site: str) -> None:
     if not images:
-        raise EmptyAnswer(f"{site}: the answer holds no picture", site=site)
+        raise EmptyAnswer(f"{site}: the answer contains no picture", site=site)
     image = images[0]
     try:
         file.write_bytes(image.data)
     except OSError as error:
-        kept = f". The site has it at {image.url}" if image.url.startswith("http") else ""
+        kept = f". The site keeps it at {image.url}" if image.url.startswith("http") else ""
         raise RequestError(f"the picture can't be written to {file}: {error.strerror}{kept}") from error
     click.echo(f"{file}: {len(image.data)} bytes, {image.media_type}", err=True)

@@ -1,4 +1,4 @@
-"""`doorkey browser`: which Chromium is used, and how to get one."""
+"""`doorkey browser`: shows the Chromium that doorkey uses, or installs one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from doorkey.cli.terminal import is_terminal, print_json, print_table
 
 
 @click.command()
-@click.option("--install", is_flag=True, help="Get a Chromium when there is none.")
-@click.option("--yes", is_flag=True, help="Ask nothing before a system package is installed.")
+@click.option("--install", is_flag=True, help="Install a Chromium if there is none.")
+@click.option("--yes", is_flag=True, help="Install system packages without asking.")
 @json_option
 @config_option
 def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> None:
-    """Show the Chromium that is used, or get one.
+    """Show the Chromium that doorkey uses, or install one.
 
     \b
     Examples:
@@ -39,12 +39,12 @@ def browser(install: bool, yes: bool, as_json: bool, config: Path | None) -> Non
             downloads=playwright_downloads(),
         )
     elif why := find_driver_fault():
-        raise BrowserMissing(f"Playwright's driver does not start: {why}. To change that: doorkey browser --install")
+        raise BrowserMissing(f"Playwright's driver does not start: {why}. To install it: doorkey browser --install")
     else:
         found = find_chromium(executable, playwright_downloads())
     shown = {"path": str(found.path), "version": found.version, "source": found.source}
     if as_json:
         print_json({**shown, "headless_only": found.headless_only})
     else:
-        shown |= {"windows": "none: a headless shell"} if found.headless_only else {}
+        shown |= {"windows": "none (headless shell)"} if found.headless_only else {}
         print_table(list(shown.items()))

@@ -1,4 +1,4 @@
-"""`doorkey check`: enters the configured sites, and says what was found."""
+"""`doorkey check`: visits the configured sites and reports what each visit found."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorkey.cli.exit_codes import exit_code, told
+from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
-from doorkey.cli.report import rules, session_report
+from doorkey.cli.report import describe_rules, report_session
 from doorkey.cli.run import run
+from doorkey.cli.sites import ORIGINS
 from doorkey.cli.terminal import Progress, harmless, print_json
 from doorkey.errors import ConfigurationError, DoorkeyError
 from doorkey.model.events import Event, VisitEvent
@@ -22,21 +23,21 @@ if TYPE_CHECKING:
 QUESTION = "Say hello in one word."
 STEP = "step     "
 SHOWN = 120
-"""Characters of an answer that are shown."""
+"""How many characters of an answer are printed."""
 
 
 @click.command()
 @click.argument("names", metavar="[SITE]...", nargs=-1)
-@click.option("--probe", is_flag=True, help="Ask each chat one question, too.")
+@click.option("--probe", is_flag=True, help="Also ask each chat one question.")
 @verbose_option
 @headed_option
 @json_option
 @config_option
 def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_json: bool, config: Path | None) -> None:
-    """Enter the configured sites, or those named, and say what was found.
+    """Visit each configured site, or each SITE, and report what was found.
 
-    With -v: the rules of a visit, each step, what was found (masked) and the verdict. The exit code is the highest of
-    all sites.
+    -v prints the settings file, the rules of a visit, each step, what was found (masked) and the verdict. The exit
+    code is the highest of all sites.
 
     \b
     Examples:
@@ -50,7 +51,7 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
     if not settings.sites:
         raise ConfigurationError(settings.sources.explain_no_sites())
 
-    async def work() -> list[dict[str, Any]]:
+    async def check_sites() -> list[dict[str, Any]]:
         from doorkey.runtime import Runtime
 
         with Progress("checking", verbose=verbose) as say:
@@ -66,12 +67,12 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
                     runtime.provider(name)
                 results = []
                 for name in names or runtime.sites:
-                    results.append(await Check(runtime, name, say, verbose).made(probe))
+                    results.append(await Check(runtime, name, say, verbose).run(probe=probe))
                     if not as_json:
-                        say.print(_line(results[-1]))
+                        say.print(summarize(results[-1]))
                 return results
 
-    results = run(work())
+    results = run(check_sites())
     if as_json:
         print_json(results)
     raise SystemExit(max(result["exit"] for result in results))
@@ -79,35 +80,35 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One site's check. `say` is told each line; those of what was found only when `verbose`."""
+    """The check of one site. `say` prints a line; the findings are printed only if `verbose`."""
 
     runtime: Runtime
     name: str
     say: Progress
     verbose: bool
 
-    async def made(self, probe: bool) -> dict[str, Any]:
-        """What was found, as a plain structure without secrets; `exit` is the exit code of this site alone."""
+    async def run(self, *, probe: bool) -> dict[str, Any]:
+        """Visit the site. Returns the findings without secrets; `exit` is the exit code for this site alone."""
         site = self.runtime.sites[self.name]
         result: dict[str, Any] = {"site": self.name, "url": site.url, "exit": 0}
         self._tell(f"{self.name} {site.url} (profile {site.profile})")
-        for rule in rules(self.runtime.provider(self.name)):
+        for rule in describe_rules(self.runtime.provider(self.name)):
             self._tell(f"rule     {rule}")
         try:
-            result |= await self._entered()
-            result |= await self._probed() if probe else {}
+            result |= await self._visit()
+            result |= await self._ask() if probe else {}
         except DoorkeyError as error:
             self._tell(f"verdict  {error.code}: {error.message}")
-            result |= {"error": told(error), "code": error.code, "exit": exit_code(error)}
+            result |= {"error": describe_error(error), "code": error.code, "exit": exit_code(error)}
         return result
 
-    async def _entered(self) -> dict[str, Any]:
+    async def _visit(self) -> dict[str, Any]:
         from doorkey.provider import ChatProvider
 
         began = self.runtime.clock.now()
         session = await self.runtime.visit(self.name)
         took = round(self.runtime.clock.now() - began, 3)
-        found = session_report(session)
+        found = report_session(session)
         for kind in ("tokens", "headers", "local"):
             for name, value in found[kind].items():
                 self._tell(f"{kind.removesuffix('s'):<8} {name} = {value}")
@@ -115,7 +116,7 @@ class Check:
             self._tell(f"cookie   {cookie['name']} = {cookie['value']}  {cookie['domain']}{cookie['path']}")
         robots = await self.runtime.robots(self.name, session)
         self._tell(f"robots   {robots}")
-        self._tell(f"verdict  ok: entered by {session.rung}, generation {session.gen}")
+        self._tell(f"verdict  ok: session {ORIGINS.get(session.rung, session.rung)}")
         provider = self.runtime.provider(self.name)
         notes = list(provider.notes(session))
         for note in notes:
@@ -130,11 +131,11 @@ class Check:
             "found": notes,
         }
 
-    async def _probed(self) -> dict[str, Any]:
+    async def _ask(self) -> dict[str, Any]:
         from doorkey.provider import ChatProvider
 
         if not isinstance(self.runtime.provider(self.name), ChatProvider):
-            self._tell("verdict  no chat: there is nothing to ask")
+            self._tell("verdict  not a chat site: no question is asked")
             return {}
         self.say(f"{STEP if self.verbose else ''}asking {self.name} one question")
         began = self.runtime.clock.now()
@@ -142,8 +143,8 @@ class Check:
             text = "".join([delta async for delta in answer if isinstance(delta, str)])
         head = answer.head
         self._tell(
-            f"verdict  ok: HTTP {head.status} {head.media_type} by {answer.transport}, generation "
-            f"{answer.session.gen}, session renewed {answer.renewed} times"
+            f"verdict  ok: HTTP {head.status} {head.media_type} by {answer.transport}, "
+            f"session renewed {answer.renewed} times"
         )
         return {
             "answer": text,
@@ -157,10 +158,10 @@ class Check:
             self.say(line)
 
 
-def _line(result: dict[str, Any]) -> str:
+def summarize(result: dict[str, Any]) -> str:
     if "error" in result:
         return f"{result['site']}: {result['error'].removeprefix(result['site'] + ': ')}"
-    parts = [f"entered in {result['entered']:.2f} s"]
+    parts = [f"visited in {result['entered']:.2f} s"]
     parts += [f"{kind}: {', '.join(result[kind])}" for kind in ("tokens", "cookies", "models") if result[kind]]
     if "keep off" in result["robots"]:
         parts.append(f"robots.txt {result['robots']}")

@@ -1,4 +1,4 @@
-"""`doorkey config`: what is set, and whether it can be used."""
+"""`doorkey config`: checks and shows the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def config() -> None:
-    """What is set, and whether it can be used.
+    """Check and show the settings.
 
     \b
     Examples:
@@ -28,9 +28,9 @@ def config() -> None:
 @json_option
 @config_option
 def check(as_json: bool, config: Path | None) -> None:
-    """Check the settings: every fault with its place, or a table of what holds.
+    """Check the settings. Prints every error with its place, or else a table of all settings.
 
-    Reads files and environment, and starts nothing: whether a site lets you in is told by `doorkey check`.
+    Reads files and environment variables only. To find out whether a site can be entered, use `doorkey check`.
 
     \b
     Examples:
@@ -50,8 +50,8 @@ def check(as_json: bool, config: Path | None) -> None:
         pages = {name: site.url for name, site in sites.items()}
         print_json({"file": settings.source, "settings": settings.model_dump(mode="json"), "pages": pages})
         return
-    click.echo(f"file: {settings.source or 'none: defaults and the environment only'}\n")
-    print_table(_settings(settings), ("setting", "value", "meaning"))
+    click.echo(f"file: {settings.source or 'none (defaults and environment variables only)'}\n")
+    print_table(_list_settings(settings), ("setting", "value", "meaning"))
     click.echo()
     if not sites:
         click.echo(settings.sources.explain_no_sites())
@@ -63,8 +63,8 @@ def check(as_json: bool, config: Path | None) -> None:
         print_table([(alias, " → ".join(chain)) for alias, chain in settings.models.items()], ("alias", "models"))
 
 
-def _settings(settings: Settings) -> list[tuple[str, str, str]]:
-    """Each setting that has one value for all sites. A key is never shown."""
+def _list_settings(settings: Settings) -> list[tuple[str, str, str]]:
+    """List each setting that is not of one site, with its value and meaning. Keys are never shown."""
     from doorkey.config.settings import describe
 
     values = settings.model_dump(mode="json")
@@ -73,12 +73,12 @@ def _settings(settings: Settings) -> list[tuple[str, str, str]]:
         section, _, name = key.partition(".")
         if name and section not in ("sites", "models"):
             value = values[section][name]
-            found.append((key, _shown(value) or "-", meaning))
+            found.append((key, _format(value) or "-", meaning))
     return found
 
 
-def _shown(value: object) -> str:
-    """*value* as a settings file says it, but for quotes."""
+def _format(value: object) -> str:
+    """Write *value* as a settings file does, without quotes."""
     if isinstance(value, list):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(_format, value))
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

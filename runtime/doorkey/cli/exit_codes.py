@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one message that says why."""
+"""Exit codes, and the error message that goes with them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from doorkey.errors import ConfigurationError, DoorkeyError, Enough, NeedsPerson
 
 EXIT_CODES = """\b
 Exit codes:
-  0    done
-  1    the site failed, refused or changed
+  0    success
+  1    the site failed, refused the request or has changed
   2    wrong usage or settings, no browser, or output that can't be written
   3    a person is needed
-  4    the site says "enough": a rate limit or a quota
-  5    not now: site or browser are away, or a limit on waiting was reached
+  4    the site's rate limit or quota is reached
+  5    try later: the site or the browser is unavailable, or a time limit was reached
   130  interrupted (Ctrl-C, SIGTERM, SIGHUP)
-  141  whoever read the output left
+  141  the reader of the output closed the pipe
 
-Progress and errors go to standard error; progress only on a terminal."""
+Progress and errors go to standard error. Progress is shown on a terminal only."""
 INTERRUPTED = 130
 READER_LEFT = 141
 
@@ -37,18 +37,18 @@ def exit_code(error: DoorkeyError) -> int:
             return 5
 
 
-def told(error: DoorkeyError) -> str:
-    """The error in one message, with the site it is about and the time after which another try makes sense."""
+def describe_error(error: DoorkeyError) -> str:
+    """The message of *error*, with the site's name and the time after which to try again."""
     message = error.message
     if error.site and error.site not in message:
         message = f"{error.site}: {message}"
-    # What a person has to change first is not helped by waiting.
+    # Waiting does not help if a person has to change something first.
     if error.retry_after and exit_code(error) in (4, 5):
         message += f". Try again in {max(1, round(error.retry_after))} s"
     return harmless(message)
 
 
 def fail(error: DoorkeyError) -> int:
-    """Say on standard error what went wrong; returns the exit code."""
-    click.echo(f"doorkey: {told(error)}", err=True)
+    """Print *error* on standard error and return its exit code."""
+    click.echo(f"doorkey: {describe_error(error)}", err=True)
     return exit_code(error)

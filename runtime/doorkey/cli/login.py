@@ -1,4 +1,4 @@
-"""`doorkey login`: a site entered as somebody, by steps, by hand or with another browser's login."""
+"""`doorkey login`: logs in to a site by steps, by hand, or with a login from a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
-from doorkey.cli.report import session_report
+from doorkey.cli.report import report_session
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, harmless, print_json
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Take the login from a file: Playwright's storage state, a cookies.txt or a HAR.",
 )
-@click.option("--by-hand", is_flag=True, help="Log in by hand, even where the site has login steps.")
+@click.option("--by-hand", is_flag=True, help="Log in by hand, even if the site has login steps.")
 @verbose_option
 @headed_option
 @json_option
@@ -46,10 +46,11 @@ def login(
     as_json: bool,
     config: Path | None,
 ) -> None:
-    """Log in to SITE; from then on doorkey keeps the session alive, for every program.
+    """Log in to SITE. From then on doorkey keeps the session alive for all programs.
 
-    A site with visit.steps logs in by them. Otherwise your own browser opens, plainly: log in as you always do. It is
-    done when the page shows the site's `ready`, or when you press Enter here; then the window closes by itself.
+    A site with visit.steps is logged in to by these steps. Otherwise your own browser opens, and you log in as usual.
+    The login is complete when the page contains the site's `ready`, or when you press Enter here. Then doorkey closes
+    the window.
 
     \b
     Examples:
@@ -60,10 +61,10 @@ def login(
     from doorkey.config.settings import Settings
 
     if file is not None and by_hand:
-        raise click.UsageError("--from takes a login from a file, --by-hand asks you for one: use one of them")
+        raise click.UsageError("--from and --by-hand exclude each other: take the login from a file, or log in by hand")
     settings = Settings.load(config)
 
-    async def work() -> tuple[Session, Imported | None]:
+    async def log_in() -> tuple[Session, Imported | None]:
         from doorkey.runtime import Runtime
 
         with Progress(f"logging in to {site}", verbose=verbose) as progress:
@@ -73,42 +74,40 @@ def login(
                     return await runtime.logins.import_login(runtime.target(site), file)
                 if provider.steps and not by_hand:
                     return await runtime.visit(site), None
-                click.echo(_how(site, provider.ready is not None), err=True)
-                with _enter() as done:
+                click.echo(_explain(site, provider.ready is not None), err=True)
+                with _watch_input() as done:
                     return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
 
-    session, taken = run(work())
+    session, taken = run(log_in())
     if as_json:
-        print_json(session_report(session))
+        print_json(report_session(session))
         return
     if taken is not None:
-        _say_taken(taken)
-    click.echo(
-        f"logged in to {site}: generation {session.gen}, {len(session.cookies)} cookies, {len(session.tokens)} tokens"
-    )
+        _report_import(taken)
+    click.echo(f"logged in to {site}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")
 
 
-def _how(site: str, sees: bool) -> str:
+def _explain(site: str, sees: bool) -> str:
     if sees:
-        return f"Log in to {site} in the window that opens, and leave it open: doorkey sees when you are in."
-    return f"Log in to {site} in the window that opens, leave it open, and press Enter here when you are in."
+        return f"Log in to {site} in the window that opens. Leave it open: doorkey notices when you are logged in."
+    return f"Log in to {site} in the window that opens. Leave it open, and press Enter here when you are logged in."
 
 
-def _say_taken(taken: Imported) -> None:
+def _report_import(taken: Imported) -> None:
     click.echo(
-        harmless(f"taken from the {taken.kind}: {', '.join(cookie.name for cookie in taken.cookies) or 'no cookie'}")
+        harmless(f"imported from the {taken.kind}: {', '.join(cookie.name for cookie in taken.cookies) or 'no cookie'}")
     )
     if taken.local:
-        click.echo(harmless(f"and of local storage: {', '.join(taken.local)}"))
+        click.echo(harmless(f"imported from local storage: {', '.join(taken.local)}"))
     if taken.expired:
-        click.echo(harmless(f"expired, left out: {', '.join(taken.expired)}"))
+        click.echo(harmless(f"left out, expired: {', '.join(taken.expired)}"))
     if taken.foreign:
-        click.echo(harmless(f"of other hosts, left out: {', '.join(taken.foreign)}"))
+        click.echo(harmless(f"left out, of other hosts: {', '.join(taken.foreign)}"))
 
 
 @contextmanager
-def _enter() -> Iterator[asyncio.Event]:
-    """An event that is set whenever a line comes on standard input, where a person or a program may write one."""
+def _watch_input() -> Iterator[asyncio.Event]:
+    """Yield an event that is set when a line arrives on standard input, if that is a terminal, a pipe or a socket."""
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
     number = sys.stdin.fileno() if sys.stdin is not None and not sys.stdin.closed else -1

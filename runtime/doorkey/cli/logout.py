@@ -1,4 +1,4 @@
-"""`doorkey logout`: forgets a site's session and whoever logged in there."""
+"""`doorkey logout`: deletes a site's session and the browser state of its login."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from doorkey.cli.run import run
 @click.argument("site")
 @config_option
 def logout(site: str, config: Path | None) -> None:
-    """Forget SITE's session, and your browser's state there. The site itself is not asked.
+    """Delete SITE's session and the browser state of its login. Sends nothing to the site.
 
-    A doorkey that runs already goes on with the session it holds until the site refuses it.
+    A doorkey process that is already running keeps its session until the site refuses it.
 
     \b
     Examples:
@@ -26,10 +26,10 @@ def logout(site: str, config: Path | None) -> None:
 
     settings = Settings.load(config)
 
-    async def work() -> bool:
+    async def log_out() -> bool:
         from doorkey.runtime import Runtime
 
         async with Runtime(settings) as runtime:
             return await runtime.logins.log_out(runtime.target(site))
 
-    click.echo(f"logged out of {site}" if run(work()) else f"nobody was logged in to {site}")
+    click.echo(f"logged out of {site}" if run(log_out()) else f"nobody was logged in to {site}")

@@ -31,7 +31,7 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Commands(click.Group):
-    """All commands. A reader who left is no failure of a command's, and an interrupt says nothing, as click has it."""
+    """All commands. A closed pipe and an interrupt end a command with their exit codes, without a message."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -40,7 +40,7 @@ class Commands(click.Group):
             raise click.exceptions.Exit(READER_LEFT) from None
         except KeyboardInterrupt:
             if is_terminal(sys.stderr):
-                click.echo(err=True)  # below the terminal's ^C
+                click.echo(err=True)  # a new line below the terminal's ^C
             raise click.exceptions.Exit(INTERRUPTED) from None
 
 
@@ -51,19 +51,19 @@ class Commands(click.Group):
 @click.option(
     "--log",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    help="How much is logged, on standard error (default: info for serve, warning for demo, else error).",
+    help="Log level, on standard error (default: info for serve, warning for demo, else error).",
 )
 @click.pass_context
 def cli(context: click.Context, log: str | None) -> None:
-    """Get into a site once, by browser or by hand; then every program calls it with plain HTTP.
+    """Enter a web site once, by browser or by hand; then all your programs call it with plain HTTP.
 
     \b
     Examples:
-      doorkey demo                       see it work, on local copies of sites
-      doorkey serve                      a local OpenAI-compatible service
-      doorkey ask -m chatgptfree "Hi"    one question
-      doorkey check -v                   enter each configured site, step by step
-      doorkey COMMAND -h                 more on one command
+      doorkey demo                       see doorkey work on local copies of sites
+      doorkey serve                      start the local service
+      doorkey ask -m chatgptfree "Hi"    ask a chat site one question
+      doorkey check -v                   visit each configured site, step by step
+      doorkey COMMAND -h                 help for one command
     """
     usual = {"serve": "info", "demo": "warning"}.get(context.invoked_subcommand or "", "error")
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
@@ -75,27 +75,27 @@ for command in (serve, ask, fetch, demo, add, sites, check, visit, login, logout
 
 
 def main() -> None:
-    """Run the command line, and exit. Every error of doorkey's is one message on standard error and an exit code."""
+    """Run the command line and exit. An error becomes one message on standard error and an exit code."""
     _open_standard_streams()
     try:
-        code = _code()
+        code = _run_command()
         if code == READER_LEFT:
-            _give_up_output()
+            _discard_output()
         elif sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
         code = READER_LEFT
-        _give_up_output()
+        _discard_output()
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
         click.echo(f"doorkey: the output can't be written: {error.strerror}", err=True)
         code = 2
-        _give_up_output()
+        _discard_output()
     sys.exit(code)
 
 
-def _code() -> int:
+def _run_command() -> int:
     try:
         result = cli.main(standalone_mode=False)
     except DoorkeyError as error:
@@ -109,7 +109,7 @@ def _code() -> int:
 
 
 def _open_standard_streams() -> None:
-    """Text that a locale can't show is replaced; a closed stream's number must not be taken by a socket."""
+    """Replace characters that the locale can't show, and keep sockets from getting a closed stream's number."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # TextIO of the interpreter's own
@@ -120,6 +120,6 @@ def _open_standard_streams() -> None:
                 os.close(taken)
 
 
-def _give_up_output() -> None:
-    # The interpreter flushes once more at its end, and would complain.
+def _discard_output() -> None:
+    # The interpreter flushes again at exit, which would fail.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`doorkey open`: a site in a browser window, for a person."""
+"""`doorkey open`: opens a site in a browser window for a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, headed_option, json_option
-from doorkey.cli.report import session_report
+from doorkey.cli.report import report_session
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @click.command("open")
 @click.argument("site")
-@click.option("--keep", is_flag=True, help="Make what the window holds at its end the site's session.")
+@click.option("--keep", is_flag=True, help="When the window closes, keep its cookies and tokens as the site's session.")
 @headed_option
 @json_option
 @config_option
 def open_site(site: str, keep: bool, headed: bool, as_json: bool, config: Path | None) -> None:
     """Open SITE in a browser window until you close it.
 
-    It shows what a visit would see. A window is always on your screen: --headed changes nothing here.
-    With --json, what was kept is printed, masked.
+    The page is the one that a visit sees. The window is always on your screen; --headed makes no difference.
+    With --json, the kept session is printed, masked.
 
     \b
     Examples:
@@ -37,15 +37,15 @@ def open_site(site: str, keep: bool, headed: bool, as_json: bool, config: Path |
 
     settings = Settings.load(config)
 
-    async def work() -> Session | None:
+    async def show_window() -> Session | None:
         from doorkey.runtime import Runtime
 
         with Progress(f"{site} is open until you close its window"):
             async with Runtime(settings, headed=True) as runtime:
                 return await runtime.open(site, keep=keep)
 
-    session = run(work())
+    session = run(show_window())
     if as_json:
-        print_json(session_report(session) if session is not None else None)
+        print_json(report_session(session) if session is not None else None)
     elif session is not None:
-        click.echo(f"kept as generation {session.gen}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")
+        click.echo(f"kept as the session of {site}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")

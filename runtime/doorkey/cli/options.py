@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def config_option(command: F) -> F:
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="The settings file, in place of ./doorkey.toml or the one in the user's configuration directory.",
+        help="The settings file (default: ./doorkey.toml, else doorkey.toml in your configuration directory).",
     )(command)
 
 
@@ -29,4 +29,4 @@ def json_option(command: F) -> F:
 
 
 def verbose_option(command: F) -> F:
-    return click.option("-v", "--verbose", is_flag=True, help="Say every step, on standard error.")(command)
+    return click.option("-v", "--verbose", is_flag=True, help="Print every step on standard error.")(command)

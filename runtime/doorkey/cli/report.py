@@ -1,4 +1,4 @@
-"""What a visit found, as it may be shown: secrets masked unless they are asked for."""
+"""Sessions and visit rules in printable form, with secrets masked."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from doorkey.model.session import Cookie, Session
 from doorkey.provider import Provider
 
 SHORT = 8
-"""Of a secret below this length not even the beginning is shown."""
+"""A secret shorter than this is masked completely; of a longer one the first two characters are shown."""
 
 
-def masked(value: object) -> str:
+def mask(value: object) -> str:
     text = str(value)
     return f"{text[:2] if len(text) >= SHORT else ''}… ({len(text)} character{'s' if len(text) != 1 else ''})"
 
 
-def session_report(session: Session, *, reveal: bool = False) -> dict[str, Any]:
-    """The session as a plain structure; with *reveal* its values are there, and with them the key to the site."""
+def report_session(session: Session, *, reveal: bool = False) -> dict[str, Any]:
+    """The session as plain data. Values are masked unless *reveal* is set."""
 
     def secret(value: object) -> object:
-        return value if reveal else masked(value)
+        return value if reveal else mask(value)
 
     return {
         "site": session.key.site,
@@ -32,13 +32,13 @@ def session_report(session: Session, *, reveal: bool = False) -> dict[str, Any]:
         "by": session.rung,
         "born": datetime.fromtimestamp(session.born, UTC).isoformat(timespec="seconds"),
         "tokens": {name: secret(value) for name, value in session.tokens.items()},
-        "cookies": [_cookie(cookie, secret(cookie.value)) for cookie in session.cookies],
+        "cookies": [_report_cookie(cookie, secret(cookie.value)) for cookie in session.cookies],
         "headers": dict(session.headers),
         "local": {name: secret(value) for name, value in session.local.items()},
     }
 
 
-def _cookie(cookie: Cookie, value: object) -> dict[str, Any]:
+def _report_cookie(cookie: Cookie, value: object) -> dict[str, Any]:
     return {
         "name": cookie.name,
         "value": value,
@@ -48,8 +48,8 @@ def _cookie(cookie: Cookie, value: object) -> dict[str, Any]:
     }
 
 
-def rows(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The lines of a table that shows `session_report`."""
+def build_rows(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The rows of a table that shows what `report_session` returned."""
     for key, value in found.items():
         if isinstance(value, list):
             value = {item["name"]: f"{item['value']}  {item['domain']}{item['path']}" for item in value}
@@ -60,20 +60,21 @@ def rows(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield key if at == 0 else "", str(name), str(text)
 
 
-def rules(provider: Provider) -> Iterator[str]:
-    """What a visit to this kind of site has to bring, and how long that serves."""
+def describe_rules(provider: Provider) -> Iterator[str]:
+    """What a visit to this kind of site must find, and how long the session lasts, as sentences."""
     if provider.ready:
-        yield f"the page is ready when it has {provider.ready}"
+        yield f"the page is ready when it contains {provider.ready}"
     if provider.cookies_needed:
-        yield f"cookies that requests need: {', '.join(provider.cookies_needed)}"
+        yield f"required cookies: {', '.join(provider.cookies_needed)}"
     elif provider.cookies_required:
-        yield "a visit has to bring a cookie"
+        yield "a visit must yield a cookie"
     yield f"cookies and storage must stay unchanged for {provider.settle:g} s"
-    yield f"a session is renewed behind the requests after {_span(provider.soft)}, unused after {_span(provider.hard)}"
+    soft, hard = _format_span(provider.soft), _format_span(provider.hard)
+    yield f"a session is renewed in the background after {soft} and expires after {hard}"
     if provider.max_uses is not None:
-        yield f"a session serves {provider.max_uses} requests"
-    yield "only a browser can enter" if provider.needs_scripts else "its page can be fetched again without a browser"
+        yield f"a session carries at most {provider.max_uses} requests"
+    yield "each renewal needs a browser" if provider.needs_scripts else "a renewal can fetch the page without a browser"
 
 
-def _span(seconds: float) -> str:
+def _format_span(seconds: float) -> str:
     return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"

@@ -1,4 +1,4 @@
-"""A command's asynchronous work, taken down in order whichever way it ends."""
+"""Runs a command's coroutine and cleans up on signals."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. SIGTERM and SIGHUP end it as Ctrl-C does: what it started is taken down first.
+    """Run *work* and return its result.
 
-    One that the process was started to ignore (SIGHUP, by nohup) stays ignored. A second signal
-    ends it at once. Raises KeyboardInterrupt after any of them.
+    SIGTERM and SIGHUP cancel it as Ctrl-C does, so that browsers and servers are shut down first; a second signal ends
+    the process at once. A signal that was ignored at the start (SIGHUP under nohup) stays ignored. Raises
+    KeyboardInterrupt after a signal.
     """
 
-    async def ended_by_signal() -> T:
+    async def run_until_signal() -> T:
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
 
-        heeded = [number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+        handled = [number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
 
         def end() -> None:
-            for number in heeded:
+            for number in handled:
                 loop.remove_signal_handler(number)
             task.cancel()
 
-        for number in heeded:
+        for number in handled:
             loop.add_signal_handler(number, end)
         return await work
 
     try:
-        return asyncio.run(ended_by_signal())
+        return asyncio.run(run_until_signal())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None

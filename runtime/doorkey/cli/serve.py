@@ -1,13 +1,15 @@
-"""`doorkey serve`: the local service, until it is told to stop."""
+"""`doorkey serve`: runs the local service until it is stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -17,15 +19,17 @@ from doorkey.cli.run import run
 if TYPE_CHECKING:
     from doorkey.config.settings import ServiceSettings, Settings
 
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - told apart, not listened on
-"""Addresses that mean "all of mine", and one that a client can call."""
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, not listened on
+"""Addresses that mean "all interfaces", each with one that a client on this machine can call."""
 
 
 @click.command()
 @click.option("--host", help="The address to listen on (default: service.host).")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one (default: service.port).")
-@click.option("--key", help="The key that clients send; better DOORKEY_SERVICE__KEY: a command line can be seen.")
-@click.option("--no-key", is_flag=True, help="Ask for no key; only on a loopback address.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 means any free port (default: service.port).")
+@click.option(
+    "--key", help="The key that clients must send. Safer in DOORKEY_SERVICE__KEY: others can see a command line."
+)
+@click.option("--no-key", is_flag=True, help="Require no key; only on a loopback address.")
 @headed_option
 @json_option
 @config_option
@@ -38,10 +42,10 @@ def serve(
     as_json: bool,
     config: Path | None,
 ) -> None:
-    """Serve the configured sites to other programs, in OpenAI's shape.
+    """Serve the configured sites to other programs: web sites under /site/NAME/, chats in the shape of OpenAI's API.
 
-    Prints where it listens, the key and a call to try (with --json: one line, for the program that started it), then
-    serves until Ctrl-C or SIGTERM. No browser is started before a request needs one.
+    Prints the address, the key or its file, and a command to try; with --json, one line for the program that started
+    it. Serves until Ctrl-C or SIGTERM. A browser starts only when a request needs one.
 
     \b
     Examples:
@@ -54,10 +58,10 @@ def serve(
     from doorkey.config.settings import Settings
 
     overrides = {name: value for name, value in (("host", host), ("port", port), ("key", key)) if value is not None}
-    run(_served(Settings.load(config, service=overrides), no_key=no_key, headed=headed, as_json=as_json))
+    run(_serve(Settings.load(config, service=overrides), no_key=no_key, headed=headed, as_json=as_json))
 
 
-async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bool) -> None:
+async def _serve(settings: Settings, *, no_key: bool, headed: bool, as_json: bool) -> None:
     from doorkey.runtime import Runtime
     from doorkey.service.app import build_app, calm_collector, serve
     from doorkey.service.key import the_key
@@ -69,10 +73,16 @@ async def _served(settings: Settings, *, no_key: bool, headed: bool, as_json: bo
         async with serve(app, service.host, service.port) as base:
             file = _key_file(service) if chosen.value is not None else None
             await runtime.known()
-            placard = Placard(
-                base, chosen.shown, chosen.value is not None, file, runtime.models(), tuple(runtime.sites)
+            banner = Banner(
+                base=base,
+                key=chosen.shown,
+                asks_key=chosen.value is not None,
+                file=file,
+                models=runtime.models(),
+                pages={name: urlsplit(site.url).path or "/" for name, site in runtime.sites.items()},
+                without_sites=settings.sources.explain_no_sites(),
             )
-            click.echo(placard.as_json() if as_json else placard.as_text())
+            click.echo(banner.as_json() if as_json else banner.as_text())
             calm_collector()
             await asyncio.Event().wait()
 
@@ -84,19 +94,24 @@ def _key_file(service: ServiceSettings) -> Path | None:
     return state_dir() / KEY_FILE if service.key is None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Placard:
-    """What a person, or a program, has to know to call the service. `key` is a sentence, `file` where the key lies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banner:
+    """What a caller needs to know.
+
+    `key` is a sentence about the key, and `file` is where it is stored. `pages` are the paths of the sites' pages.
+    `without_sites` is printed if there is no site.
+    """
 
     base: str
     key: str = field(repr=False)
     asks_key: bool
     file: Path | None
     models: tuple[str, ...]
-    sites: tuple[str, ...] = ()
+    pages: Mapping[str, str]
+    without_sites: str
 
     def as_json(self) -> str:
-        """One line. The key itself is never in it: `key_file` says where to read it; null when it was given."""
+        """One line of JSON, without the key itself. `key_file` is null if the key was given by the user."""
         return json.dumps(
             {
                 "base_url": f"{self.base}/v1",
@@ -107,20 +122,16 @@ class Placard:
         )
 
     def as_text(self) -> str:
-        lines = [f"doorkey serves at  {self.base}/v1", f"key                {self.key}"]
-        if self.sites and not self.models:
-            return "\n".join(
-                [*lines, f"sites              {', '.join(self.sites)}, each behind {self.base}/site/NAME/"]
-            )
-        if not self.models:
-            return "\n".join(
-                [*lines, "no site is configured yet: name one in doorkey.toml (see `doorkey config check`)"]
-            )
-        lines += [f"models             {', '.join(self.models)}", "", "try it:", f"  {self.sample()}"]
-        return "\n".join([*lines, "", "Ctrl-C ends it."])
+        lines = [f"doorkey serves at  {self.base}", f"key                {self.key}"]
+        if not self.pages:
+            return "\n".join([*lines, self.without_sites])
+        lines.append(f"sites              {', '.join(self.pages)}")
+        if self.models:
+            lines.append(f"models             {', '.join(self.models)}  (OpenAI's API at {self.base}/v1)")
+        return "\n".join([*lines, "", "try it:", *(f"  {sample}" for sample in self.samples()), "", "Ctrl-C ends it."])
 
-    def sample(self) -> str:
-        """A call that can be pasted into a shell; a key that was given is to be in $KEY there."""
+    def samples(self) -> Iterator[str]:
+        """Commands to paste into a shell. They read a key of the user's own from $KEY."""
         bearer = ""
         if self.asks_key:
             key = f"$(cat {shlex.quote(str(self.file))})" if self.file else "$KEY"
@@ -128,10 +139,13 @@ class Placard:
         base = self.base
         for wildcard, address in WILDCARDS.items():
             base = base.replace(f"//{wildcard}:", f"//{address}:")
-        return curl(base, bearer, self.models[0])
+        name, path = next(iter(self.pages.items()))
+        yield f"curl{bearer} {shlex.quote(f'{base}/site/{name}{path}')}"
+        if self.models:
+            yield curl(base, bearer, self.models[0])
 
 
 def curl(base: str, bearer: str, model: str) -> str:
-    """The command that asks *model* for a streamed answer; *bearer* is curl's option for the key, or empty."""
+    """A command that asks *model* for a streamed answer. *bearer* is curl's option for the key, or empty."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": True})
     return f"curl -N {base}/v1/chat/completions{bearer} -H 'Content-Type: application/json' -d {shlex.quote(body)}"

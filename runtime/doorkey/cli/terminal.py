@@ -1,4 +1,4 @@
-"""What is shown: tables and JSON on standard output, progress on standard error."""
+"""Output: tables and JSON on standard output, progress on standard error."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 PIPED = 10_000
-"""Columns where there is no terminal: nothing is cut or wrapped for a program that reads along."""
+"""Width of tables without a terminal: nothing is cut or wrapped for a program that reads them."""
 CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def harmless(text: str) -> str:
-    """*text* of a site without the control characters by which it could write anywhere on a terminal."""
+    """Replace the control characters in a site's *text*, which could change the terminal."""
     return text.translate(CONTROLS)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person may look at *stream*; None is one that was closed."""
+    """Whether *stream* is a terminal. None is a closed stream."""
     return stream is not None and stream.isatty()
 
 
@@ -35,7 +35,7 @@ def print_json(data: object) -> None:
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
-    """Aligned columns; on a terminal the last one is wrapped to the width there is."""
+    """Print aligned columns. On a terminal the last column is wrapped to the width."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -55,9 +55,10 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> No
 
 
 class Progress:
-    """Is told each step. Verbose: a line each. Else on a terminal one line that changes, and nothing when piped.
+    """Shows the steps of a command on standard error.
 
-    `hide` ends it: what comes later (a session renewed behind an answer that is being printed) is not shown.
+    In verbose mode each step is a line. Otherwise a terminal shows one line that changes, and a pipe gets nothing.
+    After `hide`, later steps (such as a renewal behind an answer that is being printed) are not shown.
     """
 
     def __init__(self, about: str = "", *, verbose: bool = False) -> None:
@@ -80,8 +81,8 @@ class Progress:
             self._status.update(escape(harmless(f"{self._about} … {step}".removeprefix(" … "))))
 
     def print(self, text: str) -> None:
-        """Print *text* on standard output, clear of the line that changes."""
-        # While it is shown, rich sends all of standard output to where it is itself.
+        """Print *text* on standard output without disturbing the progress line."""
+        # While its status line is shown, rich redirects standard output to its own stream.
         if self._status is not None:
             self._status.stop()
         click.echo(text)

@@ -1,4 +1,4 @@
-"""`doorkey visit`: goes into one site now, and shows what that yields."""
+"""`doorkey visit`: visits one site now and shows the session that this makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
-from doorkey.cli.report import rows, session_report
+from doorkey.cli.report import build_rows, report_session
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json, print_table
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("site")
-@click.option("--reveal", is_flag=True, help="Show cookies and tokens in full. They are keys: treat them so.")
+@click.option("--reveal", is_flag=True, help="Print cookies and tokens unmasked. They are secrets.")
 @verbose_option
 @headed_option
 @json_option
 @config_option
 def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, config: Path | None) -> None:
-    """Visit SITE now and show what that yields.
+    """Visit SITE now and show the session that this makes.
 
-    It becomes the current session, for every program that shares the store.
+    All programs that share the store use this session from then on.
 
     \b
     Examples:
@@ -38,15 +38,15 @@ def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, c
 
     settings = Settings.load(config)
 
-    async def work() -> Session:
+    async def visit_site() -> Session:
         from doorkey.runtime import Runtime
 
         with Progress(f"visiting {site}", verbose=verbose) as progress:
             async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
                 return await runtime.visit(site)
 
-    found = session_report(run(work()), reveal=reveal)
+    found = report_session(run(visit_site()), reveal=reveal)
     if as_json:
         print_json(found)
     else:
-        print_table(rows(found))
+        print_table(build_rows(found))

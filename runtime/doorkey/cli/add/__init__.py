@@ -1,1 +1,1 @@
-"""`doorkey add`: writes the settings of a site from what its page shows."""
+"""`doorkey add`: visits a page and adds it to the settings as a site."""

@@ -1,4 +1,4 @@
-"""`doorkey add`: a site's settings, written by what its page shows."""
+"""The command `doorkey add`: recognises a site and appends it to the settings file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from doorkey.cli.add.report import AddReport
 from doorkey.cli.check import Check
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
-from doorkey.cli.settings_file import appended, check_addable, taken
+from doorkey.cli.settings_file import append_table, check_addable, explain_taken
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.errors import ConfigurationError, DoorkeyError
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("url")
-@click.option("--name", help="What the site is called from now on (default: by its host).")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--name", help="The name of the site (default: from its host).")
+@click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
 @headed_option
 @json_option
 @config_option
 def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, config: Path | None) -> int:
-    """Visit the page at URL, recognise what it is, and add it to your settings file as a site.
+    """Visit the page at URL, recognise its software, and add it to your settings file as a site.
 
-    What is there already is never changed. A page that asks for a login is added with the steps of it: they take user
-    and password from environment variables. Then the site is entered, as `doorkey check` does.
+    The rest of the file stays unchanged. For a page that asks for a login, the steps of the login are added; they take
+    user and password from environment variables. Then the site is visited as by `doorkey check`.
 
     \b
     Examples:
@@ -60,10 +60,10 @@ def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, 
         raise click.UsageError("--name: expected a name of a-z, 0-9, _ and - only")
     from doorkey.config.settings import Settings
 
-    # A file that is named and not there is going to be made.
+    # A file given by --config that does not exist is created.
     settings = Settings.load(config if config is None or config.exists() else Path(os.devnull))
-    adding = Adding(url, name or name_of_host(url), config, settings, headed, dry_run)
-    added = run(adding.done())
+    adding = SiteAddition(url, name or derive_name_from_host(url), config, settings, headed, dry_run)
+    added = run(adding.run())
     if as_json:
         print_json(added.as_json())
     else:
@@ -72,10 +72,10 @@ def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, 
 
 
 @dataclass(frozen=True, slots=True)
-class Adding:
-    """One site on its way into the settings file. `name` is empty where only the page can tell one.
+class SiteAddition:
+    """Adds one site to the settings file.
 
-    `pool` is lent, as to a Runtime; `settle`: see Onlooker.
+    `name` is empty if only the page can tell a name. `pool` is shared with the caller; `settle`: see SETTLE.
     """
 
     url: str
@@ -87,8 +87,8 @@ class Adding:
     pool: BrowserPool | None = None
     settle: float = SETTLE
 
-    async def done(self) -> AddReport:
-        """Look, propose, write and check. Raises DoorkeyError where nothing was written."""
+    async def run(self) -> AddReport:
+        """Visit the page, write the settings and check them. Raises DoorkeyError if nothing was written."""
         from doorkey.config.settings import variable
         from doorkey.recognition.toml_table import written
         from doorkey.runtime import Runtime
@@ -97,14 +97,14 @@ class Adding:
             self._check_free(self.name)
         with Progress(f"adding {self.url}") as say:
             async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
-                site, proposal, page = await self._proposed(runtime, say)
+                site, proposal, page = await self._propose(runtime, say)
                 table = written(proposal, site)
                 self._check_free(site, table)
                 if not self.dry_run:
-                    appended(self.file, site, table)
+                    append_table(self.file, site, table)
                 missing = tuple(name for name in proposal.variables if not variable(name))
                 by_hand = proposal.login is not None and not proposal.login.by_steps
-                check = None if self.dry_run or missing or by_hand else await self._checked(site, runtime.pool, say)
+                check = None if self.dry_run or missing or by_hand else await self._check(site, runtime.pool, say)
         return AddReport(
             site=site,
             proposal=proposal,
@@ -125,55 +125,56 @@ class Adding:
         return self.config or self.settings.source or Path(FILE)
 
     def _check_free(self, site: str, table: str = "") -> None:
-        """Raises ConfigurationError where *site* can't be added: before a browser starts, and with its *table*."""
+        """Raise ConfigurationError if *site* can't be added. Called without *table* before a browser starts."""
         from doorkey.config.registry import build_sites
         from doorkey.config.settings import Settings
 
         if site in self.settings.sites:
-            raise ConfigurationError(taken(site, self.settings.source))
+            raise ConfigurationError(explain_taken(site, self.settings.source))
         if not self.dry_run:
             check_addable(self.file, site, table or f"[sites.{site}]\n")
         if table:
             tables = tomllib.loads(table)["sites"]
             build_sites(Settings.load(self.settings.source, sites=tables))
 
-    async def _proposed(self, runtime: Runtime, say: Progress) -> tuple[str, Proposal, Page]:
-        """The site's name, and what its page calls for: where a login can be had, the page behind that."""
+    async def _propose(self, runtime: Runtime, say: Progress) -> tuple[str, Proposal, Page]:
+        """The site's name, its proposed settings, and its page (after the login, if user and password are set)."""
         from doorkey.config.settings import variable
         from doorkey.recognition.proposal import proposed
         from doorkey.recognition.recognize import recognised
 
-        onlooker = Probe(runtime, self.headed, self.settle)
-        page = await onlooker.snapshot(self.url)
-        site = self.name or name_of_kind(recognised(page)[0])
+        probe = Probe(runtime, self.headed, self.settle)
+        page = await probe.snapshot(self.url)
+        site = self.name or derive_name_from_kind(recognised(page)[0])
         proposal = proposed(page, self.url, site)
         if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
             return site, proposal, page
         try:
-            page = await onlooker.snapshot(proposal.url, proposal.steps, proposal.login.ready)
+            page = await probe.snapshot(proposal.url, proposal.steps, proposal.login.ready)
         except DoorkeyError as error:
             unset = " and ".join(proposal.variables)
-            error.message += f"; without {unset} set, the steps are written and not taken"
+            error.message += f"; without {unset}, the login steps are written without trying them"
             raise
         return site, proposed(page, self.url, site, proposal), page
 
-    async def _checked(self, site: str, pool: BrowserPool, say: Progress) -> dict[str, Any]:
+    async def _check(self, site: str, pool: BrowserPool, say: Progress) -> dict[str, Any]:
         from doorkey.config.settings import Settings
         from doorkey.runtime import Runtime
 
         async with Runtime(Settings.load(self.file), headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
-            return await Check(runtime, site, say, verbose=False).made(probe=False)
+            return await Check(runtime, site, say, verbose=False).run(probe=False)
 
 
-def name_of_host(url: str) -> str:
-    """A site's name by its host, without www and the last part; empty for an address or a name of this machine."""
+def derive_name_from_host(url: str) -> str:
+    """A site's name from its host, without `www` and the last part; empty for an IP address or localhost."""
     host = (urlsplit(url).hostname or "").removeprefix("www.")
     if re.fullmatch(r"[\d.]+|.*:.*|localhost", host):
         return ""
     return re.sub(r"[^a-z0-9_-]+", "-", host.rpartition(".")[0] or host).strip("-")
 
 
-def name_of_kind(framework: Framework) -> str:
+def derive_name_from_kind(framework: Framework) -> str:
+    """A site's name from its software, or `site`."""
     if framework.provider != "web":
         return framework.provider
     found = re.match(r"[A-Z][\w.]*", framework.name)

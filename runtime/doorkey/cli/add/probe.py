@@ -1,4 +1,4 @@
-"""A visit to a page that is no configured site yet."""
+"""Visits a page that is not yet a configured site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from doorkey.runtime import Runtime
 
 SETTLE = 1.0
-"""Seconds that a page is given to put itself together: what scripts add late would not be seen."""
+"""Seconds without changes that a page must have before it is read, so that late scripts are seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +27,29 @@ class Probe:
     settle: float = SETTLE
 
     async def snapshot(self, url: str, steps: tuple[Mapping[str, str], ...] = (), ready: str | None = None) -> Page:
-        """The page at *url*; with *steps*, the one that is there after them, where *ready* is.
+        """Open *url*, take the login *steps* if there are any, and return the page that contains *ready*.
 
-        Raises what a visit raises, and Changed for a page that says it is none (HTTP 404). Each message says that
-        nothing was written.
+        Raises what a visit raises, and Changed for an error page (HTTP 404). Each message says that nothing was
+        written.
         """
         from doorkey.recognition.login_form import login_form
 
         try:
-            result = await self._arrived(url, steps, ready)
+            result = await self._visit(url, steps, ready)
             if result.status >= 400 and login_form(result.page) is None:
                 raise Changed(
-                    f"{url} came with HTTP {result.status}, and not with a page to add: open it in your own browser, "
-                    "and add the address of a page that is there for you"
+                    f"{url} answered HTTP {result.status}: open the site in your own browser, and add the address of a "
+                    "page that it shows you"
                 )
         except DoorkeyError as error:
             by_hand = isinstance(error, NeedsPerson) and not steps
-            error.message += ". Nothing was written" + (": docs/web.md tells how to do it by hand" if by_hand else "")
+            error.message += ". Nothing was written" + (
+                ": docs/web.md tells how to add a site by hand" if by_hand else ""
+            )
             raise
         return result.page
 
-    async def _arrived(self, url: str, steps: tuple[Mapping[str, str], ...], ready: str | None) -> VisitResult:
+    async def _visit(self, url: str, steps: tuple[Mapping[str, str], ...], ready: str | None) -> VisitResult:
         from doorkey.browser import VisitSpec, load_profile
         from doorkey.config.settings import config_dirs
         from doorkey.model.login_steps import steps_of
@@ -56,7 +58,7 @@ class Probe:
         limits = self.runtime.settings.limits
         spec = VisitSpec(
             url=url,
-            read=proof,
+            read=find_proof,
             ready=ready,
             steps=steps_of(steps),
             script_values=SCRIPT_VALUES,
@@ -66,16 +68,17 @@ class Probe:
         )
         profile = load_profile("desktop", config_dirs()[-1] / "profiles")
         try:
-            return await self._entered(spec, profile)
+            return await self._enter(spec, profile)
         except HeadlessDenied as denied:
             if self.runtime.pool.no_window(profile, headed=self._window):
                 raise
             self._events.report(
-                "renewal", f"{denied.by} refuses browsers without a window: once more with one, on a virtual display"
+                "renewal",
+                f"{denied.by} refuses browsers without a window: visiting again with a window on a virtual display",
             )
-            return await self._entered(spec, replace(profile, display="virtual"))
+            return await self._enter(spec, replace(profile, display="virtual"))
 
-    async def _entered(self, spec: VisitSpec, profile: Profile) -> VisitResult:
+    async def _enter(self, spec: VisitSpec, profile: Profile) -> VisitResult:
         pool = self.runtime.pool
         async with pool.lease(profile, site_url=spec.url, headed=self._window, events=self._events) as lease:
             return await lease.enter(spec)
@@ -89,10 +92,10 @@ class Probe:
         return True if self.headed else None
 
 
-def proof(page: Page) -> dict[str, Any]:
-    """What tells a visit that *page* is the site's own: a kind that is known, or a form for a login.
+def find_proof(page: Page) -> dict[str, Any]:
+    """Tell a visit whether *page* is the site's own: it has known software or a login form.
 
-    Without it a visit holds a CAPTCHA on the page for a challenge that stands before the site.
+    Otherwise the visit takes a CAPTCHA on the page for a challenge in front of the site.
     """
     from doorkey.recognition.frameworks import NOTHING_KNOWN
     from doorkey.recognition.login_form import login_form

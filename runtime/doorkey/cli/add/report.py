@@ -1,4 +1,4 @@
-"""What `doorkey add` has to say: what was found, what was written, and what can be called now."""
+"""The report of `doorkey add`: what was found, what was written, and the commands that now work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ NEEDS_PERSON = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddReport:
-    """A site that was added, or would be. `missing`: variables its login lacks; `check`: how entering it went."""
+    """A site that was added, or would be with --dry-run.
+
+    `missing` are the environment variables that its login needs. `check` is the result of its first check.
+    """
 
     site: str
     proposal: Proposal
@@ -43,7 +46,7 @@ class AddReport:
         return 0 if self.dry_run else NEEDS_PERSON
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
-        """What was found, and where. No value of a token or cookie is in it."""
+        """What was found, and where, without values of tokens or cookies."""
         found, login = self.proposal, self.proposal.login
         yield "kind", found.kind, found.evidence
         generator = self.page.find("meta[name=generator]")
@@ -58,22 +61,22 @@ class AddReport:
             how = login.form.obstacle or ("user and password" if login.form.user else "a password")
             yield "login", how, login.seen
         if found.login_page:
-            yield "login", "not asked for here; to log in, add this page instead", found.login_page
+            yield "login", "not needed for this page; to log in, add this page instead", found.login_page
         if self.page.cookies:
             yield "cookies", ", ".join(sorted(self.page.cookies)), ""
 
     @property
     def next(self) -> str:
-        """What is left for a person to do; empty when nothing is."""
+        """What the user has to do next; empty if nothing."""
         login, tail = self.proposal.login, self._tail
         if self.dry_run:
             return ""
         if login is not None and not login.by_steps:
-            return f"log in by hand, as {login.form.obstacle}: doorkey login {self.site}{tail}"
+            return f"log in by hand ({login.form.obstacle}): doorkey login {self.site}{tail}"
         if self.missing:
             return f"set {' and '.join(self.missing)}, then: doorkey check {self.site}{tail}"
         if self.check is not None and self.check["exit"]:
-            return f"correct what was written in {self.file}, then: doorkey check {self.site}{tail}"
+            return f"correct the new lines in {self.file}, then: doorkey check {self.site}{tail}"
         return ""
 
     @property
@@ -82,7 +85,7 @@ class AddReport:
 
     @property
     def curl(self) -> str:
-        """The same by the door of `doorkey serve`; a key of the person's own is to be in $KEY."""
+        """The same request through `doorkey serve`. A key of the user's own is read from $KEY."""
         from doorkey.config.settings import state_dir
         from doorkey.service.key import KEY_FILE
 
@@ -117,20 +120,20 @@ class AddReport:
         }
 
     def show(self) -> None:
-        """Say it on standard output; what went wrong in the end, on standard error."""
+        """Print the report on standard output, and a failed check on standard error."""
         print_table(self.rows(), ("", "found", "where"))
-        click.echo(f"\n{'not written, it would go to' if self.dry_run else 'written to'} {self.file}:\n")
+        click.echo(f"\n{'not written; it would be added to' if self.dry_run else 'added to'} {self.file}:\n")
         click.echo(harmless(self.table))
         if self.proposal.framework.note:
-            click.echo(f"to know: {self.proposal.framework.note}\n")
+            click.echo(f"note: {self.proposal.framework.note}\n")
         if self.check is not None and "error" in self.check:
-            click.echo(f"doorkey: written, but not entered: {self.check['error']}", err=True)
+            click.echo(f"doorkey: the site was added, but its check failed: {self.check['error']}", err=True)
         elif self.check is not None:
-            click.echo(f"checked: entered in {self.check['entered']:.2f} s. Now these work:")
+            click.echo(f"checked: visited in {self.check['entered']:.2f} s. These commands now work:")
         if self.next:
-            click.echo(f"next: {self.next}" + ("" if self.failed else "\nThen these work:"))
+            click.echo(f"next: {self.next}" + ("" if self.failed else "\nThen these commands work:"))
         if not self.failed and not self.dry_run:
-            click.echo(f"  {self.fetch}\n  {self.curl}   # beside: doorkey serve{self._tail}")
+            click.echo(f"  {self.fetch}\n  {self.curl}   # while this runs: doorkey serve{self._tail}")
             if self.proposal.framework.provider != "web":
                 click.echo(f'  doorkey ask -m {self.site} "Hello"{self._tail}')
 

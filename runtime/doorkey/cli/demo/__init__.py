@@ -1,1 +1,1 @@
-"""`doorkey demo`: tells the whole story on local copies of sites."""
+"""`doorkey demo`: shows doorkey at work on local copies of sites."""

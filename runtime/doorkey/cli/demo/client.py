@@ -1,4 +1,4 @@
-"""A client of the local service as any program is one: plain HTTP, OpenAI's shape."""
+"""A plain HTTP client of the local service, as any program could be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from doorkey.errors import SiteError
 
 
 class DemoClient:
-    """Asks the service at *base* with *key*."""
+    """Asks questions of the service at *base* with *key*, by OpenAI's API."""
 
     def __init__(self, base: str, key: str, clock: Clock) -> None:
         from doorkey.model.site import Site
@@ -22,7 +22,7 @@ class DemoClient:
         self._key = key
 
     async def ask(self, model: str, question: str) -> tuple[str, float]:
-        """The answer, and the seconds it took. Raises SiteError with what the service says instead."""
+        """Return the answer and the seconds it took. Raises SiteError with the service's error message."""
         from doorkey.model.request import Request
         from doorkey.model.session import Key, Session
 
@@ -39,16 +39,16 @@ class DemoClient:
         async for piece in stream.chunks():
             body += piece
         text = body.decode(errors="replace")
-        answer = "".join(_deltas(text.splitlines())) if stream.head.status == 200 else ""
+        answer = "".join(_read_deltas(text.splitlines())) if stream.head.status == 200 else ""
         if not answer:
-            raise SiteError(f"the service answered HTTP {stream.head.status}: {_message(text)}")
+            raise SiteError(f"the service answered HTTP {stream.head.status}: {_read_message(text)}")
         return answer.strip(), self._clock.now() - began
 
     async def close(self) -> None:
         await self._http.close()
 
 
-def _deltas(lines: Iterable[str]) -> Iterable[str]:
+def _read_deltas(lines: Iterable[str]) -> Iterable[str]:
     for line in lines:
         if line.startswith("data: {"):
             event = json.loads(line.removeprefix("data: "))
@@ -58,7 +58,7 @@ def _deltas(lines: Iterable[str]) -> Iterable[str]:
                 yield choice["delta"].get("content") or ""
 
 
-def _message(text: str) -> str:
+def _read_message(text: str) -> str:
     try:
         return str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):

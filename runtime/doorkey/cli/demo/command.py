@@ -1,4 +1,4 @@
-"""`doorkey demo`: the whole story on local copies of sites, told as it happens."""
+"""The command `doorkey demo`: starts local copies of sites and a service, and runs the demonstration."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from doorkey.runtime import Runtime
 
 ORDER = ("chatgptfree", "chatgptt", "aichat", "aichats")
-"""In this order, as far as they are installed; the first one's tokens are changed under the callers."""
+"""The order of the copies. The demonstration changes the tokens of the first one."""
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Tell the story and end; otherwise the service stays up.")
+@click.option("--once", is_flag=True, help="End after the demonstration; otherwise the service keeps running.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="The service's port (default: service.port, or a free one)."
 )
@@ -32,7 +32,7 @@ ORDER = ("chatgptfree", "chatgptt", "aichat", "aichats")
 def demo(once: bool, port: int | None, headed: bool, config: Path | None) -> None:
     """Show doorkey at work on local copies of sites.
 
-    Nothing leaves this machine, and nothing is kept.
+    Sends nothing to the internet and stores nothing.
 
     \b
     Examples:
@@ -42,10 +42,10 @@ def demo(once: bool, port: int | None, headed: bool, config: Path | None) -> Non
     """
     from doorkey.config.settings import Settings
 
-    run(_demo(Settings.load(config), once=once, port=port, headed=headed))
+    run(_run_demo(Settings.load(config), once=once, port=port, headed=headed))
 
 
-async def _demo(settings: Settings, *, once: bool, port: int | None, headed: bool) -> None:
+async def _run_demo(settings: Settings, *, once: bool, port: int | None, headed: bool) -> None:
     from doorkey.browser import find_chromium
     from doorkey.cli.demo.client import DemoClient
     from doorkey.cli.demo.story import tell
@@ -53,15 +53,15 @@ async def _demo(settings: Settings, *, once: bool, port: int | None, headed: boo
     from doorkey.runtime import Runtime
     from doorkey.service.app import build_app
 
-    # Told before the story begins, not by a service's error in the middle of it.
+    # A missing browser is reported here, not as an error of the service in the middle.
     await asyncio.to_thread(find_chromium, settings.browser.executable, playwright_downloads())
     async with AsyncExitStack() as exits:
-        twins = await _twins(exits)
+        twins = await _start_copies(exits)
         key = secrets.token_urlsafe(24)
-        configured = _with_twins(settings, twins)
+        configured = _configure(settings, twins)
         runtime = await exits.enter_async_context(Runtime(configured, headed=headed))
         app = build_app(runtime, service=configured.service, key=key)
-        base = await _served(exits, app, settings.service.port, port)
+        base = await _serve(exits, app, settings.service.port, port)
         caller = DemoClient(base, key, runtime.clock)
         exits.push_async_callback(caller.close)
         await tell(caller, list(twins.values()), runtime.clock)
@@ -70,13 +70,14 @@ async def _demo(settings: Settings, *, once: bool, port: int | None, headed: boo
             await asyncio.Event().wait()
 
 
-async def _twins(exits: AsyncExitStack) -> dict[str, Twin]:
+async def _start_copies(exits: AsyncExitStack) -> dict[str, Twin]:
+    """Start every installed local copy of a site; *exits* stops them."""
     from doorkey.config.registry import twin_classes
     from doorkey.errors import ConfigurationError
 
     classes = twin_classes()
     if not classes:
-        raise ConfigurationError("no local copy of a site is installed: doorkey's own come with it; install it anew")
+        raise ConfigurationError("no local copy of a site is installed: reinstall doorkey, which includes them")
     twins: dict[str, Twin] = {}
     for name in [*(name for name in ORDER if name in classes), *sorted(set(classes) - set(ORDER))]:
         twin: Twin = classes[name]()
@@ -86,8 +87,8 @@ async def _twins(exits: AsyncExitStack) -> dict[str, Twin]:
     return twins
 
 
-def _with_twins(settings: Settings, twins: dict[str, Twin]) -> Settings:
-    """The browser as it is configured, the sites and the store of the demo; the service for this machine only."""
+def _configure(settings: Settings, twins: dict[str, Twin]) -> Settings:
+    """The settings of the demonstration: the user's browser, the local copies, a store in memory, loopback only."""
     from doorkey.config.settings import SiteSettings, StoreSettings
 
     changes = {
@@ -99,8 +100,8 @@ def _with_twins(settings: Settings, twins: dict[str, Twin]) -> Settings:
     return settings.model_copy(update=changes)
 
 
-async def _served(exits: AsyncExitStack, app: Any, usual: int, port: int | None) -> str:
-    """The base URL. A port that was asked for is taken or fails; the usual one gives way to a free one."""
+async def _serve(exits: AsyncExitStack, app: Any, usual: int, port: int | None) -> str:
+    """Serve, and return the base URL. If the *usual* port is taken, a free one is used; a given *port* is required."""
     from doorkey.errors import ConfigurationError
     from doorkey.service.app import serve
 
@@ -117,6 +118,6 @@ def _invite(base: str, key: str, runtime: Runtime) -> None:
     from doorkey.cli.serve import curl
 
     models = runtime.models()
-    heading("Your turn: the service stays up until Ctrl-C")
+    heading("Your turn: the service runs until Ctrl-C")
     click.echo(f"  base URL {base}/v1\n  key      {key}\n  models   {', '.join(models)}\n")
     click.echo("  " + curl(base, f' -H "Authorization: Bearer {key}"', models[0]))
