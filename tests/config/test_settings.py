@@ -246,8 +246,12 @@ def test_lines_are_found_by_every_way_of_writing_a_key() -> None:
 
 
 def test_an_origin_is_written_as_browsers_send_it(write: Write) -> None:
-    path = write('[service]\norigins = ["https://App.example:443", "http://localhost:3000"]\n')
-    assert Settings.load(path).service.origins == ("https://app.example", "http://localhost:3000")
+    path = write('[service]\norigins = ["https://App.example:443", "http://localhost:3000", "app://obsidian.md"]\n')
+    assert Settings.load(path).service.origins == (
+        "https://app.example",
+        "http://localhost:3000",
+        "app://obsidian.md",
+    )
 
 
 @pytest.mark.parametrize("host", ["doorkey:8787", "http://doorkey", "*", "*.example", "a b", "[::1]:80"])

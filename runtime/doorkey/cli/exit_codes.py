@@ -15,7 +15,7 @@ Exit codes:
   3    a person is needed
   4    the site's rate limit or quota is reached
   5    try later: the site or the browser is unavailable, or a time limit was reached
-  130  interrupted (Ctrl-C, SIGTERM, SIGHUP)
+  130  interrupted (Ctrl-C, SIGTERM, SIGHUP; serve ends with 0 after the latter two)
   141  the reader of the output closed the pipe
 
 Progress and errors go to standard error. Progress is shown on a terminal only."""

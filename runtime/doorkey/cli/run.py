@@ -8,6 +8,12 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP ended the work, and all of it was taken down in order."""
+
+
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -16,7 +22,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     SIGTERM and SIGHUP cancel it as Ctrl-C does, so that browsers and servers are shut down first; a second signal ends
     the process at once. A signal that was ignored at the start (SIGHUP under nohup) stays ignored. Raises
-    KeyboardInterrupt after a signal.
+    Terminated after SIGTERM and SIGHUP, KeyboardInterrupt after Ctrl-C.
     """
 
     async def run_until_signal() -> T:
@@ -38,4 +44,4 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(run_until_signal())
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        raise Terminated from None

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from doorkey.cli.options import config_option, headed_option, json_option
-from doorkey.cli.run import run
+from doorkey.cli.run import Terminated, run
 
 if TYPE_CHECKING:
     from doorkey.config.settings import ServiceSettings, Settings
@@ -45,7 +45,8 @@ def serve(
     """Serve the configured sites to other programs: web sites under /site/NAME/, chats in the shape of OpenAI's API.
 
     Prints the address, the key or its file, and a command to try; with --json, one line for the program that started
-    it. Serves until Ctrl-C or SIGTERM. A browser starts only when a request needs one.
+    it. Serves until Ctrl-C or SIGTERM: requests under way then have service.drain seconds to end, and a second signal
+    ends the process at once. A browser starts only when a request needs one.
 
     \b
     Examples:
@@ -58,7 +59,10 @@ def serve(
     from doorkey.config.settings import Settings
 
     overrides = {name: value for name, value in (("host", host), ("port", port), ("key", key)) if value is not None}
-    run(_serve(Settings.load(config, service=overrides), no_key=no_key, headed=headed, as_json=as_json))
+    try:
+        run(_serve(Settings.load(config, service=overrides), no_key=no_key, headed=headed, as_json=as_json))
+    except Terminated:
+        return  # a service that was told to end, and did, has not failed
 
 
 async def _serve(settings: Settings, *, no_key: bool, headed: bool, as_json: bool) -> None:
@@ -70,7 +74,7 @@ async def _serve(settings: Settings, *, no_key: bool, headed: bool, as_json: boo
     chosen = the_key(service, no_key=no_key)
     async with Runtime(settings, headed=headed) as runtime:
         app = build_app(runtime, service=service, key=chosen.value)
-        async with serve(app, service.host, service.port) as base:
+        async with serve(app, service.host, service.port, shutdown=service.drain) as base:
             file = _key_file(service) if chosen.value is not None else None
             await runtime.known()
             banner = Banner(

@@ -68,6 +68,10 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+APP_ORIGIN = r"(app|chrome-extension|moz-extension|tauri)://[^\s/?#@]+"
+"""The origin of a browser extension or of a desktop program made of web pages."""
+
+
 class ServiceSettings(Section):
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to listen on; beyond loopback a key is required."
@@ -78,6 +82,9 @@ class ServiceSettings(Section):
     )
     hosts: Names = Field(default=(), description="Host names besides loopback by which clients may call the service.")
     origins: Names = Field(default=(), description="Origins of web pages that may call the service; others get 403.")
+    drain: Seconds = Field(
+        default=25.0, description="Seconds that requests under way have to end when the service is stopped."
+    )
 
     @field_validator("key")
     @classmethod
@@ -101,9 +108,9 @@ class ServiceSettings(Section):
     @field_validator("origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        written = tuple(web_url(origin) for origin in origins)
+        written = tuple(origin if re.fullmatch(APP_ORIGIN, origin) else web_url(origin) for origin in origins)
         if any(origin != f"{parts.scheme}://{parts.netloc}" for origin in written for parts in (urlsplit(origin),)):
-            raise ValueError("expected origins without a path, like https://app.example.com")
+            raise ValueError("expected origins without a path, like https://app.example.com or tauri://localhost")
         return written
 
 
