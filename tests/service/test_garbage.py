@@ -41,7 +41,7 @@ async def test_an_emoji_in_escapes_is_no_lone_surrogate(client: aiohttp.ClientSe
     ("method", "path", "status", "code"),
     [
         ("GET", "/nowhere", 404, "not_found"),
-        ("POST", "/v1/responses", 404, "not_found"),
+        ("POST", "/v1/embeddings", 404, "not_found"),
         ("GET", PATH, 405, "method_not_allowed"),
         ("GET", "/v1/models/aichats/gpt-5", 404, "model_not_found"),
         ("GET", "/api/sites/nobody", 404, "site_not_found"),

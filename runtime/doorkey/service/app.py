@@ -17,6 +17,7 @@ from aiohttp.streams import StreamReader
 
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import ConfigurationError
+from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
 from doorkey.service.connection import ByteWriter, Connection, Connections
@@ -25,6 +26,7 @@ from doorkey.service.images import image_routes
 from doorkey.service.key import is_loopback
 from doorkey.service.middleware import BODY_LIMIT, RunningRequests, guard, normalize, sign
 from doorkey.service.models import model_routes
+from doorkey.service.responses import responses_routes
 from doorkey.service.sites import site_routes
 
 if TYPE_CHECKING:
@@ -61,9 +63,16 @@ def build_app(
     )
     app[RUNNING] = running
     app.on_response_prepare.append(sign)
-    app.add_routes(chat_routes(runtime, clock, unread))
-    app.add_routes(image_routes(runtime, clock))
-    app.add_routes(model_routes(runtime, clock))
+    for route in (
+        *chat_routes(runtime, clock, unread),
+        *responses_routes(runtime, clock, unread),
+        *anthropic_routes(runtime, unread),
+        *image_routes(runtime, clock),
+        *model_routes(runtime, clock),
+    ):
+        # Clients whose base URL was given without /v1 leave it out.
+        short = web.RouteDef(route.method, route.path.removeprefix("/v1"), route.handler, route.kwargs)
+        app.add_routes([route, short])
     app.add_routes(site_routes(runtime))
     app.add_routes(door_routes(runtime, unread))
     return app

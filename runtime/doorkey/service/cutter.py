@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from doorkey.service.openai import BYTES_PER_TOKEN
+from doorkey.service.question import BYTES_PER_TOKEN
 
 
 class Cutter:
-    """Takes text as it comes and returns what may be shown. `reason` is set once the answer is cut.
+    """Takes text as it comes and returns what may be shown. `reason` is set once the answer is cut, and `stop`
+    to the stop text that cut it.
 
     A tail that may be the start of a stop text is held back until more comes. *max_tokens* is estimated at four bytes
     a token, as a site's own tokens can't be counted.
@@ -14,6 +15,7 @@ class Cutter:
 
     def __init__(self, stop: tuple[str, ...] = (), max_tokens: int | None = None) -> None:
         self.reason: str | None = None
+        self.stop: str | None = None
         self._stop = stop
         self._held = ""
         self._room = None if max_tokens is None else max_tokens * BYTES_PER_TOKEN
@@ -25,10 +27,12 @@ class Cutter:
         if not self._stop:
             return self._out(text)
         text = self._held + text
-        found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
+        found = [(at, stop) for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:
-            self._held, shown = "", self._out(text[: min(found)])
-            self.reason = self.reason or "stop"
+            at, stop = min(found)
+            self._held, shown = "", self._out(text[:at])
+            if self.reason is None:
+                self.reason, self.stop = "stop", stop
             return shown
         keep = self._start_of_stop(text)
         self._held = text[len(text) - keep :]

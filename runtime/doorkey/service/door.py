@@ -12,8 +12,8 @@ from multidict import CIMultiDict
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import Request, insists_on, is_json
 from doorkey.model.upload import KEPT, Upload
+from doorkey.service.answers import origin_headers
 from doorkey.service.body import read_whole
-from doorkey.service.chat import origin_headers
 from doorkey.service.client_writer import ClientWriter, cut
 from doorkey.service.door_headers import accepted, destination, passed_in, passed_out
 from doorkey.service.failure import Refusal

@@ -48,9 +48,10 @@ class Failure:
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return json.dumps({"error": error}).encode()
 
-    def response(self) -> web.Response:
+    def response(self, body: bytes | None = None) -> web.Response:
+        """Return the answer, with *body* in place of the usual error object."""
         return web.Response(
-            status=self.status, body=self.body(), content_type="application/json", headers=dict(self.headers)
+            status=self.status, body=body or self.body(), content_type="application/json", headers=dict(self.headers)
         )
 
     def event(self) -> bytes:
@@ -126,7 +127,10 @@ def failure_of_http(error: web.HTTPException, path: str, limit: int) -> Failure:
         case web.HTTPRequestEntityTooLarge():
             return too_large(limit)
         case web.HTTPNotFound():
-            known = "/v1/models, /v1/chat/completions, /v1/images/generations, /site/NAME/…, /api/sites, /healthz"
+            known = (
+                "/v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, "
+                "/v1/images/generations, /site/NAME/…, /api/sites, /healthz"
+            )
             return Failure(404, f"nothing is at {path[:200]}; there is {known}", "not_found")
         case _:
             return Failure(error.status, f"the request was refused: {error.reason}", "invalid_request")

@@ -10,8 +10,8 @@ from aiohttp import web
 from doorkey.clock import Clock
 from doorkey.errors import Changed
 from doorkey.model.chat import Image, Message
+from doorkey.service.answers import data_url, origin_headers
 from doorkey.service.body import read_object
-from doorkey.service.chat import data_url, origin_headers
 from doorkey.service.middleware import ONCE
 from doorkey.service.openai import ImageRequest, parse_image
 

@@ -1,42 +1,31 @@
-"""OpenAI's shapes: checks requests, and makes answers and the chunks of streams."""
+"""OpenAI's shapes of chats, completions and images: checks requests, and makes answers and the chunks of streams."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from doorkey.errors import RequestError
-from doorkey.model.chat import Image, Message, kind_of, parse_messages
+from doorkey.service.answers import End
+from doorkey.service.failure import Failure
+from doorkey.service.question import (
+    Question,
+    find_ignored,
+    read_field,
+    read_limit,
+    read_messages,
+    read_model,
+    read_sampling,
+    read_stop,
+    refuse,
+)
 
-BYTES_PER_TOKEN = 4
-"""The estimate behind every count of tokens here: sites don't tell theirs."""
-SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
 IGNORED = ("tools", "functions", "logit_bias", "reasoning_effort", "verbosity", "web_search_options")
-"""What a request may ask for and no site is told. The answer says so in `x-doorkey-ignored`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    model: str
-    messages: tuple[Message, ...] = field(repr=False)
-    stream: bool = False
-    include_usage: bool = False
-    stop: tuple[str, ...] = field(default=(), repr=False)
-    max_tokens: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    ignored: tuple[str, ...] = ()
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What the answer's headers say about the request."""
-        return {"x-doorkey-ignored": ", ".join(self.ignored)} if self.ignored else {}
-
-    @property
-    def prompt_tokens(self) -> int:
-        return sum(count_tokens(message.text) for message in self.messages)
+"""Parameters of a chat that no site is told. The answer names those that were set in `x-doorkey-ignored`."""
+MARK = "\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,143 +36,156 @@ class ImageRequest:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def parse_chat(data: Mapping[str, Any]) -> ChatRequest:
+def parse_chat(data: Mapping[str, Any]) -> Question:
     """Read a chat's request. Raises RequestError, naming the parameter, for what is wrong or can't be kept."""
-    _refuse_unkept(data)
-    stream_options = _typed(data, "stream_options", dict, "an object") or {}
+    form, choice, modalities = data.get("response_format"), data.get("tool_choice"), data.get("modalities")
+    plain = form is None or (isinstance(form, dict) and form.get("type") == "text")
+    refuse(
+        {
+            "n": (not _is_one(data.get("n")), "only one answer can be given"),
+            "response_format": (not plain, "sites answer in text, and JSON can't be guaranteed"),
+            "tool_choice": (choice not in (None, "auto", "none"), "sites have no tools, so none can be required"),
+            "function_call": (data.get("function_call") not in (None, "auto", "none"), "sites have no functions"),
+            "modalities": (modalities not in (None, ["text"]), "answers are text"),
+            "logprobs": (bool(data.get("logprobs")), "sites give no probabilities"),
+        }
+    )
     limit = "max_completion_tokens" if data.get("max_completion_tokens") is not None else "max_tokens"
-    most = _typed(data, limit, int, "a whole number")
-    if most is not None and most < 1:
-        raise RequestError(f"{limit} must be at least 1", param=limit)
-    given: Any = data.get("messages")
-    messages = parse_messages(() if given is None else given)
-    for at, message in enumerate(messages):
-        if isinstance(message.content, tuple) and any(isinstance(part, Image) for part in message.content):
-            raise RequestError("images in messages are not passed on to sites", param=f"messages[{at}].content")
-    return ChatRequest(
-        model=_model(data),
-        messages=messages,
-        stream=bool(_typed(data, "stream", bool, "true or false")),
-        include_usage=bool(_typed(stream_options, "include_usage", bool, "true or false")),
-        stop=_stop(data.get("stop")),
+    most = read_limit(data, limit)
+    return Question(
+        messages=read_messages(data.get("messages")),
+        model=read_model(data),
+        stream=bool(read_field(data, "stream", bool, "true or false")),
+        include_usage=_read_include_usage(data),
+        stop=read_stop(data),
         max_tokens=most,
-        options=_sampling(data),
-        ignored=tuple(name for name in IGNORED if data.get(name)),
+        options=read_sampling(data, SAMPLING),
+        ignored=find_ignored(data, *IGNORED),
+    )
+
+
+def parse_completion(data: Mapping[str, Any]) -> Question:
+    """Read a request of the older completions: one prompt in place of messages. Raises RequestError as for a chat."""
+    prompt = data.get("prompt")
+    if isinstance(prompt, list) and len(prompt) == 1:
+        prompt = prompt[0]
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise RequestError("prompt must be one text that is not empty, or a list with one", param="prompt")
+    refuse(
+        {
+            "n": (not _is_one(data.get("n")), "only one answer can be given"),
+            "best_of": (not _is_one(data.get("best_of")), "only one answer can be given"),
+            "echo": (bool(data.get("echo")), "the prompt is not repeated"),
+            "suffix": (bool(data.get("suffix")), "sites complete no text in its middle"),
+            "logprobs": (data.get("logprobs") is not None, "sites give no probabilities"),
+        }
+    )
+    return Question(
+        model=read_model(data),
+        messages=read_messages([{"role": "user", "content": prompt}]),
+        stream=bool(read_field(data, "stream", bool, "true or false")),
+        include_usage=_read_include_usage(data),
+        stop=read_stop(data),
+        max_tokens=read_limit(data, "max_tokens"),
+        options=read_sampling(data, SAMPLING),
     )
 
 
 def parse_image(data: Mapping[str, Any]) -> ImageRequest:
     """Read an image's request. Raises RequestError naming the parameter."""
-    prompt = _typed(data, "prompt", str, "a text")
+    prompt = read_field(data, "prompt", str, "a text")
     if not prompt or not prompt.strip():
         raise RequestError("prompt must say what the image is to show", param="prompt")
-    if data.get("n") not in (None, 1) or isinstance(data.get("n"), bool):
-        raise RequestError("n: only one image can be made", param="n")
-    if data.get("stream"):
-        raise RequestError("stream: images are not streamed", param="stream")
+    refuse(
+        {
+            "n": (not _is_one(data.get("n")), "only one image can be made"),
+            "stream": (bool(data.get("stream")), "images are not streamed"),
+        }
+    )
     shape = data.get("response_format")
     if shape not in (None, "b64_json", "url"):
         raise RequestError("response_format must be b64_json or url", param="response_format")
-    looks = {name: _typed(data, name, str, "a text") for name in ("size", "quality", "style")}
+    looks = {name: read_field(data, name, str, "a text") for name in ("size", "quality", "style")}
     options = {name: value for name, value in looks.items() if value is not None}
-    return ImageRequest(model=_model(data), prompt=prompt, as_url=shape == "url", options=options)
+    return ImageRequest(model=read_model(data), prompt=prompt, as_url=shape == "url", options=options)
 
 
-def count_tokens(text: str) -> int:
-    """Estimate the tokens of *text*: one for each four bytes of UTF-8, rounded up."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+class ChatShape:
+    """A chat's answer. Its chunks differ in their text only, so the rest of them is encoded once."""
 
+    def __init__(self, id_: str, created: int, question: Question) -> None:
+        self._question = question
+        self._head: dict[str, Any] = {"id": id_, "created": created, "model": question.model}
+        self._chunk = {**self._head, "object": self._object(stream=True)}
+        self._empty: dict[str, Any] = {"usage": None} if question.include_usage else {}
+        self._prefix, self._suffix = self._event(self._choice(MARK, None)).split(json.dumps(MARK).encode())
 
-def usage(prompt: int, completion: int) -> dict[str, Any]:
-    """Return OpenAI's usage object; `estimated` says that these are no counts of the site's."""
-    total = prompt + completion
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, "estimated": True}
+    def whole(self, text: str, end: End) -> dict[str, Any]:
+        choice = {**self._message(text), "finish_reason": end.reason}
+        return {**self._head, "object": self._object(), "choices": [choice], "usage": self._usage(end)}
 
-
-def whole(head: Mapping[str, Any], text: str, reason: str, counted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a chat's whole answer; *head* is its id, time and model."""
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": counted}
-
-
-class Chunks:
-    """Makes the events of one streamed answer. They differ in their text only, so the rest is encoded once."""
-
-    def __init__(self, head: Mapping[str, Any], *, include_usage: bool) -> None:
-        self._head = {**head, "object": "chat.completion.chunk"}
-        self._empty: dict[str, Any] = {"usage": None} if include_usage else {}
-        mark = "\0"
-        pattern = self._event({"content": mark}, None)
-        self._prefix, self._suffix = pattern.split(json.dumps(mark).encode())
-
-    def role(self) -> bytes:
-        return self._event({"role": "assistant", "content": "", "refusal": None}, None)
+    def opening(self) -> bytes:
+        delta = {"role": "assistant", "content": "", "refusal": None}
+        return self._event({"index": 0, "delta": delta, "logprobs": None, "finish_reason": None})
 
     def text(self, text: str) -> bytes:
         return self._prefix + json.dumps(text).encode() + self._suffix
 
-    def end(self, reason: str, counted: Mapping[str, Any]) -> bytes:
-        """Return the last events: the reason, the usage if it was asked for, and the end mark."""
-        events = self._event({}, reason)
+    def end(self, end: End) -> bytes:
+        """Return the reason, the usage if it was asked for, and the end mark."""
+        events = self._event(self._choice(None, end.reason))
         if self._empty:
-            events += _data({**self._head, "choices": [], "usage": counted})
+            events += write_data({**self._chunk, "choices": [], "usage": self._usage(end)})
         return events + b"data: [DONE]\n\n"
 
-    def _event(self, delta: Mapping[str, Any], reason: str | None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        return _data({**self._head, "choices": [choice], **self._empty})
+    def failure(self, failure: Failure) -> bytes:
+        return failure.event()
+
+    def _object(self, *, stream: bool = False) -> str:
+        return "chat.completion.chunk" if stream else "chat.completion"
+
+    def _message(self, text: str) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+        return {"index": 0, "message": message, "logprobs": None}
+
+    def _choice(self, text: str | None, reason: str | None) -> dict[str, Any]:
+        delta = {} if text is None else {"content": text}
+        return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+
+    def _event(self, choice: Mapping[str, Any]) -> bytes:
+        return write_data({**self._chunk, "choices": [choice], **self._empty})
+
+    def _usage(self, end: End) -> dict[str, Any]:
+        """Return OpenAI's usage object; `estimated` says that these are no counts of the site's."""
+        prompt = self._question.prompt_tokens
+        counts = {"prompt_tokens": prompt, "completion_tokens": end.tokens, "total_tokens": prompt + end.tokens}
+        return {**counts, "estimated": True}
 
 
-def _data(event: Mapping[str, Any]) -> bytes:
+class CompletionShape(ChatShape):
+    """An answer of the older completions."""
+
+    def opening(self) -> bytes:
+        return b""
+
+    def _object(self, *, stream: bool = False) -> str:
+        return "text_completion"
+
+    def _message(self, text: str) -> dict[str, Any]:
+        return {"index": 0, "text": text, "logprobs": None}
+
+    def _choice(self, text: str | None, reason: str | None) -> dict[str, Any]:
+        return {"index": 0, "text": text or "", "logprobs": None, "finish_reason": reason}
+
+
+def write_data(event: Mapping[str, Any]) -> bytes:
     return b"data: " + json.dumps(event).encode() + b"\n\n"
 
 
-def _refuse_unkept(data: Mapping[str, Any]) -> None:
-    """Refuse what a site can't be made to keep: an answer that ignored it would look right."""
-    form, choice, modalities = data.get("response_format"), data.get("tool_choice"), data.get("modalities")
-    unkept = {
-        "n": (data.get("n") not in (None, 1) or isinstance(data.get("n"), bool), "only one answer can be given"),
-        "response_format": (
-            form is not None and not (isinstance(form, dict) and form.get("type") == "text"),
-            "sites answer in text, and JSON can't be guaranteed",
-        ),
-        "tool_choice": (choice not in (None, "auto", "none"), "sites have no tools, so none can be required"),
-        "function_call": (data.get("function_call") not in (None, "auto", "none"), "sites have no functions"),
-        "modalities": (modalities not in (None, ["text"]), "answers are text"),
-        "logprobs": (bool(data.get("logprobs")), "sites give no probabilities"),
-    }
-    for param, (asked, why) in unkept.items():
-        if asked:
-            raise RequestError(f"{param}: {why}", param=param)
+def _is_one(number: object) -> bool:
+    return number is None or (number == 1 and not isinstance(number, bool))
 
 
-def _model(data: Mapping[str, Any]) -> str:
-    model = _typed(data, "model", str, "a text")
-    if not model:
-        raise RequestError("model is missing: name one as site/model; GET /v1/models lists them", param="model")
-    return str(model)
-
-
-def _stop(stop: object) -> tuple[str, ...]:
-    given = [stop] if isinstance(stop, str) else [] if stop is None else stop
-    if not isinstance(given, list) or len(given) > 4 or not all(isinstance(text, str) and text for text in given):
-        raise RequestError("stop must be a text or a list of at most 4, none of them empty", param="stop")
-    return tuple(given)
-
-
-def _sampling(data: Mapping[str, Any]) -> dict[str, int | float]:
-    """Read the sampling parameters: finite numbers, and a whole number as seed."""
-    given = {name: _typed(data, name, (int, float), "a finite number") for name in SAMPLING}
-    given["seed"] = _typed(data, "seed", int, "a whole number")
-    for name, value in given.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RequestError(f"{name} must be a finite number", param=name)
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _typed(data: Mapping[str, Any], name: str, kind: type | tuple[type, ...], called: str) -> Any:
-    value = data.get(name)
-    if value is None or (isinstance(value, kind) and not (kind is not bool and isinstance(value, bool))):
-        return value
-    raise RequestError(f"{name} must be {called}, not {kind_of(value)}", param=name)
+def _read_include_usage(data: Mapping[str, Any]) -> bool:
+    options = read_field(data, "stream_options", dict, "an object") or {}
+    return bool(read_field(options, "include_usage", bool, "true or false"))
