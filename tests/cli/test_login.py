@@ -156,7 +156,7 @@ async def test_without_a_screen_a_login_by_hand_says_what_to_do(later: Callable[
     configure(home, LoginSite(url="http://127.0.0.1:9/"), "headless")
     async with later() as runtime:
         with pytest.raises(DoorkeyError, match="no screen") as raised:
-            await runtime.logins.by_hand(runtime.target("wiki"), asyncio.Event())
+            await runtime.logins.log_in_by_hand(runtime.target("wiki"), asyncio.Event())
     assert exit_code(raised.value) == 2
 
 
@@ -190,6 +190,6 @@ async def test_a_login_that_has_ended_is_not_taken(
     (home / "state.json").write_text(json.dumps(state))
     async with later() as runtime:
         with pytest.raises(DoorkeyError, match="does not know the login") as raised:
-            await runtime.logins.brought(runtime.target("wiki"), home / "state.json")
+            await runtime.logins.import_login(runtime.target("wiki"), home / "state.json")
     assert exit_code(raised.value) == 1
     assert "long gone" not in describe_error(raised.value)
