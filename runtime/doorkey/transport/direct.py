@@ -20,11 +20,11 @@ from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
 from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.network.url_policy import PublicResolver, request_url, same_host
-from doorkey.transport.compression import unpacked
+from doorkey.transport.compression import ACCEPTED, unpack_content, unpacked
 from doorkey.transport.headers import Conversation, SessionHeaders
 from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.request_body import encode_body
-from doorkey.transport.stream import BROKEN, Stream, first_bytes, translated
+from doorkey.transport.stream import BROKEN, Content, Exchange, Stream, first_bytes, translated
 from doorkey.transport.timeouts import Timeout, Timeouts
 from doorkey.transport.websocket import NoBody, WebSocket, open_websocket
 
@@ -89,9 +89,10 @@ class Direct:
                         response, socket = await self._ask(request, url, session, site, conversation), None
                     else:
                         response, socket = await self._upgrade(request, url, session, site, conversation)
-                    start = begun(response) if socket is None else b""
+                    exchange = response if request.encodings is not None else unpack_exchange(response)
+                    start = begun(exchange) if socket is None else b""
                     if start is None:
-                        start = await beginning(response)
+                        start = await beginning(exchange, response)
             except DoorkeyError as error:
                 error.site = site.name
                 raise
@@ -113,7 +114,7 @@ class Direct:
                 return Stream(NoBody(), head, b"", self._waits, self._limits.idle, deadline, websocket=socket)
             onward = redirected(request, head, site) if follow else None
             if onward is None:
-                return Stream(response, head, start, self._waits, self._limits.idle, deadline, upload)
+                return Stream(exchange, head, start, self._waits, self._limits.idle, deadline, upload)
             response.release()
             request, url = allowed_redirect(request, onward, site)
         raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
@@ -131,8 +132,7 @@ class Direct:
         body, kind = encode_body(request)
         if kind and "content-type" not in headers:
             headers["content-type"] = kind
-        if request.encodings is not None:
-            headers["accept-encoding"] = request.encodings
+        headers["accept-encoding"] = ACCEPTED if request.encodings is None else request.encodings
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
         client, proxy = self._way(request, url, site)
@@ -143,7 +143,7 @@ class Direct:
             headers=headers,
             proxy=proxy,
             allow_redirects=False,
-            auto_decompress=request.encodings is None,
+            auto_decompress=False,
             skip_auto_headers=NEVER_ADDED,
         )
 
@@ -194,16 +194,38 @@ class Direct:
         return client
 
 
-def begun(response: aiohttp.ClientResponse) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class UnpackedExchange:
+    """An answer whose body is unpacked as it comes."""
+
+    response: aiohttp.ClientResponse
+    content: Content
+
+    def close(self) -> None:
+        self.response.close()
+
+
+def unpack_exchange(response: aiohttp.ClientResponse) -> Exchange:
+    """*response* with its body unpacked, where it is compressed. Raises Changed for what can't be unpacked."""
+    if "content-encoding" not in response.headers:
+        return response
+    try:
+        return UnpackedExchange(response, unpack_content(response.content, response.headers))
+    except Changed:
+        response.close()
+        raise
+
+
+def begun(exchange: Exchange) -> bytes | None:
     """The whole body, where it came with the head."""
-    content = response.content
-    return content.read_nowait() if content.is_eof() else None
+    content = exchange.content
+    return content.read_nowait() if isinstance(content, aiohttp.StreamReader) and content.is_eof() else None
 
 
-async def beginning(response: aiohttp.ClientResponse) -> bytes:
+async def beginning(exchange: Exchange, response: aiohttp.ClientResponse) -> bytes:
     """As much of a body as judging its answer takes."""
     try:
-        return await first_bytes(response.content, response.status, response.headers.get("content-type", ""))
+        return await first_bytes(exchange.content, response.status, response.headers.get("content-type", ""))
     except BaseException:
         response.close()
         raise
