@@ -98,7 +98,7 @@ def test_each_letter_sends_what_curl_would(wiki: Wiki, fetch: Callable[..., Done
         ("/api/x", "--json", '{"a": 1}'): ("POST", "/api/x", js, '{"a": 1}'),
         ("/api/x?q=%2F", "-G", "-d", "a=1"): ("GET", "/api/x?q=%2F&a=1", "", ""),
         ("/api/x", "-X", "patch", "-d", "raw", "-H", "Content-Type: a/b"): ("PATCH", "/api/x", "a/b", "raw"),
-        ("/api/x", "-T", "body.txt"): ("PUT", "/api/x", "application/octet-stream", "a=1\n&b=2\n"),
+        ("/api/x", "-T", "body.txt"): ("PUT", "/api/x", "", "a=1\n&b=2\n"),
     }  # fmt: skip
     assert fetch("/api/x").code == 0
     loads = wiki.loads
