@@ -22,9 +22,10 @@ from doorkey.config.settings import ServiceSettings
 from doorkey.engine.answer import Answer
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import Events
 from doorkey.model.request import MiB, Request
-from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.provider import Provider
 from doorkey.service.app import build_app, calm_collector

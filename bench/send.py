@@ -16,9 +16,10 @@ import aiohttp
 from doorkey.clock import SystemClock
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import Events
 from doorkey.model.request import Request
-from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.provider import Provider
 from doorkey.sessions.keeper import Keeper

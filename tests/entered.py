@@ -15,9 +15,10 @@ from doorkey.engine.answer import Answer
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import UnknownSite
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.request import Request
-from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.provider import Provider
 from doorkey.rate.limits import RateLimiters, RateLimits

@@ -11,8 +11,8 @@ from aiohttp.test_utils import TestServer
 
 from doorkey.browser import BrowserPool, VisitResult, VisitSpec
 from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
+from doorkey.model.cookies import Cookie
 from doorkey.model.login_steps import Step, steps_of
-from doorkey.model.session import Cookie
 from doorkey.network.egress import Egress
 from event_lines import site_events
 

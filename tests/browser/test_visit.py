@@ -20,7 +20,7 @@ from doorkey.errors import (
     SiteDown,
     TimeLimit,
 )
-from doorkey.model.session import Cookie
+from doorkey.model.cookies import Cookie
 from doorkey.network.egress import egress_of
 from event_lines import site_events
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from doorkey.errors import DoorkeyError
-from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.cookies import Cookie
+from doorkey.model.session import Key, Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import RenewalReason

@@ -15,7 +15,8 @@ import pytest
 
 from doorkey.clock import SystemClock
 from doorkey.errors import ConfigurationError
-from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.cookies import Cookie
+from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore

@@ -14,10 +14,11 @@ from aiohttp.test_utils import TestServer
 from doorkey.browser import Profile, VisitResult, VisitSpec, load_profile
 from doorkey.clock import SystemClock
 from doorkey.errors import BrowserFailed, Changed, RateLimited, SessionRefused
+from doorkey.model.cookies import Cookie
 from doorkey.model.overrides import CallerOverrides, key_of
 from doorkey.model.page import Page
 from doorkey.model.request import Reply, Request
-from doorkey.model.session import Cookie, Session, Tokens
+from doorkey.model.session import Session, Tokens
 from doorkey.model.site import Site
 from doorkey.provider import Flow, Provider
 from doorkey.sessions.source import RenewalReason

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from http.cookies import SimpleCookie
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from doorkey.clock import SystemClock
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Cookie
 from doorkey.model.request import Request
-from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
+from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Direct
-from doorkey.transport.headers import Conversation, SessionHeaders, merged
+from doorkey.transport.headers import SessionHeaders
 
 URL = "https://wiki.example/app/"
 SITE = Site(name="wiki", url=URL)
 NOW = 1_700_000_000.0
+HELD = CookieJar((Cookie("sid", "1", "wiki.example"),))
+
+
+class StoppedClock(SystemClock):
+    time = NOW
+
+    def wall(self) -> float:
+        return self.time
 
 
 def cookie(name: str = "a", **values: object) -> Cookie:
@@ -36,7 +47,7 @@ def session(*cookies: Cookie, gen: int = 1) -> Session:
         (cookie(), "https://wiki.example/x", True),
         (cookie(), "https://sub.wiki.example/x", False),
         (cookie(host_only=False), "https://sub.wiki.example/x", True),
-        (cookie(host_only=False, domain=".wiki.example"), "https://evilwiki.example/", False),
+        (cookie(host_only=False, domain="wiki.example"), "https://evilwiki.example/", False),
         (cookie(path="/app"), "https://wiki.example/app", True),
         (cookie(path="/app"), "https://wiki.example/app/x", True),
         (cookie(path="/app"), "https://wiki.example/apple", False),
@@ -50,21 +61,8 @@ def test_a_cookie_goes_where_a_browser_would_send_it(held: Cookie, url: str, goe
     assert held.goes_to(url, NOW) is goes
 
 
-def test_longer_paths_come_first() -> None:
-    headers = SessionHeaders(SystemClock())
-    both = session(cookie("wide"), cookie("narrow", path="/app/"))
-    sent = headers.for_request(Request(url="/app/x"), both, "https://wiki.example/app/x", SITE)
-    assert sent["cookie"] == "narrow=narrow-value; wide=wide-value"
-
-
 def test_a_cookie_that_ends_leaves_the_header_with_it() -> None:
-    class Clock(SystemClock):
-        time = NOW
-
-        def wall(self) -> float:
-            return self.time
-
-    clock = Clock()
+    clock = StoppedClock()
     headers = SessionHeaders(clock)
     held = session(cookie("short", expires=NOW + 5), cookie("long"))
     first = headers.for_request(Request(url="/"), held, URL, SITE)
@@ -73,73 +71,104 @@ def test_a_cookie_that_ends_leaves_the_header_with_it() -> None:
     assert ("short" in first["cookie"], later["cookie"]) == (True, "long=long-value")
 
 
-def test_a_sliding_cookie_belongs_to_its_generation() -> None:
-    headers = SessionHeaders(SystemClock())
-    first = session(cookie("sid"))
-    headers.slide(first, {"sid": "slid"})
-    assert headers.for_request(Request(url="/"), first, URL, SITE)["cookie"] == "sid=slid"
-    second = session(cookie("sid"), gen=2)
-    assert headers.for_request(Request(url="/"), second, URL, SITE)["cookie"] == "sid=sid-value"
-    headers.slide(first, {"sid": "late"})
-    assert headers.for_request(Request(url="/"), second, URL, SITE)["cookie"] == "sid=sid-value"
+def sent(headers: SessionHeaders, held: Session, url: str = URL) -> str | None:
+    return headers.for_request(Request(url=url), held, url, SITE).get("cookie")
+
+
+def slide(
+    headers: SessionHeaders, held: Session, *lines: str, url: str = URL, carried: CookieJar | None = None
+) -> None:
+    """What `direct` does with the Set-Cookie *lines* of an answer, where all of them slide."""
+    jar = carried or headers.jar(held)
+    headers.slide(held, jar.answered(lines, URL, NOW), jar)
+
+
+@pytest.fixture
+def headers() -> SessionHeaders:
+    return SessionHeaders(StoppedClock())
+
+
+def test_a_sliding_cookie_belongs_to_its_generation(headers: SessionHeaders) -> None:
+    first, second = session(cookie("sid")), session(cookie("sid"), gen=2)
+    slide(headers, first, "sid=slid; Path=/")
+    assert sent(headers, first) == "sid=slid"
+    assert sent(headers, second) == "sid=sid-value"
+    slide(headers, first, "sid=late; Path=/")
+    assert sent(headers, second) == "sid=sid-value"
+
+
+def test_a_sliding_cookie_is_set_for_the_first_time_and_deleted(headers: SessionHeaders) -> None:
+    held = session(cookie("sid"))
+    slide(headers, held, "extra=1; Path=/")
+    assert sent(headers, held) == "sid=sid-value; extra=1"
+    slide(headers, held, "extra=; Path=/; Max-Age=0")
+    assert sent(headers, held) == "sid=sid-value"
+
+
+def test_of_two_sliding_cookies_of_one_name_one_is_deleted(headers: SessionHeaders) -> None:
+    held = session(cookie("sid"), cookie("sid", path="/app", value="narrow"))
+    assert sent(headers, held) == "sid=narrow; sid=sid-value"
+    slide(headers, held, "sid=new; Path=/", "sid=gone; Path=/app; Max-Age=0")
+    assert sent(headers, held) == "sid=new"
+
+
+def test_an_expiry_that_answers_extend_is_the_cookies() -> None:
+    clock = StoppedClock()
+    headers = SessionHeaders(clock)
+    held = session(cookie("sid", expires=NOW + 4))
+    assert sent(headers, held) == "sid=sid-value"
+    slide(headers, held, "sid=sid-value; Path=/; Max-Age=99")
+    clock.time += 50
+    assert sent(headers, held) == "sid=sid-value"
+
+
+def test_a_late_deletion_of_an_older_value_changes_nothing(headers: SessionHeaders) -> None:
+    held = session(cookie("sid"))
+    carried = headers.jar(held)
+    slide(headers, held, "sid=new; Path=/")
+    slide(headers, held, "sid=; Path=/; Max-Age=0", carried=carried)
+    assert sent(headers, held) == "sid=new"
+
+
+def answered(*lines: str, url: str = URL, held: CookieJar = HELD, sliding: tuple[str, ...] = ()) -> Conversation:
+    """A conversation whose one answer, at *url*, had these Set-Cookie *lines*."""
+    conversation = Conversation(StoppedClock())
+    conversation.keep(url, CIMultiDictProxy(CIMultiDict([("set-cookie", line) for line in lines])), held, sliding)
+    return conversation
 
 
 def test_a_conversations_cookies_are_seen_by_no_other() -> None:
-    clock = SystemClock()
-    one, other = Conversation(clock), Conversation(clock)
-    one.keep(URL, SimpleCookie("history=all+that+was+said; path=/"))
-    assert one.header(URL, "sid=1; history=old") == "sid=1; history=all+that+was+said"
-    assert other.header(URL, "sid=1") == "sid=1"
+    one, other = answered("history=all+that+was+said; Path=/"), answered()
+    assert one.over(HELD).header_for(URL, NOW) == "sid=1; history=all+that+was+said"
+    assert other.over(HELD) == HELD
 
 
 @pytest.mark.parametrize(
-    ("line", "sent"),
-    [
-        ("a=1; Domain=wiki.example", "a=1"),
-        ("a=1; Domain=other.example", None),
-        ("a=1; Max-Age=0", None),
-        ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", None),
-        ("a=1; Expires=never", "a=1"),
-        ("a=1; Path=/elsewhere", None),
-    ],
+    ("line", "names"),
+    [("sid=new", ["sid"]), ("sid=; Max-Age=0", ["sid"]), ("sid=new; Domain=other.example", []), ("talk=new", [])],
 )
-def test_what_an_answer_may_set(line: str, sent: str | None) -> None:
-    conversation = Conversation(SystemClock())
-    conversation.keep(URL, SimpleCookie(line))
-    assert conversation.header(URL, None) == sent
-
-
-@pytest.mark.parametrize(
-    ("line", "slid"),
-    [
-        ("sid=new", {"sid": "new"}),
-        ("sid=new; Path=/elsewhere; Domain=wiki.example", {"sid": "new"}),
-        ("sid=new; Domain=other.example", {}),
-        ("sid=; Max-Age=0", {}),
-        ("sid=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT", {}),
-        ("talk=new", {}),
-    ],
-)
-def test_what_slides_is_a_new_value_of_the_sessions_cookie(line: str, slid: dict[str, str]) -> None:
-    assert Conversation(SystemClock()).keep(URL, SimpleCookie(line), ("sid",)) == slid
+def test_what_slides_belongs_to_everybody(line: str, names: list[str]) -> None:
+    conversation = answered(line, sliding=("sid",))
+    assert [change.name for change in conversation.taken()] == names
+    assert conversation.taken() == ()
+    assert conversation.changes == () or not names
 
 
 @pytest.mark.parametrize(
     ("set_at", "line", "sent"),
     [
-        (URL, "sid=talk", "sid=talk"),
-        (URL, "sid=; Max-Age=0", None),
+        (URL, "sid=talk; Path=/", "sid=talk"),
+        (URL, "sid=; Path=/; Max-Age=0", None),
         (URL, "sid=talk; Path=/elsewhere", "sid=1"),
+        (URL, "sid=talk", "sid=talk; sid=1"),
         ("https://images.example/x.png", "sid=talk", "sid=1"),
         ("https://images.example/x.png", "sid=; Max-Age=0", "sid=1"),
     ],
 )
-def test_only_a_cookie_that_goes_to_a_request_takes_the_place_of_the_sessions(
+def test_only_a_cookie_of_the_same_identity_takes_the_place_of_the_sessions(
     set_at: str, line: str, sent: str | None
 ) -> None:
-    conversation = Conversation(SystemClock())
-    conversation.keep(set_at, SimpleCookie(line))
-    assert conversation.header(URL, "sid=1") == sent
+    assert answered(line, url=set_at).over(HELD).header_for(URL, NOW) == sent
 
 
 async def test_another_hosts_cookie_does_not_slide_into_the_session() -> None:
@@ -162,11 +191,6 @@ async def test_another_hosts_cookie_does_not_slide_into_the_session() -> None:
             stream = await direct.open(Request(url=url, own_host=False), held, site, sliding=("sid",))
             await stream.read(99)
         assert direct.headers.for_request(Request(url="/"), held, home, site)["cookie"] == "sid=slid"
-
-
-def test_new_cookies_take_the_place_of_their_namesakes() -> None:
-    both = merged((cookie("a"), cookie("b")), (cookie("a", value="new"),))
-    assert {held.name: held.value for held in both} == {"a": "new", "b": "b-value"}
 
 
 def test_a_request_to_another_origin_says_so_and_carries_no_cookie() -> None:

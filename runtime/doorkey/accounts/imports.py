@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from doorkey.errors import RequestError
-from doorkey.model.session import Cookie
+from doorkey.model.cookies import Cookie
 from doorkey.model.urls import origin_of
 
 HEADERS = ("user-agent", "accept-language")

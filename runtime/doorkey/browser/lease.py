@@ -22,8 +22,8 @@ from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, TimeLimit
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
-from doorkey.model.session import Cookie
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:

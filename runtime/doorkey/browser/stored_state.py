@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from doorkey.model.session import Cookie
+from doorkey.model.cookies import Cookie
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext
@@ -18,13 +18,14 @@ class StoredState:
     """
 
     def __init__(self, cookies: tuple[Cookie, ...], origin: str, local: Mapping[str, str]) -> None:
-        self._cookies = [_format(cookie) for cookie in cookies]
+        self._cookies = [cookie.to_playwright() for cookie in cookies if cookie.storable]
         # A store of an older version may hold values that are no texts.
         items: list[dict[str, object]] = [{"name": name, "value": value} for name, value in local.items()]
         self._local = [item for item in items if _is_text(item["name"]) and _is_text(item["value"])]
         self._origin = origin
-        lost = [str(item["name"])[:60] for item in items if item not in self._local]
-        self.dropped = f"local storage {', '.join(map(repr, lost))}" if lost else ""
+        lost = [repr(str(item["name"])[:60]) for item in items if item not in self._local]
+        refused = [f"the cookie {cookie.name[:60]!r}" for cookie in cookies if not cookie.storable]
+        self.dropped = ", ".join([*([f"local storage {', '.join(lost)}"] if lost else []), *refused])
 
     async def open_context(self, browser: Browser, options: dict[str, Any]) -> BrowserContext:
         """Open a context with the state. What the browser refuses of it is left out."""
@@ -56,11 +57,11 @@ class StoredState:
             except Error:
                 if not browser.is_connected():
                     raise
-                refused.append(f"the cookie {cookie['name'][:60]!r}")
+                refused.append(f"the cookie {str(cookie['name'])[:60]!r}")
         self.dropped = ", ".join(refused)
         return context
 
-    def _build(self, cookies: list[dict[str, Any]], local: list[dict[str, object]]) -> Any:
+    def _build(self, cookies: list[dict[str, object]], local: list[dict[str, object]]) -> Any:
         origins = [{"origin": self._origin, "localStorage": local}] if local else []
         return {"cookies": cookies, "origins": origins}
 
@@ -71,16 +72,3 @@ def _is_text(value: object) -> bool:
         return (isinstance(value, str) and bool(value.encode())) or value == ""
     except UnicodeEncodeError:
         return False
-
-
-def _format(cookie: Cookie) -> dict[str, Any]:
-    return {
-        "name": cookie.name,
-        "value": cookie.value,
-        "domain": cookie.domain if cookie.host_only else "." + cookie.domain.lstrip("."),
-        "path": cookie.path,
-        "expires": -1 if cookie.expires is None else cookie.expires,
-        "httpOnly": cookie.http_only,
-        "secure": cookie.secure,
-        "sameSite": cookie.same_site if cookie.same_site in ("Strict", "None") else "Lax",
-    }

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from doorkey.model.cookies import Cookie
 from doorkey.model.page import place_of
-from doorkey.model.session import Cookie, Session
+from doorkey.model.session import Session
 from doorkey.provider import Provider
 
 SHORT = 8

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -182,7 +183,7 @@ def _onward(request: Request, answer: Answer[bytes], sites: Mapping[str, Site], 
     if not answer.verdict or answer.head.status not in REDIRECTS:
         return None
     others = {other.origin for other in sites.values()} - {sites[name].origin}
-    return redirected(request, answer.head, sites[name], others)
+    return redirected(replace(request, cookies=answer.cookies), answer.head, sites[name], others)
 
 
 async def _left_unread(request: Request) -> Exception | None:

@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer
 from doorkey.model.chat import FinishReason
+from doorkey.model.cookies import Change
 from doorkey.model.request import Decoder, Head, MiB
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Verdict
@@ -39,6 +40,7 @@ class Answer(Generic[T]):
     """`head` is the site's, `renewed` how often the session was renewed for it, `transport` what carried it.
 
     `verdict` is OK, or says why this is the site's refusal: only an answer of `Engine.send` is ever handed out so.
+    `cookies` are what the call's answers have set.
 
     Iterate it once, by `batches()` or item by item; leave it by `async with` or `aclose()`, which ends the upstream
     request. A failure on the way is raised from the iteration, after all items that came before it.
@@ -61,6 +63,7 @@ class Answer(Generic[T]):
         self.renewed = renewed
         self.transport = "direct" if stream is None else stream.transport
         self.verdict = OK
+        self.cookies: tuple[Change, ...] = ()
         self.on_failed: Callable[[Verdict], DoorkeyError] | None = None
         self._slot: Slot | None = None
         self._stream = stream

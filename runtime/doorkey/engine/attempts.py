@@ -18,6 +18,7 @@ from doorkey.model.events import Attempt
 from doorkey.model.request import Head, Request, is_large
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Kind, Verdict
+from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import take_over_tokens
 from doorkey.transport.selector import TransportSelector
@@ -179,6 +180,8 @@ class Attempts:
             total=call.deadline - sent,
         )
         came = self._clock.now()
+        if slid := call.conversation.taken():
+            self._keeper.renew_cookies(session, lambda held: with_cookies(held, slid, provider))
         if request.own_host:
             verdict = provider.judge(dressed, await read_to_judge(provider, dressed, stream), session)
         else:

@@ -17,7 +17,7 @@ from doorkey.model.session import Session
 from doorkey.model.verdict import Kind, Verdict
 from doorkey.provider import Flow
 from doorkey.sessions.target import SiteTarget
-from doorkey.transport.headers import Conversation
+from doorkey.transport.conversation import Conversation
 from doorkey.transport.stream import Stream
 
 T = TypeVar("T")
@@ -102,7 +102,10 @@ class Call(Generic[T]):
     def next_request(self, session: Session) -> Request:
         """The request to send now: the flow begins anew with each session, unless something was spent."""
         if self.single is not None:
-            self.conversation, self.pending = Conversation(self.clock), self.single
+            # What was set beside a session that was refused since must not take the place of the new one's cookies.
+            held = {cookie.identity for cookie in session.cookies} if self.renewals else set()
+            given = (change for change in self.single.cookies if change.identity not in held)
+            self.conversation, self.pending = Conversation(self.clock, given), self.single
         elif self.start is not None and (self.flow is None or not self.spent):
             self.conversation = Conversation(self.clock)
             self.flow = self.start(session)

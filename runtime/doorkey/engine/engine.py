@@ -195,7 +195,7 @@ class Engine:
             answer = reply.answer
         else:
             answer = Answer(call.target.site.name, reply.head, session, call.renewals, reply.stream, Raw())
-        answer.verdict = delivered.verdict
+        answer.verdict, answer.cookies = delivered.verdict, call.conversation.changes
         if reply.verdict:
             self._attempts.accept(reply, session)
             for shape in call.shapes:

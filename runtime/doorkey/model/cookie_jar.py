@@ -90,8 +90,7 @@ class CookieJar:
 
     def to_playwright(self) -> list[dict[str, object]]:
         """What a browser can be given. Those that it would refuse are left out: one of them fails the whole call."""
-        given = (cookie.to_playwright() for cookie in self.cookies)
-        return [cookie for cookie in given if cookie is not None]
+        return [cookie.to_playwright() for cookie in self.cookies if cookie.storable]
 
     def _covers(self, new: Identity) -> bool:
         """Whether a Secure cookie here has *new*'s name, for hosts and paths that *new* lies within."""

@@ -27,6 +27,11 @@ class Identity(NamedTuple):
     partition: str
     embedded: bool
 
+    def reaches(self, url: str) -> bool:
+        """Whether the cookie is for *url*'s host, whatever its path."""
+        host = host_of(url)
+        return host == self.domain or (not self.host_only and host.endswith("." + self.domain))
+
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
@@ -75,10 +80,7 @@ class Cookie:
 
     def goes_to_host(self, url: str) -> bool:
         """Whether this cookie is sent to some path of *url*'s host, its expiry left aside."""
-        host = host_of(url)
-        if host != self.domain and (self.host_only or not host.endswith("." + self.domain)):
-            return False
-        if self.secure and not trustworthy(url):
+        if not self.identity.reaches(url) or (self.secure and not trustworthy(url)):
             return False
         return not self.partition or self._partitioned_at(urlsplit(url).scheme)
 
@@ -120,10 +122,8 @@ class Cookie:
             embedded=bool(found.get("partitionKey")) and found.get("_crHasCrossSiteAncestor") is not False,
         )
 
-    def to_playwright(self) -> dict[str, object] | None:
-        """The cookie as Playwright takes it; None for one that the browser would refuse, and all others with it."""
-        if not self.storable:
-            return None
+    def to_playwright(self) -> dict[str, object]:
+        """The cookie as Playwright takes it. One that is not `storable` fails the call, for all others in it, too."""
         none = self.same_site == "None" and self.secure
         given: dict[str, object] = {
             "name": self.name,

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from doorkey.model.session import Cookie, Key
+from doorkey.model.cookies import Cookie, host_of
+from doorkey.model.session import Key
 from doorkey.model.site import Site
 from doorkey.model.urls import as_written
 
@@ -29,7 +29,7 @@ class CallerOverrides:
 
     def jar(self, url: str) -> tuple[Cookie, ...]:
         """The cookies brought along, as those of the host of *url*."""
-        host = urlsplit(url).hostname or ""
+        host = host_of(url)
         return tuple(Cookie(name, value, host) for name, value in (self.cookies or {}).items())
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doorkey.errors import Changed
+from doorkey.model.cookies import Change
 from doorkey.model.session import JSON
 from doorkey.model.text import read_text
 from doorkey.model.upload import Upload
@@ -49,7 +50,8 @@ class Request:
     the site's (an image): then cookies go along only if their domain says so. `anonymous`: no cookies of the session
     go along at all. `follow`: how many redirects to follow, each of them checked. `encodings`: the compressions that
     the caller undoes itself (an Accept-Encoding); the body is then passed as the site sends it. `websocket`: the
-    subprotocols of a WebSocket that the request opens; None for an ordinary request.
+    subprotocols of a WebSocket that the request opens; None for an ordinary request. `cookies`: what the answers set
+    that redirected here; they go along.
     User agent, cookies, origin and Sec-* are the transport's to set; `headers` holding one raises ValueError.
     """
 
@@ -73,6 +75,7 @@ class Request:
     follow: int = 0
     encodings: str | None = None
     websocket: tuple[str, ...] | None = None
+    cookies: tuple[Change, ...] = field(default=(), repr=False)
 
     @property
     def media_type(self) -> str:

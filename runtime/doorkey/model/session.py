@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
 
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Cookie
 from doorkey.model.urls import origin_of
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
@@ -28,35 +29,6 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return "|".join(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Cookie:
-    """One cookie as the browser's jar holds it: `expires` in seconds since the epoch, None for a session cookie."""
-
-    name: str
-    value: str = field(repr=False)
-    domain: str
-    path: str = "/"
-    host_only: bool = True
-    secure: bool = False
-    http_only: bool = False
-    same_site: str = ""
-    expires: float | None = None
-
-    def goes_to(self, url: str, wall: float) -> bool:
-        """Whether a browser sends this cookie with a request to *url* (RFC 6265, section 5.4)."""
-        parts = urlsplit(url)
-        host, path = (parts.hostname or "").lower(), parts.path or "/"
-        domain = self.domain.lstrip(".").lower()
-        if host != domain and (self.host_only or not host.endswith("." + domain)):
-            return False
-        if self.secure and parts.scheme != "https" and host not in ("localhost", "127.0.0.1", "::1"):
-            return False
-        if self.expires is not None and self.expires <= wall:
-            return False
-        prefix = self.path if self.path.endswith("/") else self.path + "/"
-        return path == self.path or path.startswith(prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +61,10 @@ class Session:
         return origin_of(self.url)
 
     def cookie(self, name: str) -> str | None:
-        """The value of the named cookie, whichever path or domain it has; None when there is none."""
-        return next((cookie.value for cookie in self.cookies if cookie.name == name), None)
+        """The value of the named cookie, the one that goes to the site before all others; None when there is none."""
+        named = [cookie for cookie in self.cookies if cookie.name == name]
+        at_site = [cookie for cookie in named if cookie.goes_to_host(self.key.url)]
+        return next((cookie.value for cookie in (*at_site, *named)), None)
 
     def to_json(self) -> dict[str, Any]:
         """A plain structure for a store. It holds secrets."""
@@ -106,5 +80,5 @@ class Session:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Session:
         """The reverse of `to_json`. Raises TypeError or KeyError on a structure of another version."""
-        rest = {**data, "key": Key(**data["key"]), "cookies": tuple(Cookie(**cookie) for cookie in data["cookies"])}
+        rest = {**data, "key": Key(**data["key"]), "cookies": CookieJar.from_json(data["cookies"]).cookies}
         return cls(**rest)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from doorkey.errors import BrowserFailed, DoorkeyError, HeadlessDenied, MissingToken
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
-from doorkey.model.session import Cookie, Session
+from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.network.egress import egress_for
 from doorkey.provider import Provider

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from doorkey.clock import Clock
-from doorkey.model.session import Cookie, Key, Session, Tokens
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Change, Cookie, on_path, path_of
+from doorkey.model.session import Key, Session, Tokens
 from doorkey.provider import Provider
 
 
@@ -51,19 +53,39 @@ class SessionBuilder:
 
     def age(self, session: Session) -> Session:
         """*session*, born now. It lives no longer than the first of the cookies that its requests need."""
-        provider, wall = self.provider, self.clock.wall()
-        needed = [cookie for cookie in session.cookies if cookie.name in provider.cookies_needed]
-        left = [max(0.0, cookie.expires - wall) for cookie in needed if cookie.expires is not None]
-        return replace(session, gen=0, born=wall, soft=provider.soft, hard=min([provider.hard, *left]))
+        born, hard = self.clock.wall(), hard_age(self.provider, session.cookies, self.clock.wall())
+        return replace(session, gen=0, born=born, soft=self.provider.soft, hard=hard)
+
+
+def with_cookies(session: Session, changes: Iterable[Change], provider: Provider) -> Session:
+    """*session* after *changes* to its cookies. It lives as long as they do."""
+    cookies = CookieJar(session.cookies).changed(changes).cookies
+    return replace(session, cookies=cookies, hard=hard_age(provider, cookies, session.born))
+
+
+def hard_age(provider: Provider, cookies: tuple[Cookie, ...], born: float) -> float:
+    """The age past which a session of *cookies*, *born* then, is not used: none outlives the cookies it needs."""
+    needed = [c for c in cookies if c.name in provider.cookies_needed and c.goes_to_host(provider.site.url)]
+    return min([provider.hard, *(max(0.0, c.expires - born) for c in needed if c.expires is not None)])
 
 
 def is_same_session(found: Session, refused: Session, provider: Provider) -> bool:
     """Whether all that *provider* can tell sessions apart by is alike; False where there is nothing to tell by."""
-    named, tokens_tell = provider.cookies_needed, bool(found.tokens) and not provider.steps
     if dict(found.tokens) != dict(refused.tokens):
         return False
+    named = provider.cookies_needed
     # After a new login a token may be the old one (an XSRF cookie that the site lets be): its other cookies tell.
-    names = named or (() if tokens_tell else {cookie.name for cookie in (*found.cookies, *refused.cookies)})
-    if not names and not found.tokens:
-        return False
-    return all(found.cookie(name) == refused.cookie(name) for name in names)
+    if found.tokens and not provider.steps and not named:
+        return True
+    ours, theirs = _told_by(found, named), _told_by(refused, named)
+    return bool(ours or theirs or found.tokens) and ours == theirs
+
+
+def _told_by(session: Session, named: tuple[str, ...]) -> list[str]:
+    """The cookies, all or those *named*, by which the site knows the session: those that go to its URL, or else those
+    of other paths of its host."""
+    url = session.key.url
+    known = [cookie for cookie in session.cookies if not named or cookie.name in named]
+    at_host = [cookie for cookie in known if cookie.goes_to_host(url)]
+    at_url = [cookie for cookie in at_host if on_path(cookie.path, path_of(url))]
+    return sorted(cookie.pair for cookie in at_url or at_host)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from doorkey.clock import Clock
 from doorkey.errors import Changed
+from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.page import Page
 from doorkey.model.request import MiB, Request
 from doorkey.model.session import Session, Tokens
@@ -15,8 +16,8 @@ from doorkey.protections.judge import default_verdict
 from doorkey.provider import Provider
 from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.identity import Identity
+from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Direct
-from doorkey.transport.headers import Conversation, merged
 from doorkey.transport.stream import whole
 
 PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -83,8 +84,9 @@ class HttpRenewal:
             stream.close()
             raise Changed(f"the page came with HTTP {stream.head.status} ({stream.head.media_type})")
         reply = await whole(stream, 8 * MiB)
-        cookies = {cookie.name: cookie.value for cookie in merged(held.cookies, conversation.cookies)}
+        cookies = conversation.over(CookieJar(held.cookies)).values_at(reply.url, self._clock.wall())
         return Page(url=reply.url, html=reply.text(), cookies=cookies, local=held.local)
 
     def _renew(self, session: Session, conversation: Conversation) -> Session:
-        return self._builder.age(replace(session, cookies=merged(session.cookies, conversation.cookies)))
+        jar = conversation.over(CookieJar(session.cookies)).alive(self._clock.wall())
+        return self._builder.age(replace(session, cookies=jar.cookies))

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from doorkey.errors import Blocked, Changed, DoorkeyError, MissingToken, NeedsPerson
+from doorkey.model.cookies import Cookie
 from doorkey.model.page import Page
-from doorkey.model.session import Cookie, Session
+from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.provider import Provider
 from doorkey.sessions.source import RenewalReason

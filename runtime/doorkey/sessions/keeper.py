@@ -135,6 +135,10 @@ class Keeper:
         """The site accepted a request with *session*."""
         self._states[session.key].accept(session.gen)
 
+    def renew_cookies(self, session: Session, renewed: Callable[[Session], Session]) -> None:
+        """An answer to a request with *session* renewed cookies that belong to everybody."""
+        self._states[session.key].renew_cookies(session.gen, renewed)
+
     def refuse(self, session: Session, *, named: bool) -> None:
         """The site refused *session*; *named*: by a verdict that says so. A refusal of an older one is ignored."""
         self._states[session.key].refuse(session.gen, self._clock.now(), named=named)

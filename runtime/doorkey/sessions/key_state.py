@@ -222,6 +222,12 @@ class KeyState:
             self.budget.used = 0
 
     @transition
+    def renew_cookies(self, gen: int, renewed: Callable[[Session], Session]) -> None:
+        """An answer renewed cookies of the session *gen*, for everybody."""
+        if self.current is not None and self.current.gen == gen:
+            self.current = renewed(self.current)
+
+    @transition
     def begin_wait(self) -> None:
         """A caller waits: for a visit, or for its turn at a single-use token."""
         self.callers += 1

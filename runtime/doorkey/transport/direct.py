@@ -21,7 +21,8 @@ from doorkey.model.urls import origin_of
 from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.network.url_policy import PublicResolver, request_url, same_host
 from doorkey.transport.compression import ACCEPTED, unpack_content, unpacked
-from doorkey.transport.headers import Conversation, SessionHeaders
+from doorkey.transport.conversation import Conversation
+from doorkey.transport.headers import SessionHeaders
 from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.request_body import encode_body
 from doorkey.transport.stream import BROKEN, Content, Exchange, Stream, first_bytes, translated
@@ -83,6 +84,7 @@ class Direct:
         upload = request.body if isinstance(request.body, Upload) else None
         follow = request.follow
         for _ in range(follow + 1):
+            carried = self.headers.jar(session)
             try:
                 with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
                     if request.websocket is None:
@@ -107,7 +109,9 @@ class Direct:
             if "set-cookie" in response.headers:
                 # Another host's cookie of that name is none of the session's.
                 own = sliding if origin_of(url) == site.origin else ()
-                self.headers.slide(session, conversation.keep(url, response.cookies, own))
+                slid = conversation.keep(url, response.headers, carried, own)
+                if slid:
+                    self.headers.slide(session, slid, carried)
             shown = start if request.encodings is None else unpacked(start, response.headers)
             head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
             if socket is not None:
@@ -172,9 +176,11 @@ class Direct:
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> CIMultiDict[str]:
         headers = self.headers.for_request(request, session, url, site)
-        cookie = None if request.anonymous else conversation.header(url, headers.get("cookie"))
-        if cookie:
-            headers["cookie"] = cookie
+        if conversation.changes and not request.anonymous:
+            headers.popall("cookie", None)
+            cookie = conversation.over(self.headers.jar(session)).header_for(url, self._clock.wall())
+            if cookie is not None:
+                headers["cookie"] = cookie
         for name, value in request.headers.items():
             headers[name.lower()] = value
         return headers

@@ -10,7 +10,7 @@ from doorkey.clock import Clock
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
-from doorkey.transport.headers import Conversation
+from doorkey.transport.conversation import Conversation
 from doorkey.transport.page.page_transport import PageTransport
 from doorkey.transport.stream import Stream
 

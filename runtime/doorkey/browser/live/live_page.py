@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from doorkey.browser.live.page_fetch import AHEAD, STEP, PageFetch
 from doorkey.browser.live.script import BLANK, SCRIPT
 from doorkey.browser.playwright_errors import limited, translate
-from doorkey.browser.visit.snapshot import as_cookie
 from doorkey.errors import BrowserFailed, DoorkeyError, RequestError
-from doorkey.model.session import Cookie
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Cookie, Identity
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, CDPSession, Page
@@ -104,24 +104,24 @@ class LivePage:
                 one.fail(RequestError(f"the page can't send this request: {str(why)[:200]}"))
                 self._forget(one)
 
-    async def cookies(self) -> tuple[Cookie, ...]:
+    async def cookies(self) -> CookieJar:
         async with limited("reading cookies", CALL):
-            return tuple(map(as_cookie, await self._context.cookies()))
+            return CookieJar.from_playwright(await self._context.cookies())
 
-    async def set_cookie(self, cookie: Cookie, url: str) -> None:
-        given: dict[str, Any] = {
-            "name": cookie.name, "value": cookie.value, "path": cookie.path,
-            "secure": cookie.secure, "httpOnly": cookie.http_only,
-        }  # fmt: skip
-        given |= {"url": url} if cookie.host_only else {"domain": "." + cookie.domain.lstrip(".")}
-        given |= {} if cookie.expires is None else {"expires": cookie.expires}
-        given |= {"sameSite": cookie.same_site} if cookie.same_site in ("Strict", "Lax", "None") else {}
-        await self._send("Network.setCookie", given)
+    async def set_cookie(self, cookie: Cookie) -> None:
+        """Put *cookie* into the jar, unless it is one that a browser refuses."""
+        given: Any = cookie.to_playwright()
+        if cookie.storable:
+            async with limited("setting a cookie", CALL):
+                await self._context.add_cookies([given])
 
-    async def delete_cookie(self, cookie: Cookie) -> None:
+    async def delete_cookie(self, which: Identity) -> None:
         # By DevTools: Playwright's own method empties the whole jar for a moment.
-        domain = cookie.domain if cookie.host_only else "." + cookie.domain.lstrip(".")
-        await self._send("Network.deleteCookies", {"name": cookie.name, "domain": domain, "path": cookie.path})
+        domain = which.domain if which.host_only else "." + which.domain
+        given: dict[str, Any] = {"name": which.name, "domain": domain, "path": which.path}
+        if which.partition:
+            given["partitionKey"] = {"topLevelSite": which.partition, "hasCrossSiteAncestor": which.embedded}
+        await self._send("Network.deleteCookies", given)
 
     def end(self, why: str) -> None:
         """Fail the requests under way. No new one begins."""

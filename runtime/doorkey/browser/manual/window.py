@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
 from doorkey.errors import NeedsPerson
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.page import Page
-from doorkey.model.session import Cookie
 from doorkey.network.egress import Egress
 
 

@@ -12,8 +12,10 @@ from doorkey.browser.visit.inspector import CALL, PageInspector
 from doorkey.browser.visit.reading_scripts import INDEXED, STATE, script_value
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Cookie
 from doorkey.model.page import Page
-from doorkey.model.session import JSON, Cookie
+from doorkey.model.session import JSON
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
@@ -29,7 +31,8 @@ class Snapshot:
 
     def same_state(self, other: Snapshot) -> bool:
         """Tell whether cookies and local storage are the same."""
-        return (self.cookies, self.page.local) == (other.cookies, other.page.local)
+        ours, theirs = ({cookie.identity: cookie.value for cookie in one.cookies} for one in (self, other))
+        return ours == theirs and self.page.local == other.page.local
 
 
 async def take_snapshot(
@@ -48,19 +51,18 @@ async def take_snapshot(
     )
     if not isinstance(state, dict) or not isinstance(state.get("html"), str):
         raise BrowserFailed("reading the page: it holds no document")
-    cookies = tuple(map(as_cookie, found))
-    values = {cookie.name: cookie.value for cookie in cookies if cookie.goes_to(page.url, clock.wall())}
+    jar = CookieJar.from_playwright(found)
     return Snapshot(
         Page(
             url=page.url,
             html=state["html"],
-            cookies=values,
+            cookies=jar.values_at(page.url, clock.wall()),
             local=_keep_texts(state["local"]),
             session=_keep_texts(state["session"]),
             scripts=scripts,
             indexed=indexed,
         ),
-        cookies,
+        jar.cookies,
     )
 
 
@@ -87,18 +89,3 @@ async def _read_scripts(inspector: PageInspector, paths: tuple[str, ...]) -> dic
 
 def _keep_texts(values: Mapping[object, object]) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(name, str) and isinstance(value, str)}
-
-
-def as_cookie(found: Mapping[str, Any]) -> Cookie:
-    """Convert a cookie from Playwright's form."""
-    return Cookie(
-        name=found["name"],
-        value=found["value"],
-        domain=found["domain"].lstrip("."),
-        path=found["path"],
-        host_only=not found["domain"].startswith("."),
-        secure=found["secure"],
-        http_only=found["httpOnly"],
-        same_site=found["sameSite"],
-        expires=None if found["expires"] < 0 else found["expires"],
-    )

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from doorkey.config.secrets import resolve
+from doorkey.model.cookies import Cookie
 from doorkey.model.page import Page
-from doorkey.model.session import Cookie, Tokens
+from doorkey.model.session import Tokens
 from doorkey.model.visit_needs import VisitNeeds
 
 

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Change, Cookie, Deletion, Identity, on_path, path_of
 from doorkey.model.request import HEAD_BYTES, Head, Request
-from doorkey.model.session import Cookie, Key, Session
+from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
+from doorkey.model.urls import origin_of
 from doorkey.network.url_policy import request_url
+from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Limits
-from doorkey.transport.headers import Conversation, SessionHeaders, reaches
+from doorkey.transport.headers import SessionHeaders
 from doorkey.transport.page.page_request import gather_body, make_page_request
 from doorkey.transport.page.send_slots import SendSlot, SendSlots
 from doorkey.transport.redirects import allowed_redirect, redirected
@@ -77,7 +81,7 @@ class PageTransport:
                 page_request = await make_page_request(request, url, session, site)
                 with Timeout(self._waits, "total", float("inf"), deadline):
                     turn = await self._turns.setdefault(session.key, SendSlots()).take()
-                one = _One(self, turn, session, conversation, sliding)
+                one = _One(self, turn, session, site, conversation, sliding)
                 with Timeout(self._waits, "first byte", self._limits.first_byte, deadline):
                     head, fetching = await one.begun(page_request, url)
                 onward = redirected(request, head, site) if follow else None
@@ -100,8 +104,9 @@ class PageTransport:
             raise BrowserFailed("the browser's live page is gone; the next request has it opened again")
         return found
 
-    def slide(self, session: Session, values: dict[str, str]) -> None:
-        self._headers.slide(session, values)
+    @property
+    def headers(self) -> SessionHeaders:
+        return self._headers
 
     def wall(self) -> float:
         return self._clock.wall()
@@ -128,10 +133,11 @@ class _One:
         page: PageTransport,
         turn: SendSlot,
         session: Session,
+        site: Site,
         conversation: Conversation,
         sliding: tuple[str, ...],
     ) -> None:
-        self._page, self._turn, self._session = page, turn, session
+        self._page, self._turn, self._session, self._site = page, turn, session, site
         self._conversation, self._sliding = conversation, sliding
         self._fetching: asyncio.Future[PageFetch] = asyncio.get_running_loop().create_future()
 
@@ -142,13 +148,13 @@ class _One:
         except BaseException:
             self._turn.over()
             raise
-        lent = [cookie for cookie in self._conversation.cookies if cookie.goes_to(url, self._page.wall())]
         # A task of its own: a caller who leaves must not leave cookies behind, nor give up a turn before its end.
         tidied = asyncio.Event()
-        self._page.spawn(self._tidy(live_page, whose, url, {cookie.name for cookie in lent}, tidied))
+        lent = [change for change in self._conversation.changes if _goes_to(change.identity, url)]
+        self._page.spawn(self._tidy(live_page, whose, url, {change.name for change in lent}, tidied))
         try:
-            for cookie in lent:
-                await live_page.set_cookie(cookie, url)
+            for change in lent:
+                await _put(live_page, change)
             await live_page.fetch(page_request, self._fetching.set_result)
             fetching = self._fetching.result()
             status, headers = await fetching.wait_for_head()
@@ -184,39 +190,48 @@ class _One:
             self._turn.over()
 
     async def _take_back(self, live_page: LivePage, whose: Session, url: str, names: set[str]) -> bool:
-        """Make the jar's cookies of these *names*, as far as they go to *url*'s origin, again those of the session that
+        """Make the jar's cookies of these *names*, as far as they go to *url*'s host, again those of the session that
         it came from; those of the answer are the conversation's.
 
         Says whether there were any that are not the session's.
         """
-        held, there = self._of(whose.cookies, url, names), self._of(await live_page.cookies(), url, names)
-        slid = {cookie.name: cookie.value for cookie in there.values() if cookie.name in self._sliding}
-        strange = [
+        headers, ours = self._page.headers, whose.born == self._session.born
+        carried = headers.jar(self._session) if ours else CookieJar(whose.cookies)
+        held, there = _at(carried, url, names), _at(await live_page.cookies(), url, names)
+        new: list[Change] = [
             cookie
-            for place, cookie in there.items()
-            if cookie.name not in self._sliding and (place not in held or held[place].value != cookie.value)
+            for identity, cookie in there.items()
+            if identity not in held or (held[identity].value, held[identity].expires) != (cookie.value, cookie.expires)
         ]
-        gone = [cookie for place, cookie in held.items() if place not in there and cookie.name not in self._sliding]
-        self._conversation.take(strange)
-        for cookie in strange:
-            if _place(cookie) in held:
-                await live_page.set_cookie(held[_place(cookie)], url)
-            else:
-                await live_page.delete_cookie(cookie)
-        for cookie in gone:
-            await live_page.set_cookie(cookie, url)
-        if slid:
-            self._page.slide(self._session, slid)
-        return bool(strange or gone)
-
-    def _of(self, cookies: Iterable[Cookie], url: str, names: set[str]) -> dict[tuple[str, str, str], Cookie]:
-        wall = self._page.wall()
-        return {_place(cookie): cookie for cookie in cookies if cookie.name in names and reaches(cookie, url, wall)}
+        new += [Deletion(identity) for identity in held if identity not in there]
+        own = self._sliding if origin_of(url) == self._site.origin else ()
+        slid = self._conversation.take(new, own)
+        if slid and ours:
+            headers.slide(self._session, slid, carried)
+        strange = [change for change in new if change not in slid]
+        for change in strange:
+            await _put(live_page, held.get(change.identity) or Deletion(change.identity))
+        return any(
+            isinstance(change, Deletion) or change.identity not in held or held[change.identity].value != change.value
+            for change in strange
+        )
 
 
-def _place(cookie: Cookie) -> tuple[str, str, str]:
-    return cookie.name, cookie.domain.lstrip("."), cookie.path
+def _at(cookies: Iterable[Cookie], url: str, names: set[str]) -> dict[Identity, Cookie]:
+    return {cookie.identity: cookie for cookie in cookies if cookie.name in names and cookie.goes_to_host(url)}
+
+
+def _goes_to(identity: Identity, url: str) -> bool:
+    return identity.reaches(url) and on_path(identity.path, path_of(url))
+
+
+async def _put(live_page: LivePage, change: Change) -> None:
+    if isinstance(change, Cookie):
+        await live_page.set_cookie(change)
+    else:
+        await live_page.delete_cookie(change.identity)
 
 
 def _set_names(headers: CIMultiDict[str]) -> set[str]:
-    return {line.partition("=")[0].strip() for line in headers.getall("set-cookie", ())}
+    lines = (line.partition(";")[0] for line in headers.getall("set-cookie", ()))
+    return {line.partition("=")[0].strip() if "=" in line else "" for line in lines}
