@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from doorkey.model.request import Head
@@ -29,5 +32,11 @@ def test_how_long_a_site_wants_to_be_left_alone(value: str, seconds: float | Non
     assert Head(status=429, headers={"retry-after": value, "date": DATE}).retry_after == seconds
 
 
-def test_a_date_without_the_answers_own_says_nothing() -> None:
-    assert Head(status=429, headers={"retry-after": DATE}).retry_after is None
+def test_a_date_without_the_answers_own_counts_from_its_arrival() -> None:
+    head = Head(status=429, headers={"retry-after": DATE})
+    assert head.retry_after is None
+    at = parsedate_to_datetime(DATE).timestamp()
+    assert replace(head, received=at - 90).retry_after == 90
+    assert replace(head, received=at + 90).retry_after == 0
+    assert replace(head, headers={"retry-after": DATE, "date": DATE}, received=at - 90).retry_after == 0
+    assert replace(head, headers={"retry-after": DATE, "date": "soon"}, received=at - 90).retry_after == 90

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -147,6 +147,8 @@ class Head:
     start: bytes = field(default=b"", repr=False)
     held: bytes = field(default=b"", repr=False)
     complete: bool = False
+    received: float | None = None
+    """The wall time at which the head came, in seconds."""
 
     @property
     def media_type(self) -> str:
@@ -170,17 +172,13 @@ class Head:
 
     @property
     def retry_after(self) -> float | None:
-        """Retry-After in seconds, at most a year. A date is taken relative to the answer's own Date: no clock of ours
-        is asked."""
+        """Retry-After in seconds, at most a year. A date counts from the answer's own Date, else from its arrival."""
         value = self.headers.get("retry-after", "").strip()
-        if not value:
-            return None
-        try:
-            if value.isdigit():
-                return min(float(value), YEAR)
-            return min(max(0.0, (_date(value) - _date(self.headers.get("date", ""))).total_seconds()), YEAR)
-        except (ValueError, TypeError):
-            return None
+        if value.isascii() and value.isdigit():
+            return min(float(value), YEAR)
+        until, since = _seconds(value), _seconds(self.headers.get("date", ""))
+        since = self.received if since is None else since
+        return None if until is None or since is None else min(max(0.0, until - since), YEAR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,8 +195,13 @@ class Reply(Head):
         return parse_json(self.text())
 
 
-def _date(value: str) -> datetime:
-    return parsedate_to_datetime(value)
+def _seconds(date: str) -> float | None:
+    """An HTTP date as wall time. One that names no zone is in UTC (RFC 9110, section 5.6.7)."""
+    try:
+        found = parsedate_to_datetime(date)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def parse_json(body: bytes | str) -> Any:

@@ -113,7 +113,13 @@ class Direct:
                 if slid:
                     self.headers.slide(session, slid, carried)
             shown = start if request.encodings is None else unpacked(start, response.headers)
-            head = Head(status=response.status, headers=response.headers, url=url, start=shown[:HEAD_BYTES])
+            head = Head(
+                status=response.status,
+                headers=response.headers,
+                url=url,
+                start=shown[:HEAD_BYTES],
+                received=self._clock.wall(),
+            )
             if socket is not None:
                 return Stream(NoBody(), head, b"", self._waits, self._limits.idle, deadline, websocket=socket)
             onward = redirected(request, head, site) if follow else None

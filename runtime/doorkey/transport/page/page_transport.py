@@ -166,7 +166,8 @@ class _One:
             else:
                 self._fetching.cancel()
             raise
-        return Head(status=status, headers=headers, url=url, start=start), fetching
+        head = Head(status=status, headers=headers, url=url, start=start, received=self._page.wall())
+        return head, fetching
 
     async def _tidy(self, live_page: LivePage, whose: Session, url: str, lent: set[str], tidied: asyncio.Event) -> None:
         """Take cookies out of the jar as soon as the answer's head is there, and give the turn back at its end."""
