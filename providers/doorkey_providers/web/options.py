@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from doorkey import Provider
 from doorkey_providers.web.rules import Rule, rule_of
-from doorkey_providers.web.sources import IN_ANSWERS, ON_PAGES, Source, checked, css_of, source_of
+from doorkey_providers.web.sources import IN_ANSWERS, OF_REQUESTS, ON_PAGES, Source, checked, css_of, source_of
 from doorkey_providers.web.templates import Template, check_header
 from doorkey_providers.web.when import When, when_of
 
@@ -80,10 +80,18 @@ class TokenOptions(Table):
     cookie: str | None = Field(default=None, description="A cookie's name.")
     local: str | None = Field(default=None, description="A key in local storage.")
     session: str | None = Field(default=None, description="A key in session storage.")
-    script: str | None = Field(default=None, description="A path from the scripts' global object.")
+    indexeddb: str | None = Field(default=None, description="A value in IndexedDB: DATABASE/STORE/KEY.")
+    script: str | None = Field(default=None, description="A path from the scripts' global scope.")
     request: str | None = Field(default=None, description="A header of the page's own requests.")
+    request_query: str | None = Field(
+        default=None, alias="request-query", description="A parameter in the query of the page's own requests."
+    )
     request_body: str | None = Field(
         default=None, alias="request-body", description="A field of the bodies that the page itself sends."
+    )
+    response: str | None = Field(default=None, description="A header of the answers to the page's own requests.")
+    response_body: str | None = Field(
+        default=None, alias="response-body", description="A path into the JSON of the answers to its own requests."
     )
     html: str | None = Field(default=None, description="A regular expression: its first group.")
     page: str | None = Field(default=None, pattern=r"^/", description="The page it is on, by its path.")
@@ -113,7 +121,7 @@ class TokenOptions(Table):
             raise ValueError(f"expected exactly one of {', '.join(ON_PAGES)}; came {came}")
         if self.attribute and self.css is None:
             raise ValueError("expected css beside attribute")
-        if self.page is not None and named[0] in ("script", "request", "request-body"):
+        if self.page is not None and named[0] in ("script", "indexeddb", *OF_REQUESTS):
             raise ValueError(f"{named[0]} is read on the site's own page only: leave out page")
         checked(self.source)
         return self

@@ -12,7 +12,7 @@ from doorkey_providers.web.nearest import instead
 from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
 from doorkey_providers.web.rules import Rule, leads_to
 from doorkey_providers.web.sending import Sending
-from doorkey_providers.web.sources import BY_SCRIPT, Source, found_in, found_on
+from doorkey_providers.web.sources import BY_SCRIPT, OF_ANSWERS, OF_REQUESTS, Source, found_in, found_on
 from doorkey_providers.web.templates import Template
 from doorkey_providers.web.values import JSON, parse_json, walk
 
@@ -39,7 +39,9 @@ class WebSite(Provider):
         self.cookies_sliding = options.cookies.sliding
         self.pages = tuple(dict.fromkeys(token.page for token in tokens if token.page is not None))
         self.script_values = tuple(token.script for token in tokens if token.script is not None)
-        self.sees_requests = any(token.source.kind in ("request", "request-body") for token in tokens)
+        self.indexed_values = tuple(token.indexeddb for token in tokens if token.indexeddb is not None)
+        self.sees_requests = any(token.source.kind in OF_REQUESTS for token in tokens)
+        self.sees_answers = any(token.source.kind in OF_ANSWERS for token in tokens)
         self.needs_scripts = any(token.source.kind in BY_SCRIPT for token in tokens)
         self.needs_page = bool(tokens)
         self.hard = options.life.hard

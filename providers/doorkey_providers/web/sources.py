@@ -4,22 +4,55 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from email import message_from_string
+from typing import Literal, Protocol, TypeAlias, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from doorkey import Head, Page, Reply
 from doorkey_providers.web.values import JSON, parse_json, unescaped, walk
 
 Kind: TypeAlias = Literal[
-    "css", "cookie", "local", "session", "script", "request", "request-body", "html", "header", "json"
+    "css",
+    "cookie",
+    "local",
+    "session",
+    "indexeddb",
+    "script",
+    "request",
+    "request-query",
+    "request-body",
+    "response",
+    "response-body",
+    "html",
+    "header",
+    "json",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-ON_PAGES = KINDS[:8]
+ON_PAGES = KINDS[:12]
 IN_ANSWERS: tuple[Kind, ...] = ("css", "html", "cookie", "header", "json")
-BY_SCRIPT: tuple[Kind, ...] = ("local", "session", "script", "request", "request-body")
+OF_ANSWERS: tuple[Kind, ...] = ("response", "response-body")
+"""What stands in the answers to the page's own requests."""
+OF_REQUESTS: tuple[Kind, ...] = ("request", "request-query", "request-body", *OF_ANSWERS)
+"""What stands in the page's own requests, or in their answers."""
+BY_SCRIPT: tuple[Kind, ...] = ("local", "session", "indexeddb", "script", *OF_REQUESTS)
 """What only a page whose scripts ran holds."""
+
+
+class OwnRequest(Protocol):
+    """A request that the page itself made, as `Page.sent` holds it."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def answer_headers(self) -> Mapping[str, str]: ...
+    @property
+    def answer_body(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +92,8 @@ def checked(source: Source, kinds: Iterable[Kind] = ON_PAGES) -> Source:
         raise ValueError(f"expected a name after {source.kind}:")
     if source.kind == "css":
         css_of(source.name, kinds)
+    if source.kind == "indexeddb" and source.name.count("/") < 2:
+        raise ValueError("expected indexeddb:DATABASE/STORE/KEY (the key * means the first one)")
     if source.kind == "html":
         try:
             re.compile(source.name)
@@ -101,6 +136,8 @@ def found_on(source: Source, page: Page, *, decode: bool = True) -> JSON:
             return page.session.get(source.name) or None
         case "script":
             return page.scripts.get(source.name)
+        case "indexeddb":
+            return page.indexed.get(source.name)
         case "html":
             return matched(source, page.html)
         case _:
@@ -150,14 +187,38 @@ def _seen(source: Source, page: Page) -> JSON:
     for request in reversed(page.sent):
         if urlsplit(request.url)[:2] != origin:
             continue
-        if source.kind == "request":
-            value: JSON = request.headers.get(source.name.lower())
-        elif request.body.lstrip()[:1] in ("{", "["):
-            value = walk(parse_json(request.body), source.name)
-        else:
-            value = parse_qs(request.body).get(source.name, [""])[0]
+        value = _value_in(source, request)
         if value not in (None, ""):
             return value
+    return None
+
+
+def _value_in(source: Source, request: OwnRequest) -> JSON:
+    match source.kind:
+        case "request":
+            return request.headers.get(source.name.lower())
+        case "request-query":
+            return parse_qs(urlsplit(request.url).query).get(source.name, [""])[0]
+        case "response":
+            return request.answer_headers.get(source.name.lower())
+        case "response-body":
+            return walk(parse_json(request.answer_body), source.name)
+        case _:
+            return _field_of(request, source.name)
+
+
+def _field_of(request: OwnRequest, name: str) -> JSON:
+    """The field *name* of the request's body: JSON, a multipart form, or a form."""
+    if request.body.lstrip()[:1] in ("{", "["):
+        return walk(parse_json(request.body), name)
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/"):
+        return parse_qs(request.body).get(name, [""])[0]
+    message = message_from_string(f"Content-Type: {content_type}\n\n{request.body}")
+    for part in message.walk():
+        if part.get_param("name", header="content-disposition") == name and part.get_filename() is None:
+            value = part.get_payload()
+            return value.removesuffix("\r") if isinstance(value, str) else None
     return None
 
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext
 
 
+QUOTA = 5 * 1024 * 1024
+"""UTF-16 units of local storage that Chromium allows an origin."""
+
+
 class StoredState:
     """State for a new context. `dropped` names what the browser refused, without values.
 
@@ -24,8 +28,10 @@ class StoredState:
         self._local = [item for item in items if _is_text(item["name"]) and _is_text(item["value"])]
         self._origin = origin
         lost = [repr(str(item["name"])[:60]) for item in items if item not in self._local]
+        if sum(len(str(item["name"])) + len(str(item["value"])) for item in self._local) > QUOTA:
+            lost, self._local = ["all of it"], []
         refused = [f"the cookie {cookie.name[:60]!r}" for cookie in cookies if not cookie.storable]
-        self.dropped = ", ".join([*([f"local storage {', '.join(lost)}"] if lost else []), *refused])
+        self.dropped = ", ".join([*([f"local storage ({', '.join(lost)})"] if lost else []), *refused])
 
     async def open_context(self, browser: Browser, options: dict[str, Any]) -> BrowserContext:
         """Open a context with the state. What the browser refuses of it is left out."""

@@ -64,9 +64,16 @@ class Page:
 
     def soup(self, only: str | None = None) -> BeautifulSoup:
         """The parsed page; *only* a tag's name keeps just those tags, which takes a third of the time."""
-        from bs4 import BeautifulSoup, SoupStrainer
+        from bs4 import BeautifulSoup, NavigableString, SoupStrainer, TemplateString
 
-        return BeautifulSoup(self.html, "lxml", parse_only=SoupStrainer(only) if only else None)
+        soup = BeautifulSoup(self.html, "lxml", parse_only=SoupStrainer(only) if only else None)
+        if "shadowrootmode" in self.html:
+            # CSS selectors never match inside a template, and its texts count as no text.
+            for root in soup.find_all("template", shadowrootmode=True):
+                root.name = "shadow-root"
+                for text in root.find_all(string=lambda found: type(found) is TemplateString):
+                    text.replace_with(NavigableString(text))
+        return soup
 
     @cached_property
     def document(self) -> BeautifulSoup:
