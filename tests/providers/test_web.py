@@ -143,20 +143,20 @@ def test_lives_cookies_and_uses_are_the_configured_ones() -> None:
         ('input[name="sectoc"]', "the page has input[name=sectok]"),
         (
             "meta[name=empty]@content",
-            "that element <meta>, its content missing or empty; its attributes: content, name",
+            "that element <meta>, but its content is missing or empty; its attributes: content, name",
         ),
         ("#somewhere-else-entirely", "the page has #app"),
         ("cookie:XSRF_TOKEN", "the page has XSRF-TOKEN"),
         ("cookie:zzz", "these cookies: XSRF-TOKEN, sid"),
         ("local:jwtt", "the page has jwt"),
         ("request:authorisation", "the page has authorization"),
-        ("request-body:nothing", "5 requests of its own without that field"),
+        ("request-body:nothing", "sent 5 requests, none of them with that field"),
         ("script:app.tokn", "no such value"),
         ("session:jwt", "what was sought as local:jwt"),
         ("request:x-foreign", "request:x-foreign in a request to https://other.example, which is another origin"),
         ("script:conf.ticket", "what was sought as request-query:ticket in a request"),
         ("response-body:token", "what was sought as"),
-        ("html:/nothing (x)/", "nothing that matches"),
+        ("html:/nothing (x)/", "no match in its"),
         ({"local": "auth", "inside": "access.tokn"}, "another value there"),
         ({"page": "/other", "css": "b"}, "not been opened"),
     ],
@@ -171,7 +171,7 @@ def test_a_missing_token_names_its_key_and_what_is_there_instead(source: object,
 
 def test_a_login_page_in_place_of_the_site_is_told() -> None:
     page = Page(url="https://wiki.example/login?next=/app/", html="<form><input type=password></form>")
-    with pytest.raises(Changed, match=r"led to /login.*sites.wiki.stale: redirect:/login"):
+    with pytest.raises(Changed, match=r"redirected to /login.*sites.wiki.stale: redirect:/login"):
         made(stale=["redirect:/login"]).read(page)
     with pytest.raises(MissingToken, match="a login form"):
         made(tokens={"csrf": "meta[name=x]"}).read(page)
@@ -305,7 +305,7 @@ def test_a_token_with_a_line_break_never_becomes_a_header() -> None:
 
 
 def test_a_session_from_before_the_token_was_configured_is_told() -> None:
-    with pytest.raises(Changed, match="holds no token t: it was made before"):
+    with pytest.raises(Changed, match="holds no token t, as it was made before"):
         made(tokens={"t": "body"}, send={"header": {"X": "{t}"}}).dress(Request(url="/"), session())
 
 
@@ -468,7 +468,7 @@ def test_a_token_in_a_sliding_cookie_follows_the_cookie() -> None:
         ({"tokens": {"csrf": {"css": "a", "next": "local:x"}}}, "came local:"),
         ({"tokens": {"c": "a"}, "send": {"header": {"X": "{d}"}}}, "send.header.X: no token is called 'd'"),
         ({"tokens": {"csrf": "a"}, "send": {"json": {"a": {"b": "{csfr}"}}}}, "did you mean 'csrf'?"),
-        ({"send": {"header": {"X": "{"}}}, "a brace itself is written"),
+        ({"send": {"header": {"X": "{"}}}, "write a brace itself as"),
         ({"send": {"header": {"Cookie": "x"}}}, "set by the transport"),
         ({"send": {"header": {"X": "a\nb"}}}, "expected one line"),
         ({"send": {"when": "POST api"}}, "expected methods, a path"),

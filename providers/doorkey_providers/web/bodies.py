@@ -21,7 +21,7 @@ DIGESTS = ("content-digest", "content-md5", "digest", "repr-digest")
 """Headers that hold a checksum of the body. They are left out once the body is another."""
 
 
-def header(request: Request, wanted: str) -> str:
+def get_header(request: Request, wanted: str) -> str:
     return next((value for name, value in request.headers.items() if name.lower() == wanted), "")
 
 
@@ -35,7 +35,7 @@ def carries_form(request: Request) -> bool:
 
 
 def _may_begin(request: Request, kind: str) -> bool:
-    """Whether a body of this *kind* may stand where none does."""
+    """Whether *request* has no body and may get one of this *kind*."""
     bare = not request.body and request.json is None and not request.parts and request.form is None
     return bare and request.method.upper() not in BODILESS and request.media_type in ("", kind)
 
@@ -51,14 +51,14 @@ def with_form(request: Request, values: Mapping[str, str]) -> Request:
     if not request.body:
         return replace(request, body=None, form={**(request.form or {}), **values})
     if request.media_type == MULTIPART:
-        boundary = boundary_of(header(request, "content-type"))
+        boundary = read_boundary(get_header(request, "content-type"))
         return _with_body(request, write_parts(values, boundary), lambda body: splice_parts(body, boundary, values))
     return _with_body(request, urlencode(values).encode() + b"&", lambda body: splice_form(body, values))
 
 
 def _with_body(request: Request, start: bytes, change: Callable[[bytes], bytes]) -> Request:
     """*request* with its body changed; one that is sent while it is read gets *start* before it."""
-    coding = header(request, "content-encoding")
+    coding = get_header(request, "content-encoding")
     headers = {name: value for name, value in request.headers.items() if name.lower() not in DIGESTS}
     if isinstance(request.body, bytes):
         return replace(request, headers=headers, body=change_coded(request.body, coding, change))
@@ -71,8 +71,8 @@ def _with_body(request: Request, start: bytes, change: Callable[[bytes], bytes])
     return replace(request, headers=headers, body=request.body.after(start))
 
 
-def boundary_of(content_type: str) -> str:
-    """What stands between the parts of a multipart body. Raises RequestError where *content_type* does not say it."""
+def read_boundary(content_type: str) -> str:
+    """Read the text between the parts of a multipart body. Raises RequestError if *content_type* does not name it."""
     found = re.search(r'boundary=(?:"([^"]+)"|([^;\s]+))', content_type, re.I)
     if found is None:
         raise RequestError("a multipart body was expected to name its boundary in Content-Type; it names none")

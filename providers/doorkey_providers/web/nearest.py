@@ -1,4 +1,4 @@
-"""What a page has in place of a token that was sought: names only, never a value."""
+"""Describes what a page has in place of a token that is missing. It tells names, never values."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ if TYPE_CHECKING:
     from bs4 import Tag
 
 MOST = 5
+"""Names that are told at most."""
 LONGEST = 80
+"""Characters of a name that are told at most."""
 PATHS = ("script", "request-body", "response-body")
 """Kinds of source whose name is a path into a value."""
 
 
-def instead(source: Source, page: Page) -> str:
-    """What is there instead, as the rest of "the page has …"; empty when nothing can be said."""
-    said = " and ".join(filter(None, (_of_kind(source, page), _elsewhere(source, page))))
+def describe_instead(source: Source, page: Page) -> str:
+    """Return the end of the sentence "the page has …"; empty when nothing useful is known."""
+    said = " and ".join(filter(None, (_describe_alternative(source, page), _find_elsewhere(source, page))))
     if source.kind not in OF_REQUESTS and page.html and page.find("input[type=password]") is not None:
-        said = f"{said + ', and ' if said else ''}a login form: it may want to be logged in"
+        said = f"{said + ', and ' if said else ''}a login form: it may want you to log in"
     return said
 
 
-def _of_kind(source: Source, page: Page) -> str:
+def _describe_alternative(source: Source, page: Page) -> str:
     match source.kind:
         case "css":
-            return _elements(source, page)
+            return _describe_elements(source, page)
         case "cookie":
-            return _near(source.name, page.cookies, "cookies")
+            return _describe_names(source.name, page.cookies, "cookies")
         case "local":
-            return _near(source.name, page.local, "keys in its local storage")
+            return _describe_names(source.name, page.local, "keys in its local storage")
         case "session":
-            return _near(source.name, page.session, "keys in its session storage")
+            return _describe_names(source.name, page.session, "keys in its session storage")
         case "request":
-            return _near(source.name.lower(), _headers(page), "headers in its own requests")
+            return _describe_names(source.name.lower(), _list_headers(page), "headers in its own requests")
         case "script":
             return (
                 "no such value in the global scope of its scripts, or one that JSON can't express; the variables of "
@@ -48,21 +50,24 @@ def _of_kind(source: Source, page: Page) -> str:
         case "indexeddb":
             return "no such value in its IndexedDB, or one that JSON can't express"
         case "response":
-            return _near(source.name.lower(), _headers(page, answers=True), "headers in answers to its own requests")
+            return _describe_names(
+                source.name.lower(), _list_headers(page, answers=True), "headers in answers to its own requests"
+            )
         case "html":
-            return f"nothing that matches in its {len(page.html)} characters"
+            return f"no match in its {len(page.html)} characters"
         case _:
-            return f"{len(page.sent)} requests of its own without that field"
+            return f"sent {len(page.sent)} requests, none of them with that field"
 
 
-def _elements(source: Source, page: Page) -> str:
+def _describe_elements(source: Source, page: Page) -> str:
     tag = page.find(source.name)
     if tag is not None:
-        # It is there: then it is the attribute that is missing or empty.
+        # The element is there, so its attribute or text is missing or empty.
         names = ", ".join(sorted(tag.attrs)[:MOST]) or "none"
-        return f"that element <{tag.name}>, its {source.attribute or 'text'} missing or empty; its attributes: {names}"
+        sought = source.attribute or "text"
+        return f"that element <{tag.name}>, but its {sought} is missing or empty; its attributes: {names}"
     wanted = re.sub(r"[\"'\s]", "", source.name)
-    candidates = list(dict.fromkeys(_selectors(page)))
+    candidates = list(dict.fromkeys(_list_selectors(page)))
     near = difflib.get_close_matches(wanted, candidates, n=2, cutoff=0.6)
     if near:
         return " and ".join(near)
@@ -71,11 +76,11 @@ def _elements(source: Source, page: Page) -> str:
     if alike:
         return ", ".join(alike)
     title = page.find("title")
-    return f"the title {title.get_text().strip()[:LONGEST]!r} and nothing alike" if title else "nothing alike"
+    return f"the title {title.get_text().strip()[:LONGEST]!r} and nothing similar" if title else "nothing similar"
 
 
-def _selectors(page: Page) -> Iterator[str]:
-    """Selectors of the elements that usually hold tokens, as one would write them."""
+def _list_selectors(page: Page) -> Iterator[str]:
+    """Yield selectors of the elements that usually hold tokens, as a person would write them."""
     tag: Tag
     for tag in page.document.select("meta[name], meta[property], input[name], [id], [data-nonce], [data-token]"):
         attributes = ("name", "property", "id") if tag.name in ("meta", "input") else ("id",)
@@ -87,14 +92,14 @@ def _selectors(page: Page) -> Iterator[str]:
         yield from (f"[{name}]"[:LONGEST] for name in tag.attrs if name.startswith("data-"))
 
 
-def _headers(page: Page, *, answers: bool = False) -> list[str]:
+def _list_headers(page: Page, *, answers: bool = False) -> list[str]:
     origin = urlsplit(page.url)[:2]
     own = [seen for seen in page.sent if urlsplit(seen.url)[:2] == origin]
     return sorted({name for seen in own for name in (seen.answer_headers if answers else seen.headers)})
 
 
-def _elsewhere(source: Source, page: Page) -> str:
-    """Other places that hold something of the same name, as sources to write; empty where none does."""
+def _find_elsewhere(source: Source, page: Page) -> str:
+    """Describe other places that hold something of the same name, written as sources; empty if there are none."""
     name = source.name.rpartition(".")[2] if source.kind in PATHS else source.name
     if source.kind == "css":
         frames = [frame.get("src") for frame in page.document.select("iframe[src]")][:2]
@@ -109,14 +114,14 @@ def _elsewhere(source: Source, page: Page) -> str:
     for seen in page.sent:
         parts = urlsplit(seen.url)
         others = "" if parts[:2] == origin else f" to {parts.scheme}://{parts.netloc}, which is another origin"
-        for kind, keys in _names_in(seen):
+        for kind, keys in _list_names(seen):
             if name.lower() in keys and (others or kind != source.kind or kind in PATHS):
                 found.append(f"{kind}:{name} in a request{others}")
     return f"what was sought as {'; '.join(list(dict.fromkeys(found))[:2])}" if found else ""
 
 
-def _names_in(seen: OwnRequest) -> list[tuple[str, set[str]]]:
-    """The names in a request and its answer, lower-case, by kind of source."""
+def _list_names(seen: OwnRequest) -> list[tuple[str, set[str]]]:
+    """Return the names in a request and its answer, in lower case, by kind of source."""
     return [
         ("request", set(seen.headers)),
         ("request-query", {name.lower() for name in parse_qs(urlsplit(seen.url).query)}),
@@ -126,7 +131,7 @@ def _names_in(seen: OwnRequest) -> list[tuple[str, set[str]]]:
     ]
 
 
-def _near(name: str, known: Iterable[str], what: str) -> str:
+def _describe_names(name: str, known: Iterable[str], what: str) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:

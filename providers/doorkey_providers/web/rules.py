@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias, get_args
 from urllib.parse import urljoin, urlsplit
 
 from doorkey import Head, Request
-from doorkey_providers.web.values import as_text, find_in_start
-from doorkey_providers.web.when import When, path_of
+from doorkey_providers.web.values import find_in_start, to_text
+from doorkey_providers.web.when import When, get_path
 
 Sign: TypeAlias = Literal["", "redirect", "body", "json", "header", "type"]
 SIGNS: tuple[Sign, ...] = get_args(Sign)
@@ -19,7 +19,10 @@ STATUS = r"[1-5](?:\d\d|xx)"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`status` ("401", "4xx", "" for any) and a sign, both of which must hold; `text` is the rule as it was written."""
+    """A status and a sign, both of which must hold.
+
+    `status` is "401", "4xx" or "" for any; `text` is the rule as it was written.
+    """
 
     text: str
     status: str = ""
@@ -29,7 +32,8 @@ class Rule:
     when: tuple[When, ...] = ()
 
     def concerns(self, request: Request) -> bool:
-        return not self.when or any(when.meets(request) for when in self.when)
+        """Whether the rule is meant for *request*."""
+        return not self.when or any(when.matches(request) for when in self.when)
 
     def reads_body(self, head: Head) -> bool:
         """Whether the text of an answer with this *head* decides."""
@@ -44,7 +48,7 @@ class Rule:
             return False
         match self.sign:
             case "redirect":
-                return any(leads_to(self.name, url) for url in _led(request, head))
+                return any(leads_to(self.name, url) for url in _find_targets(request, head))
             case "body":
                 return self._text_holds(head.text()) or (False if head.complete else None)
             case "json":
@@ -58,29 +62,29 @@ class Rule:
                 return True
 
     def can_tell(self, head: Head) -> bool:
-        """Whether an answer of this type could look like this at all: a picture has no words."""
+        """Whether an answer of this media type can match at all: a picture holds no text."""
         if self.sign == "json":
             return head.is_json
         return self.sign != "body" or head.is_html or head.media_type.startswith("text/")
 
     def _fits_status(self, head: Head) -> bool:
         if head.status == 429 or (head.status >= 500 and not self.status):
-            return False  # "enough" and a site that is down may hold any words
+            return False  # a rate limit or a failing site may show any text
         return not self.status or fnmatchcase(str(head.status), self.status.replace("xx", "??"))
 
     def _text_holds(self, text: str) -> bool:
-        pattern = _between_slashes(self.name)
+        pattern = _read_pattern(self.name)
         return bool(re.search(pattern, text)) if pattern else self.name.casefold() in text.casefold()
 
     def _json_holds(self, head: Head) -> bool | None:
         found = find_in_start(head.text(), self.name)
         if found is None and not head.complete:
             return None
-        return found is not None if self.value is None else as_text(found) == self.value
+        return found is not None if self.value is None else to_text(found) == self.value
 
 
 def leads_to(target: str, url: str) -> bool:
-    """Whether *url* is the path *target* or lies below it; *target* may be a glob, hold a query, or be a whole URL."""
+    """Whether *url* has the path *target* or one below it. *target* may be a glob, hold a query, or be a whole URL."""
     parts = urlsplit(url)
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}" if "://" in target else parts.path
     below = target.rstrip("/") + "/"
@@ -88,29 +92,29 @@ def leads_to(target: str, url: str) -> bool:
     return fnmatchcase(shown, target) or shown.startswith(below) or fnmatchcase(full, target)
 
 
-def _led(request: Request, head: Head) -> list[str]:
-    """Where the answer leads to, or came from in the end."""
+def _find_targets(request: Request, head: Head) -> list[str]:
+    """Return where the answer redirects to, and where it came from if redirects were followed."""
     told = [urljoin(head.url, head.headers["location"])] if "location" in head.headers else []
-    came = [head.url] if urlsplit(head.url).path != path_of(request) else []
+    came = [head.url] if urlsplit(head.url).path != get_path(request) else []
     return told + came
 
 
-def rule_of(text: str | int, when: tuple[When, ...] = ()) -> Rule:
-    """The rule that *text* writes: a status, a sign, or both ("403 body:CSRF"). Raises ValueError."""
+def parse_rule(text: str | int, when: tuple[When, ...] = ()) -> Rule:
+    """Read a rule: a status, a sign, or both ("403 body:CSRF"). Raises ValueError."""
     written = str(text).strip()
     found = re.fullmatch(rf"(?:({STATUS})(?:\s+|$))?(?:(\w+):(.+))?", written, re.S)
     if not written or found is None or (found[2] or "") not in SIGNS:
         expected = "a status (401), redirect:/path, body:text, json:path=value, header:Name=value or type:text/html"
-        raise ValueError(f"expected {expected}, or a status and one of them ('403 body:CSRF'); came {written[:60]!r}")
-    sign: Sign = found[2] or ""  # type: ignore[assignment]  # held against SIGNS just above
+        raise ValueError(f"expected {expected}, or a status with one of them ('403 body:CSRF'); got {written[:60]!r}")
+    sign: Sign = found[2] or ""  # type: ignore[assignment]  # checked against SIGNS above
     name, value = found[3] or "", None
     if sign in ("json", "header"):
         name, equals, after = name.partition("=")
         value = after.strip() if equals else None
     name = name.strip()
     if sign and not name:
-        raise ValueError(f"expected something after {sign}:")
-    if sign == "body" and (pattern := _between_slashes(name)):
+        raise ValueError(f"expected a value after {sign}:")
+    if sign == "body" and (pattern := _read_pattern(name)):
         try:
             re.compile(pattern)
         except re.error as exc:
@@ -118,5 +122,5 @@ def rule_of(text: str | int, when: tuple[When, ...] = ()) -> Rule:
     return Rule(written, found[1] or "", sign, name, value, when)
 
 
-def _between_slashes(text: str) -> str:
+def _read_pattern(text: str) -> str:
     return text[1:-1] if len(text) > 2 and text[0] == text[-1] == "/" else ""

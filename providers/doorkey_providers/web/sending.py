@@ -1,4 +1,4 @@
-"""Puts tokens where a request carries them: header, query, form or JSON."""
+"""Puts tokens into requests: into headers, the query, a form or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from doorkey_providers.web.when import When
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What goes into the requests that `when` means. A value takes the place of one that the request brings."""
+    """What goes into the requests that `when` selects. A value replaces one of the same name in the request."""
 
     when: tuple[When, ...] = ()
     header: Mapping[str, Template] = field(default_factory=dict)
@@ -27,51 +27,53 @@ class Sending:
 
     @property
     def takes(self) -> frozenset[str]:
-        """The names of the tokens that go in."""
-        texts = (*self.header.values(), *self.query.values(), *self.form.values(), *_leaves(self.json))
+        """The names of the tokens that are used."""
+        texts = (*self.header.values(), *self.query.values(), *self.form.values(), *_find_templates(self.json))
         return frozenset(name for text in texts for name in text.names)
 
-    def means(self, request: Request) -> bool:
-        return not self.when or any(when.meets(request) for when in self.when)
+    def selects(self, request: Request) -> bool:
+        return not self.when or any(when.matches(request) for when in self.when)
 
-    def into(self, request: Request, tokens: Tokens) -> Request:
-        if not self.means(request):
+    def put(self, request: Request, tokens: Tokens) -> Request:
+        if not self.selects(request):
             return request
         if self.header:
-            request = with_headers(request, _texts(self.header, tokens))
+            request = with_headers(request, _fill_texts(self.header, tokens))
         if self.query:
-            request = with_query(request, _texts(self.query, tokens))
+            request = with_query(request, _fill_texts(self.query, tokens))
         if self.form:
-            request = with_form(request, _texts(self.form, tokens))
+            request = with_form(request, _fill_texts(self.form, tokens))
         if self.json:
-            request = with_json(request, _filled(self.json, tokens))
+            request = with_json(request, _fill(self.json, tokens))
         return request
 
 
-def _leaves(value: Any) -> Iterator[Template]:
+def _find_templates(value: Any) -> Iterator[Template]:
     if isinstance(value, Template):
         yield value
     elif isinstance(value, Mapping):
         for inner in value.values():
-            yield from _leaves(inner)
+            yield from _find_templates(inner)
 
 
-def _texts(templates: Mapping[str, Template], tokens: Tokens) -> dict[str, str]:
+def _fill_texts(templates: Mapping[str, Template], tokens: Tokens) -> dict[str, str]:
     return {name: template.text(tokens) for name, template in templates.items()}
 
 
-def _filled(value: Any, tokens: Tokens) -> Any:
+def _fill(value: Any, tokens: Tokens) -> Any:
     if isinstance(value, Template):
         return value.value(tokens)
     if isinstance(value, Mapping):
-        return {name: _filled(inner, tokens) for name, inner in value.items()}
+        return {name: _fill(inner, tokens) for name, inner in value.items()}
     return value
 
 
 def with_headers(request: Request, values: Mapping[str, str]) -> Request:
     for name, value in values.items():
         if UNSENDABLE.search(value):
-            raise Changed(f"what was read for the header {name} holds a line break or the like: it is not sent")
+            raise Changed(
+                f"the value for the header {name} holds a line break or another control character, so it is not sent"
+            )
     own = {name.lower() for name in values}
     kept = {name: value for name, value in request.headers.items() if name.lower() not in own}
     return replace(request, headers={**kept, **values})

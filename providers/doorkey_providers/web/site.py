@@ -1,4 +1,4 @@
-"""The provider of any site, told by configuration alone: what a visit must find, and where it goes in requests."""
+"""The provider of any site, by configuration alone: it reads tokens, puts them into requests, and judges answers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from urllib.parse import urlsplit
 
 from doorkey import Head, Kind, Page, Provider, Request, Session, Tokens, Verdict
 from doorkey.errors import Changed, ConfigurationError, MissingToken
-from doorkey_providers.web.nearest import instead
+from doorkey_providers.web.nearest import describe_instead
 from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
 from doorkey_providers.web.rules import Rule, leads_to
 from doorkey_providers.web.sending import Sending
-from doorkey_providers.web.sources import BY_SCRIPT, OF_ANSWERS, OF_REQUESTS, Source, found_in, found_on
+from doorkey_providers.web.sources import BY_SCRIPT, OF_ANSWERS, OF_REQUESTS, Source, find_in_answer, find_on_page
 from doorkey_providers.web.templates import Template
 from doorkey_providers.web.values import JSON, parse_json, walk
 
 WHOLE = (200, 201, 203)
-"""The answers that can be held against what a good one looks like: the others have no body, or a piece of one."""
+"""The statuses whose answers `alive` can judge. Others have no body, or a part of one."""
 
 
 class WebSite(Provider):
-    """Whatever `Options` says, by docs/web.md. Tokens go to the site's own origin only."""
+    """Does what `Options` says (docs/web.md). Tokens go to the site's own origin only."""
 
     Options = WebOptions
 
@@ -29,7 +29,7 @@ class WebSite(Provider):
         super().__init__(site)
         options = site.options if site.options is not None else WebOptions()
         if not isinstance(options, WebOptions):
-            raise ConfigurationError(f"sites.{site.name}: expected the options of provider web", site=site.name)
+            raise ConfigurationError(f"sites.{site.name}: expected options of the provider web", site=site.name)
         self.options = options
         self.reads_bodies = any(rule.sign in ("body", "json") for rule in (*options.stale, *options.alive))
         tokens = options.tokens.values()
@@ -47,16 +47,16 @@ class WebSite(Provider):
         self.hard = options.life.hard
         self.soft = options.life.soft if options.life.soft is not None else options.life.hard / 2
         self.max_uses = options.max_uses
-        self.sendings = tuple(_sending(send) for send in options.send)
-        nexts = [next_source(token, options.cookies.sliding) for token in tokens]
+        self.sendings = tuple(_build_sending(send) for send in options.send)
+        nexts = [find_next_source(token, options.cookies.sliding) for token in tokens]
         self.passes_on = any(nexts)
         self.next_in_body = any(source is not None and source.kind not in ("header", "cookie") for source in nexts)
         self.single_use = tuple(name for name, token in options.tokens.items() if token.next is not None)
         self.using_up = tuple(sending for sending in self.sendings if sending.takes & set(self.single_use))
 
     def read(self, page: Page) -> Tokens:
-        self._let_in(page)
-        return {name: self._token(name, token, page) for name, token in self.options.tokens.items()}
+        self._check_ready(page)
+        return {name: self._read_token(name, token, page) for name, token in self.options.tokens.items()}
 
     def fits(self, session: Session) -> bool:
         return session.tokens.keys() >= self.options.tokens.keys()
@@ -65,75 +65,75 @@ class WebSite(Provider):
         if not request.own_host:
             return request
         for sending in self.sendings:
-            request = sending.into(request, session.tokens)
+            request = sending.put(request, session.tokens)
         return request
 
     def looks_into(self, request: Request, head: Head) -> bool:
         if not self.reads_bodies:
             return False
-        rules = [*self._rules(self.options.stale, request), *self._alive(request, head)]
+        rules = [*self._select(self.options.stale, request), *self._select_alive(request, head)]
         return any(rule.reads_body(head) for rule in rules)
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         verdict = super().judge(request, head, session)
         if verdict.by:
-            return verdict  # what stands before the site says so itself
-        for rule in self._rules(self.options.stale, request):
+            return verdict  # a protection in front of the site answered, not the site
+        for rule in self._select(self.options.stale, request):
             if rule.holds(request, head):
                 return Verdict(Kind.STALE, f"{request.what} was refused with HTTP {head.status} (stale: {rule.text})")
         if not verdict:
             return verdict
-        alive = self._alive(request, head)
+        alive = self._select_alive(request, head)
         if alive and all(rule.holds(request, head) is False for rule in alive):
             wanted = " or ".join(rule.text for rule in alive)
-            detail = f"{request.what} got HTTP {head.status} without what is alive: {wanted}"
+            detail = f"{request.what} got HTTP {head.status} without a sign of a live session (alive: {wanted})"
             return Verdict(Kind.REFUSED, detail, by_absence=True)
         return verdict
 
-    def _rules(self, rules: Iterable[Rule], request: Request) -> list[Rule]:
+    def _select(self, rules: Iterable[Rule], request: Request) -> list[Rule]:
         return [rule for rule in rules if rule.concerns(request)]
 
-    def _alive(self, request: Request, head: Head) -> list[Rule]:
+    def _select_alive(self, request: Request, head: Head) -> list[Rule]:
         """The `alive` rules that this answer can be held against."""
         if head.status not in WHOLE or request.method.upper() == "HEAD":
             return []
-        return [rule for rule in self._rules(self.options.alive, request) if rule.can_tell(head)]
+        return [rule for rule in self._select(self.options.alive, request) if rule.can_tell(head)]
 
     def next_tokens(self, request: Request, answer: Head) -> Tokens:
-        """The tokens that *answer* carries for the next request; the head tells some, only a whole Reply the others."""
+        """Return the tokens that *answer* carries for the next request. Those in its body need a whole Reply."""
         found: dict[str, JSON] = {}
         for name, token in self.options.tokens.items():
-            source = next_source(token, self.cookies_sliding)
-            value = found_in(source, answer, decode=token.decode) if source is not None else None
+            source = find_next_source(token, self.cookies_sliding)
+            value = find_in_answer(source, answer, decode=token.decode) if source is not None else None
             if value is not None:
                 found[name] = value
         return found
 
     def uses_up(self, request: Request) -> bool:
-        return request.own_host and any(sending.means(request) for sending in self.using_up)
+        return request.own_host and any(sending.selects(request) for sending in self.using_up)
 
-    def _let_in(self, page: Page) -> None:
-        """Raises Changed on a login page, and MissingToken where `ready` is not there."""
+    def _check_ready(self, page: Page) -> None:
+        """Raises Changed on a login page, and MissingToken if `ready` is missing."""
         asked, came = urlsplit(self.site.url).path or "/", urlsplit(page.url).path
         for rule in self.options.stale:
             if rule.sign == "redirect" and came != asked and leads_to(rule.name, page.url):
                 raise Changed(
-                    f"{self.site.name}: the visit was led to {came}, a page for those who are not logged in "
+                    f"{self.site.name}: the visit was redirected to {came}, a page for people who are not logged in "
                     f"(sites.{self.site.name}.stale: {rule.text})",
                     site=self.site.name,
                 )
         if self.ready is not None and page.find(self.ready) is None:
             sought = f"sites.{self.site.name}.ready: {self.ready} on {came}"
-            came_instead = instead(Source("css", self.ready), page)
-            raise MissingToken("sign of being ready", sought, site=self.site.name, came=came_instead)
+            came_instead = describe_instead(Source("css", self.ready), page)
+            raise MissingToken("sign that the page is ready", sought, site=self.site.name, came=came_instead)
 
-    def _token(self, name: str, token: TokenOptions, page: Page) -> JSON:
+    def _read_token(self, name: str, token: TokenOptions, page: Page) -> JSON:
         where = page if token.page is None else page.others.get(token.page)
         source, key = token.source, f"sites.{self.site.name}.tokens.{name}"
         if where is None:
             raise MissingToken(name, f"{key}: {source} on {token.page}", site=self.site.name, came="not been opened")
-        value = found_on(source, where, decode=token.decode)
-        came = "" if value is not None else instead(source, where)
+        value = find_on_page(source, where, decode=token.decode)
+        came = "" if value is not None else describe_instead(source, where)
         if value is not None and token.inside is not None:
             value, came = (
                 walk(parse_json(value) if isinstance(value, str) else value, token.inside),
@@ -146,21 +146,23 @@ class WebSite(Provider):
         return value
 
 
-def next_source(token: TokenOptions, sliding: tuple[str, ...]) -> Source | None:
-    """Where an answer carries the token's next value: as configured, or in the sliding cookie that it is read from."""
+def find_next_source(token: TokenOptions, sliding: tuple[str, ...]) -> Source | None:
+    """Return where an answer carries the token's next value: as configured, or in the sliding cookie it comes from."""
     if token.next is None and token.cookie is not None and token.cookie in sliding:
         return token.source
     return token.next
 
 
-def _sending(send: SendOptions) -> Sending:
+def _build_sending(send: SendOptions) -> Sending:
     def templates(texts: Mapping[str, str]) -> dict[str, Template]:
-        return {name: Template.of(text) for name, text in texts.items()}
+        return {name: Template.parse(text) for name, text in texts.items()}
 
-    return Sending(send.when, templates(send.header), templates(send.query), templates(send.form), _nested(send.body))
+    return Sending(
+        send.when, templates(send.header), templates(send.query), templates(send.form), _parse_templates(send.body)
+    )
 
 
-def _nested(value: Any) -> Any:
+def _parse_templates(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _nested(inner) for name, inner in value.items()}
-    return Template.of(value) if isinstance(value, str) else value
+        return {name: _parse_templates(inner) for name, inner in value.items()}
+    return Template.parse(value) if isinstance(value, str) else value

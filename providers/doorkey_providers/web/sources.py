@@ -1,4 +1,4 @@
-"""Where a token is found: in a page, in the page's own requests, or in an answer."""
+"""Finds tokens in a page, in the requests that the page sends, or in an answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from doorkey import Head, Page, Reply
-from doorkey_providers.web.values import JSON, parse_json, unescaped, walk
+from doorkey_providers.web.values import JSON, parse_json, unescape_cookie, walk
 
 Kind: TypeAlias = Literal[
     "css",
@@ -37,7 +37,7 @@ OF_ANSWERS: tuple[Kind, ...] = ("response", "response-body")
 OF_REQUESTS: tuple[Kind, ...] = ("request", "request-query", "request-body", *OF_ANSWERS)
 """What stands in the page's own requests, or in their answers."""
 BY_SCRIPT: tuple[Kind, ...] = ("local", "session", "indexeddb", "script", *OF_REQUESTS)
-"""What only a page whose scripts ran holds."""
+"""Sources that exist only once the page's scripts have run."""
 
 
 class OwnRequest(Protocol):
@@ -57,7 +57,7 @@ class OwnRequest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place to look: `name` is a selector, a name, a path or a pattern; `attribute` belongs to a selector."""
+    """One place to look. `name` is a selector, a name, a path or a pattern; `attribute` belongs to a selector."""
 
     kind: Kind
     name: str
@@ -69,29 +69,29 @@ class Source:
         return f"html:/{self.name}/" if self.kind == "html" else f"{self.kind}:{self.name}"
 
 
-def source_of(text: str, kinds: Iterable[Kind] = ON_PAGES) -> Source:
-    """The source that *text* names: `KIND:NAME`, `html:/REGEX/`, or `CSS` with `@ATTRIBUTE`. Raises ValueError."""
+def parse_source(text: str, kinds: Iterable[Kind] = ON_PAGES) -> Source:
+    """Read a source: `KIND:NAME`, `html:/REGEX/`, or a CSS selector with `@ATTRIBUTE`. Raises ValueError."""
     kinds = tuple(kinds)
     prefix, colon, rest = text.strip().partition(":")
     if prefix == "html" and rest.startswith("/"):
-        return checked(Source("html", rest[1:-1] if rest.endswith("/") and len(rest) > 1 else rest[1:]))
+        return check_source(Source("html", rest[1:-1] if rest.endswith("/") and len(rest) > 1 else rest[1:]))
     if colon and prefix in KINDS and prefix not in ("html", "css"):
         if prefix not in kinds:
-            raise ValueError(f"expected one of {_shown(kinds)}, came {prefix}:")
-        return checked(Source(prefix, rest.strip()))
+            raise ValueError(f"expected one of {_list_kinds(kinds)}, came {prefix}:")
+        return check_source(Source(prefix, rest.strip()))
     css = rest if prefix == "css" else text
     selector, at, attribute = css.rpartition("@")
     if at and re.fullmatch(r"[A-Za-z_][\w:.-]*", attribute.strip()):
-        return checked(Source("css", selector.strip(), attribute.strip()), kinds)
-    return checked(Source("css", css.strip()), kinds)
+        return check_source(Source("css", selector.strip(), attribute.strip()), kinds)
+    return check_source(Source("css", css.strip()), kinds)
 
 
-def checked(source: Source, kinds: Iterable[Kind] = ON_PAGES) -> Source:
-    """*source*, if it can be looked for. Raises ValueError."""
+def check_source(source: Source, kinds: Iterable[Kind] = ON_PAGES) -> Source:
+    """Return *source* if it is valid. Raises ValueError."""
     if not source.name:
         raise ValueError(f"expected a name after {source.kind}:")
     if source.kind == "css":
-        css_of(source.name, kinds)
+        check_css(source.name, kinds)
     if source.kind == "indexeddb" and source.name.count("/") < 2:
         raise ValueError("expected indexeddb:DATABASE/STORE/KEY (the key * means the first one)")
     if source.kind == "html":
@@ -102,8 +102,8 @@ def checked(source: Source, kinds: Iterable[Kind] = ON_PAGES) -> Source:
     return source
 
 
-def css_of(text: str, kinds: Iterable[Kind] = ()) -> str:
-    """*text*, if it is a CSS selector. Raises ValueError with the kind of source that may have been meant."""
+def check_css(text: str, kinds: Iterable[Kind] = ()) -> str:
+    """Return *text* if it is a CSS selector. Raises ValueError, with the kind of source that may have been meant."""
     import soupsieve
 
     try:
@@ -113,23 +113,23 @@ def css_of(text: str, kinds: Iterable[Kind] = ()) -> str:
         hint = f" (did you mean '{meant[0]}:'?)" if meant else ""
         said = str(exc).splitlines()[0]
         raise ValueError(
-            f"expected a CSS selector{f' or one of {_shown(kinds)}' if kinds else ''}: {said}{hint}"
+            f"expected a CSS selector{f' or one of {_list_kinds(kinds)}' if kinds else ''}: {said}{hint}"
         ) from exc
     return text
 
 
-def _shown(kinds: Iterable[Kind]) -> str:
+def _list_kinds(kinds: Iterable[Kind]) -> str:
     return ", ".join("CSS" if kind == "css" else f"{kind}:…" for kind in kinds)
 
 
-def found_on(source: Source, page: Page, *, decode: bool = True) -> JSON:
-    """What *source* names on *page*; None when it is not there or empty."""
+def find_on_page(source: Source, page: Page, *, decode: bool = True) -> JSON:
+    """Return what *source* names on *page*; None if it is missing or empty."""
     match source.kind:
         case "css":
-            return selected(source, page)
+            return select_value(source, page)
         case "cookie":
             value = page.cookies.get(source.name)
-            return unescaped(value) if value and decode else value or None
+            return unescape_cookie(value) if value and decode else value or None
         case "local":
             return page.local.get(source.name) or None
         case "session":
@@ -139,31 +139,31 @@ def found_on(source: Source, page: Page, *, decode: bool = True) -> JSON:
         case "indexeddb":
             return page.indexed.get(source.name)
         case "html":
-            return matched(source, page.html)
+            return match_pattern(source, page.html)
         case _:
-            return _seen(source, page)
+            return _find_in_requests(source, page)
 
 
-def found_in(source: Source, answer: Head, *, decode: bool = True) -> JSON:
-    """What *source* names in an answer: in its head, and in its body where *answer* is a whole Reply."""
+def find_in_answer(source: Source, answer: Head, *, decode: bool = True) -> JSON:
+    """Return what *source* names in an answer: in its head, and in its body if *answer* is a whole Reply."""
     match source.kind:
         case "header":
             return answer.headers.get(source.name.lower()) or None
         case "cookie":
-            value = _set_cookie(source.name, answer)
-            return unescaped(value) if value and decode else value
+            value = _find_set_cookie(source.name, answer)
+            return unescape_cookie(value) if value and decode else value
         case _ if not isinstance(answer, Reply):
             return None
         case "json":
             return walk(parse_json(answer.text()), source.name)
         case "html":
-            return matched(source, answer.text())
+            return match_pattern(source, answer.text())
         case _:
-            return selected(source, Page(url=answer.url, html=answer.text()))
+            return select_value(source, Page(url=answer.url, html=answer.text()))
 
 
-def selected(source: Source, page: Page) -> str | None:
-    """An attribute, or the text; what an input or a meta tag says stands in an attribute of its own."""
+def select_value(source: Source, page: Page) -> str | None:
+    """Return the attribute or the text. An input's value and a meta tag's content stand in attributes."""
     tag = page.find(source.name)
     if tag is None:
         return None
@@ -174,15 +174,15 @@ def selected(source: Source, page: Page) -> str | None:
     return (value.strip() or None) if isinstance(value, str) else None
 
 
-def matched(source: Source, text: str) -> str | None:
+def match_pattern(source: Source, text: str) -> str | None:
     found = re.search(source.name, text)
     if found is None:
         return None
     return (found[1] if found.re.groups else found[0]) or None
 
 
-def _seen(source: Source, page: Page) -> JSON:
-    """The latest value that the page itself sent to its own origin: what it tells others is none of the site's."""
+def _find_in_requests(source: Source, page: Page) -> JSON:
+    """Return the latest value that the page sent to its own origin. What it sends elsewhere does not count."""
     origin = urlsplit(page.url)[:2]
     for request in reversed(page.sent):
         if urlsplit(request.url)[:2] != origin:
@@ -222,7 +222,7 @@ def _field_of(request: OwnRequest, name: str) -> JSON:
     return None
 
 
-def _set_cookie(name: str, answer: Head) -> str | None:
+def _find_set_cookie(name: str, answer: Head) -> str | None:
     # Set-Cookie may come several times; only `items` of the transport's mapping shows them all.
     for header, line in answer.headers.items():
         cookie, equals, value = line.partition(";")[0].partition("=")

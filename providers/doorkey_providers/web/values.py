@@ -1,4 +1,4 @@
-"""Values inside values: by a path into JSON, also into JSON that was cut off, and as text."""
+"""Reads values: by a path into JSON, also into JSON that was cut off, and as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | Non
 
 
 def walk(value: JSON, path: str) -> JSON:
-    """What lies at *path* ("error.code", "items.0.id") in *value*; None when nothing does."""
+    """Return what lies at *path* ("error.code", "items.0.id") in *value*; None if nothing does."""
     for part in path.split("."):
         if isinstance(value, dict):
             value = value.get(part)
@@ -22,7 +22,7 @@ def walk(value: JSON, path: str) -> JSON:
 
 
 def parse_json(text: str) -> JSON:
-    """*text* as JSON; None when it is none."""
+    """Read *text* as JSON; None if it is not JSON."""
     try:
         value: JSON = json.loads(text)
     except (ValueError, RecursionError):
@@ -31,7 +31,7 @@ def parse_json(text: str) -> JSON:
 
 
 def find_in_start(start: str, path: str) -> JSON:
-    """What lies at *path* in JSON of which only the *start* is there; None when it has not come yet.
+    """Return what lies at *path* in JSON of which only the *start* has come; None if it has not come yet.
 
     A text or a number counts once it is whole, an object or a list once it has begun.
     """
@@ -40,7 +40,7 @@ def find_in_start(start: str, path: str) -> JSON:
 
 
 def _cut_value(text: str, at: int, depth: int) -> tuple[JSON, int]:
-    """The value at *at* and where it ends. Of a value that was cut off, the whole members down to *depth* levels."""
+    """Return the value at *at* and its end. Of a value that was cut off, members down to *depth* levels count."""
     try:
         value: JSON
         value, end = json.JSONDecoder().raw_decode(text, at)
@@ -86,11 +86,11 @@ def _skip_space(text: str, at: int) -> int:
     return at
 
 
-def as_text(value: JSON) -> str:
-    """*value* as it is written into a header, a query or a form."""
+def to_text(value: JSON) -> str:
+    """Return *value* as it is written into a header, a query or a form."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def unescaped(value: str) -> str:
-    """A cookie's value as page scripts read it: sites write theirs percent-encoded where it holds other signs."""
+def unescape_cookie(value: str) -> str:
+    """Undo the percent-encoding of a cookie's value: sites use it for characters that cookies can't hold."""
     return unquote(value) if "%" in value else value

@@ -1,4 +1,4 @@
-"""Which requests are meant: by method and path."""
+"""Selects requests by method and path."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from doorkey import Request
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """`methods` empty: any; `path` is a glob in which * stands for anything, slashes too."""
+    """A condition on requests. Empty `methods` match any; in `path`, * matches anything, also slashes."""
 
     methods: frozenset[str] = frozenset()
     path: str = "*"
 
-    def meets(self, request: Request) -> bool:
+    def matches(self, request: Request) -> bool:
         if self.methods and request.method.upper() not in self.methods:
             return False
-        return self.path == "*" or fnmatchcase(path_of(request), self.path)
+        return self.path == "*" or fnmatchcase(get_path(request), self.path)
 
 
-def path_of(request: Request) -> str:
+def get_path(request: Request) -> str:
     return urlsplit(urljoin("http://site/", request.url)).path or "/"
 
 
-def when_of(text: str) -> When:
-    """`POST /api/*`, `POST,PUT`, `/api/*` or `*/api.php`. Raises ValueError."""
+def parse_when(text: str) -> When:
+    """Read a condition like `POST /api/*`, `POST,PUT`, `/api/*` or `*/api.php`. Raises ValueError."""
     found = re.fullmatch(r"\s*(?:([A-Za-z]+(?:\s*,\s*[A-Za-z]+)*|\*)(?:\s+|$))?([/*]\S*)?\s*", text)
     if found is None or not text.strip():
         raise ValueError("expected methods, a path, or both, like 'POST,PUT /api/*'; a path begins with / or *")
