@@ -20,7 +20,7 @@ from doorkey.errors import ConfigurationError
 from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
-from doorkey.service.connection import ByteWriter, Connection, Connections
+from doorkey.service.connection import HEAD, ByteWriter, Connection, Connections
 from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_loopback
@@ -86,12 +86,19 @@ def calm_collector() -> None:
 
 @asynccontextmanager
 async def serve(
-    app: web.Application, host: str, port: int, *, shutdown: float = SHUTDOWN, connections: int | None = None
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    shutdown: float = SHUTDOWN,
+    connections: int | None = None,
+    head: float = HEAD,
 ) -> AsyncIterator[str]:
     """Listen, and yield the base URL. Port 0 takes a free one.
 
     At the end no more requests are accepted; those under way have *shutdown* seconds to end, then they are stopped.
-    *connections* is the most to hold at a time (None: as many as file descriptors allow). Raises ConfigurationError
+    *connections* is the most to hold at a time (None: as many as file descriptors allow), *head* the seconds that the
+    head of a request may take. Raises ConfigurationError
     when the address can't be listened on.
     """
     # handler_cancellation: a client that leaves ends what is done for it, up to the site.
@@ -100,7 +107,7 @@ async def serve(
     server = runner.server
     assert server is not None
     server.request_factory = _request_factory(server.request_factory)
-    opened = Connections(connections or connection_limit(), SystemClock())
+    opened = Connections(connections or connection_limit(), SystemClock(), head)
     loop = asyncio.get_running_loop()
     try:
         try:

@@ -16,8 +16,9 @@ from doorkey.model.chat import kind_of
 from doorkey.service.failure import Refusal, too_large
 from doorkey.service.middleware import BODY_LIMIT
 
-PIECE = 30.0
-"""Seconds a client may take for the next piece of a body that is read whole."""
+PIECE = web.AppKey("PIECE", float)
+"""Seconds a client may take for the next piece of a body that is read whole: `PIECE_LIMIT`, unless the app says."""
+PIECE_LIMIT = 30.0
 WHOLE = 300.0
 """Seconds a client may take for all of such a body."""
 LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -58,15 +59,15 @@ async def read_whole(request: web.Request) -> bytes:
         _refuse_too_large(len(whole))
         return whole
     _refuse_too_large(request.content_length or 0)
-    body = bytearray()
+    body, piece = bytearray(), request.app.get(PIECE, PIECE_LIMIT)
     try:
         async with asyncio.timeout(WHOLE):
             while not content.at_eof():
-                async with asyncio.timeout(PIECE):
+                async with asyncio.timeout(piece):
                     body += await content.readany()
                 _refuse_too_large(len(body))
     except TimeoutError:
-        message = f"the body came too slowly: a piece within {PIECE:g} s and all of it within {WHOLE:g} s were expected"
+        message = f"the body came too slowly: a piece within {piece:g} s and all of it within {WHOLE:g} s were expected"
         raise Refusal(408, "request_timeout", message, headers={"Connection": "close"}) from None
     return bytes(body)
 

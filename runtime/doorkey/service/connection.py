@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 IDLE = 75.0
 """Seconds a connection may stay open without a request."""
 HEAD = 20.0
-"""Seconds in which a request's head has to be complete, from its first byte on."""
 LINGER = 2.0
 """Seconds in which a client that is still sending is read from, after an error that ends its connection: a closed
 socket with unread bytes is reset, and takes the answer with it (RFC 9112, section 9.6)."""
@@ -33,7 +32,7 @@ QUIET = 60.0
 LEFT = 0.2
 """Seconds between two looks at whether a client that closed its sending side still waits for its answer."""
 
-TOO_SLOW = Failure(408, f"the head of the request was not complete after {HEAD:g} s", "request_timeout")
+TOO_SLOW = Failure(408, "the head of the request came too slowly: all of it was expected at once", "request_timeout")
 
 
 BUSY = Failure(
@@ -45,9 +44,13 @@ BUSY = Failure(
 
 
 class Connections:
-    """The open connections, at most *most*. A new one takes the place of the one that has been idle for longest."""
+    """The open connections, at most *most*. A new one takes the place of the one that has been idle for longest.
 
-    def __init__(self, most: int, clock: Clock) -> None:
+    *head* is the seconds in which the head of a request has to be complete, from its first byte on.
+    """
+
+    def __init__(self, most: int, clock: Clock, head: float = HEAD) -> None:
+        self.head = head
         self._most = most
         self._clock = clock
         self._open: dict[Connection, None] = {}
@@ -122,7 +125,7 @@ class Connection(web.RequestHandler):
             self._end_broken_body()
         if self.idle and data:
             if self._head_timer is None:
-                self._head_timer = self._loop.call_later(HEAD, self._refuse_slow_head)
+                self._head_timer = self._loop.call_later(self._connections.head, self._refuse_slow_head)
         elif self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -132,7 +135,7 @@ class Connection(web.RequestHandler):
         if self._lingering is not None:
             self._lingering.end()
             return False
-        if self.idle or self._current_request is None or self.transport is None:
+        if self.idle or self.transport is None:
             return False
         self._watcher = self._loop.create_task(self._watch_half_closed())
         return True
@@ -190,12 +193,13 @@ class Connection(web.RequestHandler):
             request.content.set_exception(web.RequestPayloadError(BROKEN_BODY.message))
 
     async def _watch_half_closed(self) -> None:
-        """End the connection when the client has closed its socket, and not only its sending side."""
-        while self.transport is not None and self._current_request is not None:
+        """End the connection after its last answer, or when the client has closed its socket altogether."""
+        while self.transport is not None and not self.idle:
             if await has_closed(self.transport.get_extra_info("socket"), self._current_request):
                 self.transport.abort()
                 return
             await asyncio.sleep(LEFT)
+        self.force_close()
 
 
 class Lingering:

@@ -22,7 +22,7 @@ class Socket(Protocol):
     def getpeername(self) -> tuple[str, int]: ...
 
 
-async def has_closed(connection: Socket | None, request: web.BaseRequest) -> bool:
+async def has_closed(connection: Socket | None, request: web.BaseRequest | None) -> bool:
     """Return whether the client at the other end of *connection*, which sends no more, has closed its socket as well.
 
     Both look the same on the wire. A client on this machine is looked up in the kernel's table: a socket that no
@@ -39,7 +39,7 @@ async def has_closed(connection: Socket | None, request: web.BaseRequest) -> boo
         held = await asyncio.to_thread(_is_held, _entry(peer), _entry(own), address.version)
         if held is not None:
             return not held
-    return request.keep_alive
+    return request is not None and bool(request.keep_alive)
 
 
 def _is_held(local: str, remote: str, version: int) -> bool | None:
