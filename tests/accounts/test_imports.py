@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import json
 from contextlib import suppress
+from http.cookiejar import MozillaCookieJar
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from doorkey.accounts.imports import read_login
 from doorkey.errors import RequestError
+from doorkey.model.cookies import Cookie
 
 SITE = "https://wiki.example/app"
 NOW = 1_700_000_000.0
@@ -69,6 +73,66 @@ def test_a_cookies_txt_is_read_with_its_http_only_lines() -> None:
     assert found.foreign == ("evil.example",)
 
 
+@pytest.mark.parametrize("expiry", ["", "0", "-1"])
+def test_an_empty_expiry_in_a_cookies_txt_is_a_session_cookies(expiry: str) -> None:
+    text = f"wiki.example\tFALSE\t/\tTRUE\t{expiry}\tsid\ts1\r\n.wiki.example\tTRUE\t/\tFALSE\t\t\tnameless\n"
+    found = read_login(text, SITE, NOW)
+    assert [(c.pair, c.host_only, c.expires) for c in found.cookies] == [
+        ("sid=s1", True, None),
+        ("nameless", False, None),
+    ]
+
+
+def test_cookies_as_pythons_own_jar_saves_them_are_read(tmp_path: Path) -> None:
+    jar = MozillaCookieJar(tmp_path / "cookies.txt")
+    own = ("wiki.example", False, False, "/", True, False)
+    jar.set_cookie(http.cookiejar.Cookie(0, "sid", "s1", None, False, *own, None, True, None, None, {}))
+    jar.save(ignore_discard=True)
+    assert read_login((tmp_path / "cookies.txt").read_text(), SITE, NOW).cookies == (
+        Cookie("sid", "s1", "wiki.example"),
+    )
+
+
+EXTENSION = {"domain": "wiki.example", "hostOnly": True, "name": "sid", "value": '"s 1"', "path": "/", "httpOnly": True,
+             "sameSite": "no_restriction", "secure": True, "session": False, "storeId": "0",
+             "expirationDate": NOW + 60.5}  # fmt: skip
+SELENIUM = {"domain": ".wiki.example", "expiry": int(NOW) + 60, "httpOnly": False, "name": "sid", "path": "/",
+            "sameSite": "Lax", "secure": False, "value": "s1"}  # fmt: skip
+PUPPETEER = {"name": "sid", "value": "s1", "domain": "wiki.example", "path": "/", "expires": -1, "size": 5,
+             "secure": True, "session": True, "sameSite": "None",
+             "partitionKey": {"topLevelSite": "https://wiki.example", "hasCrossSiteAncestor": False}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "cookie"),
+    [
+        (EXTENSION, Cookie("sid", '"s 1"', "wiki.example", "/", True, True, True, "None", NOW + 60.5)),
+        ({**EXTENSION, "session": True}, Cookie("sid", '"s 1"', "wiki.example", "/", True, True, True, "None")),
+        ({**EXTENSION, "sameSite": None}, Cookie("sid", '"s 1"', "wiki.example", "/", True, True, True, "",
+                                                 NOW + 60.5)),
+        (SELENIUM, Cookie("sid", "s1", "wiki.example", "/", False, same_site="Lax", expires=int(NOW) + 60)),
+        ({**SELENIUM, "expiry": NOW * 1000 + 60_000}, Cookie("sid", "s1", "wiki.example", "/", False, same_site="Lax",
+                                                             expires=NOW + 60)),
+        (PUPPETEER, Cookie("sid", "s1", "wiki.example", secure=True, same_site="None", partition="https://wiki.example")),
+    ],
+)  # fmt: skip
+def test_a_json_list_of_cookies_is_read_in_each_dialect(one: dict[str, Any], cookie: Cookie) -> None:
+    found = read_login(json.dumps([one]), SITE, NOW)
+    assert (found.kind, found.cookies) == ("list of cookies", (cookie,))
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_an_answer_of_flaresolverr_gives_its_user_agent_too(wrapped: bool) -> None:
+    solution = {"url": SITE, "status": 200, "cookies": [SELENIUM], "userAgent": "Chrome/1"}
+    found = read_login(json.dumps({"status": "ok", "solution": solution} if wrapped else solution), SITE, NOW)
+    assert ([cookie.pair for cookie in found.cookies], found.headers) == (["sid=s1"], {"user-agent": "Chrome/1"})
+
+
+def test_what_no_browser_takes_is_left_out_and_named() -> None:
+    found = read_login(json.dumps([{**SELENIUM, "name": "bad", "value": "a;b"}, SELENIUM]), SITE, NOW)
+    assert ([cookie.name for cookie in found.cookies], found.refused) == (["sid"], ("bad",))
+
+
 def test_a_har_gives_the_last_cookies_with_their_attributes_and_the_browsers_headers() -> None:
     text = har(
         entry(SITE, "sid=s1; mark=m"),
@@ -77,7 +141,20 @@ def test_a_har_gives_the_last_cookies_with_their_attributes_and_the_browsers_hea
     )
     found = read_login(text, SITE, NOW)
     assert [(c.name, c.value, c.http_only, c.expires) for c in found.cookies] == [("sid", "s2", True, NOW + 60)]
-    assert (found.headers, found.expired, found.foreign) == ({"user-agent": "Firefox/1"}, ("mark",), ("cdn.example",))
+    assert (found.headers, found.expired, found.foreign) == ({"user-agent": "Firefox/1"}, (), ("cdn.example",))
+
+
+def test_a_har_keeps_quotes_and_several_cookies_of_one_name() -> None:
+    text = har(
+        entry(SITE, "", 'sid="12|ab=="; Path=/; Priority=High\nsid=narrow; Path=/app', "ad=1; Domain=cdn.example"),
+        entry(SITE, 'sid=narrow; sid="12|ab=="; nameless'),
+    )
+    found = read_login(text, SITE, NOW)
+    assert [(c.pair, c.path) for c in found.cookies] == [
+        ('sid="12|ab=="', "/"),
+        ("sid=narrow", "/app"),
+        ("nameless", "/"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +167,9 @@ def test_a_har_gives_the_last_cookies_with_their_attributes_and_the_browsers_hea
         ("hello", "line 1 has not the seven fields"),
         ("[]", "another kind of JSON"),
         ('{"cookies": 7}', "can't be read"),
-        ('{"cookies": [{"name": "a\\r\\nb", "value": "x", "domain": "wiki.example"}]}', "can't be read"),
+        ('{"cookies": [{"name": "a\\r\\nb", "value": "x", "domain": "wiki.example"}]}', "no browser takes: 'a"),
+        ('[{"name": "a", "value": 1, "domain": "wiki.example"}]', "can't be read"),
+        ('{"solution": {"cookies": [{}], "userAgent": "s1"}}', "can't be read"),
         ('{"log": {}}', "can't be read"),
     ],
 )

@@ -1,122 +1,168 @@
-"""A login brought along from another browser: Playwright's storage state, Netscape's cookies.txt, or a HAR."""
+"""A login exported by another browser: a storage state, a list of cookies, a cookies.txt or a HAR."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
 
 from doorkey.errors import RequestError
-from doorkey.model.cookies import Cookie
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Cookie, bracketed, host_of
 from doorkey.model.urls import origin_of
 
 HEADERS = ("user-agent", "accept-language")
-EXPECTED = "expected Playwright's storage state (JSON), a cookies.txt (Netscape) or a HAR"
+EXPECTED = (
+    "expected Playwright's storage state, a JSON list of cookies (of an extension, Selenium or FlareSolverr), a "
+    "cookies.txt (Netscape) or a HAR"
+)
 HTTP_ONLY = "#HttpOnly_"
+SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None", "no_restriction": "None"}
+"""The words of browsers, and those that extensions get from a browser's own interface."""
+EXPIRY = ("expires", "expirationDate", "expiry")
+"""Playwright and FlareSolverr; extensions; Selenium."""
+MILLISECONDS = 1e11
+"""From here on a time is not in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What a file holds for one site. `expired` are the names of cookies that had ended, `foreign` other hosts."""
+    """What a file holds for one site. `local` and `session` are the site's local and session storage.
+
+    Left out are the cookies named in `expired`, those named in `refused`, which no browser takes, and those of
+    the hosts in `foreign`.
+    """
 
     kind: str
     cookies: tuple[Cookie, ...] = field(repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     expired: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    kind: str
+    cookies: Iterable[Cookie]
+    local: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_login(text: str, site_url: str, wall: float) -> Imported:
     """What *text* holds for the site at *site_url*; *wall* is now, in seconds since the epoch.
 
-    Cookies of other hosts are left out. Raises RequestError when it is none of the three, or holds no cookie that the
+    Cookies of other hosts are left out. Raises RequestError when it is none of the kinds, or holds no cookie that the
     site could know one by.
     """
-    kind, cookies, local, headers = _read(text.lstrip("\ufeff"), site_url)
-    host = (urlsplit(site_url).hostname or "").lower()
-    ours = [cookie for cookie in cookies if _reaches(cookie, host)]
-    expired = [cookie.name for cookie in ours if cookie.expires is not None and cookie.expires <= wall]
-    alive = [cookie for cookie in ours if cookie.expires is None or cookie.expires > wall]
-    foreign = sorted({cookie.domain for cookie in cookies if not _reaches(cookie, host)})
-    if not alive and not local:
-        if expired:
-            found = f"only cookies that have expired: {', '.join(expired)}"
-        else:
-            found = f"cookies of other hosts only: {_some(foreign)}" if foreign else "no cookie at all"
-            if kind == "HAR" and not foreign:
-                found += ' (browsers leave them out of a HAR, unless it is saved "with sensitive data")'
-        raise RequestError(f"the {kind} holds nothing for {host}: {found}", param="from")
-    return Imported(
-        kind=kind, cookies=tuple(alive), local=local, headers=headers, expired=tuple(expired), foreign=tuple(foreign)
+    read = _read(text.lstrip("\ufeff"), site_url, wall)
+    jar = CookieJar().changed(read.cookies)
+    ours = [cookie for cookie in jar if cookie.identity.reaches(site_url)]
+    found = Imported(
+        kind=read.kind,
+        cookies=tuple(cookie for cookie in ours if cookie.storable and not cookie.expired(wall)),
+        local=read.local,
+        headers=read.headers,
+        expired=tuple(cookie.name for cookie in ours if cookie.storable and cookie.expired(wall)),
+        refused=tuple(cookie.name for cookie in ours if not cookie.storable),
+        foreign=tuple(sorted({cookie.domain for cookie in jar if cookie not in ours})),
     )
+    if not found.cookies and not found.local:
+        raise RequestError(f"the {found.kind} holds nothing for {host_of(site_url)}: {_instead(found)}", param="from")
+    return found
 
 
-def _some(names: list[str]) -> str:
+def _instead(found: Imported) -> str:
+    """What a file without a login for the site holds."""
+    if found.expired:
+        return f"only cookies that have expired: {', '.join(found.expired)}"
+    if found.refused:
+        return f"only cookies that no browser takes: {', '.join(map(ascii, found.refused))}"
+    if found.foreign:
+        return f"cookies of other hosts only: {_some(found.foreign)}"
+    hint = ' (browsers leave them out of a HAR, unless it is saved "with sensitive data")'
+    return "no cookie at all" + (hint if found.kind == "HAR" else "")
+
+
+def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _reaches(cookie: Cookie, host: str) -> bool:
-    return host == cookie.domain or (not cookie.host_only and host.endswith("." + cookie.domain))
-
-
-def _read(text: str, site_url: str) -> tuple[str, list[Cookie], dict[str, str], dict[str, str]]:
+def _read(text: str, site_url: str, wall: float) -> _Read:
     if not text.lstrip().startswith(("{", "[")):
-        return "cookies.txt", _netscape(text), {}, {}
+        return _Read("cookies.txt", _netscape(text))
     try:
         data = json.loads(text)
+        if isinstance(data, list) and data:
+            return _Read("list of cookies", [_from_json(one) for one in data])
         if isinstance(data, dict) and isinstance(data.get("log"), dict):
-            cookies, headers = _har(data["log"]["entries"], site_url)
-            return "HAR", cookies, {}, headers
+            return _har(data["log"]["entries"], site_url, wall)
+        if isinstance(data, dict) and isinstance(data.get("solution"), dict):
+            data = data["solution"]  # FlareSolverr's answer, whole
         if isinstance(data, dict) and "cookies" in data:
-            return "storage state", [_stored(one) for one in data["cookies"]], _local(data, site_url), {}
+            cookies = [_from_json(one) for one in data["cookies"]]
+            if "userAgent" in data:
+                return _Read("FlareSolverr's answer", cookies, headers={"user-agent": str(data["userAgent"])})
+            return _Read("storage state", cookies, _storage(data, site_url, "localStorage"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         # Not chained: these hold pieces of the file.
         raise RequestError(f"{EXPECTED}: it begins like one and can't be read", param="from") from None
     raise RequestError(f"{EXPECTED}: this is another kind of JSON", param="from")
 
 
-def _cookie(
-    name: str, value: str, domain: str, *, path: str = "/", host_only: bool, expires: float | None = None, **more: Any
-) -> Cookie:
-    if not name or not isinstance(value, str) or any(ord(c) < 32 or c in ";\x7f" for c in name + value):
-        raise ValueError("no cookie")
-    return Cookie(name, value, domain.lstrip(".").lower(), path or "/", host_only, expires=expires, **more)
-
-
-def _stored(one: Mapping[str, Any]) -> Cookie:
-    expires = float(one.get("expires", -1))
-    return _cookie(
-        one["name"],
-        one["value"],
-        one["domain"],
-        path=one.get("path", "/"),
-        host_only=not one["domain"].startswith("."),
+def _from_json(one: Mapping[str, Any]) -> Cookie:
+    """A cookie of Playwright, Puppeteer, Selenium, FlareSolverr or an extension: they differ in a few names."""
+    domain, same_site = one["domain"].lower(), str(one.get("sameSite") or "").lower()
+    partition = one.get("partitionKey") or {}
+    if isinstance(partition, str):
+        partition = {"topLevelSite": partition, "hasCrossSiteAncestor": one.get("_crHasCrossSiteAncestor", True)}
+    if not isinstance(one["name"], str) or not isinstance(one["value"], str):
+        raise TypeError("no cookie")
+    expires = None if one.get("session") else next((one[name] for name in EXPIRY if one.get(name) is not None), None)
+    return Cookie(
+        name=one["name"],
+        value=one["value"],
+        domain=bracketed(domain.removeprefix(".")),
+        path=one.get("path") or "/",
+        host_only=bool(one.get("hostOnly", not domain.startswith("."))),
         secure=bool(one.get("secure")),
         http_only=bool(one.get("httpOnly")),
-        same_site=str(one.get("sameSite", "")),
-        expires=None if expires < 0 else expires,
+        same_site=SAME_SITE.get(same_site, ""),
+        expires=_expiry(expires),
+        partition=str(partition.get("topLevelSite") or ""),
+        embedded=bool(partition.get("topLevelSite")) and partition.get("hasCrossSiteAncestor") is not False,
     )
 
 
-def _local(data: Mapping[str, Any], site_url: str) -> dict[str, str]:
+def _expiry(said: object) -> float | None:
+    """Seconds since the epoch; None for a session cookie, which has no number there, or none above 0."""
+    text = str(said if said is not None else "").strip()
+    expires = float(text) if text else 0.0
+    if expires > MILLISECONDS:
+        expires /= 1000
+    return expires if expires > 0 else None
+
+
+def _storage(data: Mapping[str, Any], site_url: str, kind: str) -> dict[str, str]:
     return {
         str(item["name"]): str(item["value"])
         for origin in data.get("origins", ())
         if origin_of(origin["origin"]) == origin_of(site_url)
-        for item in origin.get("localStorage", ())
+        for item in origin.get(kind, ())
     }
 
 
 def _netscape(text: str) -> list[Cookie]:
-    """Seven fields in a line, set apart by tabs: domain, whether subdomains too, path, secure, expiry, name, value."""
+    """Seven fields in a line, set apart by tabs: domain, whether subdomains too, path, secure, expiry, name, value.
+
+    The expiry of a session cookie is 0, or empty (Python's http.cookiejar). A cookie without a name has an empty one.
+    """
     found: list[Cookie] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.rstrip("\r")
         http_only = line.startswith(HTTP_ONLY)
         line = line.removeprefix(HTTP_ONLY)
         if not line.strip() or line.startswith("#"):
@@ -124,16 +170,15 @@ def _netscape(text: str) -> list[Cookie]:
         fields = line.split("\t")
         try:
             domain, subdomains, path, secure, expires, name, value = (*fields, "") if len(fields) == 6 else fields
-            end = float(expires)
-            cookie = _cookie(
-                name,
-                value,
-                domain,
-                path=path,
+            cookie = Cookie(
+                name=name,
+                value=value,
+                domain=bracketed(domain.lower().removeprefix(".")),
+                path=path or "/",
                 host_only=subdomains.upper() != "TRUE",
                 secure=secure.upper() == "TRUE",
                 http_only=http_only,
-                expires=end if end > 0 else None,
+                expires=_expiry(expires),
             )
         except ValueError:
             raise RequestError(
@@ -143,68 +188,34 @@ def _netscape(text: str) -> list[Cookie]:
     return found
 
 
-def _har(entries: Iterable[Mapping[str, Any]], site_url: str) -> tuple[list[Cookie], dict[str, str]]:
+def _har(entries: Iterable[Mapping[str, Any]], site_url: str, wall: float) -> _Read:
     """What the last requests to each host carried, with what answers said of it; the site's own headers, too."""
-    jar: dict[tuple[str, str], Cookie] = {}
+    jar = CookieJar()
     headers: dict[str, str] = {}
     for entry in entries:
-        asked = entry["request"]
-        host = (urlsplit(asked["url"]).hostname or "").lower()
-        sent = {item["name"].lower(): item["value"] for item in asked["headers"]}
-        if origin_of(asked["url"]) == origin_of(site_url):
-            headers |= {n: value for n, value in sent.items() if n in HEADERS or n.startswith("sec-ch-ua")}
-        for name, value in _pairs(sent.get("cookie", "")):
-            known = next((c for c in jar.values() if c.name == name and _reaches(c, host)), None)
-            if known is None or known.value != value:
-                domain = known.domain if known else host
-                jar[domain, name] = _cookie(name, value, domain, host_only=known.host_only if known else True)
-        for item in entry["response"]["headers"]:
-            if item["name"].lower() == "set-cookie":
-                for line in item["value"].split("\n"):
-                    for cookie in _set(line, host, str(entry.get("startedDateTime", ""))):
-                        jar[cookie.domain, cookie.name] = cookie
-    return list(jar.values()), headers
+        asked, at = entry["request"], _time(str(entry.get("startedDateTime", "")), wall)
+        url = asked["url"]
+        sent = [(item["name"].lower(), item["value"]) for item in asked["headers"]]
+        if origin_of(url) == origin_of(site_url):
+            headers |= {n: value for n, value in sent if n in HEADERS or n.startswith("sec-ch-ua")}
+        # Over HTTP/2 there may be one Cookie header for each cookie.
+        for name, value in _pairs("; ".join(value for name, value in sent if name == "cookie")):
+            held = [cookie for cookie in jar.for_url(url, at) if cookie.name == name]
+            if all(cookie.value != value for cookie in held):
+                new = replace(held[0], value=value) if held else Cookie(name, value, host_of(url))
+                jar = jar.changed([new])
+        set_cookies = [item["value"] for item in entry["response"]["headers"] if item["name"].lower() == "set-cookie"]
+        jar = jar.changed(jar.answered("\n".join(set_cookies).split("\n"), url, at))
+    return _Read("HAR", jar, headers=headers)
 
 
 def _pairs(header: str) -> list[tuple[str, str]]:
-    pairs = (part.strip().partition("=") for part in header.split(";") if "=" in part)
-    return [(name, value) for name, _, value in pairs]
+    pairs = [part.strip().partition("=") for part in header.split(";") if part.strip()]
+    return [(name, value) if equals else ("", name) for name, equals, value in pairs]
 
 
-def _set(line: str, host: str, at: str) -> list[Cookie]:
-    try:
-        parsed: SimpleCookie = SimpleCookie(line)
-    except CookieError:
-        return []
-    found = []
-    for name, morsel in parsed.items():
-        expires: float | None = None
-        if str(morsel["max-age"]).lstrip("-").isdigit():
-            expires = _time(at) + float(morsel["max-age"])
-        elif morsel["expires"]:
-            try:
-                expires = parsedate_to_datetime(str(morsel["expires"]).replace("-", " ")).timestamp()
-            except ValueError:
-                expires = None
-        domain = morsel["domain"].lstrip(".").lower()
-        found.append(
-            _cookie(
-                name,
-                morsel.value,
-                domain or host,
-                path=morsel["path"],
-                host_only=not domain,
-                secure=bool(morsel["secure"]),
-                http_only=bool(morsel["httponly"]),
-                same_site=morsel["samesite"],
-                expires=expires,
-            )
-        )
-    return found
-
-
-def _time(at: str) -> float:
+def _time(at: str, wall: float) -> float:
     try:
         return datetime.fromisoformat(at).timestamp()
     except ValueError:
-        return 0.0
+        return wall

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Take the login from a file: Playwright's storage state, a cookies.txt or a HAR.",
+    help="Take the login from a file: Playwright's storage state, a JSON list of cookies, a cookies.txt or a HAR.",
 )
 @click.option("--by-hand", is_flag=True, help="Log in by hand, even if the site has login steps.")
 @verbose_option
@@ -101,6 +101,8 @@ def _report_import(taken: Imported) -> None:
         click.echo(harmless(f"imported from local storage: {', '.join(taken.local)}"))
     if taken.expired:
         click.echo(harmless(f"left out, expired: {', '.join(taken.expired)}"))
+    if taken.refused:
+        click.echo(harmless(f"left out, not valid as cookies: {', '.join(map(ascii, taken.refused))}"))
     if taken.foreign:
         click.echo(harmless(f"left out, of other hosts: {', '.join(taken.foreign)}"))
 
