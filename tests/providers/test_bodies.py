@@ -82,7 +82,8 @@ def test_a_compressed_body_is_packed_again(
 
 def test_a_gzip_body_may_have_several_members() -> None:
     assert (
-        gzip.decompress(changed(post(gzip.compress(b"a=1") + gzip.compress(b"&b=2"), FORM, "gzip"))) == b"a=1&b=2&t=new"
+        gzip.decompress(changed(post(gzip.compress(b"a=1", mtime=0) + gzip.compress(b"&b=2"), FORM, "gzip")))
+        == b"a=1&b=2&t=new"
     )
 
 
@@ -93,7 +94,7 @@ def test_a_coding_that_can_not_be_undone_is_told(coding: str) -> None:
     assert (caught.value.status, caught.value.code) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("body", [b"a=1", gzip.compress(b"a=1" * 99)[:20], gzip.compress(b"a=1") + b"rest"])
+@pytest.mark.parametrize("body", [b"a=1", gzip.compress(b"a=1" * 99, mtime=0)[:20], gzip.compress(b"a=1") + b"rest"])
 def test_a_body_that_is_not_in_its_coding_is_told(body: bytes) -> None:
     with pytest.raises(RequestError, match="as its Content-Encoding says"):
         changed(post(body, FORM, "gzip"))
