@@ -13,6 +13,7 @@ from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
 from doorkey.config.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
+from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.model.events import Events
@@ -134,8 +135,25 @@ class Assembly:
         return Robots(state_dir() / "robots", self.direct, self.clock)
 
     @cached_property
+    def refusals(self) -> RefusalMemory:
+        return RefusalMemory(self.clock)
+
+    @cached_property
+    def checks(self) -> SessionChecks:
+        limit = self.settings.limits.check
+        checks = SessionChecks(self.keeper, self.selector, self.refusals, self.store, self.clock, limit=limit)
+        self._exits.push_async_callback(checks.close)
+        return checks
+
+    @cached_property
     def engine(self) -> Engine:
-        return Engine(keeper=self.keeper, selector=self.selector, refusals=RefusalMemory(self.clock), clock=self.clock)
+        return Engine(
+            keeper=self.keeper,
+            selector=self.selector,
+            refusals=self.refusals,
+            checks=self.checks,
+            clock=self.clock,
+        )
 
 
 def profile(name: str) -> Profile:

@@ -8,7 +8,7 @@ which requests a question takes (`answer`, a generator that yields requests and 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
 
 from doorkey.errors import RequestError, UnknownModel
 from doorkey.model.chat import Chat, Delta, format_prompt
@@ -76,6 +76,17 @@ class Provider:
     single_use: tuple[str, ...] = ()
     """Tokens that serve once: requests that use one up go one after another."""
 
+    check_url: str | None = None
+    """The page that tells whether a session is still known (docs/sessions.md); None: no session check."""
+    checks_page: bool = True
+    """Whether that is a page; else it is data, such as JSON."""
+    check_rule: str = ""
+    """What the check looks for, so that what was learned by another configuration is not used."""
+    check_shows_tokens: bool = False
+    """Whether `read` finds the tokens on the check's page, as plain HTTP gets it."""
+    resend: Literal["certain", "dead", "never"] = "certain"
+    """Which requests that must not be repeated are sent again when the session was dead (docs/sessions.md)."""
+
     def __init__(self, site: Site) -> None:
         self.site = site
 
@@ -112,7 +123,11 @@ class Provider:
 
         `Head.held` and `Head.complete` tell `judge` what came; `doorkey.engine.holding` says how much is waited for.
         """
-        return False
+        return self.check_url is not None and request.decode is None and (head.is_html or head.is_json)
+
+    def shows_session(self, reply: Reply, page: Page) -> bool:
+        """Whether the check's page shows that the site knows the session. Called off the event loop."""
+        return self.ready is not None and page.find(self.ready) is not None
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         """What the answer means, as far as its head tells. A form with a name decides before `default_verdict`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -54,6 +54,10 @@ def _parse_rules(value: object) -> object:
 
 def _to_list(value: object) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _parse_rule(value: object) -> object:
+    return parse_rule(value) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
 def _parse_next(value: object) -> object:
@@ -213,6 +217,17 @@ class VisitOptions(Table):
     )
 
 
+class CheckOptions(Table):
+    """The session check: `url` is fetched after a suspect answer, and the session lives if `holds` holds there."""
+
+    url: str | None = Field(
+        default=None, pattern=r"^/([^/\\]|$)", description="The path that is fetched; without it the page of `url`."
+    )
+    holds: Annotated[Rule | None, BeforeValidator(_parse_rule)] = Field(
+        default=None, description="What its answer looks like while the session lives; without it, `ready` is there."
+    )
+
+
 class WebOptions(Table):
     """The table `[sites.NAME]`, apart from the settings that every site has."""
 
@@ -225,6 +240,12 @@ class WebOptions(Table):
     )
     stale: Rules = Field(default=(), description="What an answer looks like when the session is dead.")
     alive: Rules = Field(default=(), description="What a good answer looks like, if HTTP 200 alone proves nothing.")
+    check: CheckOptions = CheckOptions()
+    resend: Literal["certain", "dead", "never"] = Field(
+        default="certain",
+        description="Which requests that must not be repeated are sent again after the session died: those that the "
+        "site certainly refused, all, or none.",
+    )
     max_uses: int | None = Field(default=None, gt=0, description="How many requests a session may carry.")
     visit: VisitOptions = VisitOptions()
     cookies: CookieOptions = CookieOptions()
@@ -241,6 +262,8 @@ class WebOptions(Table):
         ]
         if self.visit.steps and self.ready is None:
             faults.append("visit.steps: expected ready as well: a selector of something that only a logged-in page has")
+        if self.check.url is not None and self.ready is None and self.check.holds is None:
+            faults.append("check.url: expected check.holds or ready as well: what only a living session's answer has")
         for send in self.send:
             try:
                 templates = send.templates()

@@ -84,8 +84,14 @@ class Rule:
 
 
 def leads_to(target: str, url: str) -> bool:
-    """Whether *url* has the path *target* or one below it. *target* may be a glob, hold a query, or be a whole URL."""
+    """Whether *url* has the path *target* or one below it. *target* may be a glob, hold a query, or be a whole URL.
+
+    A target that ends with `?` means that path without a query.
+    """
     parts = urlsplit(url)
+    if target.endswith("?"):
+        place = f"{parts.scheme}://{parts.netloc}{parts.path}" if "://" in target else parts.path
+        return not parts.query and fnmatchcase(place, target[:-1])
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}" if "://" in target else parts.path
     below = target.rstrip("/") + "/"
     full = f"{shown}?{parts.query}"

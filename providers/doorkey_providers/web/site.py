@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from doorkey import Head, Kind, Page, Provider, Request, Session, Tokens, Verdict
+from doorkey import Head, Kind, Page, Provider, Reply, Request, Session, Tokens, Verdict
 from doorkey.errors import Changed, ConfigurationError, MissingToken
 from doorkey_providers.web.nearest import describe_instead
 from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
@@ -44,6 +45,12 @@ class WebSite(Provider):
         self.sees_answers = any(token.source.kind in OF_ANSWERS for token in tokens)
         self.needs_scripts = any(token.source.kind in BY_SCRIPT for token in tokens)
         self.needs_page = bool(tokens)
+        self.check_url = options.check.url or (site.url if options.ready or options.check.holds else None)
+        self.checks_page = options.check.holds is None
+        looked_for = options.check.holds.text if options.check.holds else options.ready
+        self.check_rule = f"{options.check.url or 'url'}: {looked_for}"
+        self.check_shows_tokens = self.check_url == site.url and not self.pages and not self.needs_scripts
+        self.resend = options.resend
         self.hard = options.life.hard
         self.soft = options.life.soft if options.life.soft is not None else options.life.hard / 2
         self.max_uses = options.max_uses
@@ -69,10 +76,19 @@ class WebSite(Provider):
         return request
 
     def looks_into(self, request: Request, head: Head) -> bool:
+        if super().looks_into(request, head):
+            return True
         if not self.reads_bodies:
             return False
         rules = [*self._select(self.options.stale, request), *self._select_alive(request, head)]
         return any(rule.reads_body(head) for rule in rules)
+
+    def shows_session(self, reply: Reply, page: Page) -> bool:
+        rule = self.options.check.holds
+        if rule is not None:
+            whole = replace(reply, held=reply.body, complete=True)
+            return bool(rule.holds(Request(url=reply.url), whole))
+        return super().shows_session(reply, page)
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         verdict = super().judge(request, head, session)

@@ -156,6 +156,9 @@ class LimitSettings(Section):
     challenge: Seconds = Field(
         default=45.0, description="Seconds more, where the browser has to pass what stands before a site."
     )
+    check: Seconds = Field(
+        default=10.0, description="Seconds a session check may take, and calls wait for it before they are sent."
+    )
     patience: float = Field(
         default=2.0, ge=0, allow_inf_nan=False, description="Seconds of a pause waited out, not told."
     )

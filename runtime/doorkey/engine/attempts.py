@@ -182,10 +182,12 @@ class Attempts:
         came = self._clock.now()
         if slid := call.conversation.taken():
             self._keeper.renew_cookies(session, lambda held: with_cookies(held, slid, provider))
+        head = stream.head
         if request.own_host:
-            verdict = provider.judge(dressed, await read_to_judge(provider, dressed, stream), session)
+            head = await read_to_judge(provider, dressed, stream)
+            verdict = provider.judge(dressed, head, session)
         else:
-            verdict = foreign_verdict(stream.head)
+            verdict = foreign_verdict(head)
         call.verdict = verdict
         call.target.events.report(
             "attempt", f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"
@@ -203,7 +205,7 @@ class Attempts:
         if call.single is None and not verdict:
             stream.close()
         suspicion = Suspicion.VAGUE if verdict.by_absence else Suspicion.NONE
-        return JudgedReply(request, verdict, stream.head, sent, came, stream, suspicion=suspicion)
+        return JudgedReply(request, verdict, head, sent, came, stream, suspicion=suspicion)
 
     async def _pass_on(self, call: Call[T], reply: JudgedReply[T], session: Session) -> None:
         if reply.stream is None:

@@ -80,7 +80,7 @@ class Call(Generic[T]):
     verdict: Verdict | None = None
     began: float = field(init=False)
     attempts: list[Attempt] = field(default_factory=list)
-    checks: int = 0
+    checks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.began = self.clock.wall()
@@ -119,6 +119,7 @@ class Call(Generic[T]):
             at=self.began,
             site=self.target.site.name,
             attempts=tuple(self.attempts),
+            checks=tuple(self.checks),
             renewals=self.renewals,
             waited=waited,
             took=max(0.0, self.clock.wall() - self.began),

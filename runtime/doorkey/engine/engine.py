@@ -16,6 +16,7 @@ from doorkey.clock import Clock
 from doorkey.engine.answer import Answer, Raw
 from doorkey.engine.attempts import REFUSALS, Attempts
 from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.decision import Check, Decision, Deliver, Fail, Refused, Renew, Told, decide
 from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News
 from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
@@ -39,11 +40,19 @@ class Engine:
     """`attempts`: how often a request that may be repeated is sent to a site that is down."""
 
     def __init__(
-        self, *, keeper: Keeper, selector: TransportSelector, refusals: RefusalMemory, clock: Clock, attempts: int = 3
+        self,
+        *,
+        keeper: Keeper,
+        selector: TransportSelector,
+        refusals: RefusalMemory,
+        clock: Clock,
+        checks: SessionChecks | None = None,
+        attempts: int = 3,
     ) -> None:
         self._keeper = keeper
         self._selector = selector
         self._refusals = refusals
+        self._checks = checks
         self._clock = clock
         self._attempts = Attempts(keeper, selector, refusals, clock, most=attempts)
 
@@ -70,6 +79,8 @@ class Engine:
 
     async def _enter(self, call: Call[T]) -> Answer[T]:
         """Carry *call* when it is its turn at the site. Its place is free again when its answer has ended."""
+        if self._checks is not None and call.target.provider.check_url is not None:
+            await self._checks.settle(call.target.key, call.deadline)
         limiter = self._keeper.limiters.of(call.target.key)
         slot = None if limiter is None else await limiter.enter(call.deadline, call.target.events)
         error = "unexpected"
@@ -97,7 +108,7 @@ class Engine:
         while True:
             session = self._get_ready(call) or await self._session(call)
             reply = await self._attempts.make(call, session)
-            match self._decide(call, session, reply):
+            match await self._judge(call, session, reply):
                 case Deliver() as delivered:
                     return await self._deliver(call, session, reply, delivered)
                 case Renew(refused):
@@ -124,6 +135,23 @@ class Engine:
             # No visit now, as fresh sessions are refused: the caller is told the site's own refusal.
             raise (call.told or error).again(error.retry_after) from error
         raise BrowserFailed("the browser's page does not stay open for requests")
+
+    async def _judge(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
+        """The decision on *reply*, by the session check where it takes one."""
+        checks, watched = self._checks, reply.error is None and reply.request.own_host
+        if checks is None or call.target.provider.check_url is None or not watched:
+            checks = None
+        try:
+            if checks is not None:
+                await checks.inspect(call, session, reply)
+            while isinstance(decision := self._decide(call, session, reply), Check):
+                assert checks is not None, "only an inspected answer is suspect"
+                reply.check = await checks.ask(call, session, reply)
+                call.checks.append(f"{reply.ground}: {reply.check.name.lower()}")
+        except BaseException:
+            reply.close()
+            raise
+        return decision
 
     def _decide(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Decision:
         """The decision on *reply*, and what is remembered of it."""
@@ -161,6 +189,7 @@ class Engine:
             and (self._selector.can_move(site, key) or not carried),
             renewals=min(call.renewals, MOST_RENEWALS),
             resend=call.resend,
+            rule=call.target.provider.resend,
         )
 
     def _remember(self, session: Session, reply: JudgedReply[T], case: Case, decision: Decision) -> None:
@@ -194,9 +223,10 @@ class Engine:
         if reply.answer is not None:
             answer = reply.answer
         else:
-            answer = Answer(call.target.site.name, reply.head, session, call.renewals, reply.stream, Raw())
+            assert reply.stream is not None, "a reply without an answer is an open stream"
+            answer = Answer(call.target.site.name, reply.stream.head, session, call.renewals, reply.stream, Raw())
         answer.verdict, answer.cookies = delivered.verdict, call.conversation.changes
-        if reply.verdict:
+        if reply.verdict and delivered.verdict:
             self._attempts.accept(reply, session)
             for shape in call.shapes:
                 self._refusals.forget(session.key, shape)

@@ -19,6 +19,7 @@ Step: TypeAlias = Literal[
     "egress",  # a request of the page was refused by the egress rules
     "window",  # what a person's window or browser shows
     "queue",  # a call waits for its turn at the site
+    "check",  # an answer was suspect, or the session check has an outcome
     "attempt",  # a request was answered by the site
 ]
 
@@ -52,13 +53,15 @@ class Attempt:
 class CallRecord:
     """The path of one call, made when its answer has begun or it has failed. Durations are seconds.
 
-    `at` is the wall time at which the call began. `waited` is the time in the site's queue. `error` is the code of the
+    `at` is the wall time at which the call began. `checks` are the outcomes of the session checks that it waited for,
+    each with the ground of the suspicion. `waited` is the time in the site's queue. `error` is the code of the
     error that the caller got, empty where it got an answer.
     """
 
     at: float
     site: str
     attempts: tuple[Attempt, ...] = ()
+    checks: tuple[str, ...] = ()
     renewals: int = 0
     waited: float = 0.0
     took: float = 0.0

@@ -164,6 +164,22 @@ class RateLimiter:
             self._queue.remove(ticket)
             self._nudge()
 
+    async def take_token(self, deadline: float) -> None:
+        """Wait until the rate allows one more request, which takes no place and does not queue.
+
+        Raises TimeLimit at *deadline* (the clock's `now`), and the site's own error while it wants to be left alone.
+        """
+        began = self._clock.now()
+        while (wait := max(self._next, self._rests) - self._clock.now()) > 0:
+            if self._rests >= deadline and self._why is not None:
+                raise self._why.again(self._rests - self._clock.now())
+            left = deadline - self._clock.now()
+            if left <= 0:
+                limit = round(deadline - began, 3)
+                raise TimeLimit("session check, while waiting for the rate", limit, site=self._site)
+            await self._clock.sleep(min(wait, left))
+        self._next = self._clock.now() + self._uniform(1 - JITTER, 1 + JITTER) / self._rate
+
     def left(self, began: float) -> None:
         """A call that began at *began* (the clock's `now`) has ended."""
         self._inside -= 1

@@ -15,16 +15,30 @@ from doorkey.errors import (
     ConfigurationError,
     DoorkeyError,
     EmptyAnswer,
+    MayHaveArrived,
     NeedsPerson,
     QuotaReached,
     RateLimited,
     RequestError,
+    SessionEnded,
     SessionRefused,
+    SiteDown,
 )
 
 LONGEST_RETRY = 60
 """Seconds. OpenAI's SDKs wait as long as Retry-After says up to this, and ignore what is longer."""
-HOPELESS = (Blocked, Changed, ConfigurationError, EmptyAnswer, NeedsPerson, SessionRefused)
+UNREACHED_RETRY = 5
+"""Seconds after which a request that did not reach its site may be sent again."""
+HOPELESS = (
+    Blocked,
+    Changed,
+    ConfigurationError,
+    EmptyAnswer,
+    MayHaveArrived,
+    NeedsPerson,
+    SessionEnded,
+    SessionRefused,
+)
 """Failures that the same request meets again when it is sent again at once."""
 
 
@@ -103,6 +117,8 @@ def failure_of(error: DoorkeyError, *, repeatable: bool = True) -> Failure:
         headers["x-should-retry"] = "false"
     if error.site:
         headers["x-doorkey-site"] = error.site
+    if isinstance(error, SessionEnded) and error.answer_status is not None:
+        headers["x-doorkey-answer-status"] = str(error.answer_status)
     return Failure(error.status, error.message, error.code, param, headers)
 
 
@@ -110,6 +126,8 @@ def _advice(error: DoorkeyError) -> dict[str, str]:
     after = error.retry_after
     if after is None and isinstance(error, RateLimited):
         after = LONGEST_RETRY  # The site limits its rate without saying for how long.
+    if after is None and isinstance(error, SiteDown) and not error.arrived:
+        after = UNREACHED_RETRY
     headers = {} if after is None else {"Retry-After": str(max(1, math.ceil(after)))}
     too_long = after is not None and after > LONGEST_RETRY
     if too_long or isinstance(error, HOPELESS) or (after is None and isinstance(error, QuotaReached)):

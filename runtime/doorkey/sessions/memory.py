@@ -19,6 +19,7 @@ class MemoryStore:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: OrderedDict[Key, Row] = OrderedDict()
+        self._learned: OrderedDict[Key, str] = OrderedDict()
         self._notices: dict[Key, asyncio.Event] = {}
 
     async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> Outcome:
@@ -62,6 +63,15 @@ class MemoryStore:
                 await notice.wait()
         except TimeoutError:
             return
+
+    async def learned(self, key: Key) -> str:
+        return self._learned.get(key, "")
+
+    async def learn(self, key: Key, text: str) -> None:
+        self._learned[key] = text
+        self._learned.move_to_end(key)
+        while len(self._learned) > ROWS:
+            self._learned.popitem(last=False)
 
     async def close(self) -> None:
         self._rows.clear()

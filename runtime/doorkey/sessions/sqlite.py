@@ -14,7 +14,7 @@ from typing import TypeVar
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, Unavailable
 from doorkey.model.session import Key, Session
-from doorkey.sessions.sqlite_table import prepare_table, read_row, write_row
+from doorkey.sessions.sqlite_table import prepare_table, read_learned, read_row, write_learned, write_row
 from doorkey.sessions.store import Claim, Outcome, Row
 
 T = TypeVar("T")
@@ -79,6 +79,12 @@ class SqliteStore:
             await self._clock.sleep(min(POLL, left))
             if await self._run(lambda db: read_row(db, key)[1]) != first:
                 return
+
+    async def learned(self, key: Key) -> str:
+        return await self._run(lambda db: read_learned(db, key))
+
+    async def learn(self, key: Key, text: str) -> None:
+        await self._run(lambda db: write_learned(db, key, text))
 
     async def close(self) -> None:
         if self._thread is not None:

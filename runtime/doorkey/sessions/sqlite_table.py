@@ -12,7 +12,7 @@ from doorkey.sessions.store import Row
 
 log = logging.getLogger("doorkey.store")
 
-VERSION = 3
+VERSION = 4
 """Of the tables, as the file's `user_version` says it. Version 0 stands for the first one, which had no number."""
 CREATE = (
     """
@@ -24,11 +24,14 @@ CREATE = (
     ) without rowid
     """,
     "create table set_aside (key text not null, session text, at text not null default current_timestamp)",
+    "create table learned (key text primary key, what text not null) without rowid",
 )
-"""`set_aside` holds sessions that could not be read when a new one took their place."""
+"""`set_aside` holds sessions that could not be read when a new one took their place; `learned` what is known of the
+forms of a site's answers."""
 STEPS = {
     0: ("alter table sessions add column code text not null default ''",),
     2: ("alter table sessions add column failed_for real not null default 3600", CREATE[1]),
+    3: (CREATE[2],),
 }
 """How a table of each older version is carried forward."""
 COLUMNS = {
@@ -101,6 +104,16 @@ def write_row(db: sqlite3.Connection, key: Key, row: Row, change: int) -> None:
     text = json.dumps(row.session.to_json()) if row.session else None
     values = (text, *(getattr(row, name) for name in COLUMNS if name not in ("session", "change")), change)
     db.execute(WRITE, (str(key), *values))
+
+
+def read_learned(db: sqlite3.Connection, key: Key) -> str:
+    """What was learned of the answers that *key* gets; empty without any."""
+    found = db.execute("select what from learned where key = ?", (str(key),)).fetchone()
+    return found[0] if found is not None and isinstance(found[0], str) else ""
+
+
+def write_learned(db: sqlite3.Connection, key: Key, text: str) -> None:
+    db.execute("replace into learned (key, what) values (?, ?)", (str(key), text))
 
 
 def _read_session(key: Key, text: object) -> Session | None:

@@ -163,6 +163,14 @@ class Store(Protocol):
         """Return when the key's row may have changed, at the latest after *timeout* seconds: a hint, no more."""
         ...
 
+    async def learned(self, key: Key) -> str:
+        """What `learn` kept last for *key*; empty without any."""
+        ...
+
+    async def learn(self, key: Key, text: str) -> None:
+        """Keep what was learned of the answers that *key* gets. The last writer wins."""
+        ...
+
     async def close(self) -> None: ...
 
 

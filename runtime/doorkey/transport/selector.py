@@ -61,6 +61,10 @@ class TransportSelector:
             return self._page
         return self._direct
 
+    def of_page(self, site: Site, key: Key) -> Transport:
+        """What carries a load of the site's page for *key*."""
+        return self._page if self._page is not None and self.name(site, key) == "page" else self._direct
+
     def can_move(self, site: Site, key: Key) -> bool:
         """Whether the requests of *key* can move to `page`, and have not."""
         return self._page is not None and site.transport == "auto" and not key.caller and self.name(site, key) != "page"

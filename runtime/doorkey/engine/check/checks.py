@@ -1,0 +1,298 @@
+"""Asks whether sessions are alive: one check at a time for a key, shared by all who suspect the same generation."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urljoin
+
+from doorkey.clock import Clock
+from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.check.calibration import Calibration, Knowledge
+from doorkey.engine.check.facts import read_facts
+from doorkey.engine.check.learning import CheckState, Learning
+from doorkey.engine.check.page_check import PageLoad
+from doorkey.engine.check.shapes import shape_of, template_of
+from doorkey.engine.check.suspicion import NONE, find_ground, is_logout, needs_parsing, set_cookies
+from doorkey.engine.decision_tables import CheckOutcome, Suspicion
+from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.errors import TimeLimit
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.request import MiB
+from doorkey.model.session import Key, Session
+from doorkey.model.urls import origin_of
+from doorkey.model.verdict import Kind
+from doorkey.sessions.builder import with_cookies
+from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.store import Store
+from doorkey.sessions.target import SiteTarget
+from doorkey.transport.conversation import Conversation
+from doorkey.transport.selector import TransportSelector
+
+log = logging.getLogger("doorkey.check")
+
+GATHER = 0.02
+"""Seconds between a suspicion and its check: answers that come in the meantime are covered by the same check."""
+EVERY = 5.0
+"""Seconds between two checks of one generation that was found alive."""
+LOOK = 0.25
+"""Seconds after which a call that waits for the next check looks whether others were accepted meanwhile."""
+PATIENT = 3
+"""Checks that found the session alive after answers of one form, past which such answers no longer wait for one."""
+WAITS = (CheckOutcome.ALIVE, CheckOutcome.UNKNOWN)
+"""Outcomes after which the next check of the same generation waits."""
+
+
+class SessionChecks:
+    """`limit`: seconds that a check may take, and that new calls wait for it."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        selector: TransportSelector,
+        refusals: RefusalMemory,
+        store: Store,
+        clock: Clock,
+        *,
+        limit: float = 10.0,
+    ) -> None:
+        self._keeper = keeper
+        self._refusals = refusals
+        self._clock = clock
+        self._limit = limit
+        self.learning = Learning(keeper.limiters, selector, store, clock, limit=limit)
+
+    async def settle(self, key: Key, deadline: float) -> None:
+        """Wait while a check of *key*'s session, or a renewal after one, is under way.
+
+        Nobody takes a place at the site for a session that may be dead. Raises TimeLimit for a check that takes longer
+        than `limit` seconds.
+        """
+        state, held = self.learning.get(key), self._keeper.key_state(key)
+        left = min(self._limit, deadline - self._clock.now())
+        if held.flight is not None and held.current is not None and held.refused >= held.generation:
+            await asyncio.wait([held.flight], timeout=max(0.0, left))
+        if state is None or state.task is None:
+            return
+        await asyncio.wait([state.task], timeout=max(0.0, left))
+        if state.task is not None:
+            raise TimeLimit("session check", round(left, 3), site=key.site, setting="limits.check")
+
+    async def inspect(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> None:
+        """Say in *reply* whether it is suspect. An answer that is not teaches how accepted answers look."""
+        state = self.learning.get(session.key) or await self.learning.know(call.target)
+        if state.knowledge.calibration.useless:
+            return
+        head, request, known = reply.head, reply.request, state.known(session)
+        facts = None
+        if needs_parsing(head, known):
+            facts = await asyncio.to_thread(read_facts, head.status, head.url, head.text(), state.form)
+        template, shape = template_of(request, head.url), shape_of(head)
+        ground = find_ground(request, head, reply.verdict, state.knowledge.shapes.of(template), shape, facts, known)
+        if ground is NONE:
+            self._learn(call, session, state, reply)
+            return
+        reply.suspicion, reply.ground, reply.check = ground.suspicion, ground.why, CheckOutcome.OPEN
+        if serves_once(call, reply):
+            reply.suspicion = Suspicion.VAGUE
+        call.target.events.report("check", f"{template[0]} {template[1]}: suspect, {ground.why}")
+
+    async def ask(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> CheckOutcome:
+        """Whether *session* is alive, as far as it says something about *reply*."""
+        state = await self.learning.know(call.target)
+        if not await free_transport(reply):
+            return CheckOutcome.UNKNOWN
+        outcome = await self._find_out(call, session, reply, state)
+        form = template_of(reply.request, reply.head.url), reply.head.status
+        if outcome is CheckOutcome.DEAD:
+            state.alive.pop(form, None)
+            if reply.suspicion is Suspicion.VAGUE and not serves_once(call, reply):
+                await self._look_closer(call.target, session, reply, state)
+        elif outcome is CheckOutcome.ALIVE:
+            state.alive[form] = state.alive.get(form, 0) + 1
+            self._learn(call, session, state, reply)
+        log.info(
+            "%s: %s %s was suspect (%s); the session check says: %s",
+            call.target.site.name, form[0][0], form[0][1], reply.ground, outcome.name.lower(),
+        )  # fmt: skip
+        return outcome
+
+    def status(self, key: Key) -> tuple[int, str]:
+        """How many checks were made for *key*, and how well a dead session would be noticed, in words."""
+        state = self.learning.get(key)
+        return (0, "") if state is None else (state.checks, state.knowledge.calibration.describe())
+
+    async def calibrate(self, target: SiteTarget, session: Session) -> Calibration:
+        """Load the check's page as *session* and as a stranger, now, and remember what was seen."""
+        state = await self.learning.know(target)
+        await self.learning.calibrate(target, session, state)
+        return state.knowledge.calibration
+
+    async def close(self) -> None:
+        """End the checks under way and wait for them."""
+        await self.learning.close()
+
+    def _learn(self, call: Call[Any], session: Session, state: CheckState, reply: JudgedReply[Any]) -> None:
+        if reply.verdict.kind is Kind.OK and reply.head.status < 400:
+            self.learning.learn(call.target, session, state, reply)
+
+    async def _find_out(
+        self, call: Call[Any], session: Session, reply: JudgedReply[Any], state: CheckState
+    ) -> CheckOutcome:
+        """The outcome of a check that covers *reply*: made for it, shared with others, or known already."""
+        # What an answer does to the session's cookies, only a check with its cookies can tell.
+        own = bool(set_cookies(reply.head) & {cookie.name for cookie in session.cookies})
+        end = min(call.deadline, self._clock.now() + self._limit)
+        while (left := end - self._clock.now()) > 0:
+            if state.knowledge.calibration.useless:
+                return CheckOutcome.IMPOSSIBLE
+            busy = state.task or state.calibrating
+            if busy is not None:
+                await asyncio.wait([busy], timeout=left)
+                continue
+            if state.dead >= session.gen and not own:
+                return CheckOutcome.DEAD
+            if state.gen == session.gen and reply.came <= state.sent and not own:
+                return state.outcome
+            if self._refusals.was_accepted_later(session, reply.request, reply.sent):
+                return CheckOutcome.ALIVE
+            pause = state.sent + EVERY - self._clock.now()
+            if state.gen == session.gen and state.outcome in WAITS and pause > 0 and not own:
+                form = template_of(reply.request, reply.head.url), reply.head.status
+                if state.alive.get(form, 0) >= PATIENT and reply.head.status >= 400:
+                    self._check_later(call, session, state, pause)
+                    return CheckOutcome.POSTPONED
+                await self._clock.sleep(min(pause, left, LOOK))
+                continue
+            own = False
+            state.task = self.learning.spawn(self._check(call.target, session, with_cookies_of(call), state))
+        return CheckOutcome.UNKNOWN
+
+    def _check_later(self, call: Call[Any], session: Session, state: CheckState, pause: float) -> None:
+        """Have a check made that nobody waits for, as soon as it may be."""
+        conversation = with_cookies_of(call)
+
+        async def check() -> None:
+            await self._clock.sleep(pause)
+            state.later = False
+            if state.task is None and state.dead < session.gen:
+                state.task = self.learning.spawn(self._check(call.target, session, conversation, state))
+
+        if not state.later:
+            state.later = True
+            self.learning.spawn(check())
+
+    async def _check(self, target: SiteTarget, session: Session, conversation: Conversation, state: CheckState) -> None:
+        """Ask once, and remember what it says about the generation."""
+        outcome, sent = CheckOutcome.UNKNOWN, self._clock.now()
+        try:
+            await self._clock.sleep(GATHER)
+            sent = self._clock.now()
+            load = await self.learning.load(target, session, state, conversation=conversation)
+            if load is not None and state.knowledge.calibration.shown_to_strangers is None:
+                await self.learning.see_stranger(target, session, state)
+            if load is not None:
+                outcome = await self._conclude(target, session, conversation, state, load)
+        finally:
+            state.gen, state.sent, state.outcome, state.task = session.gen, sent, outcome, None
+            target.events.report("check", f"the session check says: {outcome.name.lower()}")
+
+    async def _conclude(
+        self,
+        target: SiteTarget,
+        session: Session,
+        conversation: Conversation,
+        state: CheckState,
+        load: PageLoad,
+    ) -> CheckOutcome:
+        """What the loaded page says about the session."""
+        calibration = state.knowledge.calibration
+        if load.shows and calibration.tells_alive:
+            return await self._take_over(target, session, conversation, state.knowledge, load)
+        if load.shows:
+            return CheckOutcome.IMPOSSIBLE if calibration.useless else CheckOutcome.UNKNOWN
+        if calibration.tells_dead and calibration.stranger is not None and load.facts.resembles(calibration.stranger):
+            state.dead = max(state.dead, session.gen)
+            state.led.clear()
+            self._keeper.refuse(session, named=True)
+            return CheckOutcome.DEAD
+        return CheckOutcome.UNKNOWN
+
+    async def _take_over(
+        self,
+        target: SiteTarget,
+        session: Session,
+        conversation: Conversation,
+        knowledge: Knowledge,
+        load: PageLoad,
+    ) -> CheckOutcome:
+        """The session is alive. Cookies and tokens that the page has changed make a new generation."""
+        current = self._keeper.key_state(session.key).current
+        if current is None or current.gen != session.gen:
+            return CheckOutcome.ALIVE
+        calibration = knowledge.calibration
+        tokens = {
+            name: value
+            for name, value in (load.tokens or {}).items()
+            if calibration.home is not None and name not in calibration.varying and current.tokens.get(name) != value
+        }
+        sliding, free = target.provider.cookies_sliding, knowledge.shapes.cookies
+        jar = conversation.over(CookieJar(current.cookies)).alive(self._clock.wall())
+        held = {cookie.identity: cookie.value for cookie in current.cookies if cookie.name not in free}
+        fresh = {cookie.identity: cookie.value for cookie in jar.cookies if cookie.identity in held}
+        if slid := [change for change in conversation.changes if change.name in sliding]:
+            self._keeper.renew_cookies(session, lambda kept: with_cookies(kept, slid, target.provider))
+        if not tokens and held == fresh:
+            return CheckOutcome.ALIVE
+        made = replace(current, tokens={**current.tokens, **tokens}, cookies=jar.cookies, rung="check")
+        await self._keeper.adopt(target, made)
+        return CheckOutcome.RENEWED if tokens else CheckOutcome.ALIVE
+
+    async def _look_closer(
+        self, target: SiteTarget, session: Session, reply: JudgedReply[Any], state: CheckState
+    ) -> None:
+        """The session is dead: see whether the answer is one that strangers get, so that nothing was processed."""
+        head = reply.head
+        if state.knowledge.strangers.get(template_of(reply.request, head.url)) == shape_of(head):
+            reply.suspicion = Suspicion.REFUSING
+            return
+        location = head.headers.get("location") if 300 <= head.status < 400 else None
+        url = urljoin(head.url, location) if location else ""
+        if not url or origin_of(url) != target.site.origin:
+            return
+        async with state.looking:
+            if url not in state.led:
+                state.led[url] = await self._shows_login(target, session, state, url)
+        if state.led.get(url):
+            reply.suspicion = Suspicion.REFUSING
+
+    async def _shows_login(self, target: SiteTarget, session: Session, state: CheckState, url: str) -> bool:
+        """Whether *url* shows the login to the dead session."""
+        load = await self.learning.load(target, session, state, url=url)
+        if load is None:
+            return False
+        stranger, home = state.knowledge.calibration.stranger, state.knowledge.calibration.home
+        if stranger is not None and load.facts.resembles(stranger):
+            return True
+        return load.facts.login and not (home is not None and home.login)
+
+
+def with_cookies_of(call: Call[Any]) -> Conversation:
+    """A conversation of the check alone, which begins with the cookies that the suspect answer has set."""
+    return Conversation(call.clock, call.conversation.changes)
+
+
+def serves_once(call: Call[Any], reply: JudgedReply[Any]) -> bool:
+    """Whether the request may have done its work although its answer is a stranger's: a logout, a spent token."""
+    provider, request = call.target.provider, reply.request
+    return provider.uses_up(request) or is_logout(request, provider.ready or "")
+
+
+async def free_transport(reply: JudgedReply[Any]) -> bool:
+    """Read the suspect answer to its end where it occupies the live page; False where it has no end in time."""
+    stream = reply.stream
+    if stream is None or stream.transport != "page" or stream.body is not None:
+        return True
+    return await stream.hold(MiB, EVERY)

@@ -1,0 +1,81 @@
+"""What a page shows of who is looking at it: where it is, its title, and whether it asks for a login."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from doorkey.model.login_steps import Step
+
+PASSWORD = re.compile(rb"""type\s*=\s*["']?password""", re.I)
+NAMED = re.compile(r"""(?:\[\s*(?:name|id)\s*[~^$*|]?=\s*["']?|#)([\w.:-]+)""")
+"""The name or id in a selector of a field: `[name=user]`, `#user`."""
+MOST_TITLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LoginForm:
+    """What a login form of the site looks like, as its login steps tell.
+
+    `fields` are the names or ids of the fields that the steps fill; `places` are the paths that they open.
+    """
+
+    fields: frozenset[str] = frozenset()
+    places: frozenset[str] = frozenset()
+
+    def may_be_in(self, body: bytes) -> bool:
+        """Whether *body* has to be looked at closer: a search of bytes, for every answer in HTML."""
+        if PASSWORD.search(body):
+            return True
+        return bool(self.fields) and all(field.encode() in body for field in self.fields)
+
+
+def login_form_of(steps: Iterable[Step]) -> LoginForm:
+    """The login form that *steps* fill."""
+    fields = (NAMED.search(step.target) for step in steps if step.action == "fill")
+    places = (urlsplit(step.target).path for step in steps if step.action == "open")
+    return LoginForm(frozenset(found[1] for found in fields if found), frozenset(places))
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What a page shows. `place` is its path. `login` says that it holds a login form, `script_only` that it holds
+    nothing to read but scripts. It holds no values of fields."""
+
+    status: int
+    place: str
+    title: str = ""
+    login: bool = False
+    script_only: bool = False
+
+    def resembles(self, stranger: PageFacts) -> bool:
+        """Whether this is the page that a stranger gets."""
+        same = (self.status, self.place, self.login) == (stranger.status, stranger.place, stranger.login)
+        return same and (self.title == stranger.title or self.login)
+
+
+def read_facts(status: int, url: str, html: str, form: LoginForm) -> PageFacts:
+    """What the page *html* shows. Called off the event loop: parsing takes milliseconds."""
+    from lxml import html as parser
+    from lxml.etree import ParserError
+
+    place = urlsplit(url).path or "/"
+    try:
+        page = parser.document_fromstring(html)
+    except (ParserError, ValueError):
+        return PageFacts(status, place)
+    inputs = [(field.get("type", "").lower(), field.get("name"), field.get("id")) for field in page.iter("input")]
+    named = {name for _, *names in inputs for name in names if name}
+    password = any(kind == "password" for kind, *_ in inputs)
+    filled = bool(form.fields) and form.fields <= named
+    scripts = next(page.iter("script"), None) is not None
+    for element in [*page.iter("script"), *page.iter("style"), *page.iter("noscript"), *page.iter("title")]:
+        if element.tag != "title":
+            element.drop_tree()
+    title = " ".join((page.findtext(".//title") or "").split())[:MOST_TITLE]
+    for element in list(page.iter("title")):
+        element.drop_tree()
+    text = page.text_content().strip()
+    return PageFacts(status, place, title, password or filled, scripts and not text and not inputs)

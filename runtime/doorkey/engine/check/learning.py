@@ -1,0 +1,177 @@
+"""What is learned of a site's answers and of its session check, kept beyond the process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextvars import Context
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from doorkey.clock import Clock
+from doorkey.engine.call import JudgedReply
+from doorkey.engine.check.calibration import Knowledge, read_knowledge
+from doorkey.engine.check.facts import LoginForm, login_form_of
+from doorkey.engine.check.page_check import PageChecks, PageLoad, as_stranger
+from doorkey.engine.check.shapes import Template, shape_of, template_of
+from doorkey.engine.check.suspicion import Known, set_cookies
+from doorkey.engine.decision_tables import CheckOutcome
+from doorkey.errors import DoorkeyError
+from doorkey.model.session import Key, Session
+from doorkey.rate.limits import RateLimiters
+from doorkey.sessions.store import Store
+from doorkey.sessions.target import SiteTarget
+from doorkey.transport.conversation import Conversation
+from doorkey.transport.selector import TransportSelector
+
+log = logging.getLogger("doorkey.check")
+RETRY = 60.0
+"""Seconds between two attempts to calibrate a check."""
+
+
+@dataclass(slots=True)
+class CheckState:
+    """What is known of one key. `sent` is when the last check was sent; `outcome` is what it found out about `gen`.
+
+    `dead` is the highest generation that was found dead, and `led` says which places show a login to it. `alive`
+    counts the checks that found the session alive, by template and status of the suspect answer. `later`: a check that
+    nobody waits for is under way.
+    """
+
+    knowledge: Knowledge
+    form: LoginForm
+    gen: int = -1
+    sent: float = float("-inf")
+    outcome: CheckOutcome = CheckOutcome.OPEN
+    task: asyncio.Task[None] | None = None
+    later: bool = False
+    calibrating: asyncio.Task[None] | None = None
+    next_try: float = 0.0
+    dead: int = -1
+    alive: dict[tuple[Template, int], int] = field(default_factory=dict)
+    led: dict[str, bool] = field(default_factory=dict)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    checks: int = 0
+
+    def known(self, session: Session) -> Known:
+        """What an answer to a request of *session* is held against."""
+        calibration, shapes = self.knowledge.calibration, self.knowledge.shapes
+        names = frozenset(cookie.name for cookie in session.cookies)
+        return Known(self.form, calibration.stranger, calibration.home, names, frozenset(shapes.cookies))
+
+
+class Learning:
+    """Learns how a site's accepted answers look, and what the check's page shows to a stranger and to a session.
+
+    `limit`: seconds that one load of the page may take.
+    """
+
+    def __init__(
+        self, limiters: RateLimiters, selector: TransportSelector, store: Store, clock: Clock, *, limit: float
+    ) -> None:
+        self._limiters = limiters
+        self._selector = selector
+        self._store = store
+        self._clock = clock
+        self._limit = limit
+        self._pages = PageChecks(clock)
+        self._states: dict[Key, CheckState] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, key: Key) -> CheckState | None:
+        """The state of *key*, where it is known already."""
+        return self._states.get(key)
+
+    async def know(self, target: SiteTarget) -> CheckState:
+        """The state of the target's key, with what the store remembers."""
+        state = self._states.get(target.key)
+        if state is not None:
+            return state
+        text = await self._store.learned(target.key._replace(caller=""))
+        knowledge = read_knowledge(text, target.provider.check_rule)
+        # Another call may have read it meanwhile.
+        return self._states.setdefault(target.key, CheckState(knowledge, login_form_of(target.provider.steps)))
+
+    def learn(self, target: SiteTarget, session: Session, state: CheckState, reply: JudgedReply[Any]) -> None:
+        """Remember the form of an accepted answer; the first one has the check calibrated."""
+        knowledge, head = state.knowledge, reply.head
+        knowledge.shapes.add(template_of(reply.request, head.url), shape_of(head), set_cookies(head))
+        if state.calibrating is not None:
+            return
+        if not knowledge.calibration.tells_dead and self._clock.now() >= state.next_try:
+            state.next_try = self._clock.now() + RETRY
+            state.calibrating = self.spawn(self._calibrate_behind(target, session, state))
+        elif knowledge.shapes.changed:
+            knowledge.shapes.changed = False
+            self.spawn(self.save(target, knowledge))
+
+    async def _calibrate_behind(self, target: SiteTarget, session: Session, state: CheckState) -> None:
+        try:
+            await self.calibrate(target, session, state)
+        finally:
+            state.calibrating = None
+
+    async def calibrate(self, target: SiteTarget, session: Session, state: CheckState) -> None:
+        """See what the check's page shows to the session and to a stranger, and keep it."""
+        home = await self.load(target, session, state)
+        await self.see_stranger(target, session, state)
+        calibration = state.knowledge.calibration
+        if home is not None and home.shows:
+            varying = {name for name, value in (home.tokens or {}).items() if session.tokens.get(name) != value}
+            calibration = replace(calibration, home=home.facts, varying=calibration.varying | varying)
+        state.knowledge.calibration = calibration
+        log.info("%s: %s", target.site.name, calibration.describe())
+        await self.save(target, state.knowledge)
+
+    async def see_stranger(self, target: SiteTarget, session: Session, state: CheckState) -> None:
+        """See what the check's page shows to somebody whom the site does not know."""
+        stranger = await self.load(target, as_stranger(session), state)
+        if stranger is not None:
+            state.knowledge.calibration = replace(
+                state.knowledge.calibration, shown_to_strangers=stranger.shows, stranger=stranger.facts
+            )
+
+    async def load(
+        self,
+        target: SiteTarget,
+        session: Session,
+        state: CheckState,
+        *,
+        conversation: Conversation | None = None,
+        url: str | None = None,
+    ) -> PageLoad | None:
+        """The page of the check, or the one at *url*, as *session* gets it; None where that says nothing."""
+        limiter, deadline = self._limiters.of(target.key), self._clock.now() + self._limit
+        state.checks += 1
+        try:
+            if limiter is not None:
+                await limiter.take_token(deadline)
+            transport = self._selector.of_page(target.site, session.key)
+            total = max(0.0, deadline - self._clock.now())
+            load = await self._pages.load(target, session, transport, conversation=conversation, url=url, total=total)
+        except DoorkeyError as error:
+            log.info("%s: the page of the session check can't be had: %s", target.site.name, error)
+            return None
+        return load if load.tells else None
+
+    async def save(self, target: SiteTarget, knowledge: Knowledge) -> None:
+        """Keep what was learned, for later processes."""
+        try:
+            await self._store.learn(target.key._replace(caller=""), knowledge.to_text())
+        except DoorkeyError as error:
+            log.warning("%s: what was learned of its answers can't be kept: %s", target.site.name, error)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have *work* done behind the calls. It ends with `close` at the latest."""
+        # In a context of its own: what several calls wait for is nobody's in particular.
+        task = asyncio.create_task(work, name="session check", context=Context())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """End what is under way and wait for it."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)

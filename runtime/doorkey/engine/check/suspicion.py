@@ -1,0 +1,138 @@
+"""Which answers are suspect: their form makes it likely that the session is dead. No configuration is needed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from doorkey.engine.check.facts import LoginForm, PageFacts
+from doorkey.engine.check.shapes import Accepted, Shape
+from doorkey.engine.decision_tables import Suspicion
+from doorkey.model.request import Head, Request
+from doorkey.model.verdict import Kind, Verdict
+
+REFUSING = (401, 403, 419, 440)
+NEVER = (404, 405, 410, 413, 415, 429, 502, 503, 504)
+"""Statuses that say nothing about a session."""
+LOGOUT = re.compile(r"(?i)(?:^|[^a-z])(?:log|sign)[-_ ]?(?:out|off)(?:[^a-z]|$)|abmelden|deconnexion|cerrar[-_]?sesion")
+"""Common words for a logout in a path or its query."""
+JUDGED = (Kind.OK, Kind.REFUSED, Kind.SITE_DOWN, Kind.CHANGED)
+"""Verdicts that leave it open whether the session is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Why an answer is suspect, in words without secrets, and how much its form says."""
+
+    suspicion: Suspicion
+    why: str = ""
+
+
+NONE = Ground(Suspicion.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a site when an answer of it is looked at.
+
+    `form` is its login form, `stranger` and `home` are what the page of the check shows to a stranger and to a session
+    (None where nobody has looked yet). `login_cookies` are the names of the session's cookies, `free_cookies` those
+    that accepted answers set.
+    """
+
+    form: LoginForm
+    stranger: PageFacts | None
+    home: PageFacts | None
+    login_cookies: frozenset[str]
+    free_cookies: frozenset[str]
+
+
+def needs_parsing(head: Head, known: Known) -> bool:
+    """Whether the page in *head* has to be parsed before it can be told whether it is suspect."""
+    if not head.is_html or head.status in NEVER:
+        return False
+    body = head.held or head.start
+    title = known.stranger.title.encode() if known.stranger is not None else b""
+    names_login = any(place.encode() in body for place in known.form.places)
+    return known.form.may_be_in(body) or (bool(title) and title in body) or (names_login and b"<script" in body)
+
+
+def find_ground(
+    request: Request,
+    head: Head,
+    verdict: Verdict,
+    accepted: Accepted,
+    shape: Shape,
+    facts: PageFacts | None,
+    known: Known,
+) -> Ground:
+    """Why the answer *head* is suspect. *facts* are those of its page, where it needed parsing."""
+    if verdict.kind not in JUDGED or head.status in NEVER:
+        return NONE
+    ground = _by_form(head, verdict, facts, known) or _by_difference(head, verdict, accepted, shape, known)
+    return ground or NONE
+
+
+def is_logout(request: Request, ready: str) -> bool:
+    """Whether *request* ends the session: its address says so in common words, or *ready* names it.
+
+    A selector of what only logged-in people see is often that of the logout.
+    """
+    parts = urlsplit(request.url)
+    return LOGOUT.search(f"{parts.path}?{parts.query}") is not None or (len(parts.path) > 1 and parts.path in ready)
+
+
+def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known) -> Ground | None:
+    """A form that only strangers get."""
+    if head.status in REFUSING:
+        return Ground(Suspicion.REFUSING, f"HTTP {head.status}")
+    location = head.headers.get("location") if 300 <= head.status < 400 else None
+    if location is not None:
+        place = urlsplit(urljoin(head.url, location)).path or "/"
+        if verdict.kind is Kind.REFUSED or place in known.form.places or _is_strangers(place, known):
+            return Ground(Suspicion.REFUSING, f"a redirect to the login page ({place})")
+    if facts is None:
+        return None
+    if facts.login and not (known.home is not None and known.home.login):
+        return Ground(Suspicion.REFUSING, "a page with the login form")
+    body = head.held or head.start
+    if facts.script_only and any(place.encode() in body for place in known.form.places):
+        return Ground(Suspicion.REFUSING, "a script that leads to the login page")
+    if (
+        known.stranger is not None
+        and known.home is not None
+        and facts.title == known.stranger.title != known.home.title
+    ):
+        return Ground(Suspicion.REFUSING, "a page with the title that strangers see")
+    return None
+
+
+def _is_strangers(place: str, known: Known) -> bool:
+    """Whether strangers are led to *place* and sessions are not."""
+    return (
+        known.stranger is not None
+        and known.home is not None
+        and known.stranger.place == place
+        and known.home.place != place
+    )
+
+
+def _by_difference(head: Head, verdict: Verdict, accepted: Accepted, shape: Shape, known: Known) -> Ground | None:
+    """A difference from accepted answers."""
+    if verdict.kind is Kind.REFUSED:
+        return Ground(Suspicion.VAGUE, verdict.detail)
+    if 400 <= head.status < 500 or head.status == 500:
+        return Ground(Suspicion.VAGUE, f"HTTP {head.status}")
+    touched = {name for name in set_cookies(head) if name in known.login_cookies} - known.free_cookies
+    if touched:
+        return Ground(Suspicion.VAGUE, f"it sets {len(touched)} of the session's cookies anew or deletes them")
+    difference = accepted.difference(shape)
+    return Ground(Suspicion.VAGUE, difference) if difference else None
+
+
+def set_cookies(head: Head) -> set[str]:
+    """The names of the cookies that an answer sets or deletes."""
+    getall = getattr(head.headers, "getall", None)
+    lines = getall("set-cookie", ()) if getall is not None else filter(None, [head.headers.get("set-cookie")])
+    return {line.partition("=")[0].strip() for line in lines}
