@@ -135,7 +135,7 @@ class Connection(web.RequestHandler):
         if self._lingering is not None:
             self._lingering.end()
             return False
-        if self.idle or self.transport is None:
+        if self.idle or self._upgraded or self.transport is None:
             return False
         self._watcher = self._loop.create_task(self._watch_half_closed())
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from doorkey.service.answers import origin_headers
 from doorkey.service.body import read_whole
 from doorkey.service.client_writer import ClientWriter, cut
 from doorkey.service.door_headers import accepted, destination, passed_in, passed_out
+from doorkey.service.door_websocket import asks_websocket, pass_messages, read_subprotocols
 from doorkey.service.failure import Refusal
 from doorkey.service.middleware import BEGUN, ID, UNTYPED, Begun
 
@@ -39,6 +41,8 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
         if request.method in ("TRACE", "CONNECT"):
             # TRACE would show the session's cookies.
             raise Refusal(405, "method_not_allowed", f"{request.method} does not go through the door")
+        if asks_websocket(request):
+            return await _connect(request, name, path)
         body = await _read_body(request) if request.body_exists else None
         try:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
@@ -51,6 +55,16 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
         finally:
             if isinstance(body, Upload):
                 await body.aclose()
+
+    async def _connect(request: web.Request, name: str, path: str) -> web.StreamResponse:
+        """Open a WebSocket at the site. An upgrade that the site refuses all the same is answered as it answered."""
+        asked = replace(_make_request(request, path, None), websocket=read_subprotocols(request), repeatable=True)
+        answer = await runtime.send(name, asked, timeout=math.inf)
+        async with answer:
+            if answer.websocket is not None:
+                return await pass_messages(request, answer.websocket, origin_headers(answer), unread)
+            whole = _whole(request, runtime.sites[name], answer)
+            return whole or await _stream(ClientWriter(request, unread), runtime.sites[name], answer)
 
     return [web.route("*", "/site/{tail:.*}", enter)]
 
