@@ -26,7 +26,7 @@ class AichatTwin(Twin):
     script_cookie = "cg_visitor"
 
     def render(self, request: web.Request) -> str:
-        return page.chat_page(title="Twin of Aichat", gate=self.entrance.gate(), ask=ASK)
+        return page.chat_page(title="Twin of Aichat", gate=self.cookie_gate.gate(), ask=ASK)
 
     def message(self, fields: Fields) -> str:
         return str(fields.get("message") or "")

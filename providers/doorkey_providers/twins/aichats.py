@@ -79,13 +79,13 @@ class AiChatsTwin(Twin):
         token = secrets.token_urlsafe(48)
         head = f'<meta name="csrf-param" content="_csrf-front">\n<meta name="csrf-token" content="{token}">\n'
         what = "images" if request.path.startswith("/image") else "chat"
-        return page.chat_page(title=f"Twin of AiChats, {what}", gate=self.entrance.gate(), ask=ASK, head=head)
+        return page.chat_page(title=f"Twin of AiChats, {what}", gate=self.cookie_gate.gate(), ask=ASK, head=head)
 
     def greet(self, request: web.Request, response: web.Response) -> None:
         if not self._in_session(request.cookies):
             session = secrets.token_hex(16)
             response.set_cookie(
-                self.session_cookie, session + self.entrance.passes.sign("session", session), httponly=True
+                self.session_cookie, session + self.cookie_gate.passes.sign("session", session), httponly=True
             )
         if not self._csrf_signed(request.cookies):
             value = f'a:2:{{i:0;s:11:"_csrf-front";i:1;s:32:"{secrets.token_urlsafe(24)}";}}'
@@ -134,7 +134,7 @@ class AiChatsTwin(Twin):
         )
 
     async def _image(self, request: web.Request) -> web.Response:
-        let_in = self.entrance.lets_in(request) and self._in_session(request.cookies)
+        let_in = self.cookie_gate.lets_in(request) and self._in_session(request.cookies)
         keep(self.fetches, Received.of(request, {}, "" if let_in else "cookie"))
         if not let_in:
             return web.Response(status=403, text=page.forbidden(), content_type="text/html")
@@ -156,11 +156,11 @@ class AiChatsTwin(Twin):
 
     def _in_session(self, cookies: Mapping[str, str]) -> bool:
         value = cookies.get(self.session_cookie, "")
-        return self.entrance.passes.signed(value[32:], "session", value[:32])
+        return self.cookie_gate.passes.signed(value[32:], "session", value[:32])
 
     def _csrf_signed(self, cookies: Mapping[str, str]) -> bool:
         value = unquote(cookies.get(self.csrf_cookie, ""))
         return len(value) > 64 and secrets.compare_digest(value[:64].encode(), self._csrf_hash(value[64:]).encode())
 
     def _csrf_hash(self, value: str) -> str:
-        return (self.entrance.passes.sign("csrf", value) * 2)[:64]
+        return (self.cookie_gate.passes.sign("csrf", value) * 2)[:64]

@@ -51,7 +51,7 @@ class Twin:
         self.fetches: list[Received] = []
         self.stream_gate: asyncio.Event | None = None
         self.slow_gate: asyncio.Event | None = None
-        self.entrance = Gate(self.clock, name=self.script_cookie, hits=self.hits_cookie)
+        self.cookie_gate = Gate(self.clock, name=self.script_cookie, hits=self.hits_cookie)
         self._cache: dict[str, str] = {}
         self._page_free = asyncio.Event()
         self._page_free.set()
@@ -100,7 +100,7 @@ class Twin:
         commands = [name for name in COMMANDS if changes.pop(name, False)]
         turned = (self.usual if "reset" in commands else self.switches).turned(changes)
         held, self.switches = self.switches.hold_page, turned
-        self.entrance.life, self.entrance.by_agent = self.switches.cookie_life, self.switches.bind_user_agent
+        self.cookie_gate.life, self.cookie_gate.by_agent = self.switches.cookie_life, self.switches.bind_user_agent
         if self.switches.hold_page and not held:
             self._refused_at_hold = self.counts.refused
             self._page_free.clear()
@@ -117,7 +117,7 @@ class Twin:
 
     def expire_cookies(self) -> None:
         """Every cookie handed out so far is dead at once."""
-        self.entrance.passes.expire()
+        self.cookie_gate.passes.expire()
 
     def release(self) -> None:
         """Let held page loads go on."""
@@ -159,7 +159,7 @@ class Twin:
 
     async def _ticket(self, request: web.Request) -> web.Response:
         self.counts.add("challenges")
-        return self.entrance.ticket(request)
+        return self.cookie_gate.ticket(request)
 
     async def _page(self, request: web.Request) -> web.Response:
         self.counts.add("page_loads")
@@ -212,7 +212,7 @@ class Twin:
         message = self.message(fields)
         if any(word in message for word in self.switches.filter_words):
             return Refusal("filter", web.Response(status=403, text=page.forbidden(), content_type="text/html"))
-        return None if self.entrance.lets_in(request) else Refusal("cookie", self.turned_away())
+        return None if self.cookie_gate.lets_in(request) else Refusal("cookie", self.turned_away())
 
     def _count_towards_release(self) -> None:
         wanted = self.switches.release_after_refusals

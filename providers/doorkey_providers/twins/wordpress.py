@@ -78,7 +78,7 @@ class WordPressTwin(Twin):
             decoy=self.nonces.make(DECOY_NONCE, self.clock.wall()),
             bots=self.switches.bots,
         )
-        return page.chat_page(title=self.title, gate=self.entrance.gate(), **chat.parts())
+        return page.chat_page(title=self.title, gate=self.cookie_gate.gate(), **chat.parts())
 
     def message(self, fields: Fields) -> str:
         """The prompt, as far as the generation leaves it whole."""

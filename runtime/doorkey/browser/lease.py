@@ -182,11 +182,11 @@ class Lease:
         popups: set[asyncio.Task[None]] = set()
         visit = self._visit = PageVisit(page, spec, self._guard, self._clock, self._events)
 
-        def opened(popup: Any) -> None:
+        def close_popup(popup: Any) -> None:
             if not visit.opening:
                 popups.add(asyncio.create_task(_close(popup)))
 
-        context.on("page", opened)
+        context.on("page", close_popup)
         return await visit.run()
 
     async def _open(self, spec: VisitSpec) -> BrowserContext:

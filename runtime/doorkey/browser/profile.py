@@ -52,8 +52,8 @@ def list_profiles(directory: Path | None = None) -> tuple[str, ...]:
 
 def _find_files(directory: Path | None) -> dict[str, Traversable]:
     shipped: list[Traversable] = list(files("doorkey_profiles").iterdir())
-    own: list[Traversable] = list(directory.iterdir()) if directory is not None and directory.is_dir() else []
-    found = {item.name.removesuffix(".toml"): item for item in [*shipped, *own] if item.name.endswith(".toml")}
+    users: list[Traversable] = list(directory.iterdir()) if directory is not None and directory.is_dir() else []
+    found = {item.name.removesuffix(".toml"): item for item in [*shipped, *users] if item.name.endswith(".toml")}
     return dict(sorted(found.items()))
 
 

@@ -73,7 +73,7 @@ class RequestRouting:
             return () if literal is None else (str(literal),)
         found = await self._addresses(host)
         self._check(url, found)
-        if not found or not self._own(host) or self._public_home is None:
+        if not found or not self._is_own_host(host) or self._public_home is None:
             return found
         # A site's own name may lead to a private address, or to public ones: never first here and then there.
         kept = tuple(address for address in found if _public(address) == self._public_home)
@@ -85,14 +85,14 @@ class RequestRouting:
 
     def reached(self, url: str, address: str) -> None:
         """*url* was connected to, at *address* (empty behind a proxy)."""
-        if self._own(urlsplit(url).hostname or ""):
+        if self._is_own_host(urlsplit(url).hostname or ""):
             self.trouble = None
             if address and self._public_home is None:
                 self._public_home = _public(address)
 
     def missed(self, url: str, trouble: SiteDown) -> None:
         """*url* could not be connected to."""
-        if self._own(urlsplit(url).hostname or ""):
+        if self._is_own_host(urlsplit(url).hostname or ""):
             self.trouble = trouble
 
     def refused(self, what: str, why: str) -> None:
@@ -111,7 +111,7 @@ class RequestRouting:
         port = "(?::80|:443)?" if 80 in ports else f":{ports[0]}"
         return re.compile(rf"^(?!(?:https?|wss?)://{shown}{port}(?:[/?#]|$))")
 
-    def _own(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         return plain(host) == plain(urlsplit(self.site_url).hostname or "")
 
     def _check(self, url: str, addresses: tuple[str, ...] = ()) -> None:

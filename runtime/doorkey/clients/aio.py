@@ -72,20 +72,20 @@ class Client:
         self.site = site
         self._timeout = math.inf if timeout is None else check_seconds(timeout)
         self._given = runtime
-        self._own: Runtime | None = None
+        self._private: Runtime | None = None
 
     async def __aenter__(self) -> Self:
         if self._given is None:
             own = Runtime(Settings.load())
             own.provider(self.site)  # a name that is unknown is told now
-            self._own = own
+            self._private = own
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        own, self._own = self._own, None
+        own, self._private = self._private, None
         if own is not None:
             await own.close()
 
@@ -152,7 +152,7 @@ class Client:
 
     async def send(self, request: Request, *, timeout: float, follow: bool) -> Response:
         """*request*'s answer, redirects followed. Raises DoorkeyError, and what a body's own source raised."""
-        runtime = self._own or self._given
+        runtime = self._private or self._given
         if runtime is None:
             raise RuntimeError("the client is not open: use it by `async with`")
         deadline = runtime.clock.now() + timeout

@@ -99,19 +99,19 @@ class Attempts:
 
     async def _send(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
         """The judged answer of one request. At a site that is down it is sent again, where that does no harm."""
-        outcome = await self._outcome(call, request, session)
-        if self._may_repeat(call, request, outcome):
-            outcome = await self._repeat(call, request, session, outcome)
-        if isinstance(outcome, SiteDown):
-            if not outcome.arrived or is_harmless(request):
-                raise outcome
-            raise may_have_arrived(call, request, outcome) from outcome
-        return outcome
+        result = await self._try_once(call, request, session)
+        if self._may_repeat(call, request, result):
+            result = await self._repeat(call, request, session, result)
+        if isinstance(result, SiteDown):
+            if not result.arrived or is_harmless(request):
+                raise result
+            raise may_have_arrived(call, request, result) from result
+        return result
 
     async def _repeat(
         self, call: Call[T], request: Request, session: Session, first: JudgedReply[T] | SiteDown
     ) -> JudgedReply[T] | SiteDown:
-        """The outcome of the last attempt. *first* is that of the first one.
+        """The result of the last attempt. *first* is that of the first one.
 
         tenacity is entered only after a failure: its machinery would cost every request more than our own path does.
         """
@@ -119,16 +119,16 @@ class Attempts:
 
         async def attempt() -> JudgedReply[T] | SiteDown:
             nonlocal known
-            outcome, known = known, None
-            return outcome or await self._outcome(call, request, session)
+            result, known = known, None
+            return result or await self._try_once(call, request, session)
 
         def last(state: RetryCallState) -> JudgedReply[T] | SiteDown:
             assert state.outcome is not None
-            outcome: JudgedReply[T] | SiteDown = state.outcome.result()
-            return outcome
+            result: JudgedReply[T] | SiteDown = state.outcome.result()
+            return result
 
         retrying = AsyncRetrying(
-            retry=retry_if_result(lambda outcome: self._may_repeat(call, request, outcome)),
+            retry=retry_if_result(lambda result: self._may_repeat(call, request, result)),
             stop=stop_after_attempt(self._most),
             wait=WAIT,
             sleep=self._clock.sleep,
@@ -136,17 +136,17 @@ class Attempts:
         )
         return await retrying(attempt)
 
-    def _may_repeat(self, call: Call[T], request: Request, outcome: JudgedReply[T] | SiteDown) -> bool:
+    def _may_repeat(self, call: Call[T], request: Request, result: JudgedReply[T] | SiteDown) -> bool:
         """Whether the site is down, and sending the request again does no harm."""
-        if isinstance(outcome, SiteDown):
-            harmless, after = request.repeatable or not outcome.arrived, outcome.retry_after
-        elif outcome.verdict.kind is Kind.SITE_DOWN and outcome.error is None and call.single is None:
-            harmless, after = request.repeatable, outcome.verdict.retry_after
+        if isinstance(result, SiteDown):
+            harmless, after = request.repeatable or not result.arrived, result.retry_after
+        elif result.verdict.kind is Kind.SITE_DOWN and result.error is None and call.single is None:
+            harmless, after = request.repeatable, result.verdict.retry_after
         else:
             return False
         return harmless and request.again and after is None and self._clock.now() < call.deadline
 
-    async def _outcome(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T] | SiteDown:
+    async def _try_once(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T] | SiteDown:
         """Send one request once and judge its answer; or the error of a connection that failed."""
         try:
             return await self._once(call, request, session)

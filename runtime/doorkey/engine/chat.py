@@ -34,8 +34,8 @@ Never when a site says "enough": that would evade its limit.
 
 
 class ChatRouter:
-    """`entrance` finds a configured site's way in; `aliases` are chains of "site/model" by name; `tokens` are those of
-    a site's current session, None without one.
+    """`target` finds the target of a configured site; `aliases` are chains of "site/model" by name; `tokens` are those
+    of a site's current session, None without one.
     """
 
     def __init__(

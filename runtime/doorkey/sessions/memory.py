@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from doorkey.clock import Clock
 from doorkey.model.session import Key, Session
-from doorkey.sessions.store import Claim, Outcome, Row
+from doorkey.sessions.store import BeginResult, Claim, Row
 
 ROWS = 1024
 """Keys kept: callers may pass as many different cookies as they like, each with sessions of their own."""
@@ -22,10 +22,10 @@ class MemoryStore:
         self._learned: OrderedDict[Key, str] = OrderedDict()
         self._notices: dict[Key, asyncio.Event] = {}
 
-    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> Outcome:
-        row, outcome = self._row(key).begin(key, seen, ttl, self._clock.wall(), patient)
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
+        row, result = self._row(key).begin(key, seen, ttl, self._clock.wall(), patient)
         self._put(key, row)
-        return outcome
+        return result
 
     async def renew(self, claim: Claim, ttl: float) -> bool:
         row = self._row(claim.key).renew(claim, ttl, self._clock.wall())

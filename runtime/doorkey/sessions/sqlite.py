@@ -15,7 +15,7 @@ from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, Unavailable
 from doorkey.model.session import Key, Session
 from doorkey.sessions.sqlite_table import prepare_table, read_learned, read_row, write_learned, write_row
-from doorkey.sessions.store import Claim, Outcome, Row
+from doorkey.sessions.store import BeginResult, Claim, Row
 
 T = TypeVar("T")
 POLL = 0.05
@@ -37,8 +37,8 @@ class SqliteStore:
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
 
-    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> Outcome:
-        def step(row: Row, wall: float) -> tuple[Row, Outcome]:
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
+        def step(row: Row, wall: float) -> tuple[Row, BeginResult]:
             return row.begin(key, seen, ttl, wall, patient)
 
         return await self._step(key, step)

@@ -53,7 +53,7 @@ class Busy:
     seconds: float
 
 
-Outcome: TypeAlias = Claim | Newer | Backoff | Busy
+BeginResult: TypeAlias = Claim | Newer | Backoff | Busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Row:
     why: str = ""
     code: str = ""
 
-    def begin(self, key: Key, seen: int, ttl: float, wall: float, patient: bool) -> tuple[Row, Outcome]:
+    def begin(self, key: Key, seen: int, ttl: float, wall: float, patient: bool) -> tuple[Row, BeginResult]:
         """Decide what a keeper that has seen generation *seen* does next; one not *patient* heeds no pause."""
         row, session = self.corrected(ttl, wall), self.session
         if session and row.whole and session.gen > seen and wall < session.born + session.hard:
@@ -143,7 +143,7 @@ class Store(Protocol):
     A store that can't be opened as it was configured raises ConfigurationError; one that is away, Unavailable.
     """
 
-    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> Outcome: ...
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult: ...
 
     async def renew(self, claim: Claim, ttl: float) -> bool: ...
 
