@@ -121,7 +121,7 @@ class Provider:
     def looks_into(self, request: Request, head: Head) -> bool:
         """Whether `judge` reads the text of an answer with this *head*: then it is held back for a while.
 
-        `Head.held` and `Head.complete` tell `judge` what came; `doorkey.engine.holding` says how much is waited for.
+        `Head.held` and `Head.complete` tell `judge` what came; `doorkey.transport.holding` says how much is waited for.
         """
         return self.check_url is not None and request.decode is None and (head.is_html or head.is_json)
 

@@ -1,12 +1,13 @@
-"""Compressed bodies come out whole, or say that they were cut."""
+"""Compressed answers: unpacked in pieces of any size, and found out when they are cut."""
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import os
 import sys
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,32 +19,54 @@ from doorkey.errors import Changed, Cut
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
-from doorkey.transport.compression import PIECE, UnpackedContent, ZlibUnpacker, unpack_content
+from doorkey.transport import compression
+from doorkey.transport.compression import STEP, UnpackedBody, readable, unpacked
 from doorkey.transport.direct import Direct
 from doorkey.transport.stream import Stream, whole
 
-TEXT = os.urandom(3000) + b"the same again " * 20_000
+TEXT = b"<p>" + os.urandom(3000) + b"x" * 600_000
+
+
+def zstd(data: bytes) -> bytes:
+    return bytes(compression.ZSTD.compress(data))
+
+
+def brotli(data: bytes) -> bytes:
+    return bytes(compression.BROTLI.compress(data))
+
+
+def pack_gzip(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)  # the same in each worker that collects the tests
 
 
 def raw_deflate(data: bytes) -> bytes:
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packer = zlib.compressobj(wbits=-15)
     return packer.compress(data) + packer.flush()
 
 
-FORMS = {
-    "gzip": ("gzip", gzip.compress(TEXT)),
-    "two members": ("gzip", gzip.compress(TEXT[:5000]) + gzip.compress(TEXT[5000:])),
-    "gzip and more": ("x-gzip", gzip.compress(TEXT) + b"\0" * 20),
-    "deflate": ("deflate", zlib.compress(TEXT)),
-    "raw deflate": ("Deflate", raw_deflate(TEXT)),
-}
+def two_members(data: bytes) -> bytes:
+    return pack_gzip(data[:1000]) + pack_gzip(data[1000:])
+
+
+CODINGS: list[tuple[str, Callable[[bytes], bytes]]] = [
+    ("gzip", pack_gzip),
+    ("gzip", two_members),
+    ("x-gzip", pack_gzip),
+    ("deflate", zlib.compress),
+    ("deflate", raw_deflate),
+]
+if compression.BROTLI is not None:
+    CODINGS.append(("br", brotli))
+if compression.ZSTD is not None:
+    CODINGS.append(("zstd", zstd))
+IDS = [f"{coding}-{pack.__name__}" for coding, pack in CODINGS]
 
 
 class Pieces:
-    """A body that comes in pieces: each is there once it was waited for."""
+    """A body that comes in pieces of *size* bytes, as aiohttp's reader gives them."""
 
-    def __init__(self, body: bytes, size: int) -> None:
-        self._pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    def __init__(self, data: bytes, size: int) -> None:
+        self._pieces = [data[at : at + size] for at in range(0, len(data), size)]
 
     def at_eof(self) -> bool:
         return not self._pieces
@@ -52,57 +75,63 @@ class Pieces:
         return b""
 
     async def readany(self) -> bytes:
+        await asyncio.sleep(0)
         return self._pieces.pop(0) if self._pieces else b""
 
 
-async def read(content: UnpackedContent) -> Iterator[bytes]:
-    pieces = []
-    while not content.at_eof():
-        pieces.append(await content.readany())
-    return iter(pieces)
+async def read(body: UnpackedBody) -> bytes:
+    found = []
+    while not body.at_eof():
+        found.append(await body.readany())
+        assert len(found[-1]) <= STEP + 512 * 1024
+    return b"".join(found)
 
 
-@pytest.mark.parametrize("size", [1, 7, 100_000])
-@pytest.mark.parametrize("name", FORMS)
-async def test_a_body_comes_out_whole_in_small_pieces(name: str, size: int) -> None:
-    coding, body = FORMS[name]
-    pieces = list(await read(unpack_content(Pieces(body, size), {"content-encoding": coding})))  # type: ignore[arg-type]
-    assert b"".join(pieces) == TEXT
-    assert max(map(len, pieces)) <= PIECE
+@pytest.mark.parametrize("size", [1, 7, 4096, 10_000_000])
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+async def test_a_body_is_unpacked_whatever_pieces_it_comes_in(
+    coding: str, pack: Callable[[bytes], bytes], size: int
+) -> None:
+    assert await read(UnpackedBody(Pieces(pack(TEXT), size), coding)) == TEXT
 
 
-@pytest.mark.parametrize("name", ["gzip", "deflate", "raw deflate"])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
-async def test_a_body_that_ends_inside_its_compression_is_cut(name: str, share: float) -> None:
-    coding, body = FORMS[name]
-    content = unpack_content(Pieces(body[: int(len(body) * share)], 999), {"content-encoding": coding})
-    with pytest.raises(Cut, match="broke off"):
-        await read(content)  # type: ignore[arg-type]
-
-
-async def test_a_second_member_that_is_cut_is_cut() -> None:
-    body = gzip.compress(b"one") + gzip.compress(b"two")[:15]
+@pytest.mark.parametrize("size", [1, 4096])
+@pytest.mark.parametrize("missing", [1, 4, 9, 2000])
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+async def test_a_cut_body_is_cut(coding: str, pack: Callable[[bytes], bytes], missing: int, size: int) -> None:
+    body = UnpackedBody(Pieces(pack(TEXT)[:-missing], size), coding)
+    with pytest.raises(Cut, match="inside its compressed data"):
+        await read(body)
+    assert not body.at_eof()
     with pytest.raises(Cut):
-        await read(UnpackedContent(Pieces(body, 4), ZlibUnpacker("gzip")))
+        body.read_nowait()
 
 
-async def test_no_body_is_no_cut_body() -> None:
-    assert list(await read(UnpackedContent(Pieces(b"", 1), ZlibUnpacker("gzip")))) in ([], [b""])
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+async def test_an_empty_body_is_none_that_was_cut(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    assert await read(UnpackedBody(Pieces(b"", 1), coding)) == b""
+    assert await read(UnpackedBody(Pieces(pack(b""), 1), coding)) == b""
 
 
-async def test_what_is_not_compressed_at_all_is_told() -> None:
-    with pytest.raises(Changed, match="Content-Encoding names"):
-        await read(UnpackedContent(Pieces(b"<html>", 10), ZlibUnpacker("gzip")))
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+@pytest.mark.parametrize("size", [1, 1000])
+async def test_what_follows_the_end_is_ignored(coding: str, pack: Callable[[bytes], bytes], size: int) -> None:
+    if coding == "br" and size > 1:
+        pytest.skip("the brotli library takes bytes behind the end, in one piece with it, for an error")
+    for rest in (b"\0" * 10, b"\x1f", b"more"):
+        assert await read(UnpackedBody(Pieces(pack(TEXT) + rest, size), coding)) == TEXT
 
 
-def test_a_compression_that_can_t_be_undone_is_told() -> None:
-    with pytest.raises(Changed, match="Content-Encoding: zstd"):
-        unpack_content(Pieces(b"", 1), {"content-encoding": "zstd"})
+@pytest.mark.parametrize("coding", [coding for coding, _ in CODINGS if coding != "deflate"])
+async def test_what_is_not_compressed_at_all_is_told(coding: str) -> None:
+    with pytest.raises(Changed, match="can't be unpacked"):
+        await read(UnpackedBody(Pieces(b"plain text, whatever its header says " * 20, 4096), coding))
 
 
-def test_an_unknown_coding_is_left() -> None:
-    pieces = Pieces(b"", 1)
-    assert unpack_content(pieces, {"content-encoding": "aes128gcm"}) is pieces
+async def test_a_coding_whose_library_is_missing_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(compression.DECOMPRESSORS, "br", raising=False)
+    with pytest.raises(Changed, match=r"compressed by br.*doorkey\[compression\]"):
+        await read(UnpackedBody(Pieces(b"x", 1), "br"))
 
 
 @asynccontextmanager
@@ -110,7 +139,7 @@ async def answered(body: bytes, coding: str) -> AsyncIterator[Stream]:
     async def answer(request: web.Request) -> web.Response:
         assert "gzip" in request.headers["accept-encoding"]
         headers = {"Content-Encoding": coding, "Content-Type": "text/csv"}
-        return web.Response(body=b"" if request.method == "HEAD" else body, headers=headers)
+        return web.Response(body=body, headers=headers)
 
     app = web.Application()
     app.router.add_route("*", "/", answer)
@@ -120,19 +149,38 @@ async def answered(body: bytes, coding: str) -> AsyncIterator[Stream]:
         yield await direct.open(Request(url="/"), nobody, Site(name="s", url=url))
 
 
-async def test_an_answer_is_unpacked_on_the_way() -> None:
-    async with answered(gzip.compress(TEXT), "gzip") as stream:
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+async def test_an_answer_is_unpacked_on_the_way(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    async with answered(pack(TEXT), coding) as stream:
         assert (await whole(stream, sys.maxsize)).body == TEXT
+
+
+async def test_an_answer_in_a_coding_that_no_browser_knows_is_left_as_it_is() -> None:
+    async with answered(b"whatever", "aes128gcm") as stream:
+        assert (await whole(stream, sys.maxsize)).body == b"whatever"
 
 
 async def test_an_answer_whose_length_fits_its_cut_is_cut_all_the_same() -> None:
     with pytest.raises(Cut):
-        async with answered(gzip.compress(os.urandom(4000))[:2000], "gzip") as stream:
+        async with answered(pack_gzip(os.urandom(4000))[:2000], "gzip") as stream:
             await stream.read(10_000)
 
 
-async def test_a_bomb_is_unpacked_only_as_far_as_it_is_read() -> None:
-    async with answered(gzip.compress(bytes(200_000_000)), "gzip") as stream:
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+async def test_a_bomb_is_unpacked_only_as_far_as_it_is_read(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    async with answered(pack(bytes(20_000_000)), coding) as stream:
         with pytest.raises(Changed, match="longer than 100000"):
             await stream.read(100_000)
-        assert len(stream.held) < 100_000 + 2 * PIECE
+        assert len(stream.held) < 1_000_000
+
+
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+def test_the_beginning_is_read_from_a_beginning(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    assert unpacked(pack(TEXT)[:3500], {"content-encoding": coding}, 100) == TEXT[:100]
+    assert unpacked(pack(TEXT), {"content-encoding": coding}, len(TEXT) + 1) == TEXT
+
+
+def test_only_what_can_be_read_is_asked_for() -> None:
+    assert readable("gzip;q=0.5, sdch, deflate") == "gzip;q=0.5, deflate"
+    assert readable("sdch") == "identity"
+    assert ("br" in readable("br, gzip")) is (compression.BROTLI is not None)

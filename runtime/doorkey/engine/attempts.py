@@ -11,7 +11,6 @@ from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.decision_tables import Suspicion
-from doorkey.engine.holding import SAFE, read_to_judge
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, SiteDown, TimeLimit
 from doorkey.model.events import Attempt
@@ -21,6 +20,7 @@ from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import take_over_tokens
+from doorkey.transport.holding import SAFE, read_to_judge
 from doorkey.transport.selector import TransportSelector
 from doorkey.transport.stream import whole
 

@@ -18,6 +18,7 @@ from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.identity import Identity
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Direct
+from doorkey.transport.holding import read_to_judge
 from doorkey.transport.stream import whole
 
 PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -49,7 +50,7 @@ class HttpRenewal:
         while True:
             dressed = self._provider.dress(request, held)
             stream = await self._direct.open(dressed, held, self._site, conversation=conversation, total=self._limit)
-            verdict = self._provider.judge(dressed, stream.head, held)
+            verdict = self._provider.judge(dressed, await read_to_judge(self._provider, dressed, stream), held)
             if not verdict:
                 stream.close()
                 raise verdict.error(self._site.name, stream.head.status)
@@ -76,7 +77,7 @@ class HttpRenewal:
     async def _fetch(self, url: str, held: Session, conversation: Conversation) -> Page:
         request = Request(url=url, what="the page", accept=PAGE, expects=("text/html",), repeatable=True, follow=3)
         stream = await self._direct.open(request, held, self._site, conversation=conversation, total=self._limit)
-        verdict = default_verdict(request, stream.head)
+        verdict = default_verdict(request, await read_to_judge(self._provider, request, stream))
         if not verdict:  # a challenge, too, comes with 200 and is a page
             stream.close()
             raise verdict.error(self._site.name, stream.head.status)

@@ -1,200 +1,264 @@
-"""Compressed bodies: unpacks them as they come, or reads their beginning without touching them."""
+"""Compressed bodies: undone piece by piece, and found out when they are cut."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Protocol
 
-from doorkey.errors import Changed, Cut
+from doorkey.errors import Changed, Cut, DoorkeyError
 from doorkey.model.request import HEAD_BYTES
-
-READABLE = ("gzip", "x-gzip", "deflate")
-"""The compressions that the standard library undoes: only what can be judged may be asked for."""
-PIECE = 64 * 1024
-"""Bytes that are unpacked at once: a few bytes of a hostile body may stand for gigabytes."""
-BROTLI = find_spec("brotli") is not None
-"""Whether the optional package that undoes `br` is there."""
-ACCEPTED = "gzip, deflate, br" if BROTLI else "gzip, deflate"
-"""The Accept-Encoding of requests whose answers are unpacked here."""
-NOT_COMPRESSED = "the site's answer is not in the compression that its Content-Encoding names"
-GZIP_MEMBER = b"\x1f\x8b"
+from doorkey.transport.stream import Content, Exchange
 
 
-def unpacked(start: bytes, headers: Mapping[str, str], most: int = HEAD_BYTES) -> bytes:
-    """What *start*, a body's beginning as it came, says, up to *most* bytes; nothing where it can't be read."""
-    coding = headers.get("content-encoding", "").strip().lower()
-    if not start or coding in ("", "identity"):
-        return start
-    if coding not in READABLE:
-        return b""
-    # 32: gzip or zlib, as the header says; some servers send deflate without any.
-    for window in (32 + zlib.MAX_WBITS, -zlib.MAX_WBITS):
-        try:
-            return zlib.decompressobj(window).decompress(start, most)
-        except zlib.error:
-            continue
-    return b""
+def _find_module(*names: str) -> Any:
+    """The first of these modules that is installed, or None."""
+    for name in names:
+        with suppress(ImportError):
+            return import_module(name)
+    return None
 
 
-def readable(accepted: str) -> str:
-    """An Accept-Encoding reduced to what `unpacked` can read; "identity" where nothing is left."""
-    kept = [part.strip() for part in accepted.split(",") if part.partition(";")[0].strip().lower() in READABLE]
-    return ", ".join(kept) or "identity"
+BROTLI = _find_module("brotli", "brotlicffi")
+ZSTD = _find_module("compression.zstd", "backports.zstd")
+STEP = 64 * 1024
+"""Bytes that are unpacked at once: a bomb is never held, only its first bytes."""
+GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+"""How a further member of a gzip or zstd body begins."""
 
 
-class Packed(Protocol):
-    """The bytes of a compressed body, as aiohttp's StreamReader gives them."""
+class Decompressor(Protocol):
+    """Undoes one compression. `ended`: the end of the compressed data was seen."""
 
-    def at_eof(self) -> bool: ...
+    ended: bool
 
-    def read_nowait(self) -> bytes: ...
-
-    async def readany(self) -> bytes: ...
-
-
-class Unpacker(Protocol):
-    """Undoes one compression. `feed` gives at most PIECE bytes, and more for b"" while `pending`."""
+    def feed(self, data: bytes, most: int) -> bytes:
+        """Return about *most* bytes of what *data* and everything fed before stand for."""
 
     @property
-    def pending(self) -> bool: ...
-
-    @property
-    def ended(self) -> bool: ...
-
-    def feed(self, data: bytes) -> bytes: ...
+    def waits(self) -> bool:
+        """Whether it has given out everything that was fed."""
 
 
-class ZlibUnpacker:
-    """Undoes gzip, also in several members (RFC 1952), and deflate, also without its header."""
-
-    def __init__(self, coding: str) -> None:
-        self._gzip = coding != "deflate"
-        self._object: Any = None
-        self._rest = b""
+class _Zlib:
+    def __init__(self) -> None:
+        self.ended = False
+        self._pending = b""
         self._full = False
+        self._object = self._make()
+
+    def _make(self) -> Any:
+        return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     @property
-    def pending(self) -> bool:
-        return self._full or (bool(self._rest) and not self._may_be_member())
+    def waits(self) -> bool:
+        # zlib may keep output back although it has taken all input: only less than was asked for is all.
+        return self.ended or not (self._pending or self._full)
 
-    @property
-    def ended(self) -> bool:
-        return self._object is not None and self._object.eof
+    def feed(self, data: bytes, most: int) -> bytes:
+        pending = self._pending + data
+        if self.ended and not self._begins_member(pending):
+            return b""
+        found: bytes = self._object.decompress(pending, most)
+        self._pending, self._full = self._object.unconsumed_tail, len(found) == most
+        if self._object.eof:
+            self.ended = True
+            self._begins_member(self._object.unused_data)
+        return found
 
-    def feed(self, data: bytes) -> bytes:
-        data, self._rest = self._rest + data, b""
-        if self.ended and data:
-            # What follows the end is no part of the body, unless it is gzip again.
-            if self._gzip and GZIP_MEMBER.startswith(data[:2]):
-                self._rest = data
-            if self._may_be_member() or not self._rest:
-                return b""
-            self._object, self._rest = None, b""
-        if self._object is None:
-            if not data:
-                return b""
-            self._object = self._begin(data)
-        try:
-            piece: bytes = self._object.decompress(data, PIECE)
-        except zlib.error as error:
-            raise Changed(NOT_COMPRESSED) from error
-        self._rest = self._object.unused_data if self._object.eof else self._object.unconsumed_tail
-        self._full = len(piece) == PIECE and not self._object.eof
-        return piece
-
-    def _may_be_member(self) -> bool:
-        """Whether what is left after the end may become the start of another member."""
-        return self.ended and len(self._rest) == 1
-
-    def _begin(self, data: bytes) -> Any:
-        if self._gzip:
-            return zlib.decompressobj(16 + zlib.MAX_WBITS)
-        # RFC 1950: the method stands in the first four bits. Some servers leave the header out.
-        return zlib.decompressobj(zlib.MAX_WBITS if data[0] & 15 == 8 else -zlib.MAX_WBITS)
+    def _begins_member(self, rest: bytes) -> bool:
+        """Whether *rest* begins another member. Anything else after the end is ignored, as in browsers."""
+        self._pending = rest if rest == GZIP_MAGIC[:1] else b""
+        if rest[:2] != GZIP_MAGIC:
+            return False
+        self.ended, self._object, self._pending = False, self._make(), rest
+        return True
 
 
-class BrotliUnpacker:
-    """Undoes `br`."""
+class _Deflate(_Zlib):
+    """Deflate with the zlib header that the standard asks for, or without, as some servers send it."""
 
     def __init__(self) -> None:
-        brotli = import_module("brotli")
-        self._object, self._error = brotli.Decompressor(), brotli.error
-        self._gave = False
+        super().__init__()
+        self._object = None
+
+    def feed(self, data: bytes, most: int) -> bytes:
+        if self.ended:
+            return b""
+        if self._object is None:
+            self._pending += data
+            if len(self._pending) < 2:
+                return b""
+            data, self._pending = self._pending, b""
+            headed = data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+            self._object = zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)
+        return super().feed(data, most)
 
     @property
-    def pending(self) -> bool:
-        # The package has no sure sign of more: it is asked until it gives nothing.
-        return self._gave and not self.ended
+    def waits(self) -> bool:
+        return self._object is None or super().waits
+
+    def _begins_member(self, rest: bytes) -> bool:
+        self._pending = b""
+        return False
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._object = BROTLI.Decompressor()
+        self._full = False
 
     @property
     def ended(self) -> bool:
         return bool(self._object.is_finished())
 
-    def feed(self, data: bytes) -> bytes:
+    @property
+    def waits(self) -> bool:
+        return self.ended or (not self._full and bool(self._object.can_accept_more_data()))
+
+    def feed(self, data: bytes, most: int) -> bytes:
         if self.ended:
             return b""
-        try:
-            piece = bytes(self._object.process(data, output_buffer_limit=PIECE))
-        except self._error as error:
-            raise Changed(NOT_COMPRESSED) from error
-        self._gave = bool(piece)
-        return piece
+        found = bytes(self._object.process(data, output_buffer_limit=most))
+        self._full = len(found) >= most
+        return found
 
 
-class UnpackedContent:
-    """A compressed body, unpacked as it comes. Reading raises Cut where the body ends inside its compression."""
+class _Zstd:
+    def __init__(self) -> None:
+        self._object = ZSTD.ZstdDecompressor()
+        self._rest = b""
 
-    def __init__(self, packed: Packed, unpacker: Unpacker) -> None:
-        self._packed = packed
-        self._unpacker = unpacker
-        self._came = self._ended = False
+    @property
+    def ended(self) -> bool:
+        return bool(self._object.eof)
+
+    @property
+    def waits(self) -> bool:
+        return self.ended or bool(self._object.needs_input)
+
+    def feed(self, data: bytes, most: int) -> bytes:
+        if self.ended:
+            self._rest += data
+            if len(self._rest) < 4 or self._rest[:4] != ZSTD_MAGIC:
+                return b""
+            self._object, data, self._rest = ZSTD.ZstdDecompressor(), self._rest, b""
+        found = bytes(self._object.decompress(data, most))
+        if self.ended:
+            self._rest = self._object.unused_data
+            if self._rest[:4] == ZSTD_MAGIC:
+                return found + self.feed(b"", most)
+        return found
+
+
+DECOMPRESSORS: dict[str, Callable[[], Any]] = {"gzip": _Zlib, "x-gzip": _Zlib, "deflate": _Deflate}
+"""By the name of the content coding. br and zstd need `pip install doorkey[compression]`."""
+ERRORS: tuple[type[Exception], ...] = (zlib.error,)
+"""What they raise for data that is broken."""
+if BROTLI is not None:
+    DECOMPRESSORS["br"] = _Brotli
+    ERRORS += (BROTLI.error,)
+if ZSTD is not None:
+    DECOMPRESSORS["zstd"] = _Zstd
+    ERRORS += (ZSTD.ZstdError,)
+KNOWN = frozenset([*DECOMPRESSORS, "br", "zstd"])
+"""The codings of browsers. Reading one whose library is missing ends in an error that names it."""
+ACCEPTED = ", ".join(coding for coding in DECOMPRESSORS if coding != "x-gzip")
+"""The Accept-Encoding of requests whose answers are unpacked here."""
+
+
+def coding_of(headers: Mapping[str, str]) -> str:
+    """The content coding of an answer; empty for none."""
+    coding = headers.get("content-encoding", "").strip().lower()
+    return "" if coding == "identity" else coding
+
+
+def unpack_exchange(exchange: Exchange, headers: Mapping[str, str]) -> Exchange:
+    """*exchange* with its body unpacked as it is read. A coding that no browser knows is left to the caller."""
+    coding = coding_of(headers)
+    return UnpackedExchange(exchange, coding) if coding in KNOWN else exchange
+
+
+class UnpackedExchange:
+    """An answer whose body is unpacked as it is read."""
+
+    def __init__(self, exchange: Exchange, coding: str) -> None:
+        self.content = UnpackedBody(exchange.content, coding)
+        self.close = exchange.close
+
+
+class UnpackedBody:
+    """The body that *content* holds in compressed form. Raises Cut at its end if the compressed data has no end."""
+
+    def __init__(self, content: Content, coding: str) -> None:
+        self._content = content
+        self._coding = coding
+        make = DECOMPRESSORS.get(coding)
+        self._decompressor: Decompressor | None = None if make is None else make()
+        self._fed = self._done = False
+        self._failure: DoorkeyError | None = None
+        if make is None:
+            advice = "; install doorkey[compression]" if coding in ("br", "zstd") else ""
+            self._failure = Changed(f"the site's answer is compressed by {coding[:40]}, which can't be read{advice}")
 
     def at_eof(self) -> bool:
-        return self._ended
+        return self._done
 
     def read_nowait(self) -> bytes:
-        while not self._ended:
-            data = b"" if self._unpacker.pending else self._packed.read_nowait()
-            if data or self._unpacker.pending:
-                piece = self._feed(data)
-                if piece:
-                    return piece
-            elif self._packed.at_eof():
-                self._end()
-            else:
-                break
-        return b""
+        return b"" if self._done else self._unpack(self._content.read_nowait() if self._wants_more() else b"")
 
     async def readany(self) -> bytes:
-        while not (piece := self.read_nowait()) and not self._ended:
-            piece = self._feed(await self._packed.readany())
-            if piece:
-                break
-        return piece
+        found = self.read_nowait()
+        while not found and not self._done:
+            found = self._unpack(await self._content.readany() if self._wants_more() else b"")
+        return found
 
-    def _feed(self, data: bytes) -> bytes:
-        self._came = self._came or bool(data)
-        return self._unpacker.feed(data)
+    def _wants_more(self) -> bool:
+        return self._decompressor is None or self._decompressor.waits
 
-    def _end(self) -> None:
-        if self._came and not self._unpacker.ended:
-            raise Cut("the answer broke off inside its compressed body")
-        self._ended = True
+    def _unpack(self, data: bytes) -> bytes:
+        if self._failure is not None:
+            raise self._failure.again()
+        decompressor = self._decompressor
+        assert decompressor is not None
+        self._fed = self._fed or bool(data)
+        try:
+            found = decompressor.feed(data, STEP) if data or not decompressor.waits else b""
+        except ERRORS as error:
+            self._failure = Changed(f"the site's answer can't be unpacked ({self._coding})")
+            raise self._failure from error
+        if not found and decompressor.waits and self._content.at_eof():
+            if self._fed and not decompressor.ended:
+                self._failure = Cut(f"the answer broke off inside its compressed data ({self._coding})")
+                raise self._failure
+            self._done = True
+        elif decompressor.waits and decompressor.ended and self._content.at_eof():
+            self._done = True
+        return found
 
 
-def unpack_content(packed: Packed, headers: Mapping[str, str]) -> Packed:
-    """*packed* without its compression. Raises Changed for one that can't be undone here."""
-    match headers.get("content-encoding", "").strip().lower():
-        case "gzip" | "x-gzip" | "deflate" as coding:
-            return UnpackedContent(packed, ZlibUnpacker(coding))
-        case "br" if BROTLI:
-            return UnpackedContent(packed, BrotliUnpacker())
-        case "br" | "zstd" as coding:
-            raise Changed(
-                f"the site sent Content-Encoding: {coding}, which it was not asked for and doorkey can't undo"
-            )
-        case _:
-            return packed
+def unpacked(start: bytes, headers: Mapping[str, str], most: int = HEAD_BYTES) -> bytes:
+    """What *start*, the beginning of a body as it came, stands for: up to *most* bytes, none if it can't be read."""
+    coding = coding_of(headers)
+    if not start or not coding:
+        return start
+    make = DECOMPRESSORS.get(coding)
+    if make is None:
+        return b""
+    decompressor: Decompressor = make()
+    found = b""
+    try:
+        found = decompressor.feed(start, most)
+        while len(found) < most and not decompressor.waits:
+            found += decompressor.feed(b"", most - len(found))
+    except ERRORS:
+        return found[:most]
+    return found[:most]
+
+
+def readable(accepted: str) -> str:
+    """An Accept-Encoding reduced to what `unpacked` can read; "identity" if nothing is left."""
+    kept = [part.strip() for part in accepted.split(",") if part.partition(";")[0].strip().lower() in DECOMPRESSORS]
+    return ", ".join(kept) or "identity"

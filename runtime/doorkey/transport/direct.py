@@ -13,19 +13,19 @@ from yarl import URL
 
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError
-from doorkey.model.request import HEAD_BYTES, Head, Request
+from doorkey.model.request import Head, Request
 from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
 from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.network.url_policy import PublicResolver, request_url, same_host
-from doorkey.transport.compression import ACCEPTED, unpack_content, unpacked
+from doorkey.transport.compression import ACCEPTED, unpack_exchange
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.headers import SessionHeaders
 from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.request_body import encode_body
-from doorkey.transport.stream import BROKEN, Content, Exchange, Stream, first_bytes, translated
+from doorkey.transport.stream import BROKEN, Stream, translated
 from doorkey.transport.timeouts import Timeout, Timeouts
 from doorkey.transport.websocket import NoBody, WebSocket, open_websocket
 
@@ -73,10 +73,10 @@ class Direct:
         sliding: tuple[str, ...] = (),
         total: float = float("inf"),
     ) -> Stream:
-        """Send *request* and return its answer once the head can be judged; *total* seconds are left for all of it.
+        """Send *request* and return its answer as soon as its head has come. *total* seconds are left for all of it.
 
-        Raises RequestError for a target that is not allowed, SiteDown when the site can't be reached (`arrived` tells
-        whether the request may have got there), TimeLimit, Changed for an answer that is no HTTP.
+        Raises RequestError for a target that is not allowed, SiteDown if the site can't be reached (`arrived` tells
+        whether the request may have got there), TimeLimit, Changed for an answer that is not HTTP.
         """
         url = request_url(request, site)
         conversation = conversation or Conversation(self._clock)
@@ -91,10 +91,6 @@ class Direct:
                         response, socket = await self._ask(request, url, session, site, conversation), None
                     else:
                         response, socket = await self._upgrade(request, url, session, site, conversation)
-                    exchange = response if request.encodings is not None else unpack_exchange(response)
-                    start = begun(exchange) if socket is None else b""
-                    if start is None:
-                        start = await beginning(exchange, response)
             except DoorkeyError as error:
                 error.site = site.name
                 raise
@@ -112,19 +108,13 @@ class Direct:
                 slid = conversation.keep(url, response.headers, carried, own)
                 if slid:
                     self.headers.slide(session, slid, carried)
-            shown = start if request.encodings is None else unpacked(start, response.headers)
-            head = Head(
-                status=response.status,
-                headers=response.headers,
-                url=url,
-                start=shown[:HEAD_BYTES],
-                received=self._clock.wall(),
-            )
+            head = Head(status=response.status, headers=response.headers, url=url, received=self._clock.wall())
             if socket is not None:
                 return Stream(NoBody(), head, b"", self._waits, self._limits.idle, deadline, websocket=socket)
             onward = redirected(request, head, site) if follow else None
             if onward is None:
-                return Stream(exchange, head, start, self._waits, self._limits.idle, deadline, upload)
+                exchange = response if request.encodings is not None else unpack_exchange(response, response.headers)
+                return Stream(exchange, head, b"", self._waits, self._limits.idle, deadline, upload)
             response.release()
             request, url = allowed_redirect(request, onward, site)
         raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
@@ -204,43 +194,6 @@ class Direct:
                 max_field_size=LONGEST_LINE,
             )
         return client
-
-
-@dataclass(frozen=True, slots=True)
-class UnpackedExchange:
-    """An answer whose body is unpacked as it comes."""
-
-    response: aiohttp.ClientResponse
-    content: Content
-
-    def close(self) -> None:
-        self.response.close()
-
-
-def unpack_exchange(response: aiohttp.ClientResponse) -> Exchange:
-    """*response* with its body unpacked, where it is compressed. Raises Changed for what can't be unpacked."""
-    if "content-encoding" not in response.headers:
-        return response
-    try:
-        return UnpackedExchange(response, unpack_content(response.content, response.headers))
-    except Changed:
-        response.close()
-        raise
-
-
-def begun(exchange: Exchange) -> bytes | None:
-    """The whole body, where it came with the head."""
-    content = exchange.content
-    return content.read_nowait() if isinstance(content, aiohttp.StreamReader) and content.is_eof() else None
-
-
-async def beginning(exchange: Exchange, response: aiohttp.ClientResponse) -> bytes:
-    """As much of a body as judging its answer takes."""
-    try:
-        return await first_bytes(exchange.content, response.status, response.headers.get("content-type", ""))
-    except BaseException:
-        response.close()
-        raise
 
 
 def _connector(way: str) -> aiohttp.TCPConnector:

@@ -20,8 +20,8 @@ BROKEN = (aiohttp.ClientError, OSError, ValueError)
 
 
 class Content(Protocol):
-    """The bytes of a body, as aiohttp's StreamReader gives them: `read_nowait` those that are there, `readany` waits
-    for some; both raise what broke the body off, and give nothing at its end."""
+    """The bytes of a body, as aiohttp's StreamReader gives them: `read_nowait` returns those that are there, `readany`
+    waits for some. Both raise what broke the body off, and return nothing at its end."""
 
     def at_eof(self) -> bool: ...
 
@@ -31,7 +31,7 @@ class Content(Protocol):
 
 
 class Exchange(Protocol):
-    """What a transport has under way: `close` ends it on the site's side, too."""
+    """A request under way in a transport. `close` ends it at the site, too."""
 
     @property
     def content(self) -> Content: ...
@@ -40,9 +40,11 @@ class Exchange(Protocol):
 
 
 class Stream:
-    """An answer that has begun. `head.start` holds the first bytes, which `chunks` yields again. `transport` names what
-    carries it; `websocket` is what a request for one opened. If `read` or `hold` fails, or its caller leaves, the
-    request is ended at the site, too."""
+    """An answer whose head has come. *start* is what came of its body with the head.
+
+    `transport` names what carries it; `websocket` is what a request for one opened. If `read` or `hold` fails, or its
+    caller leaves, the request is ended at the site, too.
+    """
 
     def __init__(
         self,
@@ -96,9 +98,21 @@ class Stream:
         """What was read of the body so far; `read` and `chunks` give it again."""
         return self._start
 
+    def take(self) -> None:
+        """Read ahead what has come already, without waiting. Raises DoorkeyError if the answer broke off."""
+        if self._response.content.at_eof():
+            return
+        try:
+            self._start += buffered(self._response.content)
+        except DoorkeyError:
+            self.close()
+            raise
+
     async def hold(self, limit: int, seconds: float | None = None) -> bool:
         """Read ahead, up to *limit* bytes and for at most *seconds*, and say whether that is all of the body."""
         content = self._response.content
+        if content.at_eof() or len(self._start) >= limit:
+            return content.at_eof()
         body = bytearray(self._start)
         try:
             async with asyncio.timeout(seconds):
@@ -112,8 +126,7 @@ class Stream:
         except BaseException:
             self.close()
             raise
-        if len(body) > len(self._start):
-            self._start = bytes(body)
+        self._start = bytes(body)
         return content.at_eof()
 
     async def _more(self) -> bytes:
@@ -137,15 +150,6 @@ def buffered(content: Content) -> bytes:
         return content.read_nowait()
     except BROKEN as error:
         raise translated(error) from error
-
-
-async def first_bytes(content: Content, status: int, kind: str) -> bytes:
-    """As much of a body as judging its answer takes: the first piece, or 4 KiB where the beginning tells."""
-    start = content.read_nowait() or await content.readany()
-    tells = status >= 400 or kind.startswith(("application/json", "text/html"))
-    while tells and len(start) < HEAD_BYTES and not content.at_eof():
-        start += content.read_nowait() or await content.readany()
-    return start
 
 
 async def whole(stream: Stream, limit: int) -> Reply:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Change, Cookie, Deletion, Identity, on_path, path_of
-from doorkey.model.request import HEAD_BYTES, Head, Request
+from doorkey.model.request import Head, Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
@@ -24,7 +23,7 @@ from doorkey.transport.headers import SessionHeaders
 from doorkey.transport.page.page_request import gather_body, make_page_request
 from doorkey.transport.page.send_slots import SendSlot, SendSlots
 from doorkey.transport.redirects import allowed_redirect, redirected
-from doorkey.transport.stream import Stream, first_bytes
+from doorkey.transport.stream import Stream
 from doorkey.transport.timeouts import Timeout, Timeouts
 
 if TYPE_CHECKING:
@@ -86,10 +85,7 @@ class PageTransport:
                     head, fetching = await one.begun(page_request, url)
                 onward = redirected(request, head, site) if follow else None
                 if onward is None:
-                    return Stream(
-                        fetching, replace(head, start=head.start[:HEAD_BYTES]), head.start, self._waits,
-                        self._limits.idle, deadline, transport="page",
-                    )  # fmt: skip
+                    return Stream(fetching, head, b"", self._waits, self._limits.idle, deadline, transport="page")
                 fetching.close()
                 request, url = allowed_redirect(request, onward, site)
         except DoorkeyError as error:
@@ -142,7 +138,7 @@ class _One:
         self._fetching: asyncio.Future[PageFetch] = asyncio.get_running_loop().create_future()
 
     async def begun(self, page_request: PageRequest, url: str) -> tuple[Head, PageFetch]:
-        """The answer's head with as much of its body as judging takes (`start`, not cut off)."""
+        """The answer's head, and the fetch that goes on with its body."""
         try:
             live_page, whose = self._page.live_page(self._session)
         except BaseException:
@@ -159,15 +155,13 @@ class _One:
             fetching = self._fetching.result()
             status, headers = await fetching.wait_for_head()
             await tidied.wait()
-            start = await first_bytes(fetching.content, status, headers.get("content-type", ""))
         except BaseException:
             if self._fetching.done():
                 self._fetching.result().close()
             else:
                 self._fetching.cancel()
             raise
-        head = Head(status=status, headers=headers, url=url, start=start, received=self._page.wall())
-        return head, fetching
+        return Head(status=status, headers=headers, url=url, received=self._page.wall()), fetching
 
     async def _tidy(self, live_page: LivePage, whose: Session, url: str, lent: set[str], tidied: asyncio.Event) -> None:
         """Take cookies out of the jar as soon as the answer's head is there, and give the turn back at its end."""

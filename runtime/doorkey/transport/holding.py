@@ -1,0 +1,57 @@
+"""The holding rule: how much of an answer is held back until it is judged, and for how long.
+
+It holds for every way in (door, client, fetch, chat) and for both transports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from doorkey.model.request import HEAD_BYTES, Head, Request
+from doorkey.provider import Provider
+from doorkey.transport.compression import unpacked
+from doorkey.transport.stream import Stream
+
+MOST = 256 * 1024
+"""Bytes of HTML or JSON that a provider can look into. Of other text it sees the first piece."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+SAFE_SECONDS = 0.25
+"""How long the answer to a safe request is held back at most: its caller may want to see it grow."""
+UNSAFE_SECONDS = 5.0
+"""How long the answer to any other request is held back at most: a refused write that goes unnoticed is lost."""
+
+
+async def read_to_judge(provider: Provider, request: Request, stream: Stream) -> Head:
+    """Read as much of the body of *stream* as judging it needs, and return its head with that.
+
+    What was read stays in *stream* for its caller. `complete` is False for an answer that is longer, or too slow.
+    Raises what reading the body raises.
+    """
+    head = stream.head
+    if stream.websocket is not None:
+        return head
+    looks = provider.looks_into(request, head)
+    most = _wanted(head, looks=looks)
+    stream.take()
+    if most and stream.body is None:
+        await stream.hold(most, SAFE_SECONDS if request.method.upper() in SAFE else UNSAFE_SECONDS)
+    held = stream.held
+    if request.encodings is not None:
+        held = unpacked(held, head.headers, MOST + 1)
+    readable = bool(held) or not stream.held
+    complete = stream.body is not None and readable and len(held) <= MOST
+    stream.head = replace(head, start=held[:HEAD_BYTES])
+    return replace(stream.head, held=held[:MOST], complete=complete) if looks else stream.head
+
+
+def _wanted(head: Head, *, looks: bool) -> int:
+    """How many bytes of the body judging an answer with this *head* needs."""
+    if head.media_type == "text/event-stream":
+        return 0
+    structured = head.is_html or head.is_json
+    if looks:
+        return MOST if structured else 1
+    if head.status >= 400:
+        return HEAD_BYTES if structured else 1  # the table of protections knows refusals by their beginning
+    # A page may be a challenge. Without a media type only the first bytes tell whether it is a page.
+    return HEAD_BYTES if head.is_html else 0 if head.media_type else 1
