@@ -1,4 +1,4 @@
-"""The providers of the seeds, and the classes that the seeds call them by."""
+"""doorkey's providers, and the classes by which the seeds call them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when first named: importing the package must cost nothing.
+    # Loaded at first use, so that importing the package costs nothing.
     if name not in _HOMES:
         raise AttributeError(f"module 'doorkey_providers' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""The provider of chat-gpt.org: one JSON question, one JSON answer."""
+"""The provider of chat-gpt.org: a question and its answer are one JSON object each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from doorkey import Chat, ChatProvider, Delta, Flow, JsonDocument, Kind, Request, Session, Verdict
 from doorkey.errors import RequestError
-from doorkey_providers.blocking import on_own_thread
+from doorkey_providers.blocking import iterate_in_thread
 from doorkey_providers.facade import AsyncProvider, Messages, Piece
 from doorkey_providers.shared import HOMES
 
 
 class AichatSite(ChatProvider):
-    """Needs the page's cookies and no token.
+    """A site that needs the page's cookies and no token.
 
     The option `dialect="completion"` asks as the first seed's `_create_completion` did: another prompt, temperature 1.
     """
@@ -31,10 +31,10 @@ class AichatSite(ChatProvider):
             method="POST",
             what="the question",
             json={
-                "message": completion_prompt(chat) if completion else self.prompt(chat),
-                "temperature": number(chat, "temperature", 1.0 if completion else 0.5),
+                "message": write_completion_prompt(chat) if completion else self.prompt(chat),
+                "temperature": read_number(chat, "temperature", 1.0 if completion else 0.5),
                 "presence_penalty": 0,
-                "top_p": number(chat, "top_p", 1.0),
+                "top_p": read_number(chat, "top_p", 1.0),
                 "frequency_penalty": 0,
             },
             expects=("application/json",),
@@ -45,10 +45,10 @@ class AichatSite(ChatProvider):
 
 
 class AichatAnswer(JsonDocument):
-    """`{"message": text}` or `{"response": true, "message": text}`.
+    """Reads `{"message": text}` or `{"response": true, "message": text}`.
 
-    A `response` that is false is SITE_DOWN: the site works and says that it has no answer now, so another site of an
-    alias may be asked; what a decoder says is never a reason to send a question twice. Its words may repeat the prompt.
+    A false `response` is SITE_DOWN: the site says that it has no answer now, so another site of an alias may be asked.
+    What a decoder says is never a reason to send a question twice. The site's words may repeat the prompt.
     """
 
     def document(self, value: Any) -> Iterable[Delta]:
@@ -63,15 +63,15 @@ class AichatAnswer(JsonDocument):
         return (text,) if text.strip() else ()
 
 
-def completion_prompt(chat: Chat) -> str:
-    """Each message as `role: content` and a newline, then `assistant:`."""
+def write_completion_prompt(chat: Chat) -> str:
+    """Write each message as a line `role: content`, then `assistant:`."""
     if not any(message.text.strip() for message in chat.messages):
         raise RequestError("the messages are empty: a question needs some text", param="messages")
     return "".join(f"{message.role}: {message.text}\n" for message in chat.messages) + "assistant:"
 
 
-def number(chat: Chat, name: str, default: float) -> float:
-    """The option *name*; null and absence give the default. Raises RequestError for anything but a number."""
+def read_number(chat: Chat, name: str, default: float) -> float:
+    """Return the option *name*, or the default if it is null or missing. Raises RequestError if it is no number."""
     value = chat.options.get(name)
     if value is None:
         return default
@@ -87,7 +87,7 @@ needs_auth = False
 
 
 class Aichat(AsyncProvider):
-    """chat-gpt.org as both of its seeds call it."""
+    """chat-gpt.org, as both of its seeds call it."""
 
     site = "aichat"
     url = home = url
@@ -101,11 +101,11 @@ class Aichat(AsyncProvider):
     def _create_completion(
         cls, model: str, messages: Messages, stream: bool = False, **kwargs: Any
     ) -> Generator[Piece, None, None]:
-        """The answer, from any thread, inside a running event loop too (which it blocks).
+        """Yield the answer. Works in any thread, also inside a running event loop, which it blocks.
 
-        The site can't stream: the answer comes whole, once, whatever *stream* says.
+        The site can't stream: the answer comes as one piece, whatever *stream* says.
         """
-        return on_own_thread(cls.pieces(model, messages, dialect="completion", **kwargs))
+        return iterate_in_thread(cls.pieces(model, messages, dialect="completion", **kwargs))
 
 
 _create_completion = Aichat._create_completion

@@ -1,4 +1,4 @@
-"""The provider of ai-chats.org: a chat that streams, and images."""
+"""The provider of ai-chats.org: a streamed chat, and images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (
 
 
 class AiChatsSite(ChatProvider):
-    """A Yii2 application: its cookies are the whole session, and HTTP 400 says that they are dead."""
+    """A Yii2 application. Its cookies are the whole session; HTTP 400 says that they are no longer valid."""
 
     page_path = "/chat/"
     cookies_required = True
@@ -38,7 +38,7 @@ class AiChatsSite(ChatProvider):
         if not prompt.strip():
             raise RequestError("the last message is empty: it is the image's description", param="messages")
         reply = yield send2("image", prompt, session)
-        url = image_url(reply, session)
+        url = read_image_url(reply, session)
         picture = yield Request(
             url=url,
             what="the image",
@@ -49,7 +49,7 @@ class AiChatsSite(ChatProvider):
             own_host=urlsplit(url)[:2] == urlsplit(session.url)[:2],
             follow=3,
         )
-        return [Image(url=url, data=picture.body, media_type=image_type(picture), alt=prompt)]
+        return [Image(url=url, data=picture.body, media_type=tell_image_type(picture), alt=prompt)]
 
 
 def send2(kind: str, prompt: str, session: Session) -> Request:
@@ -67,7 +67,7 @@ def send2(kind: str, prompt: str, session: Session) -> Request:
 
 
 class AiChatsStream(EventStream):
-    """Every `data: X` line contributes X; the whole is stripped. The format has no end mark: it ends with the body."""
+    """Joins the X of all lines `data: X` and strips the result. The format has no end mark: it ends with the body."""
 
     end_required = False
     by_line = True
@@ -89,22 +89,22 @@ class AiChatsStream(EventStream):
 
     def line(self, text: str) -> Iterable[Delta]:
         if text.startswith(("{", "<")):
-            self.finish(Verdict(Kind.CHANGED, "an event stream was expected; another document came"))
+            self.finish(Verdict(Kind.CHANGED, "an event stream was expected; the site sent another document"))
         return ()
 
 
-def image_url(reply: Reply, session: Session) -> str:
-    """Where the site keeps the image that it was asked for. Raises Changed."""
+def read_image_url(reply: Reply, session: Session) -> str:
+    """Return the URL of the image that the site made. Raises Changed."""
     match reply.data():
         case {"data": [{"url": str(found)}, *_]} if found:
             url = urljoin(session.url, found)
             if urlsplit(url).scheme in ("http", "https"):
                 return url
-    raise Changed("the answer to an image was expected to hold its http(s) address in data[0].url")
+    raise Changed("the answer to an order for an image was expected to hold an http(s) URL in data[0].url")
 
 
-def image_type(picture: Reply) -> str:
-    """The image's media type, by its header or its first bytes. Raises Changed for what is no image."""
+def tell_image_type(picture: Reply) -> str:
+    """Tell the image's media type by its header or its first bytes. Raises Changed if it is no image."""
     if picture.media_type.startswith("image/"):
         return picture.media_type
     for magic, media_type in MAGIC:
@@ -112,11 +112,11 @@ def image_type(picture: Reply) -> str:
             return media_type
     if picture.body[:4] == b"RIFF" and picture.body[8:12] == b"WEBP":
         return "image/webp"
-    raise Changed(f"an image was expected; {picture.media_type or 'something without a type'} came")
+    raise Changed(f"an image was expected; the site sent {picture.media_type or 'a body without a type'}")
 
 
 class AiChats(AsyncGeneratorProvider, ProviderModelMixin):
-    """ai-chats.org as its seed calls it."""
+    """ai-chats.org, as its seed calls it."""
 
     site = "aichats"
     url = home = HOMES["aichats"]

@@ -1,4 +1,4 @@
-"""Asynchronous pieces for callers that are not: iterated on a thread and an event loop of their own."""
+"""Lets synchronous callers iterate over an asynchronous generator, on a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def on_own_thread(pieces: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-    """*pieces* as they come, and the exception that ends them. Nothing starts before the first is asked for.
+def iterate_in_thread(pieces: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """Yield *pieces* as they come, and raise the exception that ends them. Nothing starts before the first `next`.
 
-    Works in any thread, inside a running event loop too, which stands still meanwhile. Closing this generator, or an
-    exception in the thread that waits for it, cancels *pieces*; either returns only once their thread has ended.
+    Works in any thread, also inside a running event loop, which it blocks. *pieces* are cancelled when this generator
+    is closed, or when the waiting thread gets an exception; both return only once the thread of *pieces* has ended.
     """
     come: SimpleQueue[tuple[T, ...]] = SimpleQueue()
     running: SimpleQueue[asyncio.Task[Any] | None] = SimpleQueue()
@@ -41,5 +41,5 @@ def on_own_thread(pieces: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         finally:
             task = None if ended.done() else running.get()
             if task is not None:
-                with suppress(RuntimeError):  # the loop was closed in between: all has ended by itself
+                with suppress(RuntimeError):  # the loop was closed meanwhile, so everything has ended
                     task.get_loop().call_soon_threadsafe(task.cancel)

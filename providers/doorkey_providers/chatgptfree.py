@@ -1,4 +1,4 @@
-"""The provider of chatgptfree.ai: AI Power 1.x, six fields, streaming."""
+"""The provider of chatgptfree.ai: AI Power 1.x with six fields, streamed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from doorkey_providers.wpaicg.site import AIPowerSite
 
 
 class ChatgptFreeSite(AIPowerSite):
-    """The whole conversation goes into `message`; the model's name is not sent."""
+    """A site that gets the whole conversation in `message`. The model's name is not sent."""
 
     default_model = "gpt-4o-mini-2024-07-18"
     known_models = ("gpt-4o-mini-2024-07-18",)
@@ -23,7 +23,7 @@ class ChatgptFreeSite(AIPowerSite):
 
 
 class ChatgptFree(AsyncGeneratorProvider, ProviderModelMixin):
-    """chatgptfree.ai as its seed calls it. `_nonce` and `_post_id` mirror the session of the last answer."""
+    """chatgptfree.ai, as its seed calls it. `_nonce` and `_post_id` are those of the last answer's session."""
 
     site = "chatgptfree"
     url = home = HOMES["chatgptfree"]
@@ -47,5 +47,5 @@ class ChatgptFree(AsyncGeneratorProvider, ProviderModelMixin):
         return cls.pieces(model, messages, proxy, timeout=timeout, cookies=cookies, **kwargs)
 
     @classmethod
-    def entered(cls, tokens: Tokens) -> None:
+    def note_tokens(cls, tokens: Tokens) -> None:
         cls._post_id, cls._nonce = str(tokens["post_id"]), str(tokens["nonce"])

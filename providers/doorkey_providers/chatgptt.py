@@ -10,7 +10,7 @@ from doorkey_providers.wpaicg.site import AIPowerSite
 
 
 class ChatGpttSite(AIPowerSite):
-    """The model's name is checked here and not sent: the site has its own."""
+    """A site that chooses its model by itself: the name is checked here and not sent."""
 
     default_model = "gpt-4o"
     known_models = ("gpt-4", "gpt-4o", "gpt-4o-mini")
@@ -19,7 +19,7 @@ class ChatGpttSite(AIPowerSite):
 
 
 class ChatGptt(AsyncGeneratorProvider, ProviderModelMixin):
-    """chatgptt.me as its seed calls it."""
+    """chatgptt.me, as its seed calls it."""
 
     site = "chatgptt"
     url = home = HOMES["chatgptt"]

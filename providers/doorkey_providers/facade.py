@@ -1,4 +1,4 @@
-"""The seeds' public surface: provider classes that are called without an instance, over a shared Runtime."""
+"""The public interface of the seeds: provider classes with class methods, over a shared Runtime."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNSENDABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class ImageResponse:
-    """A drawn image: where the site keeps it, its bytes, and the prompt as its alt text."""
+    """An image that a site made: its URL there, its bytes, and the prompt as its alt text."""
 
     url: str
     alt: str = field(default="", repr=False)
@@ -40,7 +40,7 @@ Piece: TypeAlias = str | ImageResponse
 
 
 class Facade(type):
-    """`api_endpoint` follows the origin of `url`, which may be assigned on the class."""
+    """Makes `api_endpoint` follow the origin of `url`, which may be assigned on the class."""
 
     url: str
     api_path: str
@@ -51,7 +51,7 @@ class Facade(type):
 
 
 class AsyncProvider(metaclass=Facade):
-    """A site as the seeds call it. `site` is its configured name; `home` the URL that the class was written with.
+    """A site as the seeds call it. `site` is its configured name, `home` the URL that the class was written with.
 
     All calls take `cookies`, `user_agent` and `timeout` (seconds for the whole call, a visit included; default: the
     setting limits.total); other keywords are options of the provider. They raise DoorkeyError. The URL is the one that
@@ -72,8 +72,8 @@ class AsyncProvider(metaclass=Facade):
     def create_async(
         cls, model: str, messages: Messages, proxy: str | None = None, **kwargs: Any
     ) -> Coroutine[Any, Any, str]:
-        """The whole answer: its text, or the URL of its image."""
-        return joined(cls.pieces(model, messages, proxy, **kwargs))
+        """Return the whole answer: its text, or the URL of its image."""
+        return join(cls.pieces(model, messages, proxy, **kwargs))
 
     @classmethod
     def pieces(
@@ -87,10 +87,10 @@ class AsyncProvider(metaclass=Facade):
         user_agent: str | None = None,
         **options: Any,
     ) -> AsyncGenerator[Piece, None]:
-        """The answer as it comes."""
-        # Not in the generator itself, whose code first runs when it is iterated: by then `url` may be another's.
+        """Yield the answer as it comes."""
+        # Not inside the generator, whose code first runs when it is iterated: `url` may have changed by then.
         overrides = CallerOverrides(
-            url=moved(cls), proxy=proxy or None, cookies=cookies or None, user_agent=user_agent or None
+            url=find_moved_url(cls), proxy=proxy or None, cookies=cookies or None, user_agent=user_agent or None
         )
         return cls._answered(overrides, model, messages, timeout, options)
 
@@ -103,20 +103,20 @@ class AsyncProvider(metaclass=Facade):
         timeout: float | None,
         options: Mapping[str, Any],
     ) -> AsyncGenerator[Piece, None]:
-        check(overrides)
+        check_overrides(overrides)
         if issubclass(cls, ProviderModelMixin):
             model = cls.get_model(model)
         async with shared_runtime() as runtime:
             name = f"{cls.site}/{model}" if model else cls.site
             answer = await runtime.answer(name, messages, options=options, timeout=timeout, overrides=overrides)
-            cls.entered(answer.session.tokens)
+            cls.note_tokens(answer.session.tokens)
             async with answer:
                 async for delta in answer:
-                    yield response(delta) if isinstance(delta, Image) else delta
+                    yield to_response(delta) if isinstance(delta, Image) else delta
 
     @classmethod
-    def entered(cls, tokens: Tokens) -> None:
-        """Told the tokens of the session that an answer came with."""
+    def note_tokens(cls, tokens: Tokens) -> None:
+        """Called with the tokens of the session that an answer came with."""
 
 
 class AsyncGeneratorProvider(AsyncProvider):
@@ -124,14 +124,14 @@ class AsyncGeneratorProvider(AsyncProvider):
     def create_async_generator(
         cls, model: str, messages: Messages, proxy: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[Piece, None]:
-        """The answer as it comes; an image as one ImageResponse. Errors are raised, never yielded as text."""
+        """Yield the answer as it comes, an image as one ImageResponse. Errors are raised, never yielded as text."""
         return cls.pieces(model, messages, proxy, **kwargs)
 
     @classmethod
     def create_async(
         cls, model: str, messages: Messages, proxy: str | None = None, **kwargs: Any
     ) -> Coroutine[Any, Any, str]:
-        return joined(cls.create_async_generator(model, messages, proxy, **kwargs))
+        return join(cls.create_async_generator(model, messages, proxy, **kwargs))
 
 
 class ProviderModelMixin(metaclass=Facade):
@@ -141,29 +141,29 @@ class ProviderModelMixin(metaclass=Facade):
 
     @classmethod
     def get_model(cls, model: str) -> str:
-        """Empty gives the default, an alias its target. Raises UnknownModel listing the known ones."""
+        """Return the model that *model* means; empty means the default. Raises UnknownModel, which lists the models."""
         name = cls.model_aliases.get(model, model) or cls.default_model
         if name not in cls.models:
             raise UnknownModel(f"no model is called {name[:80]!r}; there are: {', '.join(cls.models)}", param="model")
         return name
 
 
-async def joined(pieces: AsyncGenerator[Piece, None]) -> str:
+async def join(pieces: AsyncGenerator[Piece, None]) -> str:
     async with aclosing(pieces):
         return "".join([piece if isinstance(piece, str) else piece.url async for piece in pieces])
 
 
-def response(image: Image) -> ImageResponse:
+def to_response(image: Image) -> ImageResponse:
     return ImageResponse(image.url, image.alt, image.data, image.media_type)
 
 
-def moved(cls: type[AsyncProvider]) -> str | None:
-    """The URL that was assigned on the class; None leaves it to the configuration."""
+def find_moved_url(cls: type[AsyncProvider]) -> str | None:
+    """Return the URL that was assigned on the class; None leaves it to the configuration."""
     return cls.url if cls.url != cls.home else None
 
 
-def check(overrides: CallerOverrides) -> None:
-    """Raises RequestError, without repeating them, for cookies or a user agent that no request could carry."""
+def check_overrides(overrides: CallerOverrides) -> None:
+    """Raises RequestError for cookies or a user agent that no request can carry. It does not repeat them."""
     cookies = {} if overrides.cookies is None else overrides.cookies
     if not isinstance(cookies, Mapping) or not all(isinstance(text, str) for pair in cookies.items() for text in pair):
         raise RequestError("cookies must be a mapping of names to values, both of them text", param="cookies")
@@ -175,19 +175,19 @@ def check(overrides: CallerOverrides) -> None:
 
 
 async def get_cookies(domain: str) -> dict[str, str]:
-    """The cookies of the site at *domain*: its current session's, else those of a visit made now.
+    """Return the cookies of the site at *domain*: those of its session, which a visit makes if there is none.
 
     *domain* is a host, with its port where several have one: of a URL assigned on a class, of a configured site, or
     the one that a seed's site had at first. Raises UnknownSite.
     """
     async with shared_runtime() as runtime:
-        name, overrides = found(domain.lstrip(".").lower(), runtime)
+        name, overrides = find_site(domain.lstrip(".").lower(), runtime)
         session = await runtime.session(name, overrides=overrides)
     return {cookie.name: cookie.value for cookie in session.cookies}
 
 
-def found(host: str, runtime: Runtime) -> tuple[str, CallerOverrides]:
-    classes = [(cls.site, cls.url, cls.home) for cls in built_on(AsyncProvider) if moved(cls)]
+def find_site(host: str, runtime: Runtime) -> tuple[str, CallerOverrides]:
+    classes = [(cls.site, cls.url, cls.home) for cls in list_subclasses(AsyncProvider) if find_moved_url(cls)]
     for name, url, home in classes:
         if is_at(host, url) or is_at(host, home):
             return name, CallerOverrides(url=url)
@@ -203,7 +203,7 @@ def is_at(host: str, url: str) -> bool:
     return host in (parts.hostname, parts.netloc.lower())
 
 
-def built_on(cls: type[AsyncProvider]) -> Iterator[type[AsyncProvider]]:
+def list_subclasses(cls: type[AsyncProvider]) -> Iterator[type[AsyncProvider]]:
     for sub in cls.__subclasses__():
         yield sub
-        yield from built_on(sub)
+        yield from list_subclasses(sub)

@@ -1,4 +1,4 @@
-"""The Runtime that all calls of one event loop share, and the configuration that it is made from."""
+"""The Runtime that all calls of one event loop share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ HOMES = {
     "chatgptt": "https://chatgptt.me",
     "chatgptfree": "https://chatgptfree.ai",
 }
-"""Where the seeds' sites were when the seeds were written."""
+"""The URLs that the seeds were written with."""
 
 
 @dataclass(slots=True)
 class Shared:
-    """One loop's Runtime; `owner` closes it once it is `unused`, or when the loop ends."""
+    """The Runtime of one loop. `owner` closes it once it is `unused`, or when the loop ends."""
 
     runtime: Runtime
     owner: asyncio.Task[None] | None = None
@@ -38,13 +38,13 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionar
 
 @asynccontextmanager
 async def shared_runtime(lent: Runtime | None = None) -> AsyncIterator[Runtime]:
-    """The Runtime of this event loop: the first call makes it, or takes the *lent* one; the last to end closes it.
+    """Give the Runtime of this event loop. The first call makes it, or takes *lent*; the last one to end closes it.
 
     Its sessions outlive it in the store. Raises ConfigurationError.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if loop not in _shared:
-        made = _shared[loop] = Shared(lent or Runtime(settings()))
+        made = _shared[loop] = Shared(lent or Runtime(load_settings()))
         made.owner = loop.create_task(made.hold(), name="doorkey's shared runtime")
     shared = _shared[loop]
     shared.users += 1
@@ -52,22 +52,22 @@ async def shared_runtime(lent: Runtime | None = None) -> AsyncIterator[Runtime]:
     try:
         yield shared.runtime
     except asyncio.CancelledError:
-        # A generator that was forgotten is closed by a task of the loop's own. Cancelled as the loop ends, it may await
-        # nothing (CPython raises RuntimeError); then the owner, who is cancelled just so, closes alone.
+        # A generator that nobody closed is closed by a task of the loop. When the loop ends, that task may not await
+        # anything (CPython raises RuntimeError). The owner is cancelled as well then, and closes the Runtime.
         abandoned = asyncio.current_task() is not task
         raise
     finally:
         shared.users -= 1
         if not shared.users:
-            # Taken out first: a call that begins while this one closes makes its own.
+            # Removed first: a call that begins while this Runtime closes makes its own.
             del _shared[loop]
             shared.unused.set()
             if shared.owner is not None and not abandoned:
                 await asyncio.shield(shared.owner)
 
 
-def settings() -> Settings:
-    """The configuration; those of the seeds' sites that it gives no URL are at their homes."""
+def load_settings() -> Settings:
+    """Load the configuration. Sites of the seeds that have no URL in it get the one of HOMES."""
     configured = Settings.load()
     placed = {name for name, site in configured.sites.items() if site.url}
     missing = {name: {"url": home} for name, home in HOMES.items() if name not in placed}

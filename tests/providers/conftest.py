@@ -14,7 +14,7 @@ import pytest
 from doorkey import Runtime
 from doorkey.browser import BrowserPool
 from doorkey_providers import Aichat, AiChats, ChatgptFree, ChatGptt
-from doorkey_providers.shared import settings, shared_runtime
+from doorkey_providers.shared import load_settings, shared_runtime
 
 from .socks_proxy import SocksProxy
 
@@ -34,7 +34,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 @pytest.fixture
 def shared(browsers: BrowserPool) -> Callable[[], AbstractAsyncContextManager[Runtime]]:
     """`shared_runtime`, with the module's browser."""
-    return lambda: shared_runtime(Runtime(settings(), pool=browsers))
+    return lambda: shared_runtime(Runtime(load_settings(), pool=browsers))
 
 
 class ForwardProxy:

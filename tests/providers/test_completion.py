@@ -12,7 +12,7 @@ import pytest
 from doorkey.errors import RateLimited, SiteDown
 from doorkey_providers import Aichat, ChatgptFree
 from doorkey_providers import aichat as module
-from doorkey_providers.blocking import on_own_thread
+from doorkey_providers.blocking import iterate_in_thread
 from doorkey_providers.shared import shared_runtime
 from doorkey_providers.twins.aichat import AichatTwin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
@@ -78,7 +78,7 @@ async def test_closing_it_early_ends_the_request_at_the_site_and_its_thread() ->
     async with ChatgptFreeTwin() as twin:
         ChatgptFree.url = twin.url
         twin.stream_gate = asyncio.Event()
-        pieces = on_own_thread(ChatgptFree.create_async_generator("", HELLO))
+        pieces = iterate_in_thread(ChatgptFree.create_async_generator("", HELLO))
         assert await asyncio.to_thread(next, pieces)
         assert len(own_threads()) == 1
         await asyncio.to_thread(pieces.close)

@@ -277,7 +277,7 @@ async def test_a_prompt_of_300000_characters_arrives_exactly(generation: str, br
 async def test_a_question_that_the_plugin_strips_of_all_its_text_is_told(browsers: BrowserPool) -> None:
     async with ChatGpttTwin() as twin, Runtime(settings(twin), pool=browsers) as runtime:
         twin.switch(generation="1.8")
-        with pytest.raises(Blocked, match=r"1\.7 and 1\.8 strip"):
+        with pytest.raises(Blocked, match=r"1\.7 and 1\.8 remove"):
             await asked(runtime, "<b></b>")
 
 

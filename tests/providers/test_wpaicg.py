@@ -26,7 +26,7 @@ from doorkey_providers.wpaicg.answers import PowerJson, PowerStream
 from doorkey_providers.wpaicg.generation_two import TwoJson, TwoStream
 from doorkey_providers.wpaicg.options import PowerOptions
 from doorkey_providers.wpaicg.page import READY
-from doorkey_providers.wpaicg.site import AIPowerSite, bots_of
+from doorkey_providers.wpaicg.site import AIPowerSite, read_bots
 
 URL = "https://site.example/chat/"
 TURNS = (Message("system", "Be brief."), Message("user", "one"), Message("assistant", "two"), Message("user", "three"))
@@ -333,7 +333,7 @@ def test_who_logs_in_is_told_by_another_sign_than_the_chat() -> None:
     assert (provider.ready, len(provider.steps)) == ("body.logged-in", 3)
     assert provider.refresh(session(SECOND)) is None, "the endpoint would make a guest of a login that has ended"
     assert AIPowerSite(site()).ready == READY
-    with pytest.raises(ValueError, match="expected ready beside them"):
+    with pytest.raises(ValueError, match="expected ready as well"):
         PowerOptions.model_validate({"visit": {"steps": STEPS}})
 
 
@@ -374,7 +374,7 @@ def test_a_page_that_means_harm_is_read_as_far_as_it_can_be() -> None:
         (configured(bot="4\x1b[2J") + configured(7, postId={"x": 1}), "7"),
         (marked(bot="4\x1b[2J"), "0"),
     ):
-        assert [told["id"] for told in bots_of(session(hostile + page).tokens)] == [bot]
+        assert [told["id"] for told in read_bots(session(hostile + page).tokens)] == [bot]
 
 
 def test_what_is_not_the_chats_own_request_goes_as_it_is() -> None:
@@ -504,3 +504,20 @@ def test_a_chunk_over_several_lines_is_one_chunk() -> None:
     # Without the blank lines between events, too.
     lines = (pretty + chunk('"content":" text"')).replace(b"\n\n", b"\n")
     assert decoded(PowerStream(), lines + b"data: [DONE]\n") == ("whole text", Kind.OK)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"status":"error","msg":"Nonce verification failed"}', Kind.STALE),
+        (b"0", Kind.CHANGED),
+        (b"-1", Kind.BLOCKED),
+    ],
+)
+def test_a_byte_order_mark_hides_no_failure(body: bytes, kind: Kind) -> None:
+    held = session(FIRST)
+    provider = AIPowerSite(site())
+    request = provider.dress(next(provider.answer(chat(), held)), held)
+    for mark in (b"", b"\xef\xbb\xbf"):
+        head = Head(status=200, headers={"content-type": "application/json"}, url=URL, start=mark + body)
+        assert provider.judge(request, head, held).kind is kind

@@ -1,4 +1,4 @@
-"""What AI Power 1.x answers, in both of its modes (observed: 1.7.14, 1.8.79, 1.9.18)."""
+"""Decoders of what AI Power 1.x answers, in both of its modes (observed with 1.7.14, 1.8.79 and 1.9.18)."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from doorkey import Delta, EventStream, Head, JsonDocument, Kind, Verdict
 
 FAILED = Verdict(Kind.SITE_DOWN, "the site's own AI backend failed")
-"""SITE_DOWN: it may work later, and another site of an alias may be asked. Said by a body, so nothing is sent twice."""
+"""SITE_DOWN, as another site of an alias may answer. What a body says is never a reason to send something twice."""
 QUOTA = Verdict(Kind.QUOTA, "the site's quota for guests is used up")
-EMPTY = Verdict(Kind.BLOCKED, "the site found the message empty: AI Power 1.7 and 1.8 strip <tags> from it")
-UNKNOWN = Verdict(Kind.CHANGED, "the answer has none of the forms that AI Power 1.x is known to send")
+EMPTY = Verdict(Kind.BLOCKED, "the site says that the message is empty: AI Power 1.7 and 1.8 remove <tags> from it")
+UNKNOWN = Verdict(Kind.CHANGED, "the answer has no form that AI Power 1.x is known to send")
 
 
-def parsed(text: str | bytes) -> Any:
-    """*text* as JSON; None where it is none."""
+def parse_json(text: str | bytes) -> Any:
+    """Read *text* as JSON; None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def failure(told: dict[str, Any]) -> Verdict | None:
-    """What a JSON object says went wrong. Its own words are not repeated: they may hold the prompt."""
+def find_failure(told: dict[str, Any]) -> Verdict | None:
+    """Return what a JSON object reports as failed, or None. Its words are not repeated, as they may hold the prompt."""
     words = str(told.get("msg") or "").lower()
     if told.get("tokenLimitReached"):
         return QUOTA
@@ -42,11 +42,11 @@ def failure(told: dict[str, Any]) -> Verdict | None:
 
 
 class PowerJson(JsonDocument):
-    """`{"status": "success", "data": text}`; `msg` says "Something went wrong" even then."""
+    """Reads `{"status": "success", "data": text}`. In it, `msg` says "Something went wrong" even after a success."""
 
     def document(self, value: Any) -> Iterable[Delta]:
         told = value if isinstance(value, dict) else {}
-        verdict = failure(told)
+        verdict = find_failure(told)
         text = told.get("data")
         if verdict is None and told.get("status") == "success" and isinstance(text, str):
             return (text,) if text.strip() else ()
@@ -55,7 +55,7 @@ class PowerJson(JsonDocument):
 
 
 class PowerStream(EventStream):
-    """OpenAI's chunks until `[DONE]`; what 1.8 adds after it is not read.
+    """Reads OpenAI's chunks until `[DONE]`. What 1.8 adds after it is ignored.
 
     An error of the site's backend comes as content, in chunks without `id`, `object` and `model`, and without `[DONE]`:
     such chunks are held back until a whole chunk or the end mark shows that they are an answer.
@@ -80,7 +80,7 @@ class PowerStream(EventStream):
         return self._chunk(self._object(data)) if data.strip() else ()
 
     def is_event(self, data: str) -> bool:
-        return not data.strip().startswith("{") or parsed(data) is not None
+        return not data.strip().startswith("{") or parse_json(data) is not None
 
     def line(self, text: str) -> Iterable[Delta]:
         self._bare.append(text)
@@ -95,14 +95,14 @@ class PowerStream(EventStream):
         return [*deltas, *super().close()]
 
     def _object(self, text: str) -> dict[str, Any]:
-        value = parsed(text)
+        value = parse_json(text)
         if not isinstance(value, dict):
             self.finish(UNKNOWN)
             return {}
         return value
 
     def _chunk(self, told: dict[str, Any]) -> Iterable[Delta]:
-        verdict = failure(told)
+        verdict = find_failure(told)
         if verdict is not None:
             self.finish(verdict)
             return ()
@@ -115,7 +115,7 @@ class PowerStream(EventStream):
                 self._held.append(text)
                 self._suspect = self._suspect or not whole
             case [dict(last), *_] if "delta" not in last and self._suspect and not whole:
-                self.finish(FAILED)  # the frame that closes an error, and no answer
+                self.finish(FAILED)  # this frame ends an error, never an answer
                 return ()
         return self._release() if whole else ()
 
@@ -126,8 +126,8 @@ class PowerStream(EventStream):
         return (text,) if text else ()
 
     def _document(self, told: dict[str, Any]) -> Iterable[Delta]:
-        """A bare JSON object where no `[DONE]` was: the answer of the other mode, or a failure."""
-        verdict = failure(told)
+        """Read a bare JSON object that came without `[DONE]`: an answer of the other mode, or a failure."""
+        verdict = find_failure(told)
         text = told.get("data")
         if verdict is not None:
             self.finish(verdict)

@@ -1,4 +1,4 @@
-"""What AI Power 1.x is asked: one form, with the earlier turns as the page's own script sends them."""
+"""Requests to AI Power 1.x: one form, with earlier turns as the page's own script sends them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ VOICES = {"user": "Human", "assistant": "AI"}
 def ask(
     chat: Chat, session: Session, bot: Mapping[str, Any], *, prompt: str, history: bool, accept: str
 ) -> Flow[Sequence[Delta] | None]:
-    """The one request of 1.x: the mode is told by the answer's type. *history*: whether earlier turns go apart."""
-    message, turns = said(chat, prompt) if history else (prompt, [])
+    """Send the one request of 1.x. *history* says whether earlier turns are sent apart from the message.
+
+    The answer's media type tells its mode.
+    """
+    message, turns = split_turns(chat, prompt) if history else (prompt, [])
     form = {"action": bot["action"], "message": message, "bot_id": bot["id"]}
     if history:
         form["chatbot_identity"] = bot["identity"]
@@ -37,8 +40,11 @@ def ask(
     return None
 
 
-def said(chat: Chat, prompt: str) -> tuple[str, list[dict[str, Any]]]:
-    """The message and the earlier turns. What doesn't fit the page's two voices is told as one text, *prompt*."""
+def split_turns(chat: Chat, prompt: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the message and the earlier turns.
+
+    The page knows two speakers. A chat with others becomes one text, *prompt*.
+    """
     turns = [message for message in chat.messages if message.role not in ("system", "developer")]
     if not turns or turns[-1].role != "user" or {turn.role for turn in turns} - set(VOICES):
         return prompt, []
@@ -50,8 +56,8 @@ def said(chat: Chat, prompt: str) -> tuple[str, list[dict[str, Any]]]:
     return "\n".join(text for text in (*told, turns[-1].text) if text.strip()), history
 
 
-def dressed(form: Mapping[str, str], session: Session, bot: Mapping[str, Any]) -> dict[str, str]:
-    """*form* with what the page holds: nonce, post id, its own URL, and the visitor's id where history goes along."""
+def fill_form(form: Mapping[str, str], session: Session, bot: Mapping[str, Any]) -> dict[str, str]:
+    """Add to *form* what the page holds: nonce, post id, its URL, and with a history the visitor's id."""
     own = {
         "_wpnonce": str(session.tokens["nonce"]),
         "post_id": bot["post_id"],
@@ -60,6 +66,6 @@ def dressed(form: Mapping[str, str], session: Session, bot: Mapping[str, Any]) -
     full = {**own, **form}
     full.setdefault("bot_id", bot["id"])
     if "chatbot_identity" in full:
-        # The site counts its guests' quota by it: the page's own, or one that stays the same for the profile.
+        # The site counts a guest's quota by this id. Without the page's own, one is used that stays the same.
         full["wpaicg_chat_client_id"] = session.local.get("wpaicg_chat_client_id") or session.visitor
     return full

@@ -1,4 +1,4 @@
-"""The settings of a site with AI Power beyond the common ones: how a login there is told and done."""
+"""The settings that only sites with AI Power have: how to log in there, and how to see that it worked."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from doorkey_providers.web.options import Css, Table, VisitOptions
 
 
 class PowerOptions(Table):
+    """The table `[sites.NAME]`, apart from the settings that every site has."""
+
     ready: Css | None = Field(
-        default=None, description="A selector of what only a logged-in page has: body.logged-in in most themes."
+        default=None,
+        description="A CSS selector of what only a logged-in page has; in most themes body.logged-in.",
     )
     visit: VisitOptions = VisitOptions()
 
     @model_validator(mode="after")
-    def _knows_who_is_in(self) -> Self:
+    def _check_ready(self) -> Self:
         if self.visit.steps and self.ready is None:
-            raise ValueError("visit.steps: expected ready beside them, such as ready = 'body.logged-in'")
+            raise ValueError("visit.steps: expected ready as well, such as ready = 'body.logged-in'")
         return self

@@ -13,16 +13,16 @@ from doorkey_providers.wpaicg import answers as wpaicg_answers
 from doorkey_providers.wpaicg import generation_one as wpaicg_one
 from doorkey_providers.wpaicg import generation_two as wpaicg_two
 from doorkey_providers.wpaicg.options import PowerOptions
-from doorkey_providers.wpaicg.page import READY, tokens_of
+from doorkey_providers.wpaicg.page import READY, read_tokens
 
-EXPIRED = b"The link you followed has expired"
-DIED = re.compile(rb"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
-"""WordPress' page for a nonce that has expired: a theme's styles may push its sentence past the first 4 KiB."""
-DAMAGE = "AI Power up to 1.8 damages prompts: line breaks become spaces, <tags> and %25 vanish"
+EXPIRED = "The link you followed has expired"
+DIED = re.compile(r"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
+"""The title of WordPress' page for an expired nonce. A theme's styles may push its text past the first 4 KiB."""
+DAMAGE = "AI Power up to 1.8 damages prompts: line breaks become spaces, <tags> and %25 are lost"
 
 
 class AIPowerSite(ChatProvider):
-    """The page tells generation, bots and endpoint; the answer's type its mode.
+    """A site with AI Power. Its page tells generation, bots and endpoint; an answer's type tells its mode.
 
     A first visit is the browser's, for the cookies that hosts set by script; a dead nonce is renewed by the endpoint of
     2.x, or by the page alone. Each bot of a page with several is a model.
@@ -41,7 +41,7 @@ class AIPowerSite(ChatProvider):
     def __init__(self, site: Any) -> None:
         super().__init__(site)
         options = site.options if isinstance(site.options, PowerOptions) else PowerOptions()
-        # The chat is there for guests, too: where somebody logs in, another sign has to say so.
+        # Guests see the chat as well, so a login needs another sign.
         self.logs_in = options.ready is not None
         self.ready = options.ready or READY
         self.steps = options.visit.steps
@@ -50,15 +50,15 @@ class AIPowerSite(ChatProvider):
         return "bots" in session.tokens
 
     def read(self, page: Page) -> Tokens:
-        return tokens_of(page, self.site.name)
+        return read_tokens(page, self.site.name)
 
     def models(self, tokens: Tokens | None = None) -> tuple[str, ...]:
         known = super().models(tokens)
-        bots = bots_of(tokens) if tokens and "bots" in tokens and not self.first_bot_only else []
+        bots = read_bots(tokens) if tokens and "bots" in tokens and not self.first_bot_only else []
         return (*known, *(bot["name"] for bot in bots if len(bots) > 1 and bot["name"] not in known))
 
     def model(self, name: str) -> str:
-        """As of any site; but an unknown name may be a bot's, and only the page tells (see `answer`)."""
+        """Return the model's name. An unknown one may be a bot's, which only the page tells (see `answer`)."""
         try:
             return super().model(name)
         except UnknownModel:
@@ -67,18 +67,18 @@ class AIPowerSite(ChatProvider):
             return name
 
     def notes(self, session: Session) -> tuple[str, ...]:
-        generation, bots = str(session.tokens["generation"]), bots_of(session.tokens)
+        generation, bots = str(session.tokens["generation"]), read_bots(session.tokens)
         modes = {"json": "JSON", "stream": "event stream"}
         told = [f"{bot['name']} ({modes[bot['mode']]})" for bot in bots]
         damaged = (DAMAGE,) if generation.startswith(("1.7", "1.8")) else ()
         return (f"AI Power {generation}, {len(bots)} bot{'s' * (len(bots) > 1)}: {', '.join(told)}", *damaged)
 
     def dress(self, request: Request, session: Session) -> Request:
-        action = action_of(request)
+        action = read_action(request)
         if action in wpaicg_one.ACTIONS and request.form:
-            fields = wpaicg_one.dressed(request.form, session, bot_of(request.form, session))
+            fields = wpaicg_one.fill_form(request.form, session, find_bot(request.form, session))
         elif action in wpaicg_two.ACTIONS:
-            fields = wpaicg_two.dressed(request, session, bots_of(session.tokens)[0])
+            fields = wpaicg_two.fill_fields(request, session, read_bots(session.tokens)[0])
         elif action == wpaicg_two.NEW_NONCE:
             fields = dict(request.form or {})
         else:
@@ -87,43 +87,43 @@ class AIPowerSite(ChatProvider):
         return replace(moved, form=fields) if request.form else replace(moved, query=fields)
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
-        start, action = head.start.strip(), action_of(request)
-        # Never by the sentence alone: an answer, or a page of the site's, may hold it, too.
-        if head.status == 403 and ((head.is_html and EXPIRED in start) or DIED.search(start)):
+        text, action = head.text().strip(), read_action(request)
+        # Not by the sentence alone: an answer or any page of the site may hold it.
+        if head.status == 403 and ((head.is_html and EXPIRED in text) or DIED.search(text)):
             return Verdict(Kind.STALE, f"{request.what} was refused: the nonce has expired")
-        if start == b"0":
+        if text == "0":
             return Verdict(
                 Kind.CHANGED,
-                f"{request.what}: WordPress knows no such action. AI Power is gone, or of another generation than "
-                f"{session.tokens.get('generation', '')} by now: see doorkey check {self.site.name}",
+                f"{request.what}: WordPress knows no such action. AI Power is gone, or no longer of generation "
+                f"{session.tokens.get('generation', '')}: see doorkey check {self.site.name}",
             )
-        if start == b"-1":
+        if text == "-1":
             return Verdict(Kind.BLOCKED, f"{request.what} was refused by another plugin of the site (-1)")
-        if head.media_type == "application/json" and start[:1] == b"{":
-            kinds = {wpaicg_one.ACTIONS: wpaicg_answers.failure, wpaicg_two.ACTIONS: wpaicg_two.failure}
-            told = wpaicg_answers.parsed(start)
+        if head.is_json and text[:1] == "{":
+            kinds = {wpaicg_one.ACTIONS: wpaicg_answers.find_failure, wpaicg_two.ACTIONS: wpaicg_two.find_failure}
+            told = wpaicg_answers.parse_json(text)
             for actions, failure in kinds.items():
                 verdict = failure(told) if action in actions and isinstance(told, dict) else None
-                # A failure without a name is the backend's only where the status doesn't say more.
+                # A failure without a name is the backend's only if the status says no more.
                 if verdict is not None and (head.status == 200 or verdict.kind is not Kind.SITE_DOWN):
                     return verdict
         return super().judge(request, head, session)
 
     def refresh(self, session: Session) -> Flow[Tokens] | None:
-        # The endpoint gives a guest's nonce to a login that has ended, without a word; a page would show it.
-        if self.logs_in or not second(session):
+        # To a login that has ended, the endpoint silently gives a guest's nonce. A page would show the end.
+        if self.logs_in or not is_second_generation(session):
             return None
-        return wpaicg_two.refresh(session, bots_of(session.tokens)[0])
+        return wpaicg_two.refresh(session, read_bots(session.tokens)[0])
 
     def answer(self, chat: Chat, session: Session) -> Flow[Sequence[Delta] | None]:
         bot, prompt = self._bot(chat.model, session), self.prompt(chat)
-        if second(session):
+        if is_second_generation(session):
             return wpaicg_two.ask(chat, session, bot, prompt=prompt)
         return wpaicg_one.ask(chat, session, bot, prompt=prompt, history=self.sends_history, accept=self.accept)
 
     def _bot(self, name: str, session: Session) -> Mapping[str, Any]:
-        """The bot that *name* means on the session's page. Raises UnknownModel listing those there are."""
-        bots = bots_of(session.tokens)
+        """Return the bot that *name* means on the session's page. Raises UnknownModel, which lists the bots."""
+        bots = read_bots(session.tokens)
         if not self.first_bot_only:
             for bot in bots:
                 if bot["name"] == name:
@@ -137,25 +137,25 @@ class AIPowerSite(ChatProvider):
         )
 
 
-def second(session: Session) -> bool:
+def is_second_generation(session: Session) -> bool:
     return str(session.tokens.get("generation", "")).startswith("2")
 
 
-def bots_of(tokens: Tokens) -> list[Mapping[str, Any]]:
-    """The bots of a page, the first one first. Raises Changed for tokens of another provider."""
+def read_bots(tokens: Tokens) -> list[Mapping[str, Any]]:
+    """Return the bots of a page, in its order. Raises Changed for tokens of another provider."""
     bots = tokens.get("bots")
     if not isinstance(bots, list) or not bots:
-        raise Changed("the session holds no bots of AI Power: get a new one with doorkey visit")
+        raise Changed("the session holds no bots of AI Power: make a new session with doorkey visit")
     return [bot for bot in bots if isinstance(bot, dict)]
 
 
-def bot_of(form: Mapping[str, str], session: Session) -> Mapping[str, Any]:
-    """The bot that *form* is for, by its id; else the page's first."""
-    bots = bots_of(session.tokens)
+def find_bot(form: Mapping[str, str], session: Session) -> Mapping[str, Any]:
+    """Return the bot whose id stands in *form*, else the page's first."""
+    bots = read_bots(session.tokens)
     same = [bot for bot in bots if (bot["id"], bot.get("action")) == (form.get("bot_id"), form.get("action"))]
     return (same or bots)[0]
 
 
-def action_of(request: Request) -> str:
+def read_action(request: Request) -> str:
     fields = request.form or request.query
     return str(fields.get("action") or "") if isinstance(fields, Mapping) else ""
