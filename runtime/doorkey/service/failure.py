@@ -29,14 +29,14 @@ LONGEST_RETRY = 60
 """Seconds. OpenAI's SDKs wait as long as Retry-After says up to this, and ignore what is longer."""
 UNREACHED_RETRY = 5
 """Seconds after which a request that did not reach its site may be sent again."""
+ONCE_ONLY = (MayHaveArrived, SessionEnded)
+"""Failures of a request that may have done its work: a client that repeats it by itself may do it twice."""
 HOPELESS = (
     Blocked,
     Changed,
     ConfigurationError,
     EmptyAnswer,
-    MayHaveArrived,
     NeedsPerson,
-    SessionEnded,
     SessionRefused,
 )
 """Failures that the same request meets again when it is sent again at once."""
@@ -123,6 +123,8 @@ def failure_of(error: DoorkeyError, *, repeatable: bool = True) -> Failure:
 
 
 def _advice(error: DoorkeyError) -> dict[str, str]:
+    if isinstance(error, ONCE_ONLY):
+        return {"x-should-retry": "false"}
     after = error.retry_after
     if after is None and isinstance(error, RateLimited):
         after = LONGEST_RETRY  # The site limits its rate without saying for how long.

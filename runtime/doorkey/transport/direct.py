@@ -193,6 +193,9 @@ class Direct:
                 max_line_size=LONGEST_LINE,
                 max_field_size=LONGEST_LINE,
             )
+            # aiohttp sends PUT and DELETE again by itself when a kept connection breaks under them, though they may
+            # have arrived. What may be sent again is the engine's to decide. There is no public switch.
+            client._retry_connection = False
         return client
 
 
