@@ -31,7 +31,7 @@ from doorkey.provider import Provider
 from doorkey.service.app import build_app, calm_collector
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
 from doorkey.transport.selector import TransportSelector
@@ -61,7 +61,7 @@ class Entered:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def make(self, reason: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         return Session(
             key=self.key, gen=0, url=self.site.url, born=time.time(), soft=1e6, hard=2e6,
             cookies=COOKIES, headers=HEADERS,

@@ -24,7 +24,7 @@ from doorkey.model.site import Site
 from doorkey.provider import Provider
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
 from doorkey.transport.selector import TransportSelector
@@ -68,7 +68,7 @@ class Entered:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def make(self, reason: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         cookies = tuple(Cookie(f"c{n}", "v" * 40, "127.0.0.1") for n in range(5))
         return Session(
             key=self.key,

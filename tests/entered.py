@@ -24,7 +24,7 @@ from doorkey.provider import Provider
 from doorkey.rate.limits import RateLimiters, RateLimits
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.sessions.store import Row
 from doorkey.status import SiteStatus, status_of
 from doorkey.transport.direct import Direct, Limits
@@ -98,7 +98,7 @@ class TokenTarget:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def make(self, reason: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         self.visits += 1
         return Session(
             key=self.key,

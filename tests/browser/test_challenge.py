@@ -25,6 +25,7 @@ from doorkey.sessions.source import RenewalReason
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.direct import Direct
 from event_lines import site_events
+from notebook import Notebook
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
 
@@ -308,12 +309,12 @@ async def targets(browsers: BrowserPool, site: LocalSite, tmp_path: Path) -> Asy
 async def test_a_site_that_denies_headless_browsers_is_visited_with_a_window_from_then_on(
     targets: Callable[..., SiteTarget], denying: Headless
 ) -> None:
-    session = await targets().source.make(RenewalReason())
+    session = await targets().source.make(RenewalReason(), Notebook())
     assert session.cookie("pass") == "1"
     assert ["Headless" in agent for agent in denying.agents] == [True, False, False]
     assert session.headers["user-agent"] == denying.agents[-1]
     denying.agents.clear()
-    await targets().source.make(RenewalReason())  # another process, after a restart
+    await targets().source.make(RenewalReason(), Notebook())  # another process, after a restart
     assert [agent for agent in denying.agents if "Headless" in agent] == []
 
 
@@ -328,7 +329,7 @@ async def test_one_setting_forbids_the_window(
     targets: Callable[..., SiteTarget], denying: Headless, windowless: BrowserPool
 ) -> None:
     with pytest.raises(HeadlessDenied, match=r"Anubis.*browser\.virtual") as caught:
-        await targets(windowless).source.make(RenewalReason())
+        await targets(windowless).source.make(RenewalReason(), Notebook())
     assert (caught.value.by, caught.value.site) == ("Anubis", "wiki")
 
 

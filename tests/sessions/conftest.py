@@ -15,7 +15,7 @@ from doorkey.model.cookies import Cookie
 from doorkey.model.session import Key, Session
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 
 
 class SteppedClock:
@@ -103,7 +103,7 @@ class HeldSource:
     def fits(self, session: Session) -> bool:
         return self.outgrown != session.gen
 
-    async def make(self, reason: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         self.visits += 1
         self.reasons.append(reason)
         self.at_once += 1

@@ -27,7 +27,7 @@ from doorkey.rate.limiter import CALLER
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.status import status_of
 
 from .conftest import settle
@@ -356,9 +356,9 @@ async def test_a_visit_is_in_no_callers_context(keeper: Keeper, source: HeldSour
     callers: list[str] = []
 
     class Asked(type(source)):  # type: ignore[misc]  # the fixture's class
-        async def make(self, reason: RenewalReason) -> Session:
+        async def make(self, reason: RenewalReason, journal: Journal) -> Session:
             callers.append(CALLER.get(""))
-            return await super().make(reason)  # type: ignore[no-any-return]
+            return await super().make(reason, journal)  # type: ignore[no-any-return]
 
     CALLER.set("request-1")
     await keeper.get(Asked(clock), deadline=soon(clock))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from doorkey.browser import Profile, VisitResult, VisitSpec, load_profile
 from doorkey.clock import SystemClock
-from doorkey.errors import BrowserFailed, Changed, RateLimited, SessionRefused
+from doorkey.errors import BrowserFailed, Changed, MissingToken, RateLimited, SessionRefused
 from doorkey.model.cookies import Cookie
 from doorkey.model.overrides import CallerOverrides, key_of
 from doorkey.model.page import Page
@@ -24,7 +26,10 @@ from doorkey.provider import Flow, Provider
 from doorkey.sessions.source import RenewalReason
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.direct import Direct
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from event_lines import site_events
+from notebook import Notebook
 
 
 class NonceProvider(Provider):
@@ -44,6 +49,11 @@ class LoginProvider(NonceProvider):
     steps = Provider.steps_of([{"open": "/login"}])
 
 
+class StoredProvider(Provider):
+    def read(self, page: Page) -> Tokens:
+        return {"nonce": page.local["token"]}
+
+
 class CookieProvider(Provider):
     needs_page = False
 
@@ -57,13 +67,24 @@ class NonceSite:
     url: str = ""
     status: int = 200
     before: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    hops: list[str] = field(default_factory=list)
+    shown: list[tuple[str | None, str | None]] = field(default_factory=list)
+    known: Callable[[], str | None] = lambda: None
     loads: list[str] = field(default_factory=list)
 
     async def page(self, request: web.Request) -> web.Response:
         self.loads.append(request.headers.get("user-agent", ""))
+        self.shown.append((request.cookies.get("remember"), self.known()))
+        if self.hops:
+            hop = web.HTTPFound("/")
+            hop.set_cookie("remember", self.hops.pop(0))
+            raise hop
         nonce = self.nonce if request.query_string or self.cached is None else self.cached
         text = f'{self.before}<div data-nonce="{nonce}">'
-        return web.Response(status=self.status, text=text, content_type="text/html", headers={"Retry-After": "9"})
+        return web.Response(
+            status=self.status, text=text, content_type="text/html", headers={"Retry-After": "9", **self.headers}
+        )
 
     async def endpoint(self, request: web.Request) -> web.Response:
         return web.Response(text=self.nonce)
@@ -76,6 +97,9 @@ class PaperPool:
     site: NonceSite
     visits: list[VisitSpec] = field(default_factory=list)
     failures: int = 0
+    stores: bool = False
+    chokes_on_storage: bool = False
+    expires: float | None = None
 
     @asynccontextmanager
     async def lease(self, profile: Profile, **_: Any) -> AsyncIterator[PaperPool]:
@@ -86,15 +110,20 @@ class PaperPool:
         if self.failures:
             self.failures -= 1
             raise BrowserFailed("the browser ended during the visit")
+        if self.chokes_on_storage and spec.local:
+            raise MissingToken("nonce", "[data-nonce]")
         nonce = self.site.nonce if "cb=" in spec.url or self.site.cached is None else self.site.cached
-        page = Page(url=spec.url, html=f'<div data-nonce="{nonce}">')
-        cookies = (Cookie("sid", f"s{len(self.visits)}", "127.0.0.1"),)
+        local = {"visitor": "42", **spec.local}
+        if self.stores:
+            local.setdefault("token", nonce)
+        page = Page(url=spec.url, html=f'<div data-nonce="{nonce}">', local=local)
+        cookies = (Cookie("sid", f"s{len(self.visits)}", "127.0.0.1", expires=self.expires),)
         return VisitResult(
             page=page,
             tokens=spec.read(page),
             cookies=cookies,
             headers={"user-agent": "Chrome/Paper"},
-            local=spec.local or {"visitor": "42"},
+            local=local,
             url=spec.url,
             status=200,
         )
@@ -142,7 +171,7 @@ async def targets(nonces: NonceSite, pool: PaperPool) -> AsyncIterator[Callable[
 
 
 async def test_a_first_session_is_the_browsers(targets: Callable[..., SiteTarget], pool: PaperPool) -> None:
-    session = await targets().source.make(RenewalReason())
+    session = await targets().source.make(RenewalReason(), Notebook())
     assert (session.rung, session.tokens, session.cookie("sid")) == ("browser", {"nonce": "n1"}, "s1")
     assert session.headers == {"user-agent": "Chrome/Paper"}
     assert session.visitor
@@ -152,9 +181,9 @@ async def test_a_dead_nonce_is_renewed_by_the_page_alone(
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.source.make(RenewalReason())
+    first = await target.source.make(RenewalReason(), Notebook())
     nonces.nonce = "n2"
-    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
     assert (renewed.rung, renewed.tokens, len(pool.visits)) == ("direct", {"nonce": "n2"}, 1)
     assert renewed.cookies == first.cookies
     assert nonces.loads == ["Chrome/Paper"]
@@ -164,9 +193,9 @@ async def test_the_sites_own_token_endpoint_comes_first(
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets(EndpointProvider)
-    first = await target.source.make(RenewalReason())
+    first = await target.source.make(RenewalReason(), Notebook())
     nonces.nonce = "n2"
-    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
     assert (renewed.rung, renewed.tokens, nonces.loads) == ("token endpoint", {"nonce": "n2"}, [])
 
 
@@ -175,9 +204,9 @@ async def test_a_page_cache_is_got_past_once(
 ) -> None:
     target = targets()
     nonces.cached = "n1"
-    first = await target.source.make(RenewalReason())
+    first = await target.source.make(RenewalReason(), Notebook())
     nonces.nonce = "n2"
-    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
     assert (renewed.rung, renewed.tokens) == ("browser past the cache", {"nonce": "n2"})
     assert renewed.url == nonces.url
 
@@ -186,37 +215,40 @@ async def test_a_challenge_in_the_pages_place_is_not_read_but_left_to_the_browse
     targets: Callable[..., SiteTarget], nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.source.make(RenewalReason())
+    first = await target.source.make(RenewalReason(), Notebook())
     nonces.nonce, nonces.before = "n2", '<script id="anubis_challenge" type="application/json">{}</script>'
-    assert (await target.source.make(RenewalReason(first, refused=first, named=True))).rung == "browser"
+    assert (await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())).rung == "browser"
 
 
 async def test_a_rate_limit_below_the_browser_is_told_and_the_browser_left_out(
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.source.make(RenewalReason())
+    first = await target.source.make(RenewalReason(), Notebook())
     nonces.status = 429
     with pytest.raises(RateLimited) as caught:
-        await target.source.make(RenewalReason(first, refused=first, named=True))
+        await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
     assert (caught.value.retry_after, len(pool.visits)) == (9, 1)
 
 
-async def test_a_page_that_only_has_the_refused_token_is_a_clear_error(
+async def test_a_page_that_only_has_the_refused_token_is_told_with_what_was_the_same_on_which_rung(
     targets: Callable[..., SiteTarget], nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.source.make(RenewalReason())
-    with pytest.raises(Changed, match="page cache"):
-        await target.source.make(RenewalReason(first, refused=first, named=True))
+    first = await target.source.make(RenewalReason(), Notebook())
+    with pytest.raises(
+        Changed,
+        match="the token nonce by direct; the token nonce by browser; the token nonce by browser past the cache",
+    ):
+        await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
 
 
 async def test_after_a_new_login_the_same_token_is_another_session(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     target = targets(LoginProvider)
-    first = await target.source.make(RenewalReason())
-    renewed = await target.source.make(RenewalReason(first, refused=first, named=True))
+    first = await target.source.make(RenewalReason(), Notebook())
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
     assert (renewed.rung, renewed.tokens == first.tokens, renewed.cookie("sid")) == ("browser", True, "s2")
     assert len(pool.visits) == 2
 
@@ -225,15 +257,15 @@ async def test_a_refusal_without_a_name_takes_one_browser_visit_whatever_it_find
     targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
 ) -> None:
     target = targets()
-    first = await target.source.make(RenewalReason())
-    renewed = await target.source.make(RenewalReason(first, refused=first))
+    first = await target.source.make(RenewalReason(), Notebook())
+    renewed = await target.source.make(RenewalReason(first, refused=first), Notebook())
     assert (renewed.rung, renewed.cookie("sid"), nonces.loads) == ("browser", "s2", [])
 
 
 async def test_local_storage_and_visitor_outlive_a_session(targets: Callable[..., SiteTarget], pool: PaperPool) -> None:
     target = targets()
-    first = await target.source.make(RenewalReason())
-    second = await target.source.make(RenewalReason(first, refused=first))
+    first = await target.source.make(RenewalReason(), Notebook())
+    second = await target.source.make(RenewalReason(first, refused=first), Notebook())
     assert pool.visits[-1].local == {"visitor": "42"}
     assert second.visitor == first.visitor
 
@@ -242,18 +274,18 @@ async def test_a_browser_that_dies_is_replaced_within_the_visit(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     pool.failures = 1
-    assert (await targets().source.make(RenewalReason())).tokens == {"nonce": "n1"}
+    assert (await targets().source.make(RenewalReason(), Notebook())).tokens == {"nonce": "n1"}
     pool.failures = 2
     with pytest.raises(BrowserFailed):
-        await targets().source.make(RenewalReason())
+        await targets().source.make(RenewalReason(), Notebook())
 
 
 async def test_a_fresh_session_that_is_refused_makes_the_next_visit_wait_longer(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     target = targets()
-    first = await target.source.make(RenewalReason())
-    await target.source.make(RenewalReason(first, refused=first, fresh=True))
+    first = await target.source.make(RenewalReason(), Notebook())
+    await target.source.make(RenewalReason(first, refused=first, fresh=True), Notebook())
     assert [spec.longer for spec in pool.visits] == [0.0, 1.0]
 
 
@@ -261,16 +293,16 @@ async def test_passed_cookies_replace_a_visit_where_no_token_is_needed(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
     target = targets(CookieProvider, CallerOverrides(cookies={"sid": "mine"}, user_agent="Mine/1"))
-    session = await target.source.make(RenewalReason())
+    session = await target.source.make(RenewalReason(), Notebook())
     assert (session.cookie("sid"), session.headers["user-agent"], pool.visits) == ("mine", "Mine/1", [])
     with pytest.raises(SessionRefused, match="cookies that were passed"):
-        await target.source.make(RenewalReason(session, refused=session, named=True))
+        await target.source.make(RenewalReason(session, refused=session, named=True), Notebook())
 
 
 async def test_passed_cookies_are_put_in_before_the_page_opens_where_a_token_is_needed(
     targets: Callable[..., SiteTarget], pool: PaperPool
 ) -> None:
-    session = await targets(overrides=CallerOverrides(cookies={"sid": "mine"})).source.make(RenewalReason())
+    session = await targets(overrides=CallerOverrides(cookies={"sid": "mine"})).source.make(RenewalReason(), Notebook())
     assert [cookie.value for cookie in pool.visits[0].cookies] == ["mine"]
     assert session.tokens == {"nonce": "n1"}
 
@@ -284,3 +316,87 @@ def test_a_key_tells_callers_apart_without_holding_their_secrets() -> None:
     }
     assert len(keys) == 3
     assert "secret" not in "".join(map(str, keys))
+
+
+@pytest.mark.parametrize("headers", [{"Age": "120"}, {"X-Cache": "HIT from proxy"}])
+async def test_a_page_cache_is_blamed_only_where_the_page_says_so(
+    targets: Callable[..., SiteTarget], nonces: NonceSite, headers: dict[str, str]
+) -> None:
+    target = targets()
+    first = await target.source.make(RenewalReason(), Notebook())
+    with pytest.raises(Changed) as plain:
+        await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
+    nonces.headers = headers
+    with pytest.raises(Changed, match="page cache") as cached:
+        await target.source.make(RenewalReason(first, refused=first, named=True), Notebook())
+    assert "cache (" not in plain.value.message
+    assert next(iter(headers)).lower() in cached.value.message.lower()
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_dead_token_in_local_storage_is_not_put_back_a_second_time(
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite, named: bool
+) -> None:
+    pool.stores = True
+    target = targets(StoredProvider)
+    first = await target.source.make(RenewalReason(), Notebook())
+    nonces.nonce = "n2"
+    renewed = await target.source.make(RenewalReason(first, refused=first, named=named), Notebook())
+    assert (renewed.tokens, renewed.local["visitor"]) == ({"nonce": "n2"}, "42")
+    assert [spec.local.get("token") for spec in pool.visits] == [None, "n1", None]
+
+
+async def test_a_page_that_stored_state_keeps_from_its_end_is_visited_once_without_it(
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
+) -> None:
+    target = targets()
+    first = await target.source.make(RenewalReason(), Notebook())
+    pool.chokes_on_storage = True
+    renewed = await target.source.make(RenewalReason(first, refused=first), Notebook())
+    assert (renewed.rung, pool.visits[-1].local) == ("browser without stored state", {})
+
+
+async def test_what_a_rung_was_given_before_it_failed_is_kept_and_the_next_rung_begins_with_it(
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite
+) -> None:
+    target, notebook = targets(LoginProvider), Notebook()
+    first = await target.source.make(RenewalReason(), notebook)
+    nonces.headers, nonces.status = {"Set-Cookie": "remember=r1; Path=/"}, 503
+    await target.source.make(RenewalReason(first, refused=first, named=True), notebook)
+    assert notebook.written[-1].cookie("remember") == "r1"
+    assert ("remember", "r1") in [(cookie.name, cookie.value) for cookie in pool.visits[-1].cookies]
+
+
+async def test_a_cookie_of_a_redirect_is_kept_before_the_next_hop_shows_it(
+    targets: Callable[..., SiteTarget], nonces: NonceSite
+) -> None:
+    target, notebook = targets(LoginProvider), Notebook()
+    first = await target.source.make(RenewalReason(), notebook)
+    nonces.hops, nonces.nonce = ["r1", "r2", "r3"], "n2"
+    known = nonces.known = lambda: notebook.written[-1].cookie("remember") if notebook.written else None
+    await target.source.make(RenewalReason(first, refused=first, named=True), notebook)
+    assert nonces.shown == [(None, None), ("r1", "r1"), ("r2", "r2"), ("r3", "r3")]
+    assert known() == "r3"
+
+
+async def test_a_strangers_cookies_are_not_kept(targets: Callable[..., SiteTarget], nonces: NonceSite) -> None:
+    target, notebook = targets(), Notebook()
+    first = await target.source.make(RenewalReason(), notebook)
+    nonces.headers, nonces.nonce = {"Set-Cookie": "visitor=v1"}, "n2"
+    await target.source.make(RenewalReason(first, refused=first, named=True), notebook)
+    assert notebook.written == []
+
+
+async def test_the_soft_age_follows_the_first_cookie_that_ends(
+    targets: Callable[..., SiteTarget], pool: PaperPool
+) -> None:
+    class Needing(NonceProvider):
+        cookies_needed = ("sid",)
+
+    pool.expires = SystemClock().wall() + 100
+    session = await targets(Needing).source.make(RenewalReason(), Notebook())
+    assert 70 < session.soft < 85
+    assert 95 < session.hard <= 100
+    pool.expires = None
+    lasting = await targets(Needing).source.make(RenewalReason(), Notebook())
+    assert (lasting.soft, lasting.hard) == (Needing.soft, Needing.hard)

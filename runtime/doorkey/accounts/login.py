@@ -14,6 +14,7 @@ from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, NeedsPerson, RequestError, SessionRefused
 from doorkey.model.session import Key, Session
 from doorkey.network.egress import egress_for
+from doorkey.sessions.held import HeldSession
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.store import Store
 from doorkey.sessions.target import SiteTarget
@@ -119,7 +120,7 @@ class Logins:
         if not target.provider.needs_page and target.provider.ready is None:
             return held
         try:
-            session = await source.try_http(source.http.page, held) or await source.browser.visit(
+            session = await source.try_http(source.http.page, HeldSession(held, None)) or await source.browser.visit(
                 "browser", target.site.url, previous=held, cookies=held.cookies, local=held.local
             )
         except (Changed, NeedsPerson) as error:

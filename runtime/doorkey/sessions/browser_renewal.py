@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from doorkey.errors import BrowserFailed, DoorkeyError, HeadlessDenied, MissingToken
@@ -15,6 +16,7 @@ from doorkey.model.site import Site
 from doorkey.network.egress import egress_for
 from doorkey.provider import Provider
 from doorkey.sessions.builder import SessionBuilder
+from doorkey.sessions.held import HeldSession
 from doorkey.sessions.identity import Identity
 from doorkey.transport.selector import TransportSelector
 
@@ -50,12 +52,18 @@ class BrowserRenewal:
         cookies: tuple[Cookie, ...],
         local: Mapping[str, str],
         longer: float = 0.0,
+        keeps: HeldSession | None = None,
+        stranger: bool = False,
+        dropped: Mapping[str, str] | None = None,
     ) -> Session:
         """The session of a visit to *url*, whose empty context is given *cookies* and *local* storage first.
 
-        *longer*: seconds that it waits longer than usual for the page to settle.
+        *longer*: seconds that it waits longer than usual for the page to settle. What the site gives during the visit
+        is kept in *keeps*, beside the local storage that was *dropped* for this visit; of a *stranger*, once logged in.
         """
         spec = self.spec(url, cookies=cookies, local=local, longer=longer)
+        if keeps is not None:
+            spec = replace(spec, keep=partial(_keep, keeps, dropped or {}), keep_once_in=stranger)
         try:
             return await self._visit(rung, spec, previous)
         except HeadlessDenied as denied:
@@ -69,6 +77,9 @@ class BrowserRenewal:
                 raise  # a login may be under way at the site: not twice in a row
             # A browser that was killed says nothing about the site: the pool starts another.
             self.events.report("renewal", f"{error.message}; once more with a new one")
+        if keeps is not None and not stranger:  # the first try may have been given newer ones
+            newest = {name: value for name, value in keeps.session.local.items() if name not in (dropped or {})}
+            spec = replace(spec, cookies=keeps.session.cookies, local=newest)
         return await self._visit(rung, spec, previous)
 
     def spec(
@@ -130,3 +141,9 @@ class BrowserRenewal:
             raise self.identity.failed(error) from error.__cause__
         self.identity.succeeded()
         return session
+
+
+async def _keep(
+    held: HeldSession, dropped: Mapping[str, str], cookies: tuple[Cookie, ...], local: Mapping[str, str]
+) -> None:
+    await held.update(cookies, {**dropped, **local})

@@ -9,8 +9,13 @@ from dataclasses import dataclass, replace
 from doorkey.clock import Clock
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Change, Cookie, on_path, path_of
-from doorkey.model.session import Key, Session, Tokens
+from doorkey.model.session import JSON, Key, Session, Tokens
 from doorkey.provider import Provider
+
+EARLY = 0.8
+"""Share of a needed cookie's life after which the next session is fetched."""
+TELLING = 2
+"""Characters that a token needs, so that to find it in a stored text is no chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +57,52 @@ class SessionBuilder:
         )
 
     def age(self, session: Session) -> Session:
-        """*session*, born now. It lives no longer than the first of the cookies that its requests need."""
-        born, hard = self.clock.wall(), hard_age(self.provider, session.cookies, self.clock.wall())
-        return replace(session, gen=0, born=born, soft=self.provider.soft, hard=hard)
+        """*session*, born now."""
+        wall = self.clock.wall()
+        soft, hard = ages(self.provider, session.cookies, wall)
+        return replace(session, gen=0, born=wall, soft=soft, hard=hard)
 
 
 def with_cookies(session: Session, changes: Iterable[Change], provider: Provider) -> Session:
     """*session* after *changes* to its cookies. It lives as long as they do."""
     cookies = CookieJar(session.cookies).changed(changes).cookies
-    return replace(session, cookies=cookies, hard=hard_age(provider, cookies, session.born))
+    soft, hard = ages(provider, cookies, session.born)
+    return replace(session, cookies=cookies, soft=soft, hard=hard)
 
 
-def hard_age(provider: Provider, cookies: tuple[Cookie, ...], born: float) -> float:
-    """The age past which a session of *cookies*, *born* then, is not used: none outlives the cookies it needs."""
+def ages(provider: Provider, cookies: tuple[Cookie, ...], born: float) -> tuple[float, float]:
+    """The soft and the hard age of a session of *cookies* that was born then (wall seconds).
+
+    A session lives no longer than the first of the cookies that its requests need, and its successor is fetched early
+    enough that nobody waits for it.
+    """
     needed = [c for c in cookies if c.name in provider.cookies_needed and c.goes_to_host(provider.site.url)]
-    return min([provider.hard, *(max(0.0, c.expires - born) for c in needed if c.expires is not None)])
+    left = [max(0.0, cookie.expires - born) for cookie in needed if cookie.expires is not None]
+    hard = min([provider.hard, *left])
+    return (provider.soft, hard) if hard == provider.hard else (min(provider.soft, EARLY * hard), hard)
+
+
+def shared_parts(found: Session, refused: Session, provider: Provider) -> tuple[str, ...]:
+    """The tokens and cookies that make *found* the *refused* session again, by name; empty where it is another one."""
+    if not is_same_session(found, refused, provider):
+        return ()
+    names = provider.cookies_needed or (() if found.tokens else {cookie.name for cookie in found.cookies})
+    return (*(f"the token {name}" for name in found.tokens), *(f"the cookie {name}" for name in names))
+
+
+def without_tokens(session: Session) -> dict[str, str]:
+    """The local storage of *session* without the entries that hold one of its tokens."""
+    tokens = [token for token in _texts(list(session.tokens.values())) if len(token) >= TELLING]
+    return {name: value for name, value in session.local.items() if not any(token in value for token in tokens)}
+
+
+def _texts(value: JSON) -> list[str]:
+    """All texts and numbers in *value*, as texts."""
+    if isinstance(value, dict):
+        return [text for one in value.values() for text in _texts(one)]
+    if isinstance(value, list):
+        return [text for one in value for text in _texts(one)]
+    return [] if value is None or isinstance(value, bool) else [str(value)]
 
 
 def is_same_session(found: Session, refused: Session, provider: Provider) -> bool:

@@ -26,28 +26,39 @@ LONGEST = 3600.0
 
 
 class Identity:
-    """The identity of one key's sessions. `home`: where a person's login is remembered; None: nobody logs in."""
+    """The identity of one key's sessions. `home`: where a person's login is remembered, None where nobody logs in by
+    hand. `passed`: the cookies that a caller passed, which are a login, too.
+    """
 
-    def __init__(self, site: Site, provider: Provider, home: UserDataDir | None) -> None:
-        self._site, self._provider, self._home = site, provider, home
+    def __init__(
+        self, site: Site, provider: Provider, home: UserDataDir | None, passed: tuple[Cookie, ...] = ()
+    ) -> None:
+        self._site, self._provider, self._home, self._passed = site, provider, home, passed
         self._failures = 0
         self._denied = False  # here too, as what a caller brought along has no home
 
     @property
     def by_hand(self) -> bool:
-        """Whether a person logged in, or brought a login along."""
+        """Whether a person logged in, or imported a login."""
         return self._home is not None and self._home.known
 
     @property
+    def logs_in_itself(self) -> bool:
+        """Whether a visit that begins with nothing ends as the same visitor: a stranger, or one whom steps log in."""
+        return not self._passed and (bool(self._provider.steps) or not self.by_hand)
+
+    @property
     def lasts(self) -> bool:
-        """Whether a session's cookies are worth keeping for the next visit: they are somebody's login."""
-        return bool(self._provider.steps) or self.by_hand
+        """Whether a session's cookies are kept for the next visit: they are somebody's login."""
+        return bool(self._provider.steps) or self.by_hand or bool(self._passed)
 
     def cookies(self, need: RenewalReason, previous: Session | None) -> tuple[Cookie, ...]:
         """What the site may know the visitor by. A session that never worked is not tried again, where steps help."""
-        if previous is None or not self.lasts or (need.fresh and self._provider.steps):
+        if previous is None:
+            return self._passed
+        if not self.lasts or (need.fresh and self._provider.steps and not self._passed):
             return ()
-        return previous.cookies
+        return previous.cookies or self._passed
 
     @property
     def windowed(self) -> bool:

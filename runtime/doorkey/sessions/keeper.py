@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import dataclass
 
 from doorkey.clock import Clock
 from doorkey.errors import (
@@ -27,13 +28,29 @@ from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.key_state import KeyState, KeyStates
 from doorkey.sessions.pause import PauseRule
-from doorkey.sessions.source import RenewalReason, Source, Target
+from doorkey.sessions.source import Source, Target
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store, hold_claim
 
 log = logging.getLogger("doorkey.keeper")
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreJournal:
+    """The journal of a visit under *claim*."""
+
+    store: Store
+    claim: Claim
+    state: KeyState
+
+    async def write(self, session: Session) -> None:
+        self.state.carry(session)
+        try:
+            await self.store.keep(self.claim, session)
+        except DoorkeyError as error:  # the visit goes on with what this process holds
+            log.warning("%s: what the site gave is not in the store: %s", self.state.key.site, error.message)
 
 
 class Keeper:
@@ -245,7 +262,7 @@ class Keeper:
         try:
             async with hold_claim(store, claim, self._claim_ttl, self._clock), self.limiters.page(state.key):
                 state.begin_visit(self._clock.now())
-                made = await self._make(source, state.key.site, state.reason(claim.previous))
+                made = await self._make(source, state, StoreJournal(store, claim, state))
             session = await store.commit(claim, made)
             if session is None:
                 return False
@@ -260,15 +277,15 @@ class Keeper:
             raise
         return True
 
-    async def _make(self, source: Source, site: str, reason: RenewalReason) -> Session:
+    async def _make(self, source: Source, state: KeyState, journal: StoreJournal) -> Session:
         """The session that *source* makes. Raises TimeLimit after the visit's limit, and what the source raises."""
         try:
             async with asyncio.timeout(self._limit):
-                return await source.make(reason)
+                return await source.make(state.reason(journal.claim.previous), journal)
         except TimeoutError as error:
             if isinstance(error, DoorkeyError):
                 raise
-            raise TimeLimit("visit", self._limit, site=site, setting="limits.visit") from error
+            raise TimeLimit("visit", self._limit, site=state.key.site, setting="limits.visit") from error
 
     def _remember(self, state: KeyState, error: DoorkeyError) -> float:
         """Begin a pause for *error*; returns its seconds."""

@@ -85,15 +85,17 @@ class KeyState:
     def reason(self, stored: Session | None) -> RenewalReason:
         """Why a visit is made now. *stored* is the last session that the store knows.
 
-        A stored session newer than the current one comes first: somebody logged in or out in another process.
+        A stored session newer than the current one comes first: somebody logged in or out in another process. One of
+        the same generation has the newer cookies: those that a visit was given before it failed.
         """
         current = self.current
-        if stored is not None and stored.gen > self.generation:
+        if current is None or (stored is not None and stored.gen > current.gen):
             return RenewalReason(previous=stored)
-        if current is None or current.gen > max(self.refused, self.doubted):
-            return RenewalReason(previous=current)
+        previous = stored if stored is not None and stored.gen == current.gen else current
+        if current.gen > max(self.refused, self.doubted):
+            return RenewalReason(previous=previous)
         return RenewalReason(
-            current, refused=current, named=current.gen <= self.refused, fresh=self.accepted < current.gen
+            previous, refused=current, named=current.gen <= self.refused, fresh=self.accepted < current.gen
         )
 
     @transition
@@ -226,6 +228,12 @@ class KeyState:
         """An answer renewed cookies of the session *gen*, for everybody."""
         if self.current is not None and self.current.gen == gen:
             self.current = renewed(self.current)
+
+    @transition
+    def carry(self, session: Session) -> None:
+        """A visit was given newer cookies and storage for the current session; that goes on serving with them."""
+        if self.current is not None and self.current.gen == session.gen:
+            self.current = replace(self.current, cookies=session.cookies, local=session.local)
 
     @transition
     def begin_wait(self) -> None:

@@ -3,10 +3,13 @@ refused one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from doorkey.errors import Changed, DoorkeyError, Enough, SessionRefused
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.overrides import CallerOverrides
 from doorkey.model.session import Session
@@ -14,14 +17,32 @@ from doorkey.model.site import Site
 from doorkey.model.urls import cache_busting
 from doorkey.provider import Provider
 from doorkey.sessions.browser_renewal import BrowserRenewal
-from doorkey.sessions.builder import SessionBuilder, is_same_session
+from doorkey.sessions.builder import SessionBuilder, shared_parts, without_tokens
+from doorkey.sessions.held import HeldSession
 from doorkey.sessions.http_renewal import HttpRenewal
 from doorkey.sessions.identity import Identity
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.selector import TransportSelector
 
+T = TypeVar("T")
 MOST_LONGER = 5.0
 """Seconds that a visit may wait longer after fresh sessions were refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """How a browser's rung begins: with which page, cookies and local storage.
+
+    What the site gives is kept for the next rung. A `stranger` keeps nothing before steps have logged it in: its
+    cookies must not replace somebody's login. `dropped` are the entries of local storage that the rung begins without.
+    """
+
+    rung: str
+    url: str
+    cookies: tuple[Cookie, ...] = field(repr=False)
+    local: Mapping[str, str] = field(repr=False)
+    stranger: bool = False
+    dropped: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class SessionSource:
@@ -49,46 +70,13 @@ class SessionSource:
         """Whether a session from the store still serves, as the settings are now."""
         return self._provider.fits(session) and self._selector.carries(session, self._site)
 
-    async def make(self, reason: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         """A session without a generation. Raises what the last rung raised, or Changed when all repeat the refused."""
-        session = await self._make(reason)
+        session = await self._make(reason, journal)
         before = reason.previous.rungs if reason.previous else {}
         return replace(session, rungs={**before, session.rung: before.get(session.rung, 0) + 1})
 
-    async def _make(self, reason: RenewalReason) -> Session:
-        if self._overrides.cookies is not None and not self._provider.needs_page:
-            return await self._use_passed_cookies(reason)
-        self._longer = min(MOST_LONGER, self._longer + 1.0) if reason.fresh else 0.0
-        async for session in self._rungs(reason):
-            if reason.named and reason.refused is not None and is_same_session(session, reason.refused, self._provider):
-                self._events.report("renewal", f"{session.rung}: the page handed out the refused session again")
-                continue
-            return session
-        error = Changed(
-            f"{self._site.name}: the page still hands out the token that the site refuses. A page cache in front of "
-            "the site does that: have it purged, or point the site's url at a page that is not cached",
-            site=self._site.name,
-        )
-        raise self.identity.failed(error)
-
-    async def _rungs(self, reason: RenewalReason) -> AsyncIterator[Session]:
-        held = reason.refused or reason.previous
-        # A refusal without a name may be a dead cookie: only a browser in an empty context gets everything anew.
-        # In `page` only a visit leaves a live context behind.
-        by_http = self._selector.name(self._site, self.builder.key) == "direct"
-        cheap = (reason.refused is None or reason.named) and by_http
-        if held is not None and (held.cookies or held.tokens) and cheap:
-            for rung in (self.http.refresh, self.http.page):
-                session = await self.try_http(rung, held)
-                if session is not None:
-                    yield session
-        yield await self._browse("browser", self._site.url, reason)
-        if reason.named:
-            yield await self._browse(
-                "browser past the cache", cache_busting(self._site.url), replace(reason, fresh=True)
-            )
-
-    async def try_http(self, rung: Callable[[Session], Awaitable[Session | None]], held: Session) -> Session | None:
+    async def try_http(self, rung: Callable[[HeldSession], Awaitable[T | None]], held: HeldSession) -> T | None:
         """What a rung below the browser yields; a failure there only means that the next one is climbed."""
         try:
             return await rung(held)
@@ -98,15 +86,100 @@ class SessionSource:
             self._events.report("renewal", f"a rung below the browser failed: {error.message}")
             return None
 
-    async def _browse(self, rung: str, url: str, reason: RenewalReason) -> Session:
-        previous = reason.previous
+    async def _make(self, reason: RenewalReason, journal: Journal) -> Session:
+        if self._overrides.cookies is not None and not self._provider.needs_page:
+            return await self._use_passed_cookies(reason)
+        self._longer = min(MOST_LONGER, self._longer + 1.0) if reason.fresh else 0.0
+        held = HeldSession(self._start(reason), journal if self.identity.lasts else None)
+        repeated: list[str] = []
+        session: Session | None = None
+        async with aclosing(self._rungs(reason, held)) as rungs:
+            async for session in rungs:
+                alike = shared_parts(session, reason.refused, self._provider) if reason.refused else ()
+                stored = held.session.local
+                if not alike or (not reason.named and without_tokens(held.session) == stored):
+                    return session
+                repeated.append(f"{' and '.join(alike)} by {session.rung}")
+                self._events.report("renewal", f"the site gave the refused session again: {repeated[-1]}")
+        if session is not None and not reason.named:
+            return session  # the refusal may have another cause than the session
+        raise self.identity.failed(self._explain(repeated))
+
+    def _start(self, reason: RenewalReason) -> Session:
+        """What the renewal begins with: the refused session's tokens, the newest cookies and storage."""
+        previous, refused = reason.previous, reason.refused
+        if previous is None:
+            return self.builder.build(
+                "interrupted visit", self._site.url, cookies=(), headers={}, tokens={}, local={}, previous=None
+            )
+        if refused is None:
+            return previous
+        return replace(refused, cookies=previous.cookies, local=previous.local)
+
+    def _explain(self, repeated: list[str]) -> Changed:
+        cached = self.http.cache_sign
+        name = self._site.name
+        if cached:
+            todo = f"The page came from a page cache ({cached}): have it purged, or set the site's url to another page"
+        else:
+            todo = (
+                f"See what the page holds and how the site answers: doorkey check {name} -v. If the site refuses for "
+                "another reason than its session, take that answer out of `stale`"
+            )
+        return Changed(f"{name}: each renewal gave what the site refuses: {'; '.join(repeated)}. {todo}", site=name)
+
+    async def _rungs(self, reason: RenewalReason, held: HeldSession) -> AsyncGenerator[Session, None]:
+        known = reason.previous is not None and bool(held.session.cookies or held.session.tokens)
+        # A refusal without a name may be a dead cookie: only a browser in an empty context gets everything anew.
+        # In `page` only a visit leaves a live context behind.
+        by_http = self._selector.name(self._site, self.builder.key) == "direct"
+        if known and by_http and (reason.refused is None or reason.named):
+            for rung in (self.http.refresh, self.http.page):
+                session = await self.try_http(rung, held)
+                if session is not None:
+                    yield session
+        begins = self._browser_rungs(reason, held)
+        begin = next(begins)
+        while True:
+            following = next(begins, None)
+            try:
+                session = await self._browse(begin, reason, held)
+            except Changed as error:
+                # What was put into the browser may be the trouble itself. A login that was sent is not sent twice.
+                if following is None or error.retry_after is not None or not self.identity.logs_in_itself:
+                    raise
+                self._events.report("renewal", f"{begin.rung}: {error.message}")
+            else:
+                yield session
+            if following is None:
+                return
+            begin = following
+
+    def _browser_rungs(self, reason: RenewalReason, held: HeldSession) -> Iterator[Begin]:
+        """The browser's rungs: first with all that is held, last with nothing of it, where that is no lost login."""
+        url, forgetful = self._site.url, self.identity.logs_in_itself
+        cookies = self.identity.cookies(reason, held.session if reason.previous else None)
+        login = bool(held.session.cookies)
+        yield Begin("browser", url, cookies, held.session.local, stranger=login and not cookies)
+        anew = self.identity.cookies(replace(reason, fresh=True), held.session if reason.previous else None)
+        left = without_tokens(held.session)
+        if reason.named:
+            dropped = {name: value for name, value in held.session.local.items() if name not in left}
+            yield Begin("browser past the cache", cache_busting(url), anew, left, login and not anew, dropped)
+        if forgetful and (held.session.local or cookies) and not (reason.named and not anew and not left):
+            yield Begin("browser without stored state", url, (), {}, stranger=login)
+
+    async def _browse(self, begin: Begin, reason: RenewalReason, held: HeldSession) -> Session:
         return await self.browser.visit(
-            rung,
-            url,
-            previous=previous,
-            cookies=self._overrides.jar(self._site.url) or self.identity.cookies(reason, previous),
-            local=previous.local if previous else {},
+            begin.rung,
+            begin.url,
+            previous=held.session if reason.previous else None,
+            cookies=begin.cookies,
+            local=begin.local,
             longer=self._longer,
+            keeps=held if held.lasts else None,
+            stranger=begin.stranger,
+            dropped=begin.dropped,
         )
 
     async def _use_passed_cookies(self, reason: RenewalReason) -> Session:

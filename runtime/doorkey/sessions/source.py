@@ -22,10 +22,18 @@ class RenewalReason:
     fresh: bool = False
 
 
+class Journal(Protocol):
+    """Keeps what a site gives in the middle of a renewal, so that a failure loses none of it."""
+
+    async def write(self, session: Session) -> None:
+        """Make *session* what the next renewal begins with, here and for all who share the store."""
+        ...
+
+
 class Source(Protocol):
     """Makes the sessions of one key."""
 
-    async def make(self, reason: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         """A new session, without a generation yet. Raises DoorkeyError."""
         ...
 

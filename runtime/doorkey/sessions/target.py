@@ -58,7 +58,7 @@ class SiteTarget:
         selector = selector or TransportSelector(direct, clock=clock)
         key = key_of(site, overrides)
         builder = SessionBuilder(key, provider, clock)
-        identity = Identity(site, provider, home)
+        identity = Identity(site, provider, home, overrides.jar(site.url))
         browser = BrowserRenewal(
             site=site,
             provider=provider,

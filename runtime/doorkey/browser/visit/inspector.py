@@ -60,23 +60,24 @@ class PageInspector:
 
     async def evaluate_in_page(self, expression: str) -> Any:
         """Evaluate *expression* in the page's own world, with its global scope. Return None where it throws."""
-        found = await self._send("Runtime.evaluate", {"expression": expression, "returnByValue": True})
+        found = await self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True})
         return None if "exceptionDetails" in found else found["result"].get("value")
 
     async def _run(self, expression: str, world: int) -> Any:
         values = {"expression": expression, "contextId": world, "returnByValue": True, "awaitPromise": True}
-        found = await self._send("Runtime.evaluate", values)
+        found = await self.send("Runtime.evaluate", values)
         if "exceptionDetails" in found:
             raise BrowserFailed("reading the page: it can't be read in this state")
         return found["result"].get("value")
 
     async def _make_world(self) -> int:
-        tree = await self._send("Page.getFrameTree", {})
+        tree = await self.send("Page.getFrameTree", {})
         frame = tree["frameTree"]["frame"]["id"]
-        found = await self._send("Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
+        found = await self.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
         return int(found["executionContextId"])
 
-    async def _send(self, method: str, values: dict[str, Any]) -> Any:
+    async def send(self, method: str, values: dict[str, Any]) -> Any:
+        """Send a DevTools command and return its result. Raises BrowserFailed."""
         session = await self.open()
         return await self._limit(session.send(method, values), "reading the page")
 

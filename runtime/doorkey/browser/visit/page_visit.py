@@ -17,6 +17,7 @@ from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.settle import POLL, TOKENS, WAIT_READY, PageSettler
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
+from doorkey.browser.visit.state_watch import StateWatch
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError, SiteDown
 from doorkey.model.events import SiteEvents
@@ -46,6 +47,7 @@ class PageVisit:
         self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
         self._challenge = Challenge(self._inspector, self._network_log, spec.challenge, clock, events)
         self._login = StepLogin(self._inspector, spec, guard, self._challenge, clock, events)
+        self._watch = StateWatch(self._inspector, guard.site_url, spec.keep, spec.local) if spec.keep else None
         self._settler = PageSettler(
             self._inspector, spec, guard, self._network_log, self._challenge, self._login, clock
         )
@@ -65,6 +67,18 @@ class PageVisit:
         if why is not None or not self._spec.url.lower().startswith(("http:", "https:")):
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
         await self._network_log.listen()
+        if self._watch is not None and not self._spec.keep_once_in:
+            await self._watch.begin()
+        done = False
+        try:
+            result = await self._bring()
+            done = True
+        finally:
+            if self._watch is not None:
+                await self._watch.end(failed=not done)
+        return result
+
+    async def _bring(self) -> VisitResult:
         response = await self._load()
         if self._spec.steps:
             await self._log_in()
@@ -139,6 +153,8 @@ class PageVisit:
         if not await self._wait_ready(min(TOKENS, self._share)):
             raise await self._login.failure(f"the login steps are done, but {self._spec.ready} is not there")
         self._events.report("login", "logged in")
+        if self._watch is not None:
+            await self._watch.begin()
 
     async def _wait_ready(self, limit: float) -> bool:
         """Tell whether `ready` is there or comes within *limit* seconds. A page with a password field ends the wait."""

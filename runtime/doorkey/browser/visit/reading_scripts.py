@@ -41,6 +41,18 @@ STATE = """() => {
 }"""
 """The document with its open shadow roots, as declarative templates, and both storages of its origin."""
 
+LOCAL = """() => {
+  const found = {};
+  try {
+    for (let at = 0; at < localStorage.length; at++) {
+      const key = localStorage.key(at), value = localStorage.getItem(key);
+      if (key.isWellFormed() && value.isWellFormed()) found[key] = value;
+    }
+  } catch { return null; }
+  return { origin: location.origin, local: found };
+}"""
+"""The local storage of the page's origin; null where it has none."""
+
 INDEXED = """async (paths) => {
   const done = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);

@@ -45,7 +45,7 @@ async def take_snapshot(
     page = inspector.page
     state, found, scripts, indexed = await asyncio.gather(
         inspector.evaluate(STATE),
-        _read_cookies(page.context),
+        read_cookies(page.context),
         _read_scripts(inspector, script_values),
         inspector.evaluate(INDEXED, list(indexed_values)) if indexed_values else _nothing(),
     )
@@ -57,8 +57,8 @@ async def take_snapshot(
             url=page.url,
             html=state["html"],
             cookies=jar.values_at(page.url, clock.wall()),
-            local=_keep_texts(state["local"]),
-            session=_keep_texts(state["session"]),
+            local=keep_texts(state["local"]),
+            session=keep_texts(state["session"]),
             scripts=scripts,
             indexed=indexed,
         ),
@@ -70,7 +70,8 @@ async def _nothing() -> dict[str, JSON]:
     return {}
 
 
-async def _read_cookies(context: BrowserContext) -> Any:
+async def read_cookies(context: BrowserContext) -> Any:
+    """Return all cookies of *context* in Playwright's form. Raises BrowserFailed."""
     from playwright.async_api import Error
 
     try:
@@ -87,5 +88,6 @@ async def _read_scripts(inspector: PageInspector, paths: tuple[str, ...]) -> dic
     return {path: value for path, value in found.items() if value is not None}
 
 
-def _keep_texts(values: Mapping[object, object]) -> dict[str, str]:
+def keep_texts(values: Mapping[object, object]) -> dict[str, str]:
+    """Return the entries of *values* whose name and value are text."""
     return {name: value for name, value in values.items() if isinstance(name, str) and isinstance(value, str)}

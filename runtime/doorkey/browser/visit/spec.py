@@ -19,7 +19,9 @@ class VisitSpec(VisitNeeds):
     `value_of` resolves the value of a login step when it is needed. `longer` is added to `settle` after a fresh session
     was refused. `cookies` and `local` are put into the empty context before the page opens. `limit` is for the whole
     visit; `challenge` is added to it where something stands before the site that a browser can pass. `user_agent` is
-    set only where a caller passed one.
+    set only where a caller passed one. `keep` gets the cookies and the site's local storage whenever the site has
+    changed them, before the browser shows them in its next request. With `keep_once_in` that begins when the login
+    steps have let the visitor in.
     """
 
     url: str
@@ -30,6 +32,8 @@ class VisitSpec(VisitNeeds):
     limit: float = 30.0
     challenge: float = 45.0
     user_agent: str | None = None
+    keep: Callable[[tuple[Cookie, ...], Mapping[str, str]], Awaitable[None]] | None = field(default=None, repr=False)
+    keep_once_in: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
