@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from doorkey.errors import DoorkeyError
 from doorkey.model.cookies import Cookie
 from doorkey.model.session import Session
+from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.source import Journal
+from doorkey.sessions.store import Claim, Store
+from doorkey.transport.headers import SessionHeaders
+
+log = logging.getLogger("doorkey.keeper")
 
 
 class HeldSession:
     """`session` has the newest cookies and storage; each rung begins with it. `journal` is None for an identity that
-    does not last: each of its visits begins as a stranger's.
+    does not last: each of its visits begins as a stranger's. `headers` are those of the requests beside the renewal.
     """
 
-    def __init__(self, session: Session, journal: Journal | None) -> None:
+    def __init__(self, session: Session, journal: Journal | None, headers: SessionHeaders | None = None) -> None:
         self.session = session
         self._journal = journal
+        self._headers = headers
 
     @property
     def lasts(self) -> bool:
@@ -29,3 +37,23 @@ class HeldSession:
         if self._journal is not None and changed != self.session:
             self.session = changed
             await self._journal.write(changed)
+            if self._headers is not None:
+                self._headers.replace_cookies(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreJournal:
+    """The journal of a visit under *claim*: the session that requests have goes on with what the visit was given."""
+
+    store: Store
+    claim: Claim
+    state: KeyState
+
+    async def write(self, session: Session) -> None:
+        try:
+            await self.store.keep(self.claim, session)
+        except DoorkeyError as error:  # the visit goes on with what this process holds
+            log.warning("%s: what the site gave is not in the store: %s", self.state.key.site, error.message)
+        self.state.renew_cookies(
+            session.gen, lambda current: replace(current, cookies=session.cookies, local=session.local)
+        )

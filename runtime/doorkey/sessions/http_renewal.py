@@ -31,7 +31,8 @@ PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 class HttpRenewal:
     """Renews a held session without a browser. Each rung returns None where it does not apply to the site.
 
-    `cache_sign` is the header by which the page that was fetched last came from a cache; empty without one.
+    `headers` are those of the requests that go by the same transport. `cache_sign` is the header by which the page that
+    was fetched last came from a cache; empty without one.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class HttpRenewal:
     ) -> None:
         self._site, self._provider, self._identity, self._builder = site, provider, identity, builder
         self._direct, self._clock, self._limit = direct, clock, limit
+        self.headers = direct.headers
         self.cache_sign = ""
 
     async def refresh(self, held: HeldSession) -> Session | None:

@@ -11,7 +11,6 @@ import logging
 import random
 from collections.abc import Callable
 from contextvars import Context
-from dataclasses import dataclass
 
 from doorkey.clock import Clock
 from doorkey.errors import (
@@ -26,6 +25,7 @@ from doorkey.errors import (
 )
 from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
+from doorkey.sessions.held import StoreJournal
 from doorkey.sessions.key_state import KeyState, KeyStates
 from doorkey.sessions.pause import PauseRule
 from doorkey.sessions.source import Source, Target
@@ -35,22 +35,6 @@ log = logging.getLogger("doorkey.keeper")
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreJournal:
-    """The journal of a visit under *claim*."""
-
-    store: Store
-    claim: Claim
-    state: KeyState
-
-    async def write(self, session: Session) -> None:
-        self.state.carry(session)
-        try:
-            await self.store.keep(self.claim, session)
-        except DoorkeyError as error:  # the visit goes on with what this process holds
-            log.warning("%s: what the site gave is not in the store: %s", self.state.key.site, error.message)
 
 
 class Keeper:
@@ -126,7 +110,7 @@ class Keeper:
         # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
         row = Row() if target.key.caller else await self._store.row(target.key)
         if row.session is not None and row.whole:
-            state.learn_stored(row.session, self._birth(row.session))
+            state.publish(row.session, self._birth(row.session))
         state.hurry()
         return await self.get(target, newer_than=state.generation, deadline=deadline)
 

@@ -94,9 +94,8 @@ class KeyState:
         previous = stored if stored is not None and stored.gen == current.gen else current
         if current.gen > max(self.refused, self.doubted):
             return RenewalReason(previous=previous)
-        return RenewalReason(
-            previous, refused=current, named=current.gen <= self.refused, fresh=self.accepted < current.gen
-        )
+        fresh = self.accepted < current.gen <= self.made
+        return RenewalReason(previous, refused=current, named=current.gen <= self.refused, fresh=fresh)
 
     @transition
     def hand_out(self) -> Session:
@@ -147,8 +146,8 @@ class KeyState:
     def refuse(self, gen: int, now: float, *, named: bool) -> None:
         """The site refused the session *gen*. A refusal of an older generation is ignored.
 
-        A refusal without a name (*named* is false) leaves the session to other callers. A session that is refused
-        before it ever worked begins a pause.
+        A refusal without a name (*named* is false) leaves the session to other callers. A session of our own visit that
+        is refused before it ever worked begins a pause; one from the store may have worked elsewhere.
         """
         if gen <= self.refused or gen < self.generation or (not named and gen <= self.doubted):
             return
@@ -157,7 +156,7 @@ class KeyState:
             if not self.shared:  # others use the same sessions
                 self.budget.learn()
         self.doubted = max(self.doubted, gen)
-        if self.accepted < gen:
+        if self.accepted < gen <= self.made:
             self.pause.grow(now)
 
     @transition
@@ -165,12 +164,6 @@ class KeyState:
         """A visit was asked for by name: neither a pause nor a session at hand stands in its way."""
         self.pause.until, self.waiting_session, self.hurried = 0.0, None, True
         self.doubted = max(self.doubted, self.generation)
-
-    @transition
-    def learn_stored(self, session: Session, born: float) -> None:
-        """Take a session of the store before a visit that was asked for by name. Nobody refused it."""
-        self.publish(session, born)
-        self.accepted = max(self.accepted, session.gen)
 
     @transition
     def join(self, session: Session, born: float) -> None:
@@ -225,15 +218,9 @@ class KeyState:
 
     @transition
     def renew_cookies(self, gen: int, renewed: Callable[[Session], Session]) -> None:
-        """An answer renewed cookies of the session *gen*, for everybody."""
+        """An answer, or a visit under way, renewed cookies or storage of the session *gen*, for everybody."""
         if self.current is not None and self.current.gen == gen:
             self.current = renewed(self.current)
-
-    @transition
-    def carry(self, session: Session) -> None:
-        """A visit was given newer cookies and storage for the current session; that goes on serving with them."""
-        if self.current is not None and self.current.gen == session.gen:
-            self.current = replace(self.current, cookies=session.cookies, local=session.local)
 
     @transition
     def begin_wait(self) -> None:

@@ -90,7 +90,7 @@ class SessionSource:
         if self._overrides.cookies is not None and not self._provider.needs_page:
             return await self._use_passed_cookies(reason)
         self._longer = min(MOST_LONGER, self._longer + 1.0) if reason.fresh else 0.0
-        held = HeldSession(self._start(reason), journal if self.identity.lasts else None)
+        held = HeldSession(self._start(reason), journal if self.identity.lasts else None, self.http.headers)
         repeated: list[str] = []
         session: Session | None = None
         async with aclosing(self._rungs(reason, held)) as rungs:

@@ -79,6 +79,13 @@ class SessionHeaders:
             computed.by_target.clear()
         computed.jar = computed.jar.changed(meant)
 
+    def replace_cookies(self, session: Session) -> None:
+        """*session* has newer cookies, from a visit: its next requests carry them."""
+        computed = self._computed.get(session.key)
+        if computed is not None and computed.gen == session.gen:
+            computed.jar = CookieJar(session.cookies)
+            computed.by_target.clear()
+
     def _of(self, session: Session) -> _Computed:
         if session.gen <= 0:  # not published: there may be several at once
             return _Computed(session.gen, CookieJar(session.cookies))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from doorkey.browser.visit.inspector import PageInspector
@@ -26,7 +26,8 @@ QUIET = ("Font", "Image", "Media", "Stylesheet")
 
 
 class StateWatch:
-    """Holds each request of the page until *keep* has all cookies and the local storage of *site_url*'s origin.
+    """Gives *keep* all cookies and the local storage of *site_url*'s origin: when they change, and before each request
+    of the page, which is held so long.
 
     A browser shows a rotated token in its very next request. If that is the last thing that happens before doorkey is
     killed, the token must be known by then: many sites end a login whose older token comes back.
@@ -37,7 +38,7 @@ class StateWatch:
         self._session: CDPSession | None = None
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._changed = False  # an answer has set a cookie since the last look
+        self._changed = False  # an answer has set a cookie, or a script the storage, since the last look
         self._local = dict(local)
         self._kept: tuple[tuple[Cookie, ...], dict[str, str]] | None = None
 
@@ -48,6 +49,9 @@ class StateWatch:
         self._session = await self._inspector.open()
         self._session.on("Fetch.requestPaused", self._on_paused)
         self._session.on("Network.responseReceivedExtraInfo", self._on_answer)
+        for change in ("ItemAdded", "ItemUpdated", "ItemRemoved", "ItemsCleared"):
+            self._session.on(f"DOMStorage.domStorage{change}", self._on_change)
+        await self._inspector.send("DOMStorage.enable", {})
         await self._inspector.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]})
 
     async def end(self, *, failed: bool) -> None:
@@ -59,6 +63,7 @@ class StateWatch:
                 if failed:
                     await self._save()
                 await self._inspector.send("Fetch.disable", {})
+                await self._inspector.send("DOMStorage.disable", {})
         except (BrowserFailed, TimeoutError):
             return  # the page or the browser is gone: what it gave until its last request is kept
         finally:
@@ -67,13 +72,27 @@ class StateWatch:
 
     def _on_answer(self, event: dict[str, Any]) -> None:
         if any(name.lower() == "set-cookie" for name in event["headers"]):
-            self._changed = True
+            self._on_change(event)
+
+    def _on_change(self, event: dict[str, Any]) -> None:
+        self._changed = True
+        self._start(self._save_change())
 
     def _on_paused(self, event: dict[str, Any]) -> None:
+        self._start(self._pass_on(event))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         # Held, as the loop keeps only weak references to tasks.
-        task = asyncio.create_task(self._pass_on(event))
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _save_change(self) -> None:
+        try:
+            if self._changed:  # not kept yet by what followed
+                await self._save()
+        except BrowserFailed:
+            return  # the page is gone, or the last look at it keeps the change
 
     async def _pass_on(self, event: dict[str, Any]) -> None:
         try:
