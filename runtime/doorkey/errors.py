@@ -270,6 +270,11 @@ class TimeLimit(DoorkeyError, TimeoutError):
         self.limit = limit
 
 
+def name_caller_timeout(error: DoorkeyError) -> None:
+    """Let *error* name the caller's timeout, in place of the setting limits.total that it replaced."""
+    error.message = error.message.replace("(setting: limits.total)", "(the timeout that the caller set)")
+
+
 def remembered(code: str, message: str, *, site: str) -> DoorkeyError:
     """The error of a visit that another process made: of its own class, where that decides what is done about it."""
     kinds = (Blocked, Changed, NeedsPerson, QuotaReached, RateLimited, SessionRefused)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+import math
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from doorkey.accounts.login import Logins
 from doorkey.assembly import Assembly, profile
@@ -15,7 +16,7 @@ from doorkey.config.registry import build_sites, make_provider, page_url
 from doorkey.config.settings import Settings
 from doorkey.engine.answer import Answer
 from doorkey.engine.chat import ChatKind, ChatRouter
-from doorkey.errors import UnknownSite
+from doorkey.errors import DoorkeyError, UnknownSite, name_caller_timeout
 from doorkey.model.chat import Delta
 from doorkey.model.events import Events, Hook
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
@@ -28,6 +29,7 @@ from doorkey.sessions.store import Row
 from doorkey.sessions.target import SiteTarget
 from doorkey.status import SiteStatus, status_of
 
+T = TypeVar("T")
 MOST_TARGETS = 1000
 
 
@@ -119,7 +121,7 @@ class Runtime:
         *model* is "site/model", a site (its default model) or an alias; *messages* are OpenAI-shaped or `Message`s;
         *timeout* is seconds for all of it, a visit included (default: limits.total).
         """
-        return await self._asker.answer(
+        answering = self._asker.answer(
             model,
             messages,
             kind=kind,
@@ -127,6 +129,7 @@ class Runtime:
             deadline=self._deadline(timeout),
             overrides=overrides or NO_OVERRIDES,
         )
+        return await (answering if timeout is None else _name_timeout(answering))
 
     async def ask(
         self,
@@ -146,7 +149,8 @@ class Runtime:
 
     async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]:
         """A request's answer, begun, whatever its status, once the site accepts the session. Raises DoorkeyError."""
-        return await self._parts.engine.send(self.target(site), request, deadline=self._deadline(timeout))
+        answering = self._parts.engine.send(self.target(site), request, deadline=self._deadline(timeout))
+        return await (answering if timeout is None or timeout == math.inf else _name_timeout(answering))
 
     async def session(self, site: str, *, overrides: CallerOverrides | None = None) -> Session:
         """The site's current session; visits when there is none."""
@@ -259,3 +263,14 @@ class Runtime:
             tokens=self._tokens,
             clock=self.clock,
         )
+
+
+async def _name_timeout(answering: Awaitable[Answer[T]]) -> Answer[T]:
+    """*answering*'s answer. Errors of its total limit name the caller's timeout, which that limit is."""
+    try:
+        answer = await answering
+    except DoorkeyError as error:
+        name_caller_timeout(error)
+        raise
+    answer.by_timeout = True
+    return answer

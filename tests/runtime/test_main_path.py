@@ -195,9 +195,26 @@ async def test_the_time_limit_holds_for_the_visit_too(twin: Twin, runtimes: Runt
     runtime = await runtimes()
     twin.switch(hold_page=True)
     began = time.monotonic()
-    with pytest.raises(TimeLimit, match="total"):
+    with pytest.raises(TimeLimit, match=r"total.* \(the timeout that the caller set\)"):
         await asked(runtime, twin.name, timeout=1.0)
     assert time.monotonic() - began < 20
+
+
+async def test_a_timeout_of_the_caller_is_named_while_the_answer_comes_too(twin: Twin, runtimes: Runtimes) -> None:
+    runtime = await runtimes()
+    await asked(runtime, twin.name)
+    twin.stream_gate = asyncio.Event()
+    answer = await runtime.answer(twin.name, question("a long story"), timeout=1.0)
+    with pytest.raises(TimeLimit, match=r"total.* \(the timeout that the caller set\)"):
+        async for _ in answer:
+            pass
+
+
+async def test_without_a_timeout_of_the_caller_the_setting_is_named(twin: Twin, runtimes: Runtimes) -> None:
+    runtime = await runtimes(limits={"total": 1.0})
+    twin.switch(hold_page=True)
+    with pytest.raises(TimeLimit, match=r"total.* \(setting: limits\.total\)"):
+        await asked(runtime, twin.name)
 
 
 async def test_an_alias_ends_at_its_callers_limit(twin: Twin, runtimes: Runtimes) -> None:

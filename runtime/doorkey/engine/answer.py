@@ -7,7 +7,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer
+from doorkey.errors import Blocked, DoorkeyError, EmptyAnswer, name_caller_timeout
 from doorkey.model.chat import FinishReason
 from doorkey.model.cookies import Change
 from doorkey.model.request import Decoder, Head, MiB
@@ -40,7 +40,7 @@ class Answer(Generic[T]):
     """`head` is the site's, `renewed` how often the session was renewed for it, `transport` what carried it.
 
     `verdict` is OK, or says why this is the site's refusal: only an answer of `Engine.send` is ever handed out so.
-    `cookies` are what the call's answers have set.
+    `cookies` are what the call's answers have set. `by_timeout`: the caller has set the limit on the whole answer.
 
     Iterate it once, by `batches()` or item by item; leave it by `async with` or `aclose()`, which ends the upstream
     request. A failure on the way is raised from the iteration, after all items that came before it.
@@ -64,6 +64,7 @@ class Answer(Generic[T]):
         self.transport = "direct" if stream is None else stream.transport
         self.verdict = OK
         self.cookies: tuple[Change, ...] = ()
+        self.by_timeout = False
         self.on_failed: Callable[[Verdict], DoorkeyError] | None = None
         self._slot: Slot | None = None
         self._stream = stream
@@ -135,7 +136,7 @@ class Answer(Generic[T]):
         try:
             return await self._stream.read(limit)
         except DoorkeyError as error:
-            error.site = error.site or self.site
+            self._explain(error)
             raise
         finally:
             await self.aclose()
@@ -161,8 +162,13 @@ class Answer(Generic[T]):
             if self._slot is not None and self._stream.body is not None:
                 self._slot.leave()
         except DoorkeyError as error:
-            error.site = error.site or self.site
+            self._explain(error)
             raise
+
+    def _explain(self, error: DoorkeyError) -> None:
+        error.site = error.site or self.site
+        if self.by_timeout:
+            name_caller_timeout(error)
 
     async def aclose(self) -> None:
         """End the upstream request, unless the answer was read to its end. May be called twice."""
@@ -188,5 +194,5 @@ class Answer(Generic[T]):
                     return batch
             return decoder.close()
         except DoorkeyError as error:
-            error.site = error.site or self.site
+            self._explain(error)
             raise
