@@ -136,6 +136,18 @@ async def test_a_session_with_a_use_budget_is_not_shared_but_its_login_stays(sto
     assert claim.previous.cookies == committed.cookies
 
 
+async def test_cookies_that_an_answer_renewed_are_kept_for_their_generation(store: Store, clock: SteppedClock) -> None:
+    first = await store.commit(await claimed(store), session(clock))
+    assert first is not None
+    new = (Cookie("sid", "rotated", "127.0.0.1"),)
+    await store.renew_cookies(replace(first, cookies=new, hard=99))
+    kept = (await store.row(KEY)).session
+    assert kept == replace(first, cookies=new, hard=99)
+    second = await store.commit(await claimed(store, first.gen), session(clock))
+    await store.renew_cookies(replace(first, cookies=()))
+    assert (await store.row(KEY)).session == second
+
+
 async def test_a_change_is_noticed(clock: SteppedClock) -> None:
     store = MemoryStore(clock)
     claim = await claimed(store)

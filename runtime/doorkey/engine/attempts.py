@@ -13,16 +13,18 @@ from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.decision_tables import Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, SiteDown, TimeLimit
+from doorkey.model.cookies import Change
 from doorkey.model.events import Attempt
 from doorkey.model.request import Head, Request, is_large
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Kind, Verdict
+from doorkey.provider import Provider
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import take_over_tokens
 from doorkey.transport.holding import SAFE, read_to_judge
 from doorkey.transport.selector import TransportSelector
-from doorkey.transport.stream import whole
+from doorkey.transport.stream import Stream, whole
 
 T = TypeVar("T")
 WAIT = wait_random_exponential(multiplier=0.25, max=4)
@@ -181,7 +183,7 @@ class Attempts:
         )
         came = self._clock.now()
         if slid := call.conversation.taken():
-            self._keeper.renew_cookies(session, lambda held: with_cookies(held, slid, provider))
+            await self._renew_cookies(slid, provider, session, stream)
         head = stream.head
         if request.own_host:
             head = await read_to_judge(provider, dressed, stream)
@@ -206,6 +208,15 @@ class Attempts:
             stream.close()
         suspicion = Suspicion.VAGUE if verdict.by_absence else Suspicion.NONE
         return JudgedReply(request, verdict, head, sent, came, stream, suspicion=suspicion)
+
+    async def _renew_cookies(
+        self, slid: tuple[Change, ...], provider: Provider, session: Session, stream: Stream
+    ) -> None:
+        try:
+            await self._keeper.renew_cookies(session, lambda held: with_cookies(held, slid, provider))
+        except BaseException:
+            stream.close()
+            raise
 
     async def _pass_on(self, call: Call[T], reply: JudgedReply[T], session: Session) -> None:
         if reply.stream is None:

@@ -28,6 +28,7 @@ from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.held import StoreJournal
 from doorkey.sessions.key_state import KeyState, KeyStates
 from doorkey.sessions.pause import PauseRule
+from doorkey.sessions.renewed_cookies import RenewedCookies
 from doorkey.sessions.source import Source, Target
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store, hold_claim
 
@@ -66,6 +67,7 @@ class Keeper:
         self._claim_ttl = claim_ttl
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
         self._uniform = uniform
+        self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, uniform), self.limiters.limit_visits)
         self._closed = False
 
@@ -136,9 +138,13 @@ class Keeper:
         """The site accepted a request with *session*."""
         self._states[session.key].accept(session.gen)
 
-    def renew_cookies(self, session: Session, renewed: Callable[[Session], Session]) -> None:
+    async def renew_cookies(self, session: Session, renewed: Callable[[Session], Session]) -> None:
         """An answer to a request with *session* renewed cookies that belong to everybody."""
-        self._states[session.key].renew_cookies(session.gen, renewed)
+        state = self._states[session.key]
+        before = state.current
+        state.renew_cookies(session.gen, renewed)
+        if before is not None and state.current is not None and state.current is not before and not session.key.caller:
+            await self._renewed_cookies.write(before, state.current)
 
     def refuse(self, session: Session, *, named: bool) -> None:
         """The site refused *session*; *named*: by a verdict that says so. A refusal of an older one is ignored."""

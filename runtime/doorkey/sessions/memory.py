@@ -47,6 +47,11 @@ class MemoryStore:
             self._put(claim.key, row)
         return row is not None
 
+    async def renew_cookies(self, session: Session) -> None:
+        row = self._row(session.key).renew_cookies(session)
+        if row is not None:
+            self._put(session.key, row)
+
     async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
         row = self._row(claim.key).fail(claim, why, code, after, self._clock.wall())
         if row is not None:

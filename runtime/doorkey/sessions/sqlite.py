@@ -63,6 +63,12 @@ class SqliteStore:
 
         return await self._step(claim.key, step)
 
+    async def renew_cookies(self, session: Session) -> None:
+        def step(row: Row, wall: float) -> tuple[Row | None, None]:
+            return row.renew_cookies(session), None
+
+        await self._step(session.key, step)
+
     async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
         def step(row: Row, wall: float) -> tuple[Row | None, None]:
             return row.fail(claim, why, code, after, wall), None

@@ -128,6 +128,13 @@ class Row:
         gen = self.session.gen if self.session is not None else -1
         return replace(self, session=replace(session, gen=gen), whole=False)
 
+    def renew_cookies(self, session: Session) -> Row | None:
+        """Take the cookies of *session*, which an answer renewed; None where another session has come since."""
+        held = self.session
+        if held is None or held.gen != session.gen or (self.claim and not self.whole):
+            return None
+        return replace(self, session=replace(held, cookies=session.cookies, hard=session.hard))
+
     def fail(self, claim: Claim, why: str, code: str, after: float, wall: float) -> Row | None:
         """Remember a failed visit, and heed it for *after* seconds; None when the claim was lost."""
         if not self.holds(claim):
@@ -151,6 +158,10 @@ class Store(Protocol):
 
     async def keep(self, claim: Claim, session: Session) -> bool:
         """Keep *session*, from the middle of a visit, as the one that the next visit begins with."""
+        ...
+
+    async def renew_cookies(self, session: Session) -> None:
+        """Keep the cookies of *session*, which an answer renewed, where its generation is the last one."""
         ...
 
     async def fail(self, claim: Claim, why: str, code: str, after: float) -> None: ...
