@@ -279,6 +279,14 @@ def test_a_cookie_of_another_sites_partition_stays_there() -> None:
     assert not frame.goes_to("https://app.site.test/", WALL)
 
 
+def test_a_partitioned_cookie_replaces_the_one_of_the_browsers_partition() -> None:
+    url = "https://app.site.test/"
+    jar = CookieJar((Cookie("a", "1", "app.site.test", secure=True, partition="https://site.test"),))
+    jar = jar.changed(jar.answered(["a=2; Path=/; Secure; Partitioned"], url, WALL))
+    assert jar.header_for(url, WALL) == "a=2"
+    assert jar.changed(jar.answered(["a=; Path=/; Secure; Partitioned; Max-Age=0"], url, WALL)) == CookieJar()
+
+
 def test_a_jar_comes_back_from_the_store_and_from_the_browser() -> None:
     jar = jar_of(
         "a=é; Max-Age=60; HttpOnly", "b; Path=/x", "c=3; Secure; Partitioned; SameSite=None", 'd="q"; SameSite=Strict'

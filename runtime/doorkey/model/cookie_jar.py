@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from doorkey.model.cookies import Change, Cookie, Deletion, Identity, on_path, trustworthy
 from doorkey.model.set_cookie import parse_set_cookie
@@ -39,7 +39,7 @@ class CookieJar:
         `parse_set_cookie`.
         """
         found = (parse_set_cookie(line, url, wall, date=date) for line in lines)
-        changes = tuple(change for change in found if change is not None)
+        changes = tuple(self._placed(change, url) for change in found if change is not None)
         if trustworthy(url) or not any(cookie.secure for cookie in self.cookies):
             return changes
         return tuple(change for change in changes if not self._covers(change.identity))
@@ -91,6 +91,16 @@ class CookieJar:
     def to_playwright(self) -> list[dict[str, object]]:
         """What a browser can be given. Those that it would refuse are left out: one of them fails the whole call."""
         return [cookie.to_playwright() for cookie in self.cookies if cookie.storable]
+
+    def _placed(self, change: Change, url: str) -> Change:
+        """*change* in the partition of *url*'s site, as the browser named it: the parser knows only the host."""
+        if not change.identity.partition:
+            return change
+        same_site = (cookie.partition for cookie in self.cookies if cookie.partition and cookie.goes_to_host(url))
+        partition = next(same_site, change.identity.partition)
+        if isinstance(change, Cookie):
+            return replace(change, partition=partition)
+        return Deletion(change.identity._replace(partition=partition))
 
     def _covers(self, new: Identity) -> bool:
         """Whether a Secure cookie here has *new*'s name, for hosts and paths that *new* lies within."""

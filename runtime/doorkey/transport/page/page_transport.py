@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +147,7 @@ class _One:
         # A task of its own: a caller who leaves must not leave cookies behind, nor give up a turn before its end.
         tidied = asyncio.Event()
         lent = [change for change in self._conversation.changes if _goes_to(change.identity, url)]
-        self._page.spawn(self._tidy(live_page, whose, url, {change.name for change in lent}, tidied))
+        self._page.spawn(self._tidy(live_page, whose, url, lent, tidied))
         try:
             for change in lent:
                 await _put(live_page, change)
@@ -163,15 +163,18 @@ class _One:
             raise
         return Head(status=status, headers=headers, url=url, received=self._page.wall()), fetching
 
-    async def _tidy(self, live_page: LivePage, whose: Session, url: str, lent: set[str], tidied: asyncio.Event) -> None:
+    async def _tidy(
+        self, live_page: LivePage, whose: Session, url: str, lent: Sequence[Change], tidied: asyncio.Event
+    ) -> None:
         """Take cookies out of the jar as soon as the answer's head is there, and give the turn back at its end."""
         try:
             await asyncio.wait([self._fetching])
             fetching = None if self._fetching.cancelled() else self._fetching.result()
             if fetching is not None:
                 await fetching.settled.wait()
-            names = lent | (_set_names(fetching.headers) if fetching is not None else set())
-            mixed = bool(names) and await self._take_back(live_page, whose, url, names)
+            names = {change.name for change in lent}
+            names |= _set_names(fetching.headers) if fetching is not None else set()
+            mixed = bool(names) and await self._take_back(live_page, whose, url, names, lent)
             if fetching is not None and fetching.headers:
                 self._turn.answered(mixed=mixed)
             tidied.set()
@@ -184,7 +187,9 @@ class _One:
             tidied.set()
             self._turn.over()
 
-    async def _take_back(self, live_page: LivePage, whose: Session, url: str, names: set[str]) -> bool:
+    async def _take_back(
+        self, live_page: LivePage, whose: Session, url: str, names: set[str], lent: Sequence[Change]
+    ) -> bool:
         """Make the jar's cookies of these *names*, as far as they go to *url*'s host, again those of the session that
         it came from; those of the answer are the conversation's.
 
@@ -198,7 +203,8 @@ class _One:
             for identity, cookie in there.items()
             if identity not in held or (held[identity].value, held[identity].expires) != (cookie.value, cookie.expires)
         ]
-        new += [Deletion(identity) for identity in held if identity not in there]
+        had = held.keys() | {change.identity for change in lent if isinstance(change, Cookie)}
+        new += [Deletion(identity) for identity in had if identity not in there]
         own = self._sliding if origin_of(url) == self._site.origin else ()
         slid = self._conversation.take(new, own)
         if slid and ours:
@@ -206,10 +212,8 @@ class _One:
         strange = [change for change in new if change not in slid]
         for change in strange:
             await _put(live_page, held.get(change.identity) or Deletion(change.identity))
-        return any(
-            isinstance(change, Deletion) or change.identity not in held or held[change.identity].value != change.value
-            for change in strange
-        )
+        values = {identity: cookie.value for identity, cookie in held.items()}
+        return any(values.get(c.identity) != (c.value if isinstance(c, Cookie) else None) for c in strange)
 
 
 def _at(cookies: Iterable[Cookie], url: str, names: set[str]) -> dict[Identity, Cookie]:
