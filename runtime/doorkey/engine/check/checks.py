@@ -243,7 +243,7 @@ class SessionChecks:
         held = {cookie.identity: cookie.value for cookie in current.cookies if cookie.name not in free}
         fresh = {cookie.identity: cookie.value for cookie in jar.cookies if cookie.identity in held}
         if slid := [change for change in conversation.changes if change.name in sliding]:
-            self._keeper.renew_cookies(session, lambda kept: with_cookies(kept, slid, target.provider))
+            await self._keeper.renew_cookies(session, lambda kept: with_cookies(kept, slid, target.provider))
         if not tokens and held == fresh:
             return CheckOutcome.ALIVE
         made = replace(current, tokens={**current.tokens, **tokens}, cookies=jar.cookies, rung="check")
