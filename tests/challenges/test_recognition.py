@@ -13,7 +13,7 @@ from doorkey.model.request import Head
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.model.verdict import Kind
-from doorkey.protections.finding import SIGNS, of_head
+from doorkey.protections.finding import SIGNS, recognize_head
 from doorkey.protections.judge import KINDS
 from doorkey.protections.signs import Obstacle
 from doorkey.protections.table import PROTECTIONS
@@ -31,7 +31,7 @@ def kind_of(case: Case) -> Kind:
 
 
 def row_of(case: Case) -> str:
-    found = of_head(case.request, case.head)
+    found = recognize_head(case.request, case.head)
     return found.name if found is not None else ""
 
 

@@ -128,7 +128,7 @@ class TestACommand:
         doorkey.settings["DOORKEY_SERVICE__PORT"] = str(bound)
         async with serving("<p>a page that says hello") as url:
             told = json.loads((await doorkey("add", url, "--name", "page", "--json")).out)
-            assert (told["kind"], told["written"], told["exit"]) == ("nothing that is known", True, 0)
+            assert (told["kind"], told["written"], told["exit"]) == ("no known kind of site", True, 0)
             fetched = await doorkey(*shlex.split(told["fetch"])[1:])
             assert "says hello" in fetched.out
             serve = await doorkey.start("serve", "--json")

@@ -181,7 +181,7 @@ HITS = (
     ),
 )
 
-NOTHING = "nothing that is known"
+NOTHING = "no known kind of site"
 MISSES = (
     Saved(
         NOTHING,

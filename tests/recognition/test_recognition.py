@@ -12,10 +12,10 @@ from doorkey import Settings
 from doorkey.config.registry import build_sites
 from doorkey.model.page import Page
 from doorkey.recognition.frameworks import FRAMEWORKS, NOTHING_KNOWN
-from doorkey.recognition.login_form import LoginForm, login_form
-from doorkey.recognition.proposal import Proposal, proposed
-from doorkey.recognition.recognize import recognised
-from doorkey.recognition.toml_table import toml, written
+from doorkey.recognition.login_form import LoginForm, find_login_form
+from doorkey.recognition.proposal import Proposal, propose
+from doorkey.recognition.recognize import recognize
+from doorkey.recognition.toml_table import to_toml, write_table
 
 from .pages import HITS, LOGIN, MISSES, Saved
 
@@ -27,13 +27,13 @@ def page(saved: Saved) -> Page:
 
 
 def proposal(html: str, *, asked: str = "https://site.example/", url: str = "", **cookies: str) -> Proposal:
-    return proposed(Page(url=url or asked, html=html, cookies=cookies), asked, "shop")
+    return propose(Page(url=url or asked, html=html, cookies=cookies), asked, "shop")
 
 
 @pytest.mark.parametrize("saved", HITS, ids=lambda saved: saved.kind)
 def test_a_kind_is_told_and_its_settings_hold(saved: Saved) -> None:
-    found = proposed(page(saved), saved.asked, "shop")
-    text = written(found, "shop")
+    found = propose(page(saved), saved.asked, "shop")
+    text = write_table(found, "shop")
     assert found.framework.name == saved.kind
     assert [line for line in saved.lines if line not in text] == []
     build_sites(Settings.model_validate(tomllib.loads(text)))
@@ -41,9 +41,9 @@ def test_a_kind_is_told_and_its_settings_hold(saved: Saved) -> None:
 
 @pytest.mark.parametrize("saved", MISSES, ids=range(len(MISSES)))
 def test_a_near_miss_is_a_session_of_cookies_alone(saved: Saved) -> None:
-    found = proposed(page(saved), saved.asked, "shop")
+    found = propose(page(saved), saved.asked, "shop")
     assert found.framework.name == NOTHING_KNOWN
-    assert tomllib.loads(written(found, "shop")) == {"sites": {"shop": {"provider": "web", "url": saved.asked}}}
+    assert tomllib.loads(write_table(found, "shop")) == {"sites": {"shop": {"provider": "web", "url": saved.asked}}}
 
 
 def test_every_row_is_told_by_a_saved_page_and_documented() -> None:
@@ -55,7 +55,7 @@ def test_every_row_is_told_by_a_saved_page_and_documented() -> None:
 
 def test_every_line_has_a_comment_but_the_end_of_a_list() -> None:
     for saved in HITS:
-        for line in written(proposed(page(saved), saved.asked, "shop"), "shop").splitlines():
+        for line in write_table(propose(page(saved), saved.asked, "shop"), "shop").splitlines():
             assert "  # " in line or line == "]", line
 
 
@@ -65,7 +65,7 @@ def test_no_value_of_a_token_or_cookie_is_written() -> None:
         f'<meta name="csrf-token" content="{secret}"><form><input type="hidden" name="_csrf" value="{secret}"></form>'
     )
     for cookies in ({"csrftoken": secret}, {"laravel_session": secret}, {"XSRF-TOKEN": secret}):
-        assert secret not in written(proposal(html, **cookies), "shop")
+        assert secret not in write_table(proposal(html, **cookies), "shop")
         assert secret not in repr(proposal(html, **cookies))
 
 
@@ -74,7 +74,7 @@ def test_a_login_that_strangers_are_led_to_is_taken_there_and_told_by_its_redire
     found = proposal(html, asked="https://site.example/items", url="https://site.example/login?next=/items&state=x1")
     assert [list(step) for step in found.steps] == [["fill", "value"], ["fill", "value"], ["click"]]
     assert found.url == "https://site.example/items"
-    assert "redirect:/login" in written(found, "shop")
+    assert "redirect:/login" in write_table(found, "shop")
     assert found.variables == ("SHOP_USER", "SHOP_PASSWORD")
 
 
@@ -111,7 +111,7 @@ def test_what_comes_after_the_login_decides_what_is_written() -> None:
     )
     assert stranger.token is None, "a field of the login's own form need not be on other pages"
     inside = Page(url=stranger.url, html='<meta name="csrf-token" content="b"><a href="/users/sign_out">Out</a>')
-    text = written(proposed(inside, stranger.url, "shop", stranger), "shop")
+    text = write_table(propose(inside, stranger.url, "shop", stranger), "shop")
     for line in ('tokens.csrf = "meta[name=csrf-token]@content"', 'ready = "[href*=sign_out i]"', "visit.steps = ["):
         assert line in text
 
@@ -122,7 +122,7 @@ def test_what_strangers_see_too_is_no_sign_of_being_logged_in() -> None:
     assert stranger.login is not None
     assert "[href*=logout i]" not in stranger.login.ready
     inside = Page(url=stranger.url, html='<a href="/help/logout">How to</a><form action="/logout"></form>')
-    after = proposed(inside, stranger.url, "shop", stranger).login
+    after = propose(inside, stranger.url, "shop", stranger).login
     assert after is not None
     assert after.ready == "[action*=logout i]"
 
@@ -137,10 +137,10 @@ def test_a_page_that_asks_for_no_login_says_where_one_may() -> None:
     [
         (f'<form>{LOGIN}<div class="g-recaptcha"></div></form>', "CAPTCHA"),
         (f'<form>{LOGIN}<input autocomplete="one-time-code"></form>', "one-time code"),
-        (f'<form action="https://sso.example/">{LOGIN}</form>', "another site"),
+        (f'<form action="https://sso.example/">{LOGIN}</form>', "another origin"),
         (f"<div>{LOGIN}</div>", "in no form"),
-        ('<form><input name="user"><input name="pw" type="password"></form>', "no button"),
-        ('<form><input type="email" autocomplete="username"><button>Next</button></form>', "the password later"),
+        ('<form><input name="user"><input name="pw" type="password"></form>', "no submit button"),
+        ('<form><input type="email" autocomplete="username"><button>Next</button></form>', "the password on a later page"),
         ('<form><input class="x"><input type="password"><button>Go</button></form>', "no names"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_form_that_steps_cannot_do_is_left_to_a_person(html: str, obstacle: st
     assert found.login is not None
     assert obstacle in found.login.form.obstacle
     assert (found.steps, found.variables) == ((), ())
-    assert "ready = " in written(found, "shop")
+    assert "ready = " in write_table(found, "shop")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_form_that_steps_cannot_do_is_left_to_a_person(html: str, obstacle: st
     ],
 )
 def test_a_form_that_makes_an_account_or_is_not_shown_is_no_login(html: str) -> None:
-    assert login_form(Page(url="https://site.example/", html=html)) is None
+    assert find_login_form(Page(url="https://site.example/", html=html)) is None
 
 
 def test_the_selectors_are_those_of_the_login_and_not_of_a_form_before_it() -> None:
@@ -170,7 +170,7 @@ def test_the_selectors_are_those_of_the_login_and_not_of_a_form_before_it() -> N
         '<form><input name="user"><button type="submit">Search</button></form><form><input name="user[login]">'
         '<input type="password" name="pw"><button type="button">Show</button><input type="submit" value="Go"></form>'
     )
-    assert login_form(Page(url="https://site.example/", html=html)) == LoginForm(
+    assert find_login_form(Page(url="https://site.example/", html=html)) == LoginForm(
         user="input[name='user[login]']", password="input[name=pw]", submit="input[type=submit]"
     )
 
@@ -179,7 +179,7 @@ def test_the_particular_comes_before_the_general() -> None:
     html = (
         '<meta name="generator" content="WordPress 6"><div class="wpaicg-chat" data-nonce="a" data-post-id="1"></div>'
     )
-    assert recognised(Page(url="https://site.example/", html=html))[0].provider == "wpaicg"
+    assert recognize(Page(url="https://site.example/", html=html))[0].provider == "wpaicg"
 
 
 def test_a_folder_that_a_page_claims_elsewhere_is_not_taken() -> None:
@@ -195,10 +195,10 @@ def test_a_folder_that_a_page_claims_elsewhere_is_not_taken() -> None:
 def test_a_page_cannot_write_settings_by_its_names(name: str) -> None:
     html = f'<form><input name="{name}"><input type="password" name="{name}"><button>Go</button></form>'
     found = proposal(html.replace('"]', "&quot;]"), asked="https://site.example/login")
-    (table,) = tomllib.loads(written(found, "shop"))["sites"].values()
+    (table,) = tomllib.loads(write_table(found, "shop"))["sites"].values()
     assert set(table) <= {"provider", "url", "ready", "stale", "visit"}
 
 
 def test_any_text_is_the_same_after_toml() -> None:
     for text in ('"', "\\", "\x7f", "\t\n", "é\u2028", "\x00\x1f"):
-        assert tomllib.loads(f"a = {toml(text)}") == {"a": text}
+        assert tomllib.loads(f"a = {to_toml(text)}") == {"a": text}

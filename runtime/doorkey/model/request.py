@@ -176,9 +176,14 @@ class Head:
         value = self.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
             return min(float(value), YEAR)
-        until, since = _seconds(value), _seconds(self.headers.get("date", ""))
-        since = self.received if since is None else since
+        until, since = _seconds(value), self.clock_time
         return None if until is None or since is None else min(max(0.0, until - since), YEAR)
+
+    @property
+    def clock_time(self) -> float | None:
+        """The wall time that times in the answer count from: its own Date, else its arrival."""
+        date = _seconds(self.headers.get("date", ""))
+        return self.received if date is None else date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""What stands before sites: a table of protections, and how to tell them."""
+"""Recognizes protections in front of sites (challenges, blocks, rate limits) by a table."""

@@ -1,6 +1,6 @@
-"""What to tell a person about what stands before a site; SITE stands for the site's name."""
+"""Advice to people about protections. SITE stands for the site's name."""
 
 BY_HAND = "pass it in your own browser: doorkey login SITE --by-hand, or in doorkey's window: doorkey open SITE --keep"
 OWNER = "the site's owner decides that: doorkey neither hides what it is nor tries from another address"
-LATER = "try again later: the site says enough"
-OTHERWISE = "say it in other words"
+LATER = "try again later: the site limits how much it answers"
+OTHERWISE = "put the question in other words"

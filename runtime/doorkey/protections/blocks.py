@@ -1,4 +1,4 @@
-"""Refusals that no visit helps against, told by their vendor's marker."""
+"""Refusals that a visit does not change, each recognized by its vendor's marker."""
 
 from __future__ import annotations
 

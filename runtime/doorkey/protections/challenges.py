@@ -1,4 +1,4 @@
-"""Challenges that stand before a whole site, told by their vendor's marker."""
+"""Challenges in front of a whole site, each recognized by its vendor's marker."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ CHALLENGES = (
         name="Imperva challenge",
         obstacle=Obstacle.WAIT,
         source="sig",
-        # Its script /_Incapsula_Resource stands in sites' own pages, too; its frame only before them.
+        # Its script /_Incapsula_Resource is also in sites' own pages; its frame is only in the challenge.
         signs=(
             Sign(media="html", holds=(b"/_Incapsula_Resource",), matches=re.compile(rb"<iframe\b[^>]*/_Incapsula_")),
         ),

@@ -1,4 +1,4 @@
-"""Protections that say who they are in a header."""
+"""Protections that name themselves in a header."""
 
 from __future__ import annotations
 

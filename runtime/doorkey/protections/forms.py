@@ -1,4 +1,4 @@
-"""Refusals of frameworks and interfaces, each in its own form."""
+"""Refusals by frameworks and APIs, each in its own form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMS = (
         obstacle=Obstacle.UNEXPECTED,
         source="run",
         signs=(Sign(status=(400,), whole=b"0", at="/admin-ajax.php"),),
-        todo="the plugin that answered there is gone, or another version: see what a visit finds: doorkey visit SITE",
+        todo="the plugin that answered there is gone or was replaced; see what a visit finds: doorkey visit SITE",
     ),
     Protection(
         name="Django's CSRF check",
@@ -58,6 +58,6 @@ FORMS = (
         signs=(Sign(status=(400,), media="json", holds=(b'"content_filter"',)),),
         todo=OTHERWISE,
     ),
-    # No sign, as its 403 is bare: an unknown refusal is renewed for once, then it is a block, and remembered.
+    # It has no sign, as its 403 is empty. An unknown refusal is renewed for once; then it is a block, and remembered.
     Protection(name="OWASP CRS, ModSecurity", obstacle=Obstacle.CONTENT, source="run", todo=OTHERWISE),
 )

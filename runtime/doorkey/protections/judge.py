@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 from doorkey.model.request import Head, Request
 from doorkey.model.verdict import OK, Kind, Verdict
-from doorkey.protections.finding import of_head
+from doorkey.protections.finding import recognize_head
 from doorkey.protections.signs import Finding, Obstacle
 
 KINDS = {
@@ -21,25 +21,25 @@ KINDS = {
     Obstacle.EXPIRED: Kind.STALE,
     Obstacle.UNEXPECTED: Kind.CHANGED,
 }
-"""What an answer means that one of the table's protections gave."""
+"""The verdict on an answer of each kind of protection."""
 
 LOGIN = re.compile(
     r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
     r"(?i:(?:user|wp)?(?:log|sign)[-_]?(?:in|on)|sso|auth(?:orize|enticate|entication)?)"
     r"(?![a-z]|(?<=[A-Z])[A-Z])"
 )
-"""A word in the addresses of login pages, by common usage (weak: a redirect there only makes a refusal likely)."""
+"""Words that URLs of login pages usually hold. This is weak evidence: a redirect there is only likely a refusal."""
 
 
 def default_verdict(request: Request, head: Head) -> Verdict:
-    """What an answer means that no provider has named: what the table of protections says comes first.
+    """Judge an answer that the provider does not know. The table of protections comes first.
 
     401, 403, 419, 440, a redirect to a login page, and HTML where something else was asked, are refusals that a renewed
     session may cure. 5xx are not, whatever their body.
     """
-    found = of_head(request, head)
+    found = recognize_head(request, head)
     if found is not None:
-        return _named(found, request, head)
+        return _to_verdict(found, request, head)
     status = head.status
     if status >= 500:
         return Verdict(Kind.SITE_DOWN, f"{request.what} met HTTP {status}", head.retry_after)
@@ -58,11 +58,11 @@ def _leads_to_login(head: Head) -> bool:
     try:
         path = urlsplit(urljoin(head.url, head.headers.get("location", ""))).path
     except ValueError:
-        return False  # no URL: for the caller to see
+        return False  # it is no URL, which is for the caller to see
     return LOGIN.search(path) is not None
 
 
-def _named(found: Finding, request: Request, head: Head) -> Verdict:
+def _to_verdict(found: Finding, request: Request, head: Head) -> Verdict:
     todo = f"; {found.protection.todo}" if found.protection.todo else ""
     detail = f"{request.what} met HTTP {head.status}, {found.obstacle.value} ({found.name}){todo}"
     return Verdict(KINDS[found.obstacle], detail, found.retry_after, found.name)

@@ -1,4 +1,4 @@
-"""Answers that say "enough"."""
+"""Answers that report a rate limit or a quota."""
 
 from __future__ import annotations
 

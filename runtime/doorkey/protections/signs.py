@@ -1,4 +1,4 @@
-"""The vocabulary in which the table of protections is written: how each shows itself, and what it then is."""
+"""The vocabulary of the table of protections: signs in answers, marks in pages, and what they mean."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 from doorkey.model.request import HEAD_BYTES, Head, Request
 
 Source: TypeAlias = Literal["run", "doc", "sig", "weak"]
-"""Where a row's facts are from: seen here on the real thing · vendor's documentation · signatures that open-source
-detectors use · blogs or memory, to be confirmed."""
+"""Where the facts of a row come from: observed on the real thing, the vendor's documentation, signatures of
+open-source detectors, or weak sources that need to be confirmed."""
 
 MOST_TEXT = 400
 MOST_LINKS = 5
-"""A page with fewer characters and no more links than these is little else than the widget on it."""
+"""A page with fewer characters and at most this many links holds little else than the widget on it."""
 GATED = (401, 403, 429, 503)
-"""The statuses that a gate's own page comes with, where not 200."""
+"""Statuses other than 200 that a challenge's own page has."""
 
 
 class Obstacle(Enum):
-    """What stands before a site."""
+    """What kind of protection stands in front of a site."""
 
     WAIT = "a challenge that a browser passes by itself"
     PERSON = "a challenge for a person"
@@ -38,11 +38,11 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """How an answer tells by its head. All that is given must hold.
+    """A sign in the head of an answer. All fields that are set must hold.
 
     `value` is how the header's value begins; `media` the end of the media type ("html", "json"); `holds` and `lacks`
-    are looked for in the body's first 4 KiB, `whole` is all of it; `at` is the end of the request's path. `instead`:
-    only where a page came in place of an answer, and is little else than what it holds.
+    are looked for in the body's first 4 KiB, `whole` is the whole body; `at` is the end of the request's path.
+    `instead`: the sign only counts on a page that came in place of an answer and holds little else.
     """
 
     status: tuple[int, ...] = ()
@@ -58,7 +58,7 @@ class Sign:
     instead: bool = False
 
     def shows(self, request: Request, head: Head) -> bool:
-        """Whether *head*, the answer to *request*, bears it."""
+        """Whether *head*, the answer to *request*, has this sign."""
         if self.status and head.status not in self.status:
             return False
         if self.header:
@@ -83,10 +83,10 @@ class Sign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """How a page tells in a browser. All that is given must hold.
+    """A sign in a page that a browser shows. All fields that are set must hold.
 
-    `title` is the whole title, in any case; `has` and `lacks` are CSS selectors; `text` stands in what is shown.
-    `without` is a header that its document must not have come with.
+    `title` is the whole title, in any case; `has` and `lacks` are CSS selectors; `text` is part of the visible text.
+    `without` is a header that the document must not have.
     """
 
     title: str = ""
@@ -97,7 +97,7 @@ class Mark:
     without: str = ""
 
     def shows(self, page: Facts) -> bool:
-        """Whether *page* bears it."""
+        """Whether *page* has this mark."""
         if (self.status and page.status not in self.status) or (self.without and self.without in page.headers):
             return False
         if self.title and page.title.strip().casefold() != self.title.casefold():
@@ -109,10 +109,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is to be known of a page in a browser. `found`: those of the table's selectors that select something.
+    """What is known of a page in a browser. `found` are the selectors of the table that match something.
 
-    `status`, `headers` (lower-case names) and `start` are its document's; `text` is the beginning of what is shown,
-    `length` all of it in characters; `born` differs from document to document.
+    `status` and `headers` (lower-case names) are the document's. `text` is the beginning of the visible text, `length`
+    the number of all its characters. `born` differs from document to document.
     """
 
     url: str = ""
@@ -126,14 +126,16 @@ class Facts:
     born: float = 0.0
 
     @property
-    def little_else(self) -> bool:
+    def is_mostly_widget(self) -> bool:
         return self.length < MOST_TEXT and self.links <= MOST_LINKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """One row of the table. `widget`: it is found in sites' own pages, too, and stands before one only where the page
-    is little else. `todo` says to a person what helps; `cookie` is what passing yields, `tied` what that is tied to.
+    """One row of the table.
+
+    `widget`: sites also put it into their own pages, so it counts only on a page that holds little else. `todo` tells a
+    person what helps. `cookie` is what passing it yields, `tied` what that cookie is tied to.
     """
 
     name: str
@@ -149,7 +151,7 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A protection that was recognised. `retry_after` is in seconds, where the site named a time."""
+    """A protection that was recognized. `retry_after` is in seconds, if the site named a time."""
 
     protection: Protection
     retry_after: float | None = None

@@ -1,8 +1,8 @@
-"""The table of what stands before sites: one row a protection, in the order in which they are looked for.
+"""The table of protections: one row each, in the order in which they are tried.
 
-A vendor's explicit header comes first, then its marker in body or page, then the forms of frameworks, 429 and 503 last.
-What only says that a CDN is there (`cf-ray`, `server: cloudflare`, `X-Sucuri-ID`, a vendor's sensor script in a site's
-own page) is no row: it means nothing.
+Explicit headers of vendors come first, then their markers in body or page, then the forms of frameworks, then 429 and
+503. Signs of a mere CDN (`cf-ray`, `server: cloudflare`, `X-Sucuri-ID`, a sensor script in a site's own page) have no
+row, as they do not mean that anything was refused.
 """
 
 from __future__ import annotations
@@ -17,4 +17,4 @@ from doorkey.protections.widgets import WIDGETS
 
 PROTECTIONS = (*EXPLICIT, *CHALLENGES, *BLOCKS, *WIDGETS, *FORMS, *LIMITS)
 STANDING = (Obstacle.WAIT, Obstacle.PERSON, Obstacle.HEADLESS, Obstacle.BLOCK, Obstacle.RATE)
-"""What can stand before a page that a browser opens."""
+"""Kinds of protection that can keep a browser from a page."""

@@ -1,4 +1,4 @@
-"""Challenges that sites' own pages hold as well: they stand before one where the page is little else."""
+"""Challenges that sites also put into their own pages: they count only on a page that holds little else."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which kind of site a page belongs to, told by what is on it."""
+"""Recognizes the kind of site that a page belongs to, and proposes settings for it."""

@@ -1,4 +1,4 @@
-"""What is known of one kind of site: by what a page tells it, and which settings it needs."""
+"""What is known of one kind of site: the signs on its pages, and the settings that it needs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Sends: TypeAlias = tuple[tuple[str, str], ...]
-"""Keys under `send`, and what goes there."""
+"""Keys under `send`, and their values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """One way in which a kind of site hands out its token.
 
-    `at`: where it is on a page, as `signs` reads it. `reads`: what the settings say instead, where that is a table; its
-    texts may hold "{base}". `later`: only somebody who is logged in gets it, so beside a login it is written unseen.
+    `at` is its place on a page, written as a sign. `reads` replaces `at` in the settings if a table is needed; texts in
+    it may hold "{base}". `later`: only a logged-in page holds it, so with a login it is written without being seen.
     """
 
     sends: Sends
@@ -29,11 +29,11 @@ class Token:
 class Framework:
     """A kind of site.
 
-    `signs`: alternatives; of each, all must hold. `tokens`: alternatives; the first one on the page is taken. `when`
-    and `stale` are values of provider web's settings; `ready` a selector of what only a page that let one in has.
-    `more`: what is sent beside the token once logged in. `base`: where the page tells the site's own folder, each with
-    a pattern whose first group it is; `home` (the page to open once logged in) and `example` (a path to try) may hold
-    "{base}". `note`: what else one has to know.
+    `signs` are alternatives; all signs of one of them must hold. `tokens` are alternatives; the first one on the page
+    is used. `when` and `stale` are values of settings of the provider web. `ready` selects what only a logged-in page
+    has. `more` is sent beside the token after a login. `base` says where the page names the folder of the application,
+    each with a pattern whose first group is that folder. `home`, the page to open after a login, and `example`, a path
+    to try, may hold "{base}". `note` tells a person what else matters.
     """
 
     name: str
@@ -59,15 +59,15 @@ def in_form(name: str) -> Sends:
 
 
 def pair(cookie: str, header: str) -> Token:
-    """A cookie whose value is sent back in a header."""
+    """Return the token that a cookie holds and a header sends back."""
     return Token(at=f"cookie:{cookie}", sends=in_header(header))
 
 
 def hidden(name: str) -> Token:
-    """A form's hidden field, sent back under its own name."""
+    """Return the token that a hidden field of a form holds and that is sent back under the same name."""
     return Token(at=f"input[name={name}]@value", sends=in_form(name))
 
 
 def by_tokens(name: str, *tokens: Token, note: str = "") -> Framework:
-    """A kind of site that is told by nothing but its tokens."""
+    """Return a kind of site that only its tokens identify."""
     return Framework(name=name, signs=tuple((token.at,) for token in tokens), tokens=tokens, note=note)

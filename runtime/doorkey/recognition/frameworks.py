@@ -1,26 +1,26 @@
-"""The kinds of site that are known: one row each, the particular before the general."""
+"""The table of known kinds of site: one row each, specific ones before general ones."""
 
 from __future__ import annotations
 
 from doorkey.recognition.framework import Framework, Token, by_tokens, hidden, in_form, in_header, pair
 
-NOTHING_KNOWN = "nothing that is known"
-"""The last row: a session of cookies alone."""
+NOTHING_KNOWN = "no known kind of site"
+"""The name of the last row: the session consists of cookies alone."""
 META = "meta[name=csrf-token]@content"
 
 FRAMEWORKS: tuple[Framework, ...] = (
     Framework(
         name="AI Power 1.x",
         provider="wpaicg",
-        # A nonce beside a post id alone is on many a like button.
+        # A nonce beside a post id is not enough: like buttons have both.
         signs=(("[class*=wpaicg][data-nonce][data-post-id]",), ("[data-nonce][data-post-id]", "html:/wpaicg/")),
-        note="it chats: the door's own path for that is /v1/chat/completions",
+        note="this is a chat: ask it through /v1/chat/completions",
     ),
     Framework(
         name="AI Power 2.x",
         provider="wpaicg",
         signs=(("""[data-config*='"botId"'][data-config*='"nonce"']""",),),
-        note="it chats: the door's own path for that is /v1/chat/completions",
+        note="this is a chat: ask it through /v1/chat/completions",
     ),
     Framework(
         name="AiChats",
@@ -39,7 +39,7 @@ FRAMEWORKS: tuple[Framework, ...] = (
         base=(("link[rel=EditURI]@href", r"(.*/)api\.php"),),
         home="{base}index.php?title=Project:Sandbox&action=edit",
         example="{base}api.php?action=query&meta=userinfo&format=json",
-        note="writes go to api.php; with a login, `url` is to be a page that you may edit",
+        note="writes go to api.php; with a login, set `url` to a page that you may edit",
     ),
     Framework(
         name="DokuWiki",
@@ -50,7 +50,7 @@ FRAMEWORKS: tuple[Framework, ...] = (
         ready="a[href*='do=logout']",
         base=(("link[rel=start]@href", r"(.*/)"),),
         home="{base}doku.php?id=start",
-        note="what was saved is answered by a redirect; a page says no, and a preview looks the same: leave that out",
+        note="a save is answered by a redirect, a refusal by a page; a preview is a page as well, so send none",
     ),
     Framework(
         name="Jupyter",
@@ -64,7 +64,7 @@ FRAMEWORKS: tuple[Framework, ...] = (
         ready="#jupyter-config-data",
         example="{base}api/status",
         base=(("#jupyter-config-data", r'"baseUrl": *"([^"]*/)"'), ("form[action*=login]@action", r"(.*/)login")),
-        note="an API token (`Authorization: token …`) needs no doorkey; this is for a server's password",
+        note="this is for a server with a password; an API token (`Authorization: token …`) needs no doorkey",
     ),
     Framework(
         name="WordPress",
@@ -92,7 +92,7 @@ FRAMEWORKS: tuple[Framework, ...] = (
         ),
         home="{base}wp-admin/",
         example="{base}wp-json/wp/v2/posts?per_page=1",
-        note="this is for the REST API; forms of plugins have nonces of their own",
+        note="this is for the REST API; plugins' forms have other nonces",
     ),
     Framework(
         name="Django's admin",
@@ -100,14 +100,14 @@ FRAMEWORKS: tuple[Framework, ...] = (
         tokens=(pair("csrftoken", "X-CSRFToken"), hidden("csrfmiddlewaretoken")),
         stale=("403 body:CSRF",),
         ready="#logout-form, a[href$='/logout/']",
-        note="a form that Django does not take comes back with HTTP 200 and its errors",
+        note="a form that Django rejects comes back with HTTP 200 and its errors",
     ),
     Framework(
         name="Django",
         signs=(("input[name=csrfmiddlewaretoken]",), ("cookie:csrftoken",)),
         tokens=(pair("csrftoken", "X-CSRFToken"), hidden("csrfmiddlewaretoken")),
         stale=("403 body:CSRF",),
-        note="a form that Django does not take comes back with HTTP 200 and its errors",
+        note="a form that Django rejects comes back with HTTP 200 and its errors",
     ),
     Framework(
         name="Rails",
@@ -146,7 +146,7 @@ FRAMEWORKS: tuple[Framework, ...] = (
             ),
         ),
         stale=("redirect:/Account/Login", "redirect:/Identity/Account/Login"),
-        note="it refuses a dead token with a bare HTTP 400: add 400 to stale if yours means nothing else by that",
+        note="an expired token gets an empty HTTP 400: add 400 to stale if your site uses it for nothing else",
     ),
     Framework(
         name="Spring Security",
@@ -186,9 +186,9 @@ FRAMEWORKS: tuple[Framework, ...] = (
         hidden("_csrf_token"),
         hidden("csrf"),
         hidden("_token"),
-        note="which header or field its requests carry is the usual guess: hold it against your browser's own requests",
+        note="the header or field is a guess from common usage: compare it with your browser's own requests",
     ),
     Framework(name=NOTHING_KNOWN, signs=((),)),
 )
-"""Names, headers and words are those of each project's own documentation, and for the five that `make test-real` runs,
-as observed there."""
+"""Names, headers and texts come from each project's documentation. Those of the five that `make test-real` runs were
+observed there."""

@@ -1,4 +1,4 @@
-"""What a page shows: signs that hold or not, and values in it.
+"""Recognizes the kind of site by the signs on a page.
 
 A sign is a CSS selector, `SELECTOR@ATTRIBUTE`, `cookie:NAME` (a glob), `host:NAME`, `script:a.path` or `html:/REGEX/`.
 """
@@ -14,8 +14,8 @@ from doorkey.recognition.framework import Framework
 from doorkey.recognition.frameworks import FRAMEWORKS
 
 
-def shown(sign: str, page: Page) -> str:
-    """What *sign* finds on *page*, some text; empty where it does not hold."""
+def find_sign(sign: str, page: Page) -> str:
+    """Return the text that *sign* finds on *page*; empty if the sign does not hold."""
     kind, colon, rest = sign.partition(":")
     match kind if colon else "":
         case "cookie":
@@ -38,20 +38,20 @@ def shown(sign: str, page: Page) -> str:
     return str(tag.get("content") or "").strip() or tag.get_text().strip() or tag.name
 
 
-def recognised(page: Page) -> tuple[Framework, str]:
-    """The first row whose signs hold on *page*, and those signs. The last row needs none."""
+def recognize(page: Page) -> tuple[Framework, str]:
+    """Return the first row whose signs hold on *page*, and those signs. The last row needs none."""
     return next(
         (framework, " and ".join(signs))
         for framework in FRAMEWORKS
         for signs in framework.signs
-        if all(shown(sign, page) for sign in signs)
+        if all(find_sign(sign, page) for sign in signs)
     )
 
 
-def base_of(framework: Framework, page: Page) -> str:
-    """The path of the site's own folder, empty where the page does not tell it. Never another origin's."""
+def find_base(framework: Framework, page: Page) -> str:
+    """Return the path of the application's folder. It is empty if the page does not name one at its own origin."""
     for sign, pattern in framework.base:
-        found = re.search(pattern, shown(sign, page))
+        found = re.search(pattern, find_sign(sign, page))
         if found is not None:
             url = urljoin(page.url, found[1])
             if urlsplit(url)[:2] == urlsplit(page.url)[:2]:
@@ -67,4 +67,4 @@ SCRIPT_VALUES = tuple(
         if token.at.startswith("script:")
     )
 )
-"""The values of scripts that a visit has to bring along."""
+"""Script values that a visit has to read."""

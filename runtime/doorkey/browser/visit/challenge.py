@@ -17,7 +17,7 @@ from doorkey.errors import (
     SiteDown,
 )
 from doorkey.model.events import SiteEvents
-from doorkey.protections.finding import SELECTORS, of_page, pause_of
+from doorkey.protections.finding import SELECTORS, read_pause, recognize_page
 from doorkey.protections.signs import Facts, Finding, Obstacle
 
 POLL = 0.1
@@ -48,19 +48,19 @@ class Challenge:
         self.waiting = False
 
     async def find(self, *, widgets: bool) -> Finding | None:
-        """Return what stands before the site now. `of_page` describes *widgets*."""
-        return of_page(await self._read_facts(), widgets=widgets)
+        """Return what stands before the site now. `recognize_page` describes *widgets*."""
+        return recognize_page(await self._read_facts(), widgets=widgets)
 
     def explain_missing_page(self) -> DoorkeyError:
         """Return the error for an answer without a page, judged by its head."""
         status = self._network_log.status
-        found = of_page(Facts(status=status, headers=self._network_log.headers), widgets=False)
+        found = recognize_page(Facts(status=status, headers=self._network_log.headers), widgets=False)
         if found is not None:
             return _refusal_of(found) or _person_error(found, None)
         if status == 407:
             return SiteDown("the proxy asks for a name and a password (HTTP 407); see the site's proxy setting")
         if status >= 500:
-            return SiteDown(f"the page came with HTTP {status}", retry_after=pause_of(self._network_log.head))
+            return SiteDown(f"the page came with HTTP {status}", retry_after=read_pause(self._network_log.head))
         return (
             make_blocked(status) if status in (401, 403) else Changed(f"the page came with HTTP {status}, and is empty")
         )
@@ -72,7 +72,7 @@ class Challenge:
         Blocked, HeadlessDenied or RateLimited for a refusal.
         """
         facts = await self._read_facts()
-        finding = of_page(facts, widgets=widgets)
+        finding = recognize_page(facts, widgets=widgets)
         if finding is None:
             return False
         error = _refusal_of(finding)
@@ -109,7 +109,7 @@ class Challenge:
                 if self._page.is_closed():
                     raise
                 continue  # the page navigates
-            found = of_page(facts, widgets=widgets)
+            found = recognize_page(facts, widgets=widgets)
             if found is None:
                 if facts.born != born:
                     return

@@ -90,7 +90,7 @@ class SiteAddition:
     async def run(self) -> AddReport:
         """Visit the page, write the settings and check them. Raises DoorkeyError if nothing was written."""
         from doorkey.config.settings import variable
-        from doorkey.recognition.toml_table import written
+        from doorkey.recognition.toml_table import write_table
         from doorkey.runtime import Runtime
 
         if self.name:
@@ -98,7 +98,7 @@ class SiteAddition:
         with Progress(f"adding {self.url}") as say:
             async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
                 site, proposal, page = await self._propose(runtime, say)
-                table = written(proposal, site)
+                table = write_table(proposal, site)
                 self._check_free(site, table)
                 if not self.dry_run:
                     append_table(self.file, site, table)
@@ -140,13 +140,13 @@ class SiteAddition:
     async def _propose(self, runtime: Runtime, say: Progress) -> tuple[str, Proposal, Page]:
         """The site's name, its proposed settings, and its page (after the login, if user and password are set)."""
         from doorkey.config.settings import variable
-        from doorkey.recognition.proposal import proposed
-        from doorkey.recognition.recognize import recognised
+        from doorkey.recognition.proposal import propose
+        from doorkey.recognition.recognize import recognize
 
         probe = Probe(runtime, self.headed, self.settle)
         page = await probe.snapshot(self.url)
-        site = self.name or derive_name_from_kind(recognised(page)[0])
-        proposal = proposed(page, self.url, site)
+        site = self.name or derive_name_from_kind(recognize(page)[0])
+        proposal = propose(page, self.url, site)
         if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
             return site, proposal, page
         try:
@@ -155,7 +155,7 @@ class SiteAddition:
             unset = " and ".join(proposal.variables)
             error.message += f"; without {unset}, the login steps are written without trying them"
             raise
-        return site, proposed(page, self.url, site, proposal), page
+        return site, propose(page, self.url, site, proposal), page
 
     async def _check(self, site: str, pool: BrowserPool, say: Progress) -> dict[str, Any]:
         from doorkey.config.settings import Settings

@@ -32,11 +32,11 @@ class Probe:
         Raises what a visit raises, and Changed for an error page (HTTP 404). Each message says that nothing was
         written.
         """
-        from doorkey.recognition.login_form import login_form
+        from doorkey.recognition.login_form import find_login_form
 
         try:
             result = await self._visit(url, steps, ready)
-            if result.status >= 400 and login_form(result.page) is None:
+            if result.status >= 400 and find_login_form(result.page) is None:
                 raise Changed(
                     f"{url} answered HTTP {result.status}: open the site in your own browser, and add the address of a "
                     "page that it shows you"
@@ -98,8 +98,8 @@ def find_proof(page: Page) -> dict[str, Any]:
     Otherwise the visit takes a CAPTCHA on the page for a challenge in front of the site.
     """
     from doorkey.recognition.frameworks import NOTHING_KNOWN
-    from doorkey.recognition.login_form import login_form
-    from doorkey.recognition.recognize import recognised
+    from doorkey.recognition.login_form import find_login_form
+    from doorkey.recognition.recognize import recognize
 
-    known = recognised(page)[0].name != NOTHING_KNOWN or login_form(page) is not None
+    known = recognize(page)[0].name != NOTHING_KNOWN or find_login_form(page) is not None
     return {"page": "<html"} if known else {}

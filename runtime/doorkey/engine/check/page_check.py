@@ -13,7 +13,7 @@ from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.page import Page
 from doorkey.model.request import MiB, Reply, Request
 from doorkey.model.session import Session, Tokens
-from doorkey.protections.finding import of_head
+from doorkey.protections.finding import recognize_head
 from doorkey.provider import Provider
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.conversation import Conversation
@@ -72,7 +72,7 @@ class PageChecks:
         conversation = conversation or Conversation(self._clock)
         stream = await transport.open(request, session, target.site, conversation=conversation, total=total)
         status = stream.head.status
-        tells = status < 500 and status != 429 and of_head(request, stream.head) is None
+        tells = status < 500 and status != 429 and recognize_head(request, stream.head) is None
         if not tells:
             stream.close()
             return PageLoad(PageFacts(status, ""), shows=False, tells=False)
