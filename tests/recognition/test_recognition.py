@@ -140,7 +140,10 @@ def test_a_page_that_asks_for_no_login_says_where_one_may() -> None:
         (f'<form action="https://sso.example/">{LOGIN}</form>', "another origin"),
         (f"<div>{LOGIN}</div>", "in no form"),
         ('<form><input name="user"><input name="pw" type="password"></form>', "no submit button"),
-        ('<form><input type="email" autocomplete="username"><button>Next</button></form>', "the password on a later page"),
+        (
+            '<form><input type="email" autocomplete="username"><button>Next</button></form>',
+            "the password on a later page",
+        ),
         ('<form><input class="x"><input type="password"><button>Go</button></form>', "no names"),
     ],
 )
