@@ -1,8 +1,7 @@
-"""What the door costs, against a bare aiohttp reverse proxy: small answers at 1, 16 and 64 at a time, and 1 GiB.
+"""Compares the door with a bare aiohttp reverse proxy: small answers at 1, 16 and 64 at a time, and a body of 1 GiB.
 
-Site, door and proxy are processes of their own. The two take turns within one run, so that a noisy machine disturbs
-both alike; what counts is the ratio. Both add the same session to a request:
-what is measured is the way, not what is said.
+Site, door and proxy run in processes of their own. Door and proxy take turns within one run, so that a busy machine
+slows both down alike; the result is the ratio. Both add the same session to each request.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ GONE = {"host", "connection", "keep-alive", "transfer-encoding", "upgrade", "te"
 
 
 class Entered:
-    """A way in that was gone already: its session is at hand."""
+    """A source whose session exists already, so that no visit is measured."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -69,7 +68,7 @@ class Entered:
 
 
 class EnteredRuntime:
-    """A Runtime, as far as the door needs one."""
+    """The part of a Runtime that the door uses."""
 
     def __init__(self, url: str) -> None:
         self.sites = {"bench": Site(name="bench", url=url)}
@@ -167,7 +166,7 @@ class Process:
         return cls(process, int(await process.stdout.readline()))
 
     def memory(self) -> float:
-        """The most that it ever held, in MiB."""
+        """The peak memory of the process, in MiB."""
         match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
         assert match is not None
         return int(match[1]) / 1024
@@ -178,7 +177,7 @@ class Process:
 
 
 class Connection:
-    """A client that costs next to nothing: the same bytes on one connection, again and again."""
+    """A client with almost no cost: it sends the same bytes on one connection again and again."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -189,7 +188,7 @@ class Connection:
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=MiB))
 
     async def get(self, path: str) -> int:
-        """How many bytes the answer's body had."""
+        """Read one answer and return the size of its body in bytes."""
         self._writer.write(f"GET /site/bench{path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {KEY}\r\n\r\n".encode())
         head = await self._reader.readuntil(b"\r\n\r\n")
         assert b" 200 " in head[:20], head
@@ -223,7 +222,7 @@ async def rate(port: int, at_once: int) -> float:
 
 
 async def speed(port: int) -> float:
-    """MiB each second of one large download."""
+    """The speed of one large download, in MiB/s."""
     connection = await Connection.open(port)
     began = time.perf_counter()
     size = await connection.get("/big")

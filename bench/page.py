@@ -1,7 +1,7 @@
-"""How far the `page` transport is behind `direct` on the same stream: until the first chunk, and for each chunk.
+"""Compares the transports `page` and `direct` on the same stream: time to the first chunk, and delay of each chunk.
 
-The two take turns within one run, so that a noisy machine disturbs both alike; each chunk carries the time at which the
-server wrote it.
+The two take turns within one run, so that a busy machine slows both down alike. Each chunk contains the time at which
+the server wrote it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ asyncio.run(main())
 
 
 async def one(runtime: Runtime, site: str) -> tuple[float, list[float]]:
-    """Milliseconds until the first chunk, and those that each chunk came after it was written."""
+    """Milliseconds until the first chunk, and the delay of each chunk after it was written."""
     began, first, late, rest = time.monotonic(), 0.0, [], b""
     async with await runtime.send(site, Request(url="/stream")) as answer, aclosing(answer.pieces()) as pieces:
         async for piece in pieces:

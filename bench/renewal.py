@@ -1,6 +1,6 @@
-"""What a renewal costs: page loads when 100 requests are refused at once, seconds when Chromium is killed meanwhile.
+"""Measures a renewal: page loads when 100 requests are refused at once, and the delay when Chromium is killed.
 
-The site is a local copy (a twin) in this process; each round compares with the same renewal undisturbed.
+The site is a local copy in this process. Each round compares a disturbed renewal with an undisturbed one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def ask(runtime: Runtime, text: str) -> str:
 
 
 async def renewed(runtime: Runtime, twin: AiChatsTwin, *, kill: bool) -> tuple[float, int]:
-    """Seconds and page loads until all callers of a refused session have their answers."""
+    """Refuse the session of all callers; return the seconds and page loads until all have their answers."""
     loads = twin.counts.page_loads
     twin.switch(rotate=True, hold_page=True, awkward=False, release_after_refusals=0 if kill else CALLERS)
     refused = twin.counts.refused

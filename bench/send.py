@@ -1,6 +1,6 @@
-"""What a request costs by `engine.send`, against one bare aiohttp session doing the same, at 1, 16 and 64 at a time.
+"""Compares requests by `Engine.send` with the same requests by a bare aiohttp session, at 1, 16 and 64 at a time.
 
-The two take turns within one run, so that a noisy machine disturbs both alike; what counts is the ratio.
+The two take turns within one run, so that a busy machine slows both down alike; the result is the ratio.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ BODY = {"message": "What does a nonce do?", "temperature": 0.5, "top_p": 1}
 
 
 class Entered:
-    """A way in that was gone already: its session is at hand."""
+    """A source whose session exists already, so that no visit is measured."""
 
     def __init__(self, site: Site) -> None:
         self.site = site

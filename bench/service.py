@@ -1,6 +1,6 @@
-"""What the service costs before any browser: seconds until `/healthz` answers, and its memory.
+"""Measures the service before it starts a browser: seconds until `/healthz` answers, and its memory.
 
-Beside it, in the same run, a bare aiohttp service that answers the same and does nothing else.
+In the same run it measures a bare aiohttp service that answers the same and does nothing else.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def free_port() -> int:
 
 
 def memory(pid: int) -> float:
-    """Resident MiB of a process."""
+    """The resident memory of a process, in MiB."""
     match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert match is not None
     return int(match[1]) / 1024
 
 
 async def started(command: list[str], port: int, home: str) -> tuple[float, float]:
-    """Seconds from the start to the first answer, and the memory in MiB then."""
+    """Seconds from the start to the first answer, and the memory in MiB at that time."""
     environment = {**os.environ, "HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
     environment["DOORKEY_SITES__CHATGPTFREE__URL"] = "http://127.0.0.1:9/"
     began = time.perf_counter()

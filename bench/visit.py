@@ -1,8 +1,9 @@
-# ruff: noqa: E402 - the source roots have to be found first
-"""A visit at settle 0 against plain Playwright doing the same in a warm browser: the ratio should be at most 1.3.
+# ruff: noqa: E402 - the source roots must be on the path first
+"""Compares a visit with plain Playwright that does the same in a running browser. The ratio should be at most 1.3.
 
-Both open a fresh context and page, load the same page from this machine, and take its storage state; they take turns,
-and the medians are compared. A provider's own parsing of the page is none of it.  Usage: python bench/visit.py [ROUNDS]
+Both open a fresh context and page, load the same page from this machine, and take its storage state. They take turns,
+and the medians are compared. `settle` is 0, and a provider's own parsing of the page is not included.
+Usage: python bench/visit.py [ROUNDS]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a dead nonce of AI Power costs by each rung: the site's own endpoint (2.x), its page fetched, the browser.
+"""Measures what a dead nonce of AI Power costs by each way of renewing: the site's endpoint (2.x), its page, a browser.
 
-The site is a local copy (a twin) in this process. Each time is that of a question that was refused, renewed for and
-answered, in one run, the rungs by turns; the browser is running already.
+The site is a local copy in this process. Each time is that of a question that is refused, and answered after the
+renewal. The ways take turns in one run; the browser is running already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GOAL = 2.0
 
 
 async def asked(runtime: Runtime) -> tuple[float, str]:
-    """Seconds that one question took, and the rung of the session that its answer came by."""
+    """Seconds that one question took, and how the session of its answer was made."""
     began = time.perf_counter()
     async with await runtime.answer("blog", [{"role": "user", "content": "Hello"}]) as answer:
         text = "".join([str(delta) async for delta in answer])
@@ -28,7 +28,7 @@ async def asked(runtime: Runtime) -> tuple[float, str]:
 
 
 async def rounds(generation: str) -> dict[str, list[float]]:
-    """Seconds by rung."""
+    """Seconds for each way of renewing."""
     took: dict[str, list[float]] = {}
     async with ChatGpttTwin() as twin:
         twin.switch(generation=generation)

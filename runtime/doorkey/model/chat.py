@@ -1,4 +1,4 @@
-"""A question to a site and the pieces of its answer."""
+"""A chat: the question to a site and the pieces of its answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from doorkey.model.tool_history import describe_tools
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture: in an answer `data` holds its bytes and `url` where the site keeps it; in a question one of both."""
+    """A picture. An answer has its bytes in `data` and its address at the site in `url`, a question one of both."""
 
     url: str = field(default="", repr=False)
     data: bytes = field(default=b"", repr=False)
@@ -23,7 +23,7 @@ class Image:
 Delta: TypeAlias = str | Image
 Part: TypeAlias = str | Image
 FinishReason = Literal["stop", "length", "content_filter"]
-"""Why a site ended its answer: it was done, it met its own limit of length, or a filter stopped it."""
+"""Why a site ended its answer: it was complete, reached the site's length limit, or was stopped by a filter."""
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "end_turn": "stop",
@@ -44,30 +44,30 @@ def read_finish_reason(told: object) -> FinishReason | None:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`content` is text, or its parts in order. Roles are OpenAI's; `developer` counts as `system`."""
+    """One message. `content` is a text, or its parts in order. Roles are OpenAI's; `developer` counts as `system`."""
 
     role: str
     content: str | tuple[Part, ...] = field(repr=False)
 
     @property
     def text(self) -> str:
-        """The text, its parts joined. Raises RequestError for an image part: nothing is dropped in silence."""
+        """The text, with its parts joined. Raises RequestError for an image: nothing is silently dropped."""
         if isinstance(self.content, str):
             return self.content
         for part in self.content:
             if not isinstance(part, str):
-                raise RequestError("this site takes text only, and a message holds an image part", param="messages")
+                raise RequestError("this site takes text only, but a message contains an image", param="messages")
         return "".join(part for part in self.content if isinstance(part, str))
 
     @property
     def blank(self) -> bool:
-        """Whether it says and shows nothing."""
+        """Whether the message has neither text nor image."""
         parts = (self.content,) if isinstance(self.content, str) else self.content
         return not any(part if isinstance(part, Image) else part.strip() for part in parts)
 
     @classmethod
     def parse(cls, data: object, param: str = "messages") -> Message:
-        """A message from OpenAI's JSON shape. Raises RequestError naming the field at fault."""
+        """Read a message in OpenAI's JSON format. Raises RequestError, which names the wrong field."""
         if isinstance(data, Message):
             return data
         if not isinstance(data, Mapping):
@@ -81,7 +81,7 @@ class Message:
 
 
 def kind_of(value: object) -> str:
-    """The JSON name of a value's type, for messages: a value itself may be a secret."""
+    """The JSON name of a value's type. Messages name types, because a value may be a secret."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
@@ -113,9 +113,9 @@ def _part(part: Any, param: str) -> Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
-    """One question. `id` (32 hex digits) and `at` (wall time) are the engine's: providers have neither clock nor dice.
+    """One question. The engine sets `id` (32 hex digits) and `at` (wall time), because providers have no clock.
 
-    `model` is already one of the provider's own names; `kind` is "chat" or "image".
+    `model` is one of the provider's own names. `kind` is "chat" or "image".
     """
 
     id: str
@@ -127,7 +127,7 @@ class Chat:
 
 
 def parse_messages(messages: Iterable[object]) -> tuple[Message, ...]:
-    """Messages from OpenAI's JSON shape or our own; calls of tools and their results become text.
+    """Read messages in OpenAI's JSON format or our own; tool calls and their results become text.
 
     Raises RequestError when there is none or one is malformed.
     """
@@ -135,14 +135,15 @@ def parse_messages(messages: Iterable[object]) -> tuple[Message, ...]:
         raise RequestError(f"messages must be a list of messages, not {kind_of(messages)}", param="messages")
     parsed = tuple(Message.parse(message, f"messages[{at}]") for at, message in enumerate(describe_tools(messages)))
     if all(message.blank for message in parsed):
-        raise RequestError("messages must hold at least one message with content", param="messages")
+        raise RequestError("messages must contain at least one message with content", param="messages")
     return parsed
 
 
 def format_prompt(messages: Iterable[object]) -> str:
-    """All messages as one text (gpt4free's shape).
+    """Join all messages to one text, in gpt4free's format.
 
-    One message: its content as it is. Several: `Role: content` lines, blank messages left out, then `Assistant:`.
+    One message gives its content unchanged. Several give `Role: content` lines without blank messages, then
+    `Assistant:`.
     """
     parsed = [Message.parse(message) for message in messages]
     if len(parsed) == 1:
