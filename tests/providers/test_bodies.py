@@ -94,7 +94,9 @@ def test_a_coding_that_can_not_be_undone_is_told(coding: str) -> None:
     assert (caught.value.status, caught.value.code) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("body", [b"a=1", gzip.compress(b"a=1" * 99, mtime=0)[:20], gzip.compress(b"a=1") + b"rest"])
+@pytest.mark.parametrize(
+    "body", [b"a=1", gzip.compress(b"a=1" * 99, mtime=0)[:20], gzip.compress(b"a=1", mtime=0) + b"rest"]
+)
 def test_a_body_that_is_not_in_its_coding_is_told(body: bytes) -> None:
     with pytest.raises(RequestError, match="as its Content-Encoding says"):
         changed(post(body, FORM, "gzip"))
