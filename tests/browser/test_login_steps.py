@@ -46,7 +46,7 @@ async def enter(
         return values.get(reference, reference)
 
     spec = VisitSpec(
-        url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=8.0,
+        url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=20.0,
         cookies=cookies, sees_requests=True,
     )  # fmt: skip
     async with browsers.lease(

@@ -26,6 +26,11 @@ PREFIX = "run-"
 """The beginning of the names of our temporary folders. The owner's pid and start time follow."""
 
 
+def default_state() -> Path:
+    """The folder for temporary files where none is configured."""
+    return Path(tempfile.gettempdir()) / "doorkey"
+
+
 class BrowserLauncher(Protocol):
     """Starts browsers for a pool. The pool never runs two starts at once."""
 
@@ -57,7 +62,7 @@ class LocalChromium:
     ) -> None:
         self._clock = clock
         self._executable, self._sandbox, self._screen, self._downloads = executable, sandbox, screen, downloads
-        self._state = state or Path(tempfile.gettempdir()) / "doorkey"
+        self._state = state or default_state()
         self._folder: Path | None = None
         self._chromium: Chromium | None = None
         self._driver = PlaywrightDriver()

@@ -17,11 +17,12 @@ from doorkey.browser.stored_state import StoredState
 from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
+from doorkey.browser.visit.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, TimeLimit
+from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, SiteDown, TimeLimit
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
@@ -48,10 +49,11 @@ class Lease:
         profile: Profile,
         guard: RequestRouting,
         events: SiteEvents,
+        codes: OneTimeCodes,
         on_kept_open: Callable[[], object] = lambda: None,
     ) -> None:
         self._running, self._lost, self._clock = running, running.lost, clock
-        self._profile, self._guard, self._events = profile, guard, events
+        self._profile, self._guard, self._events, self._codes = profile, guard, events, codes
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._visit: PageVisit | None = None
         self.kept_open = False
@@ -73,7 +75,7 @@ class Lease:
         try:
             limit = spec.limit
             done, _ = await asyncio.wait([work, *watches], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if not done and self._visit is not None and self._visit.challenged:
+            if not done and self._visit is not None and self._visit.waited:
                 limit += spec.challenge
                 await asyncio.wait([work, *watches], timeout=spec.challenge, return_when=asyncio.FIRST_COMPLETED)
             if self._lost.is_set() or crashed.is_set():
@@ -82,7 +84,8 @@ class Lease:
                 raise TimeLimit("visit", limit, setting="limits.visit")
             return work.result()
         except DoorkeyError as error:
-            if self._visit is not None and self._visit.form_sent:
+            # A site that went away in between takes one more try: it has not answered the login.
+            if self._visit is not None and self._visit.form_sent and not isinstance(error, SiteDown):
                 error.retry_after = max(PAUSE, error.retry_after or 0.0)
             raise
         finally:
@@ -180,10 +183,10 @@ class Lease:
         page.on("crash", lambda _: crashed.set())
         # The event loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        visit = self._visit = PageVisit(page, spec, self._guard, self._clock, self._events)
+        visit = self._visit = PageVisit(page, spec, self._guard, self._clock, self._events, self._codes)
 
         def close_popup(popup: Any) -> None:
-            if not visit.opening:
+            if not visit.adopt(popup):
                 popups.add(asyncio.create_task(_close(popup)))
 
         context.on("page", close_popup)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.arguments import Sandbox
 from doorkey.browser.display import explain_no_window
-from doorkey.browser.launcher import BrowserLauncher, LocalChromium
+from doorkey.browser.launcher import BrowserLauncher, LocalChromium, default_state
 from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
+from doorkey.browser.visit.one_time_codes import OneTimeCodes
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import BrowserFailed
 from doorkey.model.events import Events, SiteEvents
@@ -59,6 +60,7 @@ class BrowserPool:
         self._launcher: BrowserLauncher = LocalChromium(
             self._clock, executable=executable, sandbox=sandbox, state=state, screen=screen, downloads=downloads
         )
+        self._codes = OneTimeCodes(state or default_state(), self._clock)
         self._slots = asyncio.Semaphore(contexts)
         self._browsers: dict[Display, RunningBrowser] = {}
         self._starts: dict[Display, asyncio.Task[RunningBrowser]] = {}
@@ -98,7 +100,7 @@ class BrowserPool:
             running.leases += 1
             running.uses += 1
             guard = RequestRouting(site_url, egress=egress, clock=self._clock, events=events)
-            lease = Lease(running, self._clock, profile, guard, events, self._slots.release)
+            lease = Lease(running, self._clock, profile, guard, events, self._codes, self._slots.release)
             yield lease
         finally:
             # The pool's own task: a caller that is cancelled, or in a hurry, leaves nothing behind.

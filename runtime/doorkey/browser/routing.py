@@ -32,7 +32,7 @@ class RequestRouting:
 
     By routing, only hosts other than the site's pass through Python: for the site's own, Playwright's driver matches
     the pattern and lets the request go. Redirects are not routed again (Playwright): the filter sees them.
-    `trouble`: why the site was not reached the last time; None once it was.
+    `trouble`: why the site was not reached the last time; None once it was. `refusals`: what was refused, each once.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class RequestRouting:
         self.site_url = site_url
         self.egress = egress
         self.trouble: SiteDown | None = None
+        self.refusals: list[str] = []
         self._clock = clock
         self._events = events
         self._resolve = resolve or system_resolve
@@ -98,6 +99,8 @@ class RequestRouting:
     def refused(self, what: str, why: str) -> None:
         """Tell whoever follows the lease's steps that *what* of the page was refused."""
         self._events.report("egress", f"the page's {what} was refused: {why}")
+        if why not in self.refusals:
+            self.refusals.append(why)
 
     async def attach(self, context: BrowserContext) -> None:
         foreign = self._foreign()

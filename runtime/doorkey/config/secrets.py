@@ -40,6 +40,11 @@ async def resolve(
     return value
 
 
+async def resolve_within(reference: str, limit: float) -> str:
+    """The value of *reference*, as by `resolve`. A command may take *limit* seconds: a person may have to answer."""
+    return await resolve(reference, limit=limit)
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")

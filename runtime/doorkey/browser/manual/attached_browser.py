@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from doorkey.browser.launcher import default_state
 from doorkey.browser.playwright_errors import limited, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.inspector import PageInspector
+from doorkey.browser.visit.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
@@ -101,8 +103,9 @@ class AttachedBrowser:
         try:
             async with limited("opening a page", CALL):
                 page = await context.new_page()
+            codes = OneTimeCodes(default_state(), self._clock)
             try:
-                entry = PageVisit(page, self._spec, self._guard, self._clock, self._events)
+                entry = PageVisit(page, self._spec, self._guard, self._clock, self._events, codes)
                 async with asyncio.timeout(self._spec.limit):
                     return await entry.run()
             finally:

@@ -1,8 +1,7 @@
-"""Runs the steps of a login in a page. What it fills in is said nowhere: not in steps, errors or tracebacks."""
+"""Runs the steps of a login in a page. What it fills in appears in no event, error or traceback."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -11,206 +10,272 @@ from urllib.parse import urljoin, urlsplit
 from doorkey.browser.playwright_errors import translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
-from doorkey.browser.visit.inspector import PageInspector
-from doorkey.browser.visit.reading_scripts import ASKS, READY_STATE
+from doorkey.browser.visit.login_observer import PASSWORD, LoginObserver
+from doorkey.browser.visit.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.spec import VisitSpec
+from doorkey.browser.visit.step_failure import explain
+from doorkey.browser.visit.step_target import POLL, Found, StepTargets
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, Changed, ConfigurationError, DoorkeyError, NeedsPerson
+from doorkey.errors import ConfigurationError, DoorkeyError
 from doorkey.model.events import SiteEvents
-from doorkey.model.login_steps import Step
+from doorkey.model.login_steps import Step, is_login
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
-    from playwright.async_api import Frame, Locator
+    from playwright.async_api import Locator
 
 STEP = 10.0
-POLL = 0.05
-ASKING = 2.0
-"""Seconds: for one step at most, between two looks, for a question to the page."""
-
-PASSWORD = "a password"  # noqa: S105 - what is asked for, none itself
+OPTIONAL = 2.0
+HIDDEN = 3.0
+"""Seconds: for one step at most; for the element of an optional step to appear; for a hidden button of a form that was
+filled in, before Enter is pressed in its place."""
 HOLDS = "([field], value) => !field || field.value === undefined || field.value === value"
-"""Of a field that is gone or holds no text there is nothing to fill in again."""
+"""A field that is gone, or that is none, has nothing to fill in again."""
+SUBMITS = "(one) => !!one.form && (one.type === 'submit' || one.type === 'image')"
 
 
 class StepLogin:
-    """One run of `spec.steps`. `sent`: whether a form may have been sent."""
+    """One run of `spec.steps`. `sent` tells whether a login may have been sent."""
 
     def __init__(
         self,
-        inspector: PageInspector,
+        targets: StepTargets,
+        observer: LoginObserver,
         spec: VisitSpec,
-        guard: RequestRouting,
+        routing: RequestRouting,
         challenge: Challenge,
+        codes: OneTimeCodes,
         clock: Clock,
         events: SiteEvents,
     ) -> None:
-        self._inspector, self._page = inspector, inspector.page
-        self._spec, self._guard, self._clock, self._events = spec, guard, clock, events
-        self._challenge = challenge
+        self._targets, self._observer, self._page = targets, observer, targets.inspector.page
+        self._spec, self._routing, self._challenge = spec, routing, challenge
+        self._codes, self._clock, self._events = codes, clock, events
         self._limit = min(STEP, spec.limit / 4)
-        self._navigated = False
         self._filled: list[tuple[Locator, str]] = []
-        self._asked = ""  # what the page after the steps asks for, and where that was
-        self.sent = False
-        # Only what settings name: a redirect must not choose who is told a password.
-        places = (guard.site_url, *(step.place for step in spec.steps if "://" in step.place))
-        self._origins = {origin_of(place) for place in places}
+        self.waiting = False
+
+    async def clear_way(self) -> bool:
+        """Run the steps that may be needed although `ready` shows: those of a wall before the page.
+
+        These are all steps where none fills in anything, else the optional ones at the beginning. Each is run only if
+        its element is visible. Returns whether one was run.
+        """
+        steps = list(self._spec.steps)
+        if is_login(self._spec.steps):
+            first = next((at for at, step in enumerate(steps) if not step.optional), len(steps))
+            steps = steps[:first]
+        done = False
+        for number, step in enumerate(steps, 1):
+            if not step.selector or await self._find(step, OPTIONAL) is None:
+                break
+            self._events.report("login", f"step {number} clears the way: {step}")
+            await self._run_step(number, step)
+            done = True
+        return done
 
     async def run(self, ready: Callable[[], Awaitable[bool]]) -> None:
-        """Run the steps; return once the site has answered the last one. *ready* tells whether it let one in.
+        """Run the steps. Return once the site has answered the last one. *ready* tells whether `ready` shows.
 
-        Raises Changed for a step that does not fit the page, NeedsPerson when the site asks for more than the steps
-        give, ConfigurationError for a value that can't be had or must not go there.
+        Raises Changed for a step that does not fit the page, NeedsPerson if the site asks for more than the steps
+        give, ConfigurationError for a value that can't be read or must not be filled in there.
         """
-        self._page.on("framenavigated", self._went)
+        self._targets.accepting = True
+        acted = False
         try:
             for number, step in enumerate(self._spec.steps, 1):
                 self._events.report("login", f"login step {number}: {step}")
-                await self._step(f"login step {number} ({step})", step)
-            if self.sent:
-                await self._until(lambda: self._answered(ready))
-            self._asked = await self._asks()
+                self._observer.filling = any(later.action == "fill" for later in self._spec.steps[number:])
+                await self._run_step(number, step)
+                acted = acted or step.action in ("click", "press")
+            if acted:
+                await self._wait_until(lambda: self._is_answered(ready), self._limit)
+            await self._observer.remember_answer()
         finally:
-            self._page.remove_listener("framenavigated", self._went)
+            await self._targets.close_popups()
 
-    async def failure(self, why: str) -> DoorkeyError:
-        """What to raise where the steps are over, or stuck for the reason *why*, and nobody was let in."""
-        asked = self._asked or await self._asks()
-        if asked.endswith(PASSWORD):
-            return NeedsPerson(
-                f"the site did not take the login: after the steps, {asked} again. Check the values that the steps "
-                "refer to; a login by hand: doorkey login SITE --by-hand"
-            )
-        if asked:
-            return NeedsPerson(f"after the login steps, {asked}: doorkey login SITE --by-hand")
-        return Changed(f"{why} (the page is {self._where}). Compare visit.steps with the site's login page")
-
-    async def _asks(self) -> str:
-        """What the page asks for, as a sentence; empty where it asks for nothing, or no form was sent."""
-        asked = await self._ask(ASKS) if self.sent else ""
-        return f"{self._where} asks for {asked}" if asked else ""
-
-    def _went(self, frame: Frame) -> None:
-        if frame == self._page.main_frame:
-            self._navigated = True
-            self._filled.clear()
-
-    async def _step(self, name: str, step: Step) -> None:
+    async def _run_step(self, number: int, step: Step) -> None:
         from playwright.async_api import Error
-        from playwright.async_api import TimeoutError as PlaywrightTimeout
 
+        name = f"login step {number} ({step})"
+        popup = self._targets.popup
         try:
-            match step.action:
-                case "open":
-                    await self._open(step)
-                case "fill":
-                    await self._fill(name, step)
-                case "click":
-                    await self._click(step)
-                case "wait":
-                    await self._wait(step)
-        except (PlaywrightTimeout, _NotThere):
-            failure = await self.failure(f"{name}: the page did not come to that within {self._limit:g} s")
+            if step.optional and step.selector and await self._find(step, min(OPTIONAL, self._limit)) is None:
+                self._events.report("login", f"{name}: not there, and optional")
+                return
+            await self._perform(name, step)
+        except _NotThereError:
+            what = "the page did not get there" if step.place else "it is not there"
+            failure = await self._observer.explain_step(f"{name}: {what} (waited {self._limit:g} s)", fields=True)
             # Not chained, here and below: Playwright's own text has a log of its calls, with what was filled in.
             raise failure from None
         except Error as error:
-            failure = translate(error, name, self._limit)
-            if isinstance(failure, BrowserFailed) and not self._page.is_closed():
-                # A selector that is none, an element that takes no text: another browser would say the same.
-                failure = await self.failure(failure.message)
+            if popup is not None and popup.is_closed():
+                return  # the step did what it should: the popup has closed itself
+            if self._page.is_closed() or "net::ERR_" in error.message:
+                raise self._routing.trouble or translate(error, name, self._limit) from None
+            failure = await self._observer.explain_step(f"{name}: {explain(error.message, self._limit)}")
             raise failure from None
 
+    async def _perform(self, name: str, step: Step) -> None:
+        match step.action:
+            case "open":
+                await self._open(step)
+            case "wait":
+                await self._wait(step)
+            case "press" if not step.on:
+                await self._act(step, self._targets.inspector.page.keyboard.press(step.target))
+            case "fill" | "select":
+                await self._enter(name, step, await self._get(step))
+            case "check":
+                await self._check(await self._get(step))
+            case "press":
+                found = await self._get(step)
+                await self._act(step, found.locator.press(step.target, timeout=self._limit * 1000))
+            case "click":
+                await self._click(step, await self._get(step))
+
+    async def _find(self, step: Step, limit: float) -> Found | None:
+        found = await self._targets.find(step.selector, step.frame, limit, lambda one: one.visible)
+        return found if found is not None and found.visible else None
+
+    async def _get(self, step: Step) -> Found:
+        """Return the step's element. A hidden one is returned if no visible one comes: acting on it tells why."""
+        limit = HIDDEN if step.action == "click" and self._filled else self._limit
+        found = await self._targets.find(step.selector, step.frame, limit, lambda one: one.visible)
+        if found is None and limit < self._limit:
+            rest = self._limit - limit
+            found = await self._targets.find(step.selector, step.frame, rest, lambda one: one.visible)
+        if found is None:
+            raise _NotThereError
+        return found
+
     async def _open(self, step: Step) -> None:
-        url = urljoin(self._guard.site_url, step.target)
-        why = await self._guard.refuses(url)
+        url = urljoin(self._routing.site_url, step.target)
+        why = await self._routing.refuses(url)
         if why is not None:
             raise ConfigurationError(f"the page of a login step is not opened: {why}")
         await self._page.goto(url, wait_until="load", timeout=self._limit * 1000)
-        await self._challenge.wait_passed(widgets=False)  # a widget may be the form's own
+        self._filled.clear()
+        await self._challenge.wait_passed(widgets=False)  # a widget may belong to the form
 
-    async def _fill(self, name: str, step: Step) -> None:
-        field = self._page.locator(step.target).first
-        kind = await field.get_attribute("type", timeout=self._limit * 1000)
-        if (kind or "").lower() == "password" and not step.refers:
+    async def _enter(self, name: str, step: Step, found: Found) -> None:
+        field = found.locator
+        kind = (await field.get_attribute("type", timeout=self._limit * 1000) or "").lower()
+        if step.action == "fill" and kind == "password" and not step.refers:
             raise ConfigurationError(
                 f'{name}: this is a password\'s field, and its value must not stand in a settings file: "env:NAME", '
                 '"file:PATH" or "command:…" says where it is'
             )
-        value = await self._spec.value_of(step.value)
-        here = origin_of(self._page.url)
-        if here not in self._origins:
+        here = origin_of(found.origin_url)
+        if here not in self._observer.origins:
             raise ConfigurationError(
                 f"{name}: the page has led to {here}: nothing is filled in there unless a step names that place, "
                 f'like {{ wait = "url:{here}/*" }}'
             )
+        value = await self._resolve(name, step)
+        if step.action == "select":
+            await field.select_option(value, timeout=self._limit * 1000)
+            return
+        self._observer.note_filled(value, secret=kind == "password" or step.kind != "value")
         await field.fill(value, timeout=self._limit * 1000)
         self._filled.append((field, value))
         await self._fill_again()
 
+    async def _resolve(self, name: str, step: Step) -> str:
+        if step.kind == "value":
+            return await self._spec.value_of(step.value)
+        self.waiting = True  # for a person, a program, or the next period of a code
+        if step.kind == "totp":
+            return await self._codes.make(await self._spec.value_of(step.value))
+        self._events.report("login", f"{name}: waiting up to {self._spec.challenge:g} s for a one-time code")
+        return (await self._spec.code_of(step.value, self._spec.challenge)).strip()
+
     async def _fill_again(self) -> None:
-        """Once more what a script of the page has taken away: by moving the focus while one field was filled in (what
-        was meant for it then stands in another), or by drawing the form anew."""
+        """Fill in again what a script of the page has taken away, by moving the focus or by drawing the form anew."""
+        from playwright.async_api import Error
+
         for field, value in self._filled.copy():
-            if await field.evaluate_all(HOLDS, value):
+            try:
+                if await field.evaluate_all(HOLDS, value):
+                    continue
+            except Error:
+                self._filled.remove((field, value))  # its frame or popup is gone
                 continue
             await field.fill(value, timeout=self._limit * 1000)
 
-    async def _click(self, step: Step) -> None:
-        target = self._page.locator(step.target).first
-        await target.wait_for(state="visible", timeout=self._limit * 1000)
+    async def _check(self, found: Found) -> None:
+        if found.visible:
+            await found.locator.check(timeout=self._limit * 1000)
+            return
+        # A checkbox that is drawn by its label: a person clicks the label.
+        handle = await found.locator.evaluate_handle("(box) => box.checked ? null : (box.labels?.[0] ?? box)")
+        element = handle.as_element()
+        if element is not None:
+            await element.click(timeout=self._limit * 1000)
+
+    async def _click(self, step: Step, found: Found) -> None:
+        from playwright.async_api import Error
+
         await self._fill_again()
-        self._navigated, self.sent = False, True
-        await target.click(timeout=self._limit * 1000)
+        enter = bool(self._filled) and await found.locator.evaluate(SUBMITS)
+        try:
+            limit = min(HIDDEN, self._limit) if enter else self._limit
+            await self._act(step, found.locator.click(timeout=limit * 1000))
+        except Error as error:
+            reason = explain(error.message, self._limit)
+            if not enter or reason not in ("it lies off screen", "it is hidden"):
+                raise
+            self._events.report("login", f"{step}: {reason}; pressing Enter in the form, as a person would")
+            await self._act(step, self._filled[-1][0].press("Enter", timeout=self._limit * 1000))
+
+    async def _act(self, step: Step, action: Awaitable[None]) -> None:
+        """Await *action*, which may send a form."""
+        await self._observer.begin_action()
+        await action
 
     async def _wait(self, step: Step) -> None:
         if not step.place:
-            await self._page.locator(step.target).first.wait_for(state="attached", timeout=self._limit * 1000)
-        elif not await self._until(lambda: self._at(step.place)):
-            raise _NotThere
-        else:
-            await self._page.wait_for_load_state("load", timeout=self._limit * 1000)
+            if await self._targets.find(step.target, step.frame, self._limit, lambda _: True) is None:
+                raise _NotThereError
+            return
+        if not await self._wait_until(lambda: self._is_at(step.place), self._limit):
+            raise _NotThereError
+        await self._targets.inspector.page.wait_for_load_state("load", timeout=self._limit * 1000)
 
-    async def _at(self, glob: str) -> bool:
-        url = self._page.url
+    async def _is_at(self, glob: str) -> bool:
+        url = self._targets.inspector.page.url
         if "://" in glob:
             return fnmatchcase(url, glob)
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        return origin_of(url) == origin_of(self._guard.site_url) and fnmatchcase(path, glob)
+        return origin_of(url) == origin_of(self._routing.site_url) and fnmatchcase(path, glob)
 
-    async def _answered(self, ready: Callable[[], Awaitable[bool]]) -> bool:
-        if self._navigated and await self._ask(READY_STATE) == "complete":
+    async def _is_answered(self, ready: Callable[[], Awaitable[bool]]) -> bool:
+        if self._targets.popup is None and await self._observer.has_navigated():
             return True
         return await ready()
 
-    async def _until(self, holds: Callable[[], Awaitable[bool]]) -> bool:
-        end = self._clock.now() + self._limit
+    async def _wait_until(self, holds: Callable[[], Awaitable[bool]], limit: float) -> bool:
+        end = self._clock.now() + limit
         while not await holds():
             if self._clock.now() >= end:
                 return False
             await self._clock.sleep(POLL)
         return True
 
-    async def asks_password(self) -> bool:
-        """Whether the page shows a password's field."""
-        return await self._ask(ASKS) == PASSWORD
-
-    async def _ask(self, script: str) -> str:
-        """What the page says to *script*; nothing while it navigates or hangs."""
-        try:
-            async with asyncio.timeout(ASKING):
-                return str(await self._inspector.evaluate(script))
-        except (BrowserFailed, TimeoutError):
-            return ""
-
     @property
-    def _where(self) -> str:
-        # Without the query: it may hold what was typed.
-        parts = urlsplit(self._page.url)
-        same = origin_of(self._page.url) == origin_of(self._guard.site_url)
-        return parts.path if same else f"{origin_of(self._page.url)}{parts.path}"
+    def sent(self) -> bool:
+        return self._observer.sent
+
+    async def asks_password(self) -> bool:
+        """Tell whether the page shows a password field."""
+        return await self._observer.ask() == PASSWORD
+
+    async def explain_failure(self, why: str) -> DoorkeyError:
+        """Return the error where all steps were run and `ready` does not show, for the reason *why*."""
+        return await self._observer.explain_end(why)
 
 
-class _NotThere(Exception):
-    """A place that was waited for did not come."""
+class _NotThereError(Exception):
+    """An element or a place that a step needs did not come."""

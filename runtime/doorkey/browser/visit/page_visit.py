@@ -13,11 +13,14 @@ from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.login import StepLogin
+from doorkey.browser.visit.login_observer import LoginObserver
 from doorkey.browser.visit.network_log import NetworkLog
+from doorkey.browser.visit.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.settle import POLL, TOKENS, WAIT_READY, PageSettler
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.browser.visit.state_watch import StateWatch
+from doorkey.browser.visit.step_target import StepTargets
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError, SiteDown
 from doorkey.model.events import SiteEvents
@@ -37,7 +40,13 @@ class PageVisit:
     """One visit by one page. Loading may take a third of the limit, and its tokens may take another third to appear."""
 
     def __init__(
-        self, page: BrowserPage, spec: VisitSpec, guard: RequestRouting, clock: Clock, events: SiteEvents
+        self,
+        page: BrowserPage,
+        spec: VisitSpec,
+        guard: RequestRouting,
+        clock: Clock,
+        events: SiteEvents,
+        codes: OneTimeCodes,
     ) -> None:
         self._page, self._spec, self._guard, self._clock, self._events = page, spec, guard, clock, events
         self._share = spec.limit / 3
@@ -46,8 +55,10 @@ class PageVisit:
         self._inspector = PageInspector(page)
         self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
         self._challenge = Challenge(self._inspector, self._network_log, spec.challenge, clock, events)
-        self._login = StepLogin(self._inspector, spec, guard, self._challenge, clock, events)
         self._watch = StateWatch(self._inspector, guard.site_url, spec.keep, spec.local) if spec.keep else None
+        self._targets = StepTargets(self._inspector, clock)
+        self._observer = LoginObserver(self._targets, spec, guard, events)
+        self._login = StepLogin(self._targets, self._observer, spec, guard, self._challenge, codes, clock, events)
         self._settler = PageSettler(
             self._inspector, spec, guard, self._network_log, self._challenge, self._login, clock
         )
@@ -58,15 +69,21 @@ class PageVisit:
         return self._login.sent
 
     @property
-    def challenged(self) -> bool:
-        """Whether the visit waited for what stands before the site, for `spec.challenge` seconds at most."""
-        return self._challenge.waiting
+    def waited(self) -> bool:
+        """Whether the visit waited for a challenge or for a one-time code, for `spec.challenge` seconds at most."""
+        return self._challenge.waiting or self._login.waiting
+
+    def adopt(self, popup: BrowserPage) -> bool:
+        """Tell whether *popup*, which a page has opened, stays open: a login may need it."""
+        return self.opening or self._targets.adopt(popup)
 
     async def run(self) -> VisitResult:
         why = await self._guard.refuses(self._spec.url)
         if why is not None or not self._spec.url.lower().startswith(("http:", "https:")):
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
         await self._network_log.listen()
+        if self._spec.steps:
+            await self._observer.listen()
         if self._watch is not None and not self._spec.keep_once_in:
             await self._watch.begin()
         done = False
@@ -141,8 +158,12 @@ class PageVisit:
         if self._spec.ready is None:
             raise ConfigurationError("login steps need `ready`: a selector of what only a page that let one in has")
         if await self._wait_ready(WAIT_READY):
-            self._events.report("login", "the site still knows the session: no login is needed")
-            return
+            if not await self._login.clear_way():
+                self._events.report("login", "the site still knows the session: no login is needed")
+                return
+            await self._load()
+            if await self._wait_ready(min(TOKENS, self._share)):
+                return
         self._network_log.recording = False  # the requests would hold what is filled in
         try:
             await self._login.run(lambda: self._wait_ready(0.0))
@@ -151,7 +172,7 @@ class PageVisit:
         self._network_log.clear()
         await self._load()
         if not await self._wait_ready(min(TOKENS, self._share)):
-            raise await self._login.failure(f"the login steps are done, but {self._spec.ready} is not there")
+            raise await self._login.explain_failure(f"the login steps are done, but {self._spec.ready} is not there")
         self._events.report("login", "logged in")
         if self._watch is not None:
             await self._watch.begin()
