@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from aiohttp import web
 
 import doorkey
 from doorkey.clients.aio import Client
+from doorkey.clients.response import Response
 from doorkey.clients.sync import SyncClient
 from doorkey.errors import Blocked, Changed, RateLimited, RequestError, SiteError, UnknownSite
 
@@ -287,3 +289,34 @@ async def test_the_blocking_client_speaks_as_requests_does(blocking: SyncClient,
 def test_a_blocking_client_that_was_not_opened_says_so() -> None:
     with pytest.raises(RuntimeError, match="with"):
         SyncClient("wiki").get("/")
+
+
+async def test_a_body_is_held_only_so_far(wiki: Client, site: TokenSite) -> None:
+    async def bomb(request: web.Request) -> web.Response:
+        packed = gzip.compress(bytes(70 * 1024 * 1024))
+        return web.Response(body=packed, headers={"content-encoding": "gzip"})
+
+    site.routes["/bomb"] = bomb
+    for read in (Response.read, Response.text, Response.json):
+        with pytest.raises(
+            Changed, match="longer than 67108864 bytes; pass a higher `limit`, or iterate over `content`"
+        ):
+            await read(await wiki.get("/bomb"))
+    assert len(await (await wiki.get("/bomb")).read(limit=None)) == 70 * 1024 * 1024
+    with pytest.raises(Changed, match="longer than 4 bytes"):
+        await (await wiki.get("/")).read(limit=4)
+    assert sum([len(piece) async for piece in (await wiki.get("/bomb")).content.iter_any()]) == 70 * 1024 * 1024
+
+
+async def test_a_body_that_was_read_outlives_the_blocking_client(site: TokenSite) -> None:
+    def work() -> tuple[bytes, str]:
+        runtime = EnteredRuntime(site)
+        with SyncClient("wiki", runtime) as made:
+            with made.get("/x") as answer:
+                pass
+            with pytest.raises(Changed, match="pass a higher `limit`"):
+                made.get("/x", limit=4)
+            made.wait(runtime.close())
+        return answer.content, answer.text
+
+    assert await asyncio.to_thread(work) == (b"GET /x", "GET /x")

@@ -87,9 +87,9 @@ def test_bytes_that_are_no_utf8_lose_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "pieces",
-    [[b"data: " + b"x" * (LINE_LIMIT + 1)], [b"data: " + b"x" * 100_000 + b"\n\n"] * (BODY_LIMIT // 100_000 + 1)],
+    [[b"data: " + b"x" * (LINE_LIMIT + 1)], [b"data: " + b"x" * 100_000 + b"\n"] * (BODY_LIMIT // 100_000 + 1)],
 )
-def test_lines_and_bodies_have_a_limit(pieces: list[bytes]) -> None:
+def test_lines_and_events_have_a_limit(pieces: list[bytes]) -> None:
     _, verdict = decoded(Events(), pieces)
     assert verdict is not None
     assert verdict.kind is Kind.CHANGED
@@ -142,3 +142,11 @@ def test_a_reason_for_the_end_is_one_that_clients_know(told: object, meant: str 
     assert decoder.finish_reason == meant
     decoder.note_finish_reason(None)
     assert decoder.finish_reason == meant
+
+
+def test_a_stream_may_be_of_any_length() -> None:
+    decoder = Events()
+    piece = b"data: " + b"x" * 1_000_000 + b"\n\n"
+    for _ in range(20):
+        assert len(decoder.feed(piece)) == 1
+    assert decoder.verdict is None

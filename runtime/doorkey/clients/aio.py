@@ -8,6 +8,7 @@ async with doorkey.client("wiki") as wiki:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from doorkey.clients.payload import Data, body_of
 from doorkey.clients.response import Response
+from doorkey.clients.websocket import ClientWebSocket, PendingWebSocket, take_websocket
 from doorkey.clock import Clock, check_seconds
 from doorkey.config.settings import Settings
 from doorkey.engine.answer import Answer
@@ -27,6 +29,7 @@ from doorkey.transport.redirects import REDIRECTS, redirected
 
 HARMLESS = ("GET", "HEAD", "OPTIONS")
 MOST_REDIRECTS = 10
+WEBSOCKET = re.compile(r"\Aws(s)?://", re.I)
 Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
 
 
@@ -54,6 +57,11 @@ class PendingResponse:
 
     def __await__(self) -> Generator[Any, None, Response]:
         return self._client.send(self._request, timeout=self._timeout, follow=self._follow).__await__()
+
+    async def upgrade(self, protocols: tuple[str, ...]) -> ClientWebSocket:
+        """Send it as the opening of a WebSocket that offers these sub*protocols*."""
+        request = replace(self._request, websocket=protocols)
+        return await take_websocket(await self._client.send(request, timeout=self._timeout, follow=False))
 
     async def __aenter__(self) -> Response:
         self._response = await self
@@ -149,6 +157,24 @@ class Client:
 
     def delete(self, url: str, **more: Any) -> PendingResponse:
         return self.request("DELETE", url, **more)
+
+    def ws_connect(
+        self,
+        url: str,
+        *,
+        protocols: Sequence[str] = (),
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> PendingWebSocket:
+        """A WebSocket at *url*, with the session's cookies, tokens and origin. *timeout* is for its opening.
+
+        Raises, when it is opened, what `request` does, and SiteError (or a subclass) if the site refuses the upgrade
+        of a renewed session, too.
+        """
+        url = WEBSOCKET.sub(lambda found: "https://" if found[1] else "http://", url)
+        pending = self.request("GET", url, params=params, headers=headers, allow_redirects=False, timeout=timeout)
+        return PendingWebSocket(lambda: pending.upgrade(tuple(protocols)))
 
     async def send(self, request: Request, *, timeout: float, follow: bool) -> Response:
         """*request*'s answer, redirects followed. Raises DoorkeyError, and what a body's own source raised."""

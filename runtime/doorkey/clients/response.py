@@ -9,9 +9,13 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from doorkey.engine.answer import Answer
-from doorkey.errors import Blocked, RateLimited, SiteError
-from doorkey.model.request import Reply, Request
+from doorkey.errors import Blocked, Changed, RateLimited, SiteError
+from doorkey.model.request import MiB, Reply, Request
 from doorkey.model.upload import Upload
+
+LIMIT = 64 * MiB
+"""Bytes that `read`, `text` and `json` hold unless they are told otherwise. Compressed bodies count unpacked."""
+TOO_LONG = "the answer's body is longer than {} bytes; pass a higher `limit`, or iterate over `content`"
 
 
 class Content:
@@ -70,22 +74,40 @@ class Response:
     def content_type(self) -> str:
         return self._answer.head.media_type or "application/octet-stream"
 
-    async def read(self) -> bytes:
-        """The whole body; it is kept."""
-        if self._body is None:
-            self._body = b"".join([piece async for piece in self.content.iter_any()])
-            await self.aclose()
+    @property
+    def answer(self) -> Answer[bytes]:
+        """What the engine handed out."""
+        return self._answer
+
+    @property
+    def body(self) -> bytes | None:
+        """The whole body, if it was read."""
         return self._body
 
-    async def text(self) -> str:
-        return (await self._reply()).text()
+    async def read(self, limit: int | None = LIMIT) -> bytes:
+        """Return the whole body, and keep it. Raises Changed for one of more than *limit* bytes; None is no limit."""
+        if self._body is None:
+            body = bytearray()
+            try:
+                async for piece in self.content.iter_any():
+                    body += piece
+                    if limit is not None and len(body) > limit:
+                        raise Changed(f"{self._answer.site}: {TOO_LONG.format(limit)}", site=self._answer.site)
+            finally:
+                await self.aclose()
+            self._body = bytes(body)
+        return self._body
 
-    async def json(self) -> Any:
-        """Raises Changed when the body is no JSON."""
-        return (await self._reply()).data()
+    async def text(self, limit: int | None = LIMIT) -> str:
+        """Return the body as text. *limit* is that of `read`."""
+        return (await self._reply(limit)).text()
 
-    async def _reply(self) -> Reply:
-        return Reply(status=self.status, headers=self.headers, url=self.url, body=await self.read())
+    async def json(self, limit: int | None = LIMIT) -> Any:
+        """Return the body as JSON. *limit* is that of `read`. Raises Changed if the body is no JSON."""
+        return (await self._reply(limit)).data()
+
+    async def _reply(self, limit: int | None) -> Reply:
+        return Reply(status=self.status, headers=self.headers, url=self.url, body=await self.read(limit))
 
     def raise_for_status(self) -> None:
         """Raises SiteError (Blocked for a refused session), or RateLimited, for a status of 400 and more."""

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from doorkey.clients.aio import Client, Sender
-from doorkey.clients.response import Response
+from doorkey.clients.response import LIMIT, Response
 from doorkey.model.request import Reply
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class SyncResponse:
     """The site's answer. `content` reads all of it; with `stream=True` that happens only when asked for."""
 
-    def __init__(self, client: SyncClient, response: Response) -> None:
+    def __init__(self, client: SyncClient, response: Response, limit: int | None) -> None:
         self.status_code = response.status
         self.headers: Mapping[str, str] = response.headers
         self.url = response.url
@@ -31,10 +31,13 @@ class SyncResponse:
         self.renewed = response.renewed
         self._client = client
         self._response = response
+        self._limit = limit
 
     @property
     def content(self) -> bytes:
-        return self._client.wait(self._response.read())
+        """The whole body, held up to the `limit` of the request. A body that was read stays after the client's end."""
+        body = self._response.body
+        return self._client.wait(self._response.read(self._limit)) if body is None else body
 
     @property
     def text(self) -> str:
@@ -148,16 +151,21 @@ class SyncClient:
         else:
             self.wait(ending)
 
-    def request(self, method: str, url: str, *, stream: bool = False, **more: Any) -> SyncResponse:
-        """As `Client.request`; `stream` leaves the body to be read as it comes."""
+    def request(
+        self, method: str, url: str, *, stream: bool = False, limit: int | None = LIMIT, **more: Any
+    ) -> SyncResponse:
+        """As `Client.request`. The body is read at once; with *stream* it is left to be read as it comes.
+
+        *limit* is how many bytes of it may be held, None for any number.
+        """
 
         async def work() -> Response:
             response = await self._client.request(method, url, **more)
             if not stream:
-                await response.read()
+                await response.read(limit)
             return response
 
-        return SyncResponse(self, self.wait(work()))
+        return SyncResponse(self, self.wait(work()), limit)
 
     def get(self, url: str, **more: Any) -> SyncResponse:
         return self.request("GET", url, **more)

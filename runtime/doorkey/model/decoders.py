@@ -44,7 +44,8 @@ class EventStream(Decoding):
 
     A subclass answers `event(name, data)` for each event, and `line(text)` for lines that are no field of one (the
     default ignores them); both return deltas, and call `finish` at the end mark or at a failure. `end_required`:
-    whether a body without an end mark was cut. A line over 512 KiB, or a body over 8 MiB, is CHANGED.
+    whether a body without an end mark was cut. A line over 512 KiB, or an event over 8 MiB, is CHANGED. A stream may
+    be of any length.
     """
 
     end_required = True
@@ -70,10 +71,6 @@ class EventStream(Decoding):
         return True
 
     def feed(self, data: bytes) -> Sequence[Delta]:
-        self._size += len(data)
-        if self._size > BODY_LIMIT:
-            self.finish(Verdict(Kind.CHANGED, f"the answer's stream is longer than {BODY_LIMIT} bytes"))
-            return []
         return self._lines(self._text.decode(data))
 
     def close(self) -> Sequence[Delta]:
@@ -107,8 +104,11 @@ class EventStream(Decoding):
         value = value.removeprefix(" ")
         if colon and field == "data":
             self._data.append(value)
+            self._size += len(value)
             if self.by_line:
                 return self._data_line()
+            if self._size > BODY_LIMIT:
+                self.finish(Verdict(Kind.CHANGED, f"an event of the answer is longer than {BODY_LIMIT} bytes"))
         elif colon and field == "event":
             self._name = value
         elif not colon or field not in ("id", "retry"):
@@ -118,7 +118,7 @@ class EventStream(Decoding):
     def _data_line(self) -> Iterable[Delta]:
         data = "\n".join(self._data)
         if self.is_event(data):
-            self._data = []
+            self._data, self._size = [], 0
             return self.event(self._name, data)
         if len(self._data) > LINES_LIMIT or len(data) > LINE_LIMIT:
             self.finish(Verdict(Kind.CHANGED, "an event of the answer has more lines than any site is known to send"))
@@ -127,7 +127,7 @@ class EventStream(Decoding):
     def _dispatch(self) -> Iterable[Delta]:
         name, data = self._name, "\n".join(self._data)
         had_data = bool(self._data)
-        self._name, self._data = "", []
+        self._name, self._data, self._size = "", [], 0
         return self.event(name, data) if had_data else ()
 
 

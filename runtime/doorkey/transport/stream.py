@@ -9,12 +9,14 @@ from typing import Protocol
 import aiohttp
 
 from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown, TimeLimit
-from doorkey.model.request import HEAD_BYTES, Head, Reply
+from doorkey.model.request import HEAD_BYTES, Head, MiB, Reply
 from doorkey.model.upload import Upload
 from doorkey.network.url_policy import PrivateAddress
 from doorkey.transport.timeouts import Timeout, Timeouts
 from doorkey.transport.websocket import WebSocket
 
+AT_ONCE = MiB
+"""Bytes after which others get their turn: a few compressed bytes may stand for gigabytes that need no waiting."""
 BROKEN = (aiohttp.ClientError, OSError, ValueError)
 """What aiohttp raises when an exchange fails: `translated` tells it in our own words."""
 
@@ -78,12 +80,16 @@ class Stream:
         """The body, one piece for each read. Raises Cut when it breaks off, and TimeLimit ("idle", "total")."""
         if self._start:
             yield self._start
-        content = self._response.content
+        content, at_once = self._response.content, 0
         while not content.at_eof():
             # What lies there already needs no timer.
             piece = buffered(content) or await self._more()
             if piece:
                 yield piece
+            at_once += len(piece)
+            if at_once > AT_ONCE:
+                at_once = 0
+                await asyncio.sleep(0)
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises Changed past *limit* bytes; a bomb is never held, only its first *limit* bytes."""
@@ -116,8 +122,12 @@ class Stream:
         body = bytearray(self._start)
         try:
             async with asyncio.timeout(seconds):
+                at_once = AT_ONCE
                 while not content.at_eof() and len(body) < limit:
                     body += buffered(content) or await self._more()
+                    if len(body) > at_once:
+                        at_once = len(body) + AT_ONCE
+                        await asyncio.sleep(0)
         except TimeLimit:
             self.close()
             raise
