@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from double import DoubleRuntime
+from wire import read_text
 
 from doorkey.errors import Cut, SiteDown
 
@@ -23,12 +24,13 @@ async def events(client: aiohttp.ClientSession, path: str, body: dict[str, Any])
     async with client.post(path, json={**body, "stream": True}) as response:
         assert response.status == 200
         assert response.headers["content-type"].startswith("text/event-stream")
-        text = await response.text()
+        text, whole = await read_text(response)
     found = []
     for block in text.removesuffix("\n\n").split("\n\n"):
         fields = dict(line.partition(": ")[::2] for line in block.split("\n"))
         data = fields["data"]
         found.append((fields.get("event", ""), json.loads(data) if data != "[DONE]" else data))
+    assert whole == ("error" not in json.dumps(found[-1]).replace('"error": null', ""))
     return found
 
 

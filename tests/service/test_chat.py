@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from double import DoubleRuntime
+from wire import read_text
 
 from doorkey.errors import Cut, EmptyAnswer, NeedsPerson, QuotaReached, RateLimited, SiteDown, TimeLimit
 from doorkey.model.chat import Image
@@ -23,8 +24,10 @@ async def stream(client: aiohttp.ClientSession, **more: Any) -> tuple[list[Any],
     """The events of a streamed answer, and whether the end mark came last."""
     async with client.post("/v1/chat/completions", json={**QUESTION, "stream": True, **more}) as response:
         assert response.status == 200
-        lines = [line[6:] for line in (await response.text()).split("\n\n") if line]
+        text, whole = await read_text(response)
+        lines = [line[6:] for line in text.split("\n\n") if line]
     done = lines[-1] == "[DONE]"
+    assert whole == done, "a stream that failed must not look whole"
     return [json.loads(line) for line in lines[: -1 if done else None]], done
 
 
@@ -294,3 +297,52 @@ async def test_a_history_of_tools_keeps_its_meaning(client: aiohttp.ClientSessio
 async def test_an_unknown_model_is_404(client: aiohttp.ClientSession) -> None:
     status, _, body = await ask(client, model="nobody/nothing")
     assert (status, body["error"]["code"], body["error"]["param"]) == (404, "model_not_found", "model")
+
+
+async def test_a_heartbeat_that_was_asked_for_keeps_a_quiet_stream_open(
+    client: aiohttp.ClientSession, runtime: DoubleRuntime
+) -> None:
+    gate = asyncio.Event()
+    runtime.script = (gate, ["late"])
+    headers = {"x-doorkey-heartbeat": "1"}
+    async with client.post("/v1/chat/completions", json={**QUESTION, "stream": True}, headers=headers) as response:
+        assert response.status == 200
+        assert await response.content.readline() == b": heartbeat\n"
+        gate.set()
+        text = await response.text()
+    assert '"content": "late"' in text
+    assert text.endswith("data: [DONE]\n\n")
+
+
+async def test_a_failure_after_a_heartbeat_is_the_last_event(
+    client: aiohttp.ClientSession, runtime: DoubleRuntime
+) -> None:
+    gate = asyncio.Event()
+    runtime.script = (gate, SiteDown("the site is down", site="aichats"))
+    headers = {"x-doorkey-heartbeat": "1"}
+    async with client.post("/v1/chat/completions", json={**QUESTION, "stream": True}, headers=headers) as response:
+        await response.content.readline()
+        gate.set()
+        text, whole = await read_text(response)
+    assert not whole
+    assert '"message": "the site is down"' in text
+    assert "[DONE]" not in text
+    assert runtime.answers[0].closed.is_set()
+
+
+async def test_a_client_that_leaves_between_heartbeats_ends_its_answer(
+    client: aiohttp.ClientSession, runtime: DoubleRuntime
+) -> None:
+    runtime.script = (asyncio.Event(),)
+    headers = {"x-doorkey-heartbeat": "1"}
+    async with client.post("/v1/chat/completions", json={**QUESTION, "stream": True}, headers=headers) as response:
+        await response.content.readline()
+    async with asyncio.timeout(5):
+        await runtime.answers[0].closed.wait()
+
+
+@pytest.mark.parametrize("value", ["0", "soon", "-1", "1000", "1e2", ""])
+async def test_a_heartbeat_is_a_number_of_seconds(client: aiohttp.ClientSession, value: str) -> None:
+    headers = {"x-doorkey-heartbeat": value}
+    async with client.post("/v1/chat/completions", json={**QUESTION, "stream": True}, headers=headers) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (400, "invalid_header")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
+
 
 @dataclass(frozen=True)
 class Raw:
@@ -38,6 +40,17 @@ class Raw:
     def error(self) -> dict[str, Any]:
         error: dict[str, Any] = json.loads(self.body)["error"]
         return error
+
+
+async def read_text(response: aiohttp.ClientResponse) -> tuple[str, bool]:
+    """The text of a streamed answer, and whether it came to its end."""
+    data = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            data += piece
+    except aiohttp.ClientPayloadError:
+        return data.decode(), False
+    return data.decode(), True
 
 
 async def exchange(base: str, *pieces: bytes, half: bool = False, limit: float = 15) -> Raw:

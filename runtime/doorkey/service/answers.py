@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aiohttp import web
 
-from doorkey.errors import EmptyAnswer
+from doorkey.errors import Changed, EmptyAnswer
 from doorkey.model.chat import Delta, Image
+from doorkey.model.request import MiB
 from doorkey.service.client_writer import ClientWriter
 from doorkey.service.cutter import Cutter
 from doorkey.service.failure import Failure, Refusal
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HEARTBEAT = "x-doorkey-heartbeat"
 """The header that asks for a comment in a stream after each so many seconds without an event."""
+HELD = 32 * MiB
+"""Characters of the longest answer that is given whole."""
 COMMENT = b": heartbeat\n\n"
 STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -69,16 +72,20 @@ async def answer_question(
     """Ask a model, and answer *request* in *shape*. A failure before the first text is raised, with its true status."""
     if runtime.draws(question.model):
         request[ONCE] = True
+    heartbeat = read_heartbeat(request)
     asking = runtime.answer(question.model, question.messages, options=question.options)
     if question.stream:
-        stream = _Stream(ClientWriter(request, unread), shape, question, read_heartbeat(request))
-        return await stream.run(asking)
+        return await _Stream(ClientWriter(request, unread), shape, question, heartbeat).run(asking)
     answer = await asking
     async with answer, aclosing(_read_texts(answer, question)) as texts:
         pieces: list[str] = []
+        held = 0
         async for text in texts:
             if isinstance(text, End):
                 return web.json_response(shape.whole("".join(pieces), text), headers=_headers(answer, question))
+            held += len(text)
+            if held > HELD:
+                raise Changed(f"the answer is longer than {HELD} characters; ask for it as a stream", site=answer.site)
             pieces.append(text)
     raise AssertionError("texts end with an End")
 

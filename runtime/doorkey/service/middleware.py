@@ -225,7 +225,9 @@ async def _tell(request: web.Request, failure: Failure) -> web.StreamResponse:
         cut(request)
     else:
         await begun.response.write(begun.tell(failure))
-        await begun.response.write_eof()
+        # Without the end of the chunks: a client that takes no notice of the event sees a stream that broke off.
+        if request.transport is not None:
+            request.transport.close()
     return begun.response
 
 
