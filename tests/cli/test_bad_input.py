@@ -85,7 +85,7 @@ def test_a_wrong_variable_is_told_by_its_name(quick: Quick, settings: dict[str, 
     ("text", "words"),
     [
         (b"[service\nport = 1\n", ("is no valid TOML", "line 1")),
-        (b"\xff\xfe", ("expected UTF-8 text",)),
+        (b"\xff\xfe", ("UTF-8 text was expected",)),
         (b"[service]\nport = 1\nprot = 2\n", ("line 3", "unknown key service.prot", "'port'")),
         (b"[service]\nkey = 17\nport = -1\n", ("line 2", "line 3", "service.key", "service.port")),
         (b"[sites.chatgptfree]\nurl = 'ftp://h/'\n", ("line 2", "expected an http(s) URL")),

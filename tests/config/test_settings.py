@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from doorkey.config.settings import Settings, SiteSettings, StoreSettings, config_dirs, describe, state_dir
-from doorkey.config.settings_errors import lines_of
+from doorkey.config.settings_errors import find_lines
 from doorkey.errors import ConfigurationError
 
 Write = Callable[[str], Path]
@@ -112,7 +112,7 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
         ('[sites.x]\nproxy = "127.0.0.1:3128"\n', 2, "expected an http(s) or socks5 proxy"),
         ('[sites."My Blog"]\nurl = "http://x/"\n', 1, "expected a name of a-z, 0-9, _ and - only"),
         ('[sites.blog]\n[models]\n"fast.one" = ["blgo/x"]\n', 3, "no site is called 'blgo' (did you mean 'blog'?)"),
-        ('[models]\nfast = ["gpt"]\n', 2, "expected \"site/model\", came 'gpt'"),
+        ('[models]\nfast = ["gpt"]\n', 2, "expected \"site/model\", got 'gpt'"),
         ("[service]\nkey = 12345\n", 2, "service.key: should be a valid string; came an integer"),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_file_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
     assert "there is no settings file" in fault(tmp_path / "none.toml")
     assert "can't be read" in fault(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b"# \xe4\n")
-    assert "expected UTF-8" in fault(tmp_path / "latin.toml")
+    assert "UTF-8 text was expected" in fault(tmp_path / "latin.toml")
 
 
 def test_settings_made_directly_read_nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_every_setting_says_what_it_does() -> None:
 
 def test_lines_are_found_by_every_way_of_writing_a_key() -> None:
     text = 'a.b = 1\n[t]\nk = 1\n["x y".z]\n"q.r" = 1\n[[list]]\nn = 1\n'
-    assert lines_of(text) == {
+    assert find_lines(text) == {
         ("a",): 1, ("a", "b"): 1, ("t",): 2, ("t", "k"): 3, ("x y", "z"): 4, ("x y", "z", "q.r"): 5,
         ("list",): 6, ("list", "n"): 7,
     }  # fmt: skip

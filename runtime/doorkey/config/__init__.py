@@ -1,1 +1,1 @@
-"""Settings, secrets and the registry of providers. The only part that reads the environment."""
+"""Settings, secrets and the registry of providers. No other part reads the environment."""

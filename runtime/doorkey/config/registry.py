@@ -1,4 +1,4 @@
-"""Which provider serves which site: providers by entry points, sites by settings."""
+"""Finds providers by entry points, and builds the configured sites with them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ TWINS = "doorkey.twins"
 
 
 @cache
-def _entries(group: str) -> dict[str, EntryPoint]:
+def _find_entries(group: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda entry: entry.name)}
 
 
 def provider_names() -> tuple[str, ...]:
-    """The kinds of site that are installed. Loads none of them."""
-    return tuple(_entries(PROVIDERS))
+    """Return the names of the installed providers. Loads none of them."""
+    return tuple(_find_entries(PROVIDERS))
 
 
 def provider_class(name: str) -> type[Provider]:
-    """The provider called *name*. Raises ConfigurationError: none is (with the nearest name), or it can't be loaded."""
-    entry = _entries(PROVIDERS).get(name)
+    """Load the provider *name*. Raises ConfigurationError if there is none, or if it can't be loaded."""
+    entry = _find_entries(PROVIDERS).get(name)
     if entry is None:
         known = ", ".join(provider_names()) or "none: doorkey is not installed, only its source is here"
         raise ConfigurationError(
@@ -45,35 +45,37 @@ def provider_class(name: str) -> type[Provider]:
         )
     found = load(entry)
     if not issubclass(found, Provider):
-        raise ConfigurationError(f"provider {name!r} ({_origin(entry)}) is no doorkey.Provider: {entry.value}")
+        raise ConfigurationError(f"provider {name!r} ({_describe_origin(entry)}) is no doorkey.Provider: {entry.value}")
     return found
 
 
 def twin_classes() -> dict[str, type]:
-    """The installed twins by the name of the provider whose site they copy."""
-    return {name: load(entry) for name, entry in _entries(TWINS).items()}
+    """Load the installed twins, by the name of the provider whose site they copy."""
+    return {name: load(entry) for name, entry in _find_entries(TWINS).items()}
 
 
 def load(entry: EntryPoint) -> type:
-    """The class an entry point names. Raises ConfigurationError naming the distribution at fault."""
+    """Load the class that *entry* names. Raises ConfigurationError, which names the distribution at fault."""
     try:
         found = entry.load()
-    except Exception as exc:  # A rim: other people's code may raise anything when it is imported.
+    except Exception as exc:  # Other people's code may raise anything when it is imported.
         raise ConfigurationError(
-            f"{entry.group} {entry.name!r} can't be loaded from {_origin(entry)} ({entry.value}): "
+            f"{entry.group} {entry.name!r} can't be loaded from {_describe_origin(entry)} ({entry.value}): "
             f"{type(exc).__name__}: {exc}. Repair or uninstall it"
         ) from exc
     if not isinstance(found, type):
-        raise ConfigurationError(f"{entry.group} {entry.name!r} of {_origin(entry)} is no class: {entry.value}")
+        raise ConfigurationError(
+            f"{entry.group} {entry.name!r} of {_describe_origin(entry)} is no class: {entry.value}"
+        )
     return found
 
 
-def _origin(entry: EntryPoint) -> str:
+def _describe_origin(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
 
 
 def page_url(url: str, provider: type[Provider] | Provider) -> str:
-    """The page to open: *url*, with the provider's own path where it has none."""
+    """Return the URL to open: *url*, with the provider's path if it has none."""
     parts = urlsplit(url)
     if parts.path in ("", "/") and not parts.query:
         return parts._replace(path=provider.page_path).geturl()
@@ -81,7 +83,7 @@ def page_url(url: str, provider: type[Provider] | Provider) -> str:
 
 
 def build_sites(settings: Settings) -> dict[str, Site]:
-    """The configured sites by name. Raises ConfigurationError listing every site that can't be used."""
+    """Build the configured sites. Raises ConfigurationError, which lists every site that can't be used."""
     sites: dict[str, Site] = {}
     faults: list[str] = []
     for name, configured in settings.sites.items():
@@ -92,16 +94,18 @@ def build_sites(settings: Settings) -> dict[str, Site]:
                 "" if configured.provider or name in provider_names() else f"sites.{name}.provider is not set, and "
             )
             faults.append(f"sites.{name}: {missing}{exc}")
-            faults += _misspelt(settings, name)
+            faults += _find_misspelt(settings, name)
             continue
-        options, wrong = _options(kind, settings, name)
+        options, wrong = _check_options(kind, settings, name)
         if wrong:
             faults += wrong
             continue
         if configured.models and not issubclass(kind, ChatProvider):
-            # What has no effect looks as if it had one.
+            # Without an error, people would think that the setting has an effect.
             called = configured.provider or name
-            faults.append(f"sites.{name}.models: provider {called} is no chat and has no models: leave it out")
+            faults.append(
+                f"sites.{name}.models: the provider {called} is no chat and has no models: remove this setting"
+            )
             continue
         if configured.url is None:
             faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")
@@ -117,12 +121,12 @@ def build_sites(settings: Settings) -> dict[str, Site]:
             options=options,
         )
     if faults:
-        raise ConfigurationError(_listed(faults))
+        raise ConfigurationError(_list_faults(faults))
     return sites
 
 
-def _options(kind: type[Provider], settings: Settings, name: str) -> tuple[BaseModel | None, list[str]]:
-    """The settings of site *name* that are its provider's own, checked, and what is wrong with them."""
+def _check_options(kind: type[Provider], settings: Settings, name: str) -> tuple[BaseModel | None, list[str]]:
+    """Check the provider's own settings of site *name*. Return them, and descriptions of their faults."""
     configured = settings.sites[name]
     common, table = type(configured).model_fields, ("sites", name)
     if kind.Options is None:
@@ -130,12 +134,12 @@ def _options(kind: type[Provider], settings: Settings, name: str) -> tuple[BaseM
     try:
         return kind.Options.model_validate(configured.more), []
     except ValidationError as exc:
-        # Told, not chained: pydantic's own text may hold a secret.
+        # Described, not chained, as pydantic's text may hold a secret.
         return None, explain(kind.Options, exc, settings.sources, table=table, beside=common)
 
 
-def _misspelt(settings: Settings, name: str) -> list[str]:
-    """Where the provider is not known, the keys that are nearly common ones: `provder` may be why."""
+def _find_misspelt(settings: Settings, name: str) -> list[str]:
+    """Describe keys that are almost common ones. A key like `provder` may be why the provider is unknown."""
     configured = settings.sites[name]
     common = type(configured).model_fields
     return unknown_keys(
@@ -143,10 +147,10 @@ def _misspelt(settings: Settings, name: str) -> list[str]:
     )
 
 
-def _listed(faults: Iterable[str]) -> str:
+def _list_faults(faults: Iterable[str]) -> str:
     return "the settings can't be used:\n  " + "\n  ".join(faults)
 
 
 def make_provider(site: Site, provider: str | None = None) -> Provider:
-    """The provider, called *provider* or like the site, that serves *site*."""
+    """Make the provider of *site*: the one called *provider*, else the one called like the site."""
     return provider_class(provider or site.name)(site)

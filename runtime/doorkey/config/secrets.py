@@ -1,4 +1,4 @@
-"""Values that settings only refer to: resolved when they are needed, and held no longer."""
+"""Resolves secrets that settings only refer to. Each is read when it is needed and not kept."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from doorkey.config.settings import variable
 from doorkey.errors import ConfigurationError
 
 COMMAND = 20.0
-"""Seconds that a command may take: a person may have to touch a key."""
+"""Seconds that a command may take. A person may have to touch a hardware key meanwhile."""
 
 
 async def resolve(
     reference: str, *, read_variable: Callable[[str], str | None] = variable, limit: float = COMMAND
 ) -> str:
-    """The value of "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"; another text is the value itself.
+    """Return the value of "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS". Another text is the value itself.
 
-    One line break at the end is not part of it. The command runs without a shell. Raises ConfigurationError, which
-    names the reference and never what came.
+    One line break at the end is removed. The command runs without a shell. Raises ConfigurationError, which names the
+    reference and never the value.
     """
     kind, _, rest = reference.partition(":")
     rest = rest.strip()
     if kind == "env":
         value = read_variable(rest)
         if value is None:
-            raise ConfigurationError(f"the environment variable {rest} is not set: a login step takes its value there")
+            raise ConfigurationError(
+                f"the environment variable {rest} is not set: a login step takes its value from there"
+            )
     elif kind == "file":
         value = await asyncio.to_thread(_read, rest)
     elif kind == "command":
-        value = await _output(rest, limit)
+        value = await _run_command(rest, limit)
     else:
         return reference
     value = value.removesuffix("\n").removesuffix("\r")
     if not value:
-        raise ConfigurationError(f"{_named(kind, rest)} gave nothing: a login step takes its value there")
+        raise ConfigurationError(f"{_describe(kind, rest)} gave nothing: a login step takes its value from there")
     return value
 
 
@@ -50,23 +52,23 @@ def _read(path: str) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except OSError as exc:
         raise ConfigurationError(
-            f"the file {path} can't be read ({exc.strerror}): a login step takes its value there"
+            f"the file {path} can't be read ({exc.strerror}): a login step takes its value from there"
         ) from exc
     except UnicodeDecodeError:
-        # Not chained: the exception holds the bytes.
-        raise ConfigurationError(f"the file {path} is no UTF-8 text: a login step takes its value there") from None
+        # Not chained, as the exception holds the bytes.
+        raise ConfigurationError(f"the file {path} is no UTF-8 text: a login step takes its value from there") from None
 
 
-async def _output(line: str, limit: float) -> str:
-    named = _named("command", line)
+async def _run_command(line: str, limit: float) -> str:
+    named = _describe("command", line)
     try:
         words = shlex.split(line)
     except ValueError as exc:
         raise ConfigurationError(f"{named} can't be read: {exc}") from exc
     if not words:
-        raise ConfigurationError("a login step names no command: command:PROGRAM ARGUMENTS")
+        raise ConfigurationError("a login step names no command; expected command:PROGRAM ARGUMENTS")
     try:
-        # Its own messages go where ours go: a person may have to read them.
+        # The command's messages go to our standard error, as a person may have to read them.
         child = await asyncio.create_subprocess_exec(
             *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
         )
@@ -82,13 +84,13 @@ async def _output(line: str, limit: float) -> str:
             child.kill()
             await child.wait()
     if child.returncode:
-        raise ConfigurationError(f"{named} ended with {child.returncode}: a login step takes its value there")
+        raise ConfigurationError(f"{named} ended with {child.returncode}: a login step takes its value from there")
     try:
         return out.decode()
     except UnicodeDecodeError:
         raise ConfigurationError(f"{named} gave no UTF-8 text") from None
 
 
-def _named(kind: str, rest: str) -> str:
-    # Arguments may hold anything; the program is enough to find the setting.
+def _describe(kind: str, rest: str) -> str:
+    # Arguments may hold secrets. The program's name is enough to find the setting.
     return f"the command {rest.split()[0]}" if kind == "command" and rest.split() else f"{kind}:{rest}"

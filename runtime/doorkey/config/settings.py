@@ -1,6 +1,6 @@
-"""What is configured: flag over environment over file over default, checked as a whole.
+"""The settings: flags win over the environment, the environment over the file, the file over defaults.
 
-The only module that reads the environment.
+This is the only module that reads the environment.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ PREFIX = "DOORKEY_"
 
 
 class Settings(Section):
-    """All settings. Made directly it reads nothing from outside; `load` does."""
+    """All settings. The constructor reads nothing from outside; `load` does."""
 
     service: ServiceSettings = ServiceSettings()
     browser: BrowserSettings = BrowserSettings()
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
     manners: MannersSettings = MannersSettings()
-    sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each by its name.")
+    sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each under its name.")
     models: dict[str, Names] = Field(
         default={},
-        description='Aliases: a name and the "site/model" it stands for; the next when a site is down, changed, needs '
-        "a person or does not answer in time.",
+        description='Aliases: a name, and the "site/model" values that it stands for. The next one is asked when a '
+        "site is down, has changed, needs a person or does not answer in time.",
     )
     _sources: Sources = PrivateAttr(Sources())
 
     @property
     def source(self) -> Path | None:
-        """The file that was read."""
+        """The settings file that was read."""
         return self._sources.file
 
     @property
@@ -57,7 +57,7 @@ class Settings(Section):
         return self._sources
 
     @model_validator(mode="after")
-    def _names_lead_somewhere(self) -> Self:
+    def _check_names(self) -> Self:
         faults = [
             f'sites."{name[:80]}": expected a name of a-z, 0-9, _ and - only'
             for name in self.sites
@@ -69,7 +69,7 @@ class Settings(Section):
             for target in targets:
                 site, slash, model = target.partition("/")
                 if not (site and slash and model):
-                    faults.append(f'models."{alias}": expected "site/model", came {target[:80]!r}')
+                    faults.append(f'models."{alias}": expected "site/model", got {target[:80]!r}')
                 elif site not in self.sites:
                     faults.append(f'models."{alias}": no site is called {site[:80]!r}{near(site, self.sites)}')
         if faults:
@@ -78,7 +78,7 @@ class Settings(Section):
 
     @classmethod
     def load(cls, config: Path | str | None = None, **overrides: Mapping[str, Any]) -> Settings:
-        """The settings of this process: those of the file *config*, or of the first `doorkey.toml` that is found.
+        """Load the settings from the file *config*, or from the first `doorkey.toml` that is found.
 
         *overrides* are sections (`service={"port": 9000}`) that win over file and environment. Raises
         ConfigurationError that lists every fault with its place.
@@ -90,13 +90,13 @@ class Settings(Section):
         faults = strangers(cls, sources.variables, PREFIX)
         try:
             for layer in (_from_environment(), overrides):
-                data = _merged(data, layer)
+                data = _merge(data, layer)
             settings = cls.model_validate(data)
         except SettingsError as exc:
-            # Only a whole table is read as JSON here; the exception names its field in quotes, and nothing else of it.
+            # Only whole tables are read as JSON here. The exception names the field in quotes and holds no value.
             faults.append(f"{PREFIX}{str(exc).split(chr(34))[1].upper()}: expected a table as JSON")
         except ValidationError as exc:
-            # Not chained: pydantic's own text may hold a secret.
+            # Not chained, as pydantic's text may hold a secret.
             told = {fault.partition(":")[0] for fault in faults}
             faults += [fault for fault in explain(cls, exc, sources) if fault.partition(":")[0] not in told]
         if faults:
@@ -124,25 +124,27 @@ def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
         return text, tomllib.loads(text)
     except FileNotFoundError as exc:
-        raise ConfigurationError(f"there is no settings file {path}: correct --config or leave it out") from exc
+        raise ConfigurationError(f"there is no settings file {path}: correct --config, or leave it out") from exc
     except OSError as exc:
         raise ConfigurationError(f"the settings file {path} can't be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
-        raise ConfigurationError(f"{path} is no TOML: expected UTF-8 text, byte {exc.start} is none") from exc
+        raise ConfigurationError(
+            f"{path} is no TOML: UTF-8 text was expected, but byte {exc.start} is not UTF-8"
+        ) from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError(f"{path} is no valid TOML: {exc}") from exc
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     both = dict(below)
     for name, value in above.items():
         old = both.get(name)
-        both[name] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        both[name] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return both
 
 
 def config_dirs() -> tuple[Path, ...]:
-    """Where a settings file is looked for, the first one first."""
+    """Return the folders in which a settings file is looked for, in this order."""
     from platformdirs import user_config_path
 
     return (Path.cwd(), user_config_path(APP, appauthor=False))
@@ -153,7 +155,7 @@ def find_file() -> Path | None:
 
 
 def state_dir() -> Path:
-    """The folder of everything that outlives the process (sessions are secrets): created, the owner's alone."""
+    """Return the folder for all that outlives the process. It is created, and only its owner can read it."""
     from platformdirs import user_data_path
 
     path = user_data_path(APP, appauthor=False)
@@ -162,33 +164,33 @@ def state_dir() -> Path:
         path.chmod(0o700)
     except OSError as exc:
         raise ConfigurationError(
-            f"the data folder {path} can't be used ({exc.strerror}): correct it or set XDG_DATA_HOME"
+            f"the data folder {path} can't be used ({exc.strerror}): correct that, or set XDG_DATA_HOME"
         ) from exc
     return path
 
 
 def screen() -> str | None:
-    """The screen that programs of this session draw on (X11 or Wayland), None where there is none."""
+    """Return the screen of this desktop session (X11 or Wayland); None if there is none."""
     return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or None
 
 
 def variable(name: str) -> str | None:
-    """The environment variable *name*, which a login step refers to; None where it is not set."""
+    """Return the environment variable *name*, to which a login step refers; None if it is not set."""
     return os.environ.get(name)
 
 
 def playwright_downloads() -> Path | None:
-    """Where the person has Playwright keep its browsers, if that is not the usual place."""
+    """Return the folder in which Playwright keeps its browsers, if the user has moved it."""
     folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")
     return Path(folder) if folder and folder != "0" else None
 
 
 def describe(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, object, str]]:
-    """(key, default, description) of each setting, in the file's order; a site's keys as `sites.NAME.key`."""
+    """Return (key, default, description) of each setting, in order. A site's keys are written `sites.NAME.key`."""
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            if field.description:  # a section within another: its keys are told there
+            if field.description:  # keys of nested sections are listed with their section
                 yield key, None, field.description
                 continue
             yield from describe(field.annotation, f"{key}.")

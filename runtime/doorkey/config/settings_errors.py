@@ -1,4 +1,4 @@
-"""Says what is wrong with settings, and where it stands: file and line, variable, or flag."""
+"""Describes faults in settings, with their place: file and line, variable, or flag."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pydantic import BaseModel, SecretStr, ValidationError
 Place: TypeAlias = tuple[str, ...]
 
 OTHERS = re.compile(r"DOORKEY_(REQUIRE|TEST_\w+)")
-"""Variables that belong to doorkey's tests."""
+"""Environment variables that only doorkey's tests use."""
 UNSHOWN = ("key", "proxy", "url", "send", "visit")
-"""Settings whose value is, or may hold, a secret."""
+"""Settings whose value is or may hold a secret."""
 KINDS = {
     str: "text",
     bool: "true or false",
@@ -31,14 +31,14 @@ KINDS = {
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """The nearest known name as the end of a sentence; empty when none is near."""
+    """Return the nearest known name as the end of a sentence; empty if none is near."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where settings came from. `variables` are the environment's, by upper-case name.
+    """Where settings came from. `variables` are environment variables, by upper-case name.
 
     `searched` are the places where a settings file was looked for, if none was found.
     """
@@ -50,7 +50,7 @@ class Sources:
     overrides: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def explain_missing_site(self, name: str, configured: Iterable[str]) -> str:
-        """The message for a site that is not configured: which file was read, and how to add the site."""
+        """Return the message for a site that is not configured: which file was read, and how to add the site."""
         configured = tuple(configured)
         place = f" in {self.file}" if self.file else ""
         known = f"; configured: {', '.join(configured)}" if configured else ""
@@ -60,7 +60,7 @@ class Sources:
         )
 
     def explain_no_sites(self) -> str:
-        """The message for settings without any site."""
+        """Return the message for settings without any site."""
         place = f" in {self.file}" if self.file else ""
         return (
             f"no site is configured{place}{self._searched()}. To add a site: doorkey add URL. "
@@ -72,11 +72,11 @@ class Sources:
 
     @cached_property
     def lines(self) -> dict[Place, int]:
-        return lines_of(self.text)
+        return find_lines(self.text)
 
     def where(self, place: Place) -> str:
-        """What a person must change: the flag, the variable, or the file's line that set *place*."""
-        if _within(self.overrides, place):
+        """Return what to change: the flag, the variable, or the line of the file that set *place*."""
+        if _holds(self.overrides, place):
             return f"--{place[-1]}: "
         for end in range(len(place), 0, -1):
             variable = "DOORKEY_" + "__".join(place[:end]).upper()
@@ -88,7 +88,7 @@ class Sources:
         return f"{self.file}: " if self.file else ""
 
 
-def _within(data: object, place: Place) -> bool:
+def _holds(data: object, place: Place) -> bool:
     for part in place:
         if not isinstance(data, Mapping) or part not in data:
             return False
@@ -96,22 +96,22 @@ def _within(data: object, place: Place) -> bool:
     return True
 
 
-def lines_of(text: str) -> dict[Place, int]:
-    """The line on which each table and key of a TOML text first stands."""
+def find_lines(text: str) -> dict[Place, int]:
+    """Return the first line of each table and key in a TOML text."""
     lines: dict[Place, int] = {}
     table: Place = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
-            table = _path(header[1]) or table
+            table = _read_path(header[1]) or table
             lines.setdefault(table, number)
         elif key := re.match(r"\s*((?:\"[^\"]*\"|'[^']*'|[\w.\s-])+?)\s*=", line):
-            path = table + _path(key[1])
+            path = table + _read_path(key[1])
             for end in range(len(table) + 1, len(path) + 1):
                 lines.setdefault(path[:end], number)
     return lines
 
 
-def _path(dotted: str) -> Place:
+def _read_path(dotted: str) -> Place:
     try:
         data: Any = tomllib.loads(f"{dotted} = 0")
     except tomllib.TOMLDecodeError:
@@ -126,33 +126,33 @@ def _path(dotted: str) -> Place:
 def explain(
     model: type[BaseModel], error: ValidationError, sources: Sources, *, table: Place = (), beside: Iterable[str] = ()
 ) -> list[str]:
-    """Each fault as a sentence: its place, its key, what was expected, what kind of value came. Never a secret.
+    """Describe each fault: its place, its key, what was expected, and which kind of value came. Never a secret.
 
     *table* is where the values that *model* describes stand; *beside* are keys that others allow there.
     """
     told: dict[str, None] = {}
     for fault in error.errors(include_url=False, include_context=False):
-        inner = _keys(model, fault["loc"])
+        inner = _list_keys(model, fault["loc"])
         place = table + inner
         said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
         if not inner:
             for line in said.splitlines():
-                key = table + _path(line.partition(":")[0])
-                told[f"{sources.where(key)}{_dotted(table)}{'.' if table else ''}{line}"] = None
+                key = table + _read_path(line.partition(":")[0])
+                told[f"{sources.where(key)}{_join_place(table)}{'.' if table else ''}{line}"] = None
         elif fault["type"] == "extra_forbidden":
-            known = (*_fields(model, inner[:-1]), *(beside if len(inner) == 1 else ()))
-            told[f"{sources.where(place)}unknown key {_dotted(place)}{near(place[-1], known)}"] = None
+            known = (*_list_fields(model, inner[:-1]), *(beside if len(inner) == 1 else ()))
+            told[f"{sources.where(place)}unknown key {_join_place(place)}{near(place[-1], known)}"] = None
         else:
             came = _came(place, fault["input"]) if fault["type"] != "value_error" else ""
             for line in said.splitlines():
-                told[f"{sources.where(place)}{_dotted(place)}: {line[:1].lower()}{line[1:]}{came}"] = None
+                told[f"{sources.where(place)}{_join_place(place)}: {line[:1].lower()}{line[1:]}{came}"] = None
     return list(told)
 
 
 def unknown_keys(keys: Iterable[str], known: Iterable[str], sources: Sources, table: Place) -> list[str]:
-    """Keys of *table* that nobody knows, each with its place and the nearest known one."""
+    """Describe the unknown keys of *table*, each with its place and the nearest known key."""
     known = tuple(known)
-    return [f"{sources.where((*table, key))}unknown key {_dotted((*table, key))}{near(key, known)}" for key in keys]
+    return [f"{sources.where((*table, key))}unknown key {_join_place((*table, key))}{near(key, known)}" for key in keys]
 
 
 def _came(place: Place, value: object) -> str:
@@ -166,12 +166,12 @@ def _came(place: Place, value: object) -> str:
     return f"; came {kind}, {str(value)[:60]!r}"
 
 
-def _dotted(place: Place) -> str:
+def _join_place(place: Place) -> str:
     return ".".join(part if re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in place)
 
 
-def _inner(model: object, name: str) -> object:
-    """What stands under *name* in a table that *model* describes; None when nothing may."""
+def _find_type(model: object, name: str) -> object:
+    """Return the type under *name* in a table that *model* describes; None if *name* is not allowed there."""
     if isinstance(model, type) and issubclass(model, BaseModel):
         known = next((field for key, field in model.model_fields.items() if name in (key, field.alias)), None)
         return known.annotation if known else None
@@ -182,8 +182,8 @@ def _is_list(model: object) -> bool:
     return getattr(model, "__origin__", None) in (list, tuple)
 
 
-def _keys(model: object, location: Iterable[str | int]) -> Place:
-    """The keys in pydantic's *location*: the rest are members of a union, or places in a list."""
+def _list_keys(model: object, location: Iterable[str | int]) -> Place:
+    """Return the keys in pydantic's *location*. Its other parts are members of unions and indexes of lists."""
     keys: list[str] = []
     for name in location:
         if _is_list(model):
@@ -195,13 +195,13 @@ def _keys(model: object, location: Iterable[str | int]) -> Place:
         ):
             break
         keys.append(str(name))
-        model = _inner(model, str(name))
+        model = _find_type(model, str(name))
     return tuple(keys)
 
 
-def _fields(model: object, place: Place) -> tuple[str, ...]:
+def _list_fields(model: object, place: Place) -> tuple[str, ...]:
     for name in place:
-        model = _inner(model, name)
+        model = _find_type(model, name)
         model = get_args(model)[0] if _is_list(model) else model
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return ()
@@ -209,9 +209,9 @@ def _fields(model: object, place: Place) -> tuple[str, ...]:
 
 
 def strangers(model: type[BaseModel], variables: Iterable[str], prefix: str) -> list[str]:
-    """The variables that name no setting, each with the nearest one that does."""
+    """Describe the variables that name no setting, each with the nearest one that does."""
     return [
-        f"{name}: no setting has this variable{near(name, _spellings(model, name, prefix))}"
+        f"{name}: no setting has this variable{near(name, _list_variables(model, name, prefix))}"
         for name in sorted(variables)
         if not OTHERS.fullmatch(name) and not _names_a_setting(model, name.removeprefix(prefix).lower().split("__"))
     ]
@@ -219,21 +219,21 @@ def strangers(model: type[BaseModel], variables: Iterable[str], prefix: str) -> 
 
 def _names_a_setting(model: object, path: list[str]) -> bool:
     for name in path:
-        model = _inner(model, name) if name else None
+        model = _find_type(model, name) if name else None
         if model is None:
             return False
     return True
 
 
-def _spellings(model: type[BaseModel], name: str, prefix: str) -> list[str]:
-    """The variables that *name* may have meant: the settings, and those of the site it names."""
+def _list_variables(model: type[BaseModel], name: str, prefix: str) -> list[str]:
+    """Return the variables that *name* may have meant: those of all settings, and of the site that it names."""
     parts = name.removeprefix(prefix).split("__")
     spellings = []
     for section in model.model_fields:
-        inner, start = _inner(model, section), f"{prefix}{section.upper()}"
+        inner, start = _find_type(model, section), f"{prefix}{section.upper()}"
         spellings.append(start)
         if len(parts) > 2 and getattr(inner, "__origin__", None) is dict:
-            inner, start = _inner(inner, ""), f"{start}__{parts[1]}"
+            inner, start = _find_type(inner, ""), f"{start}__{parts[1]}"
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             spellings += [f"{start}__{key.upper()}" for key in inner.model_fields]
     return spellings

@@ -1,4 +1,4 @@
-"""What can be set, section by section: each setting with its default, unit and consequence."""
+"""The schema of the settings, by section: each setting with its default, its unit and what it does."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from pydantic_settings import NoDecode
 from doorkey.model.urls import as_written
 
 
-def _listed(value: object) -> object:
-    """The environment writes a list as JSON, or with commas."""
+def _read_list(value: object) -> object:
+    """Read a list that an environment variable holds, as JSON or separated by commas."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
         try:
             return json.loads(value)
         except ValueError as exc:
-            raise ValueError("expected a list: this is no JSON") from exc
+            raise ValueError("expected a list, as JSON or separated by commas") from exc
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def web_url(url: str) -> str:
-    """*url* as browsers write it, if it is http(s) with a host and holds no password.
+    """Return *url* as browsers write it. It must be http(s), have a host and hold no password.
 
     Raises ValueError without repeating it.
     """
@@ -47,24 +47,24 @@ def web_url(url: str) -> str:
         parts = urlsplit(url)
         host, written = parts.hostname, as_written(url)
     except ValueError as exc:
-        raise ValueError("expected an http(s) URL: host or port can't be read") from exc
+        raise ValueError("expected an http(s) URL; its host or port can't be read") from exc
     if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
         raise ValueError("expected an http(s) URL with a host, like https://example.com/chat/")
     if "@" in parts.netloc:
-        raise ValueError("expected a URL without user and password: they would show in logs")
+        raise ValueError("expected a URL without user and password, as logs show URLs")
     return written
 
 
 HOST = r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?"
-"""A host as `reach` names it: a name, an address, `*.` before a name for all below it, perhaps a port."""
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed), NoDecode]
+"""A host in `reach`: a name or an address, with an optional port. `*.` before a name means all names below it."""
+Names = Annotated[tuple[str, ...], BeforeValidator(_read_list), NoDecode]
 Url = Annotated[str, BeforeValidator(lambda value: web_url(value) if isinstance(value, str) else value)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
-    # An error's text goes to people and logs: it must not repeat what was typed.
+    # The text of an error goes to people and logs, so it must not repeat what was typed.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -88,7 +88,7 @@ class ServiceSettings(Section):
 
     @field_validator("key")
     @classmethod
-    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+    def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is None:
             return None
         text = key.get_secret_value()
@@ -100,14 +100,14 @@ class ServiceSettings(Section):
 
     @field_validator("hosts")
     @classmethod
-    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"[\w.-]+|(\[)?([0-9a-fA-F]*:){2}[0-9a-fA-F:.]*(?(1)\])", host) for host in hosts):
             raise ValueError('expected names without scheme or port, like "doorkey" or "10.0.0.5"; "*" is none')
         return hosts
 
     @field_validator("origins")
     @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         written = tuple(origin if re.fullmatch(APP_ORIGIN, origin) else web_url(origin) for origin in origins)
         if any(origin != f"{parts.scheme}://{parts.netloc}" for origin in written for parts in (urlsplit(origin),)):
             raise ValueError("expected origins without a path, like https://app.example.com or tauri://localhost")
@@ -115,9 +115,9 @@ class ServiceSettings(Section):
 
 
 class BrowserSettings(Section):
-    executable: Path | None = Field(default=None, description="The Chromium to start; without it one is found.")
+    executable: Path | None = Field(default=None, description="The Chromium to start; if not set, one is searched for.")
     display: Literal["headless", "virtual", "screen"] = Field(
-        default="headless", description="Where pages show: nowhere, on a virtual screen (Xvfb), or on yours."
+        default="headless", description="Where pages are shown: nowhere, on a virtual screen (Xvfb), or on your screen."
     )
     virtual: bool = Field(
         default=True, description="Whether a site that refuses browsers without a window gets one on a virtual screen."
@@ -142,59 +142,67 @@ class StoreSettings(Section):
 
     @field_validator("url")
     @classmethod
-    def _known_store(cls, url: str) -> str:
+    def _check_store(cls, url: str) -> str:
         if url not in ("memory://", "sqlite") and not re.fullmatch(r"sqlite:////?[^/?#][^?#]*", url):
             raise ValueError("expected memory://, sqlite or sqlite:///absolute/path")
         return url
 
 
 class LimitSettings(Section):
-    first_byte: Seconds = Field(default=60.0, description="Seconds a site may take until its answer begins.")
-    idle: Seconds = Field(default=60.0, description="Seconds an answer may pause on the way.")
+    first_byte: Seconds = Field(default=60.0, description="Seconds that a site may take to begin its answer.")
+    idle: Seconds = Field(default=60.0, description="Seconds that an answer may pause.")
     total: Seconds = Field(default=600.0, description="Seconds for a whole answer, a visit included.")
-    visit: Seconds = Field(default=60.0, description="Seconds the browser may take to enter a site.")
-    challenge: Seconds = Field(
-        default=45.0, description="Seconds more, where the browser has to pass what stands before a site."
-    )
+    visit: Seconds = Field(default=60.0, description="Seconds that the browser may take to enter a site.")
+    challenge: Seconds = Field(default=45.0, description="Additional seconds if the browser has to pass a challenge.")
     check: Seconds = Field(
         default=10.0, description="Seconds a session check may take, and calls wait for it before they are sent."
     )
     patience: float = Field(
-        default=2.0, ge=0, allow_inf_nan=False, description="Seconds of a pause waited out, not told."
+        default=2.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Pauses up to this many seconds are waited out; longer ones are reported.",
     )
 
     @property
     def entering(self) -> float:
-        """Seconds that the way in may take, with all that stands before it."""
+        """Seconds that entering a site may take, including a challenge."""
         return self.visit + self.challenge
 
 
 class MannersSettings(Section):
-    at_once: Count = Field(default=2, description="Calls that a site is sent at a time; others wait for their turn.")
-    rate: Seconds = Field(default=1.0, description="Calls that a site is sent a second, give or take a quarter.")
-    queue: int = Field(default=30, ge=0, description="Calls that may wait for a site; one more is told to come later.")
+    at_once: Count = Field(default=2, description="Calls that are sent to a site at a time; others wait.")
+    rate: Seconds = Field(
+        default=1.0, description="Calls that are sent to a site per second, varied by up to a quarter."
+    )
+    queue: int = Field(default=30, ge=0, description="Calls that may wait for a site; further ones are refused.")
     patience: float = Field(
-        default=120.0, ge=0, allow_inf_nan=False, description="Seconds of a site's Retry-After waited out, not told."
+        default=120.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="A site's Retry-After up to this many seconds is waited out; a longer one is reported.",
     )
-    pages: Count = Field(default=1, description="Browser's pages that are opened at a site at a time.")
+    pages: Count = Field(default=1, description="Pages that browsers open at a site at a time.")
     visits: Count = Field(
-        default=3, description="Visits within `manners.pause` that may lead to no used session; then comes a pause."
+        default=3, description="Visits within `manners.pause` whose session may stay unused; then visits pause."
     )
-    pause: Seconds = Field(default=600.0, description="Seconds without a visit after too many useless ones.")
+    pause: Seconds = Field(
+        default=600.0, description="Seconds without a visit after too many whose session stayed unused."
+    )
 
 
 class SiteSettings(Section):
-    # What else is set belongs to the site's provider; the registry holds it against the provider's `Options`.
+    # Further keys belong to the site's provider. The registry checks them by the provider's `Options`.
     model_config = ConfigDict(extra="allow")
 
     provider: str | None = Field(
-        default=None, description="The kind of site; without it the site's name is the provider's."
+        default=None, description="The kind of site; if not set, the provider has the site's name."
     )
     url: Url | None = Field(
         default=None, description="The page a visit opens; an empty path becomes the provider's own."
     )
     models: Names = Field(default=(), description="Names of the site's models; without them the provider's own.")
-    profile: str = Field(default="desktop", min_length=1, description="How the browser appears there.")
+    profile: str = Field(default="desktop", min_length=1, description="The browser profile for this site.")
     proxy: str | None = Field(
         default=None,
         repr=False,
@@ -205,12 +213,12 @@ class SiteSettings(Section):
         description="Hosts besides the site's own that its page may reach; `*`: all of the public internet.",
     )
     manners: MannersSettings = Field(
-        default=MannersSettings(), description="What is different from [manners] for this site, by the same keys."
+        default=MannersSettings(), description="Values that differ from [manners] for this site, under the same keys."
     )
 
     @field_validator("reach")
     @classmethod
-    def _are_hosts(cls, reach: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_reach(cls, reach: tuple[str, ...]) -> tuple[str, ...]:
         for host in reach:
             if host != "*" and not re.fullmatch(HOST, host):
                 raise ValueError(
@@ -225,7 +233,7 @@ class SiteSettings(Section):
 
     @field_validator("proxy")
     @classmethod
-    def _usable_proxy(cls, proxy: str | None) -> str | None:
+    def _check_proxy(cls, proxy: str | None) -> str | None:
         if proxy is None:
             return None
         scheme = proxy.partition("://")[0].lower()
@@ -240,20 +248,20 @@ class SiteSettings(Section):
 
     @property
     def more(self) -> dict[str, Any]:
-        """The keys that are the provider's own, as they were set. They may hold secrets."""
+        """The provider's own keys, as they were set. They may hold secrets."""
         return dict(self.model_extra or {})
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield from ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
 
     @model_serializer(mode="wrap")
-    def _without_secrets(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+    def _hide_secrets(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         shown: dict[str, Any] = handler(self)
         if info.mode == "json":
             return {name: value if name in type(self).model_fields else "(set)" for name, value in shown.items()}
         return shown
 
     @field_serializer("proxy", when_used="json-unless-none")
-    def _without_password(self, proxy: str) -> str:
+    def _hide_password(self, proxy: str) -> str:
         parts = urlsplit(proxy)
         return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl() if "@" in proxy else proxy
