@@ -124,4 +124,6 @@ def test_a_providers_own_keys_are_neither_shown_nor_dumped() -> None:
 def test_models_of_a_site_that_is_no_chat_are_told() -> None:
     with pytest.raises(ConfigurationError) as caught:
         build_sites(settings(wiki={"provider": "web", "url": "http://x/", "models": ["a"]}))
-    assert "sites.wiki.models: the provider web is no chat and has no models: remove this setting" in caught.value.message
+    assert (
+        "sites.wiki.models: the provider web is no chat and has no models: remove this setting" in caught.value.message
+    )
