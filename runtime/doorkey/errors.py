@@ -17,6 +17,7 @@ Two questions choose the class: who can act, and what do we do about it.
     │   ├── Blocked                    502  blocked             a ban, a firewall, a content filter
     │   │   └── HeadlessDenied         502  blocked             a browser without a window is refused
     │   ├── Changed                    502  site_changed        what the site sends is no longer what we know
+    │   │   ├── NotPlainHttp           502  site_changed        only a browser can speak with the site
     │   │   ├── MissingToken           502  site_changed        (also RuntimeError)
     │   │   └── MissingCookies         502  site_changed        (also RuntimeError)
     │   ├── Cut                        502  cut                 the answer ended before its end
@@ -164,6 +165,17 @@ class HeadlessDenied(Blocked):
 
 class Changed(SiteError):
     code = "site_changed"
+
+
+class NotPlainHttp(Changed):
+    """The site speaks HTTP that plain HTTP clients don't (HTTP/2 only, a compression without its library).
+
+    `arrived` is False if the request certainly did not reach the site.
+    """
+
+    def __init__(self, message: str, *, site: str | None = None, arrived: bool = True) -> None:
+        super().__init__(message, site=site)
+        self.arrived = arrived
 
 
 class MissingToken(Changed, RuntimeError):

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.clock import SystemClock
-from doorkey.errors import Changed, Cut
+from doorkey.errors import Changed, Cut, NotPlainHttp
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
@@ -130,8 +130,9 @@ async def test_what_is_not_compressed_at_all_is_told(coding: str) -> None:
 
 async def test_a_coding_whose_library_is_missing_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(compression.DECOMPRESSORS, "br", raising=False)
-    with pytest.raises(Changed, match=r"compressed by br.*doorkey\[compression\]"):
-        await read(UnpackedBody(Pieces(b"x", 1), "br"))
+    with pytest.raises(NotPlainHttp, match=r"compressed by br.*doorkey\[compression\]"):
+        async with answered(b"x", "br"):
+            pass
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from doorkey import Request, Runtime
 from doorkey.browser import BrowserPool
 from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
-from doorkey.errors import BrowserFailed, Cut, DoorkeyError, NeedsPerson, TimeLimit
+from doorkey.errors import BrowserFailed, Cut, DoorkeyError, MayHaveArrived, NeedsPerson, NotPlainHttp, TimeLimit
 from doorkey.model.upload import Upload
 
 from .paged import PAGE, PagedSite, runtime_for, serving
@@ -91,6 +91,29 @@ async def test_a_setting_forbids_the_page(site: PagedSite, browsers: BrowserPool
         with pytest.raises(NeedsPerson):
             await fetched(runtime)
         assert runtime.status()[0].transport == "direct"
+
+
+async def odd_http(request: web.Request) -> web.StreamResponse:
+    """An answer with a line that is no header: browsers skip it, aiohttp refuses the answer."""
+    await request.read()
+    assert request.transport is not None
+    request.transport.write(b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    request.transport.close()
+    return web.Response()
+
+
+async def test_a_site_that_speaks_no_plain_http_is_served_by_its_page(site: PagedSite, browsers: BrowserPool) -> None:
+    site.routes["/odd"] = odd_http
+    async with runtime_for(site, pool=browsers, transport="auto") as runtime:
+        with pytest.raises(MayHaveArrived):
+            await fetched(runtime, "/odd", method="POST", body=b"once")
+        assert len(site.seen) == 1
+        assert await fetched(runtime, "/odd") == ("page", 200)
+        assert await fetched(runtime, "/odd", method="POST", body=b"x") == ("page", 200)
+        assert runtime.status()[0].transport == "page"
+    async with runtime_for(site, pool=browsers, transport="direct") as runtime:
+        with pytest.raises(NotPlainHttp):
+            await fetched(runtime, "/odd")
 
 
 async def test_another_hosts_answers_never_go_by_the_page(site: PagedSite, browsers: BrowserPool) -> None:

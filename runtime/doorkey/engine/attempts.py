@@ -12,7 +12,7 @@ from doorkey.engine.answer import Answer
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.decision_tables import Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
-from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, SiteDown, TimeLimit
+from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, NotPlainHttp, SiteDown, TimeLimit
 from doorkey.model.cookies import Change
 from doorkey.model.events import Attempt
 from doorkey.model.request import Head, Request, is_large
@@ -158,6 +158,15 @@ class Attempts:
             if is_harmless(request):
                 raise
             raise may_have_arrived(call, request, limit) from limit
+        except NotPlainHttp as failed:
+            site = call.target.site
+            stays = not self._selector.can_move(site, session.key) and self._selector.carries(session, site)
+            if not request.own_host or stays:
+                raise
+            self._selector.move(site, session.key, "speaks no plain HTTP")
+            now = self._clock.now()
+            error = may_have_arrived(call, request, failed) if failed.arrived and not is_harmless(request) else failed
+            return JudgedReply(request, Verdict(Kind.SITE_DOWN, failed.message), Head(status=0), now, now, error=error)
         except BrowserFailed as failed:
             if self._selector.carries(session, call.target.site):
                 raise

@@ -18,9 +18,9 @@ from doorkey.engine.attempts import REFUSALS, Attempts
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.decision import Check, Decision, Deliver, Fail, Refused, Renew, Told, decide
-from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News
+from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend
 from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
-from doorkey.errors import BrowserFailed, DoorkeyError, VisitFailed
+from doorkey.errors import BrowserFailed, DoorkeyError, NotPlainHttp, VisitFailed
 from doorkey.model.request import Request
 from doorkey.model.session import Session
 from doorkey.model.verdict import Kind, Verdict
@@ -188,7 +188,7 @@ class Engine:
             and call.is_fresh(session)
             and (self._selector.can_move(site, key) or not carried),
             renewals=min(call.renewals, MOST_RENEWALS),
-            resend=call.resend,
+            resend=reply_resend(call, reply),
             rule=call.target.provider.resend,
         )
 
@@ -264,3 +264,9 @@ class Engine:
         if decision.refused != "not":
             self._keeper.refuse(session, named=decision.refused == "named")
         return decision.error
+
+
+def reply_resend(call: Call[Any], reply: JudgedReply[Any]) -> Resend:
+    """What sending the request again would mean: it does no harm if it certainly did not reach the site."""
+    unsent = isinstance(reply.error, NotPlainHttp) and not reply.error.arrived
+    return Resend.HARMLESS if unsent and call.resend is Resend.ONCE else call.resend

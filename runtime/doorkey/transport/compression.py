@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Protocol
 
-from doorkey.errors import Changed, Cut, DoorkeyError
+from doorkey.errors import Changed, Cut, DoorkeyError, NotPlainHttp
 from doorkey.model.request import HEAD_BYTES
 from doorkey.transport.stream import Content, Exchange
 
@@ -163,8 +163,8 @@ if BROTLI is not None:
 if ZSTD is not None:
     DECOMPRESSORS["zstd"] = _Zstd
     ERRORS += (ZSTD.ZstdError,)
-KNOWN = frozenset([*DECOMPRESSORS, "br", "zstd"])
-"""The codings of browsers. Reading one whose library is missing ends in an error that names it."""
+BY_LIBRARY = ("br", "zstd")
+"""The codings of browsers that need a library."""
 ACCEPTED = ", ".join(coding for coding in DECOMPRESSORS if coding != "x-gzip")
 """The Accept-Encoding of requests whose answers are unpacked here."""
 
@@ -176,9 +176,19 @@ def coding_of(headers: Mapping[str, str]) -> str:
 
 
 def unpack_exchange(exchange: Exchange, headers: Mapping[str, str]) -> Exchange:
-    """*exchange* with its body unpacked as it is read. A coding that no browser knows is left to the caller."""
+    """Return *exchange* with its body unpacked as it is read. A coding that no browser knows is left to the caller.
+
+    Raises NotPlainHttp for a coding whose library is missing.
+    """
     coding = coding_of(headers)
-    return UnpackedExchange(exchange, coding) if coding in KNOWN else exchange
+    if coding in DECOMPRESSORS:
+        return UnpackedExchange(exchange, coding)
+    if coding not in BY_LIBRARY:
+        return exchange
+    exchange.close()
+    raise NotPlainHttp(
+        f"the site's answer is compressed by {coding}, which it was not asked for; install doorkey[compression]"
+    )
 
 
 class UnpackedExchange:
@@ -195,34 +205,26 @@ class UnpackedBody:
     def __init__(self, content: Content, coding: str) -> None:
         self._content = content
         self._coding = coding
-        make = DECOMPRESSORS.get(coding)
-        self._decompressor: Decompressor | None = None if make is None else make()
+        self._decompressor: Decompressor = DECOMPRESSORS[coding]()
         self._fed = self._done = False
         self._failure: DoorkeyError | None = None
-        if make is None:
-            advice = "; install doorkey[compression]" if coding in ("br", "zstd") else ""
-            self._failure = Changed(f"the site's answer is compressed by {coding[:40]}, which can't be read{advice}")
 
     def at_eof(self) -> bool:
         return self._done
 
     def read_nowait(self) -> bytes:
-        return b"" if self._done else self._unpack(self._content.read_nowait() if self._wants_more() else b"")
+        return b"" if self._done else self._unpack(self._content.read_nowait() if self._decompressor.waits else b"")
 
     async def readany(self) -> bytes:
         found = self.read_nowait()
         while not found and not self._done:
-            found = self._unpack(await self._content.readany() if self._wants_more() else b"")
+            found = self._unpack(await self._content.readany() if self._decompressor.waits else b"")
         return found
-
-    def _wants_more(self) -> bool:
-        return self._decompressor is None or self._decompressor.waits
 
     def _unpack(self, data: bytes) -> bytes:
         if self._failure is not None:
             raise self._failure.again()
         decompressor = self._decompressor
-        assert decompressor is not None
         self._fed = self._fed or bool(data)
         try:
             found = decompressor.feed(data, STEP) if data or not decompressor.waits else b""

@@ -76,7 +76,8 @@ class Direct:
         """Send *request* and return its answer as soon as its head has come. *total* seconds are left for all of it.
 
         Raises RequestError for a target that is not allowed, SiteDown if the site can't be reached (`arrived` tells
-        whether the request may have got there), TimeLimit, Changed for an answer that is not HTTP.
+        whether the request may have got there), TimeLimit, NotPlainHttp if only a browser can speak with
+        the site.
         """
         url = request_url(request, site)
         conversation = conversation or Conversation(self._clock)
@@ -113,7 +114,11 @@ class Direct:
                 return Stream(NoBody(), head, b"", self._waits, self._limits.idle, deadline, websocket=socket)
             onward = redirected(request, head, site) if follow else None
             if onward is None:
-                exchange = response if request.encodings is not None else unpack_exchange(response, response.headers)
+                try:
+                    exchange = response if request.encodings is not None else unpack_exchange(response, head.headers)
+                except DoorkeyError as error:
+                    error.site = site.name
+                    raise
                 return Stream(exchange, head, b"", self._waits, self._limits.idle, deadline, upload)
             response.release()
             request, url = allowed_redirect(request, onward, site)

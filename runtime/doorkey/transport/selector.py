@@ -38,8 +38,9 @@ class Transport(Protocol):
 
 
 class TransportSelector:
-    """`direct` first. A site that challenges what a browser has just passed ties that to the browser's own connection:
-    it moves to `page`, for *expiry* seconds. Without *page* everything goes by `direct`."""
+    """`direct` first. A site moves to `page`, for *expiry* seconds, when only the browser itself can reach it: it
+    challenges what a browser has just passed, or speaks HTTP that plain clients don't. Without *page* everything goes
+    by `direct`."""
 
     def __init__(
         self, direct: Transport, page: PageTransport | None = None, *, clock: Clock, expiry: float = EXPIRY
@@ -69,14 +70,12 @@ class TransportSelector:
         """Whether the requests of *key* can move to `page`, and have not."""
         return self._page is not None and site.transport == "auto" and not key.caller and self.name(site, key) != "page"
 
-    def move(self, site: Site, key: Key) -> None:
-        """Move to `page`, as a fresh session was challenged. Nothing changes where that can't be, or is so already."""
+    def move(self, site: Site, key: Key, why: str = "challenges what its browser passed") -> None:
+        """Move to `page`, because the site does *why*. Nothing changes where that can't be, or is so already."""
         if not self.can_move(site, key):
             return
         self._moved[key] = self._clock.now() + self._expiry
-        log.info(
-            "%s: challenges what its browser passed: requests go by the live page for %.0f s", site.name, self._expiry
-        )
+        log.info("%s: %s: requests go by the live page for %.0f s", site.name, why, self._expiry)
 
     def carries(self, session: Session, site: Site) -> bool:
         """Whether requests can go with *session* now: the live page needs the context it came from."""

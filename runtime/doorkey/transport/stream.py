@@ -8,7 +8,7 @@ from typing import Protocol
 
 import aiohttp
 
-from doorkey.errors import Changed, Cut, DoorkeyError, RequestError, SiteDown, TimeLimit
+from doorkey.errors import Changed, Cut, DoorkeyError, NotPlainHttp, RequestError, SiteDown, TimeLimit
 from doorkey.model.request import HEAD_BYTES, Head, MiB, Reply
 from doorkey.model.upload import Upload
 from doorkey.network.url_policy import PrivateAddress
@@ -154,6 +154,21 @@ class Stream:
             self._response.close()
 
 
+TLS_OF_BROWSERS = (
+    "NO_APPLICATION_PROTOCOL",
+    "HANDSHAKE_FAILURE",
+    "KEY_TOO_SMALL",
+    "UNSAFE_LEGACY",
+    "ILLEGAL_PARAMETER",
+)
+"""Parts of OpenSSL's reasons for a failed handshake that a browser may well succeed with: HTTP/2 only, old servers."""
+
+
+def _browsers_only(error: aiohttp.ClientConnectorSSLError) -> bool:
+    reason = getattr(error.os_error, "reason", None) or ""
+    return any(part in reason for part in TLS_OF_BROWSERS)
+
+
 def buffered(content: Content) -> bytes:
     """What has come and was not read yet. Raises DoorkeyError when the answer broke off."""
     try:
@@ -183,6 +198,8 @@ def translated(error: Exception) -> DoorkeyError:
             )
         case aiohttp.ClientProxyConnectionError():
             return SiteDown("the proxy can't be reached; see the site's `proxy` setting", arrived=False)
+        case aiohttp.ClientConnectorSSLError() if _browsers_only(error):
+            return NotPlainHttp(f"no secure connection to the site by plain HTTP ({name})", arrived=False)
         case aiohttp.ClientSSLError():
             return SiteDown(f"no secure connection to the site ({name})", arrived=False)
         case aiohttp.ClientConnectorError(os_error=PrivateAddress() as refused):
@@ -192,7 +209,7 @@ def translated(error: Exception) -> DoorkeyError:
         case aiohttp.ClientPayloadError():
             return Cut(f"the answer broke off ({name})")
         case aiohttp.ClientResponseError():
-            return Changed(f"the site's answer is no HTTP that can be read ({name})")
+            return NotPlainHttp(f"the site's answer is not HTTP that can be read here ({name})")
         case aiohttp.ClientConnectionError() | OSError():
             return SiteDown(f"the connection to the site was lost ({name})")
         case _:
