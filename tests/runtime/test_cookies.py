@@ -41,7 +41,7 @@ class CookieSite:
         if request.path in self.moves:
             return web.Response(status=302, headers=[*headers, ("Location", self.moves[request.path])])
         status = 200 if request.path == "/" or self.accepts(cookies) else 401
-        return web.Response(text="<p id=in>in</p>", content_type="text/html", headers=headers, status=status)
+        return web.Response(text=f"<p id=in>visit {self.visits}</p>", content_type="text/html", headers=headers, status=status)
 
 
 @asynccontextmanager
@@ -61,7 +61,7 @@ async def site() -> AsyncIterator[CookieSite]:
 
 
 def runtime_for(site: CookieSite, pool: BrowserPool, store: str = "memory://", **more: Any) -> Runtime:
-    table = {"provider": "web", "url": site.url, "ready": "#in", "stale": [401], **more}
+    table = {"provider": "web", "url": site.url, "tokens": {"t": "#in"}, "stale": [401], **more}
     return Runtime(Settings.model_validate({"sites": {"s": table}, "store": {"url": store}}), pool=pool)
 
 
