@@ -41,7 +41,9 @@ class CookieSite:
         if request.path in self.moves:
             return web.Response(status=302, headers=[*headers, ("Location", self.moves[request.path])])
         status = 200 if request.path == "/" or self.accepts(cookies) else 401
-        return web.Response(text=f"<p id=in>visit {self.visits}</p>", content_type="text/html", headers=headers, status=status)
+        return web.Response(
+            text=f"<p id=in>visit {self.visits}</p>", content_type="text/html", headers=headers, status=status
+        )
 
 
 @asynccontextmanager
