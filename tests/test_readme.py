@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -121,6 +122,16 @@ def test_every_make_target_exists(page: Path) -> None:
     shells = " ".join(block[2] for block in BLOCK.finditer(text) if block[1] == "sh")
     spans = " ".join(re.findall(r"`[^`\n]+`", BLOCK.sub("", text)))
     assert set(re.findall(r"\bmake ([a-z-]+)(?=[`\s])", f"{shells} {spans}")) <= targets
+
+
+def test_every_method_on_the_path_of_a_request_exists() -> None:
+    text = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z]\w+\.\w+)`", text))
+    assert len(named) >= 9
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "runtime" / "doorkey").rglob("*.py")]
+    classes = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    methods = {f"{node.name}.{item.name}" for node in classes for item in node.body if hasattr(item, "name")}
+    assert named - methods == set()
 
 
 def recipes() -> list[object]:
