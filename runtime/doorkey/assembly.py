@@ -123,6 +123,7 @@ class Assembly:
             clock=self.clock,
             limit=limits.entering,
             patience=limits.patience,
+            away=limits.away,
             limiters=RateLimiters(
                 partial(rate_limits_of, self.settings), self.clock, longest=limits.total, events=self.events
             ),
@@ -153,6 +154,7 @@ class Assembly:
             refusals=self.refusals,
             checks=self.checks,
             clock=self.clock,
+            away=self.settings.limits.away,
         )
 
 

@@ -246,14 +246,27 @@ class SiteDown(Unavailable, OSError):
     """The site could not be reached, or failed (5xx) before its first byte.
 
     `arrived` is False when the request is known not to have reached the site: then even one that is not repeatable
-    may be sent again.
+    may be sent again. `away`: the site took no connection, or dropped it: it may be restarting.
     """
 
     def __init__(
-        self, message: str, *, site: str | None = None, retry_after: float | None = None, arrived: bool = True
+        self,
+        message: str,
+        *,
+        site: str | None = None,
+        retry_after: float | None = None,
+        arrived: bool = True,
+        away: bool = False,
     ) -> None:
         super().__init__(message, site=site, retry_after=retry_after)
         self.arrived = arrived
+        self.away = away
+
+    def waited_for(self, seconds: float) -> Self:
+        """The same error, after the site was waited for in vain."""
+        told = self.again(seconds)
+        told.message = f"{self.message}; it was waited for, {seconds:g} s (setting: limits.away)"
+        return told
 
 
 class VisitFailed(Unavailable):
@@ -285,10 +298,3 @@ class TimeLimit(DoorkeyError, TimeoutError):
 def name_caller_timeout(error: DoorkeyError) -> None:
     """Let *error* name the caller's timeout, in place of the setting limits.total that it replaced."""
     error.message = error.message.replace("(setting: limits.total)", "(the timeout that the caller set)")
-
-
-def remembered(code: str, message: str, *, site: str) -> DoorkeyError:
-    """The error of a visit that another process made: of its own class, where that decides what is done about it."""
-    kinds = (Blocked, Changed, NeedsPerson, QuotaReached, RateLimited, SessionRefused)
-    kind = next((kind for kind in kinds if kind.code == code), VisitFailed)
-    return kind(message, site=site)

@@ -77,7 +77,9 @@ async def engines(clock: SystemClock) -> AsyncIterator[Callable[..., Engine]]:
     """Makes engines with limits of their own, and closes what they hold."""
     opened: list[tuple[Direct, Keeper]] = []
 
-    def make(limits: Limits | None = None, first_pause: float = 60.0, limiters: RateLimiters | None = None) -> Engine:
+    def make(
+        limits: Limits | None = None, first_pause: float = 60.0, limiters: RateLimiters | None = None, away: float = 0.0
+    ) -> Engine:
         direct = Direct(clock=clock, limits=limits)
         keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, limiters=limiters)
         opened.append((direct, keeper))
@@ -86,6 +88,7 @@ async def engines(clock: SystemClock) -> AsyncIterator[Callable[..., Engine]]:
             selector=TransportSelector(direct, clock=clock),
             refusals=RefusalMemory(clock, first=first_pause),
             clock=clock,
+            away=away,
         )
 
     yield make

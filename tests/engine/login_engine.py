@@ -21,7 +21,7 @@ from doorkey.model.session import Cookie, Session
 from doorkey.model.site import Site
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.sessions.store import Store
 from doorkey.transport.direct import Direct
 from doorkey.transport.selector import TransportSelector
@@ -112,8 +112,8 @@ class LoginTarget(entered.TokenTarget):
 
     server: LoginSite
 
-    async def make(self, reason: RenewalReason) -> Session:
-        made = await super().make(reason)
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
+        made = await super().make(reason, journal)
         cookie = Cookie("sid", self.server.log_in(), "127.0.0.1")
         return replace(made, cookies=(cookie,), tokens={})
 

@@ -459,6 +459,50 @@ async def test_a_closed_port_is_a_site_that_is_down(engine: Engine, target: Toke
     assert not told.value.arrived
 
 
+async def test_a_write_waits_for_a_site_that_restarts_and_is_made_once(
+    engines: Callable[..., Engine], target: TokenTarget
+) -> None:
+    wrote: list[str] = []
+
+    async def write(request: web.Request) -> web.Response:
+        wrote.append(await request.text())
+        return web.Response(text="written")
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    target.site = replace(target.site, url=f"http://127.0.0.1:{port}/")
+    engine = engines(away=20.0)
+    asked = Request(url="/x", method="POST", body=b"once")
+    call = asyncio.create_task(fetched(engine, target, asked))
+    seen: list[str] = []
+    target.events.events.subscribe(lambda event: seen.append(getattr(event, "detail", "")))
+    async with asyncio.timeout(10):
+        while not any("limits.away" in line for line in seen):
+            await asyncio.sleep(0)
+    app = web.Application()
+    app.router.add_post("/x", write)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        assert await call == b"written"
+    finally:
+        await runner.cleanup()
+    assert wrote == ["once"]
+
+
+async def test_a_site_that_stays_away_is_told_with_the_wait_that_ran_out(
+    engines: Callable[..., Engine], target: TokenTarget
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        target.site = replace(target.site, url=f"http://127.0.0.1:{free.getsockname()[1]}/")
+    with pytest.raises(SiteDown, match=r"waited for, 0\.5 s \(setting: limits\.away\)") as told:
+        await fetched(engines(away=0.5), target, Request(url="/x", method="POST", body=b"once"))
+    assert (told.value.retry_after, told.value.arrived) == (0.5, False)
+
+
 @pytest.mark.parametrize("header", ["User-Agent", "cookie", "Sec-Fetch-Mode", "Origin"])
 def test_a_request_can_not_set_what_is_the_transports(header: str) -> None:
     with pytest.raises(ValueError, match="transport"):

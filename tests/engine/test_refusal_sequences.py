@@ -59,11 +59,11 @@ class Visitor(entered.TokenTarget):
 
     server: Refuser = field(default_factory=Refuser)
 
-    async def make(self, reason: Any) -> Session:
+    async def make(self, reason: Any, journal: Any) -> Session:
         if self.server.uses is not None:
             self.server.kill()
         await asyncio.sleep(0)
-        return await super().make(reason)
+        return await super().make(reason, journal)
 
 
 class CountingTransport:
@@ -191,7 +191,7 @@ async def test_a_session_that_dies_soon_after_trouble_is_renewed(processes: Call
 async def test_attempts_says_how_often_a_request_is_sent(
     processes: Callable[..., Process], attempts: int, sent: int
 ) -> None:
-    process = processes(attempts=attempts)
+    process = processes(attempts=attempts, away=0.0)
     assert await process.succeeds("warm")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

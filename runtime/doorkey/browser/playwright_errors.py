@@ -39,7 +39,8 @@ def translate(error: BaseException, what: str, limit: float = 0.0) -> DoorkeyErr
         return Changed(f"{what}: the site sent no page (a download, or an answer without a body)")
     if "PROXY" in found[1] or "TUNNEL" in found[1]:
         return SiteDown(f"{what}: the proxy refused the connection ({found[1]}); see the site's proxy setting")
-    return SiteDown(f"{what}: the site can't be reached ({found[1]})", arrived=False)
+    away = found[1].startswith(("ERR_CONNECTION", "ERR_ADDRESS", "ERR_EMPTY_RESPONSE", "ERR_SOCKET"))
+    return SiteDown(f"{what}: the site can't be reached ({found[1]})", arrived=False, away=away)
 
 
 @asynccontextmanager

@@ -163,6 +163,12 @@ class LimitSettings(Section):
         allow_inf_nan=False,
         description="Pauses up to this many seconds are waited out; longer ones are reported.",
     )
+    away: float = Field(
+        default=10.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds to wait for a site that takes no connections, because it may be restarting.",
+    )
 
     @property
     def entering(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
@@ -29,20 +29,32 @@ from doorkey.transport.stream import Stream, whole
 T = TypeVar("T")
 WAIT = wait_random_exponential(multiplier=0.25, max=4)
 """Seconds between two attempts at a site that is down."""
+AWAY_POLL = 1.0
+"""Seconds at most between two attempts at a site that takes no connections."""
 REFUSALS = (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)
 
 
 class Attempts:
-    """`most`: how often a request that may be repeated is sent to a site that is down."""
+    """`most`: how often a request that may be repeated is sent to a site that is down. `away`: seconds for which any
+    request is sent again to a site that takes no connections: it can't have arrived.
+    """
 
     def __init__(
-        self, keeper: Keeper, selector: TransportSelector, refusals: RefusalMemory, clock: Clock, *, most: int
+        self,
+        keeper: Keeper,
+        selector: TransportSelector,
+        refusals: RefusalMemory,
+        clock: Clock,
+        *,
+        most: int,
+        away: float,
     ) -> None:
         self._keeper = keeper
         self._selector = selector
         self._refusals = refusals
         self._clock = clock
         self._most = most
+        self._away = away
 
     async def make(self, call: Call[T], session: Session) -> JudgedReply[T]:
         """Carry the call on with *session*, to its answer or to the first reply that is not accepted.
@@ -118,6 +130,9 @@ class Attempts:
         tenacity is entered only after a failure: its machinery would cost every request more than our own path does.
         """
         known: JudgedReply[T] | SiteDown | None = first
+        end = min(self._clock.now() + self._away, call.deadline)
+        if is_away(first) and self._away:
+            call.target.events.report("attempt", f"{first}; waiting up to {self._away:g} s for it (limits.away)")
 
         async def attempt() -> JudgedReply[T] | SiteDown:
             nonlocal known
@@ -127,12 +142,23 @@ class Attempts:
         def last(state: RetryCallState) -> JudgedReply[T] | SiteDown:
             assert state.outcome is not None
             result: JudgedReply[T] | SiteDown = state.outcome.result()
-            return result
+            waited = isinstance(result, SiteDown) and is_away(result) and self._away > 0
+            return result.waited_for(self._away) if isinstance(result, SiteDown) and waited else result
+
+        def ended(state: RetryCallState) -> bool:
+            assert state.outcome is not None
+            waits = is_away(state.outcome.result()) and self._clock.now() < end
+            return state.attempt_number >= self._most and not waits
+
+        def pause(state: RetryCallState) -> float:
+            assert state.outcome is not None
+            wait, left = WAIT(state), end - self._clock.now()
+            return min(wait, AWAY_POLL, left) if is_away(state.outcome.result()) and left > 0 else wait
 
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda result: self._may_repeat(call, request, result)),
-            stop=stop_after_attempt(self._most),
-            wait=WAIT,
+            stop=ended,
+            wait=pause,
             sleep=self._clock.sleep,
             retry_error_callback=last,
         )
@@ -236,6 +262,11 @@ class Attempts:
         except BaseException:
             reply.close()
             raise
+
+
+def is_away(result: object) -> bool:
+    """Whether the site took no connection: it may be restarting, and the request can't have arrived."""
+    return isinstance(result, SiteDown) and result.away and not result.arrived
 
 
 def is_harmless(request: Request) -> bool:

@@ -37,7 +37,9 @@ TELLING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED, CheckOutcome.DEAD)
 
 
 class Engine:
-    """`attempts`: how often a request that may be repeated is sent to a site that is down."""
+    """`attempts`: how often a request that may be repeated is sent to a site that is down. `away`: seconds that a site
+    which takes no connections is waited for.
+    """
 
     def __init__(
         self,
@@ -48,13 +50,14 @@ class Engine:
         clock: Clock,
         checks: SessionChecks | None = None,
         attempts: int = 3,
+        away: float = 10.0,
     ) -> None:
         self._keeper = keeper
         self._selector = selector
         self._refusals = refusals
         self._checks = checks
         self._clock = clock
-        self._attempts = Attempts(keeper, selector, refusals, clock, most=attempts)
+        self._attempts = Attempts(keeper, selector, refusals, clock, most=attempts, away=away)
 
     async def send(self, target: SiteTarget, request: Request, *, deadline: float) -> Answer[bytes]:
         """*request*'s answer with its true status, as it comes. *deadline* is the clock's `now`.

@@ -25,17 +25,19 @@ HTTP = ("http", "https")
 async def connect(addresses: Sequence[str], port: int) -> tuple[StreamReader, StreamWriter]:
     """A connection to the first of *addresses* that answers. Raises SiteDown."""
     if not addresses:
-        raise SiteDown("the site can't be reached: its name has no address", arrived=False)
+        raise SiteDown("the site can't be reached: its name has no address", arrived=False, away=True)
     try:
         async with asyncio.timeout(CONNECT):
             if len(addresses) == 1:
                 return await asyncio.open_connection(addresses[0], port, limit=BUFFER)
             return await asyncio.open_connection(sock=await _raced(addresses, port), limit=BUFFER)
     except TimeoutError as error:
-        raise SiteDown(f"the site can't be reached: no connection within {CONNECT:g} s", arrived=False) from error
+        raise SiteDown(
+            f"the site can't be reached: no connection within {CONNECT:g} s", arrived=False, away=True
+        ) from error
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else "no connection"
-        raise SiteDown(f"the site can't be reached: {why}", arrived=False) from error
+        raise SiteDown(f"the site can't be reached: {why}", arrived=False, away=True) from error
 
 
 async def _raced(addresses: Sequence[str], port: int) -> socket.socket:

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from doorkey.errors import Blocked, Changed, DoorkeyError, MissingToken, NeedsPerson
+from doorkey.errors import Blocked, Changed, DoorkeyError, MissingToken, NeedsPerson, SiteDown
 from doorkey.model.cookies import Cookie
 from doorkey.model.page import Page
 from doorkey.model.session import Session
@@ -97,7 +97,7 @@ class Identity:
     def failed(self, error: DoorkeyError) -> DoorkeyError:
         """*error* of a visit as it is to be raised: with a pause that grows after each login, or calling the person."""
         name = self._site.name
-        if error.retry_after and self._provider.steps:
+        if error.retry_after and self._provider.steps and not isinstance(error, SiteDown):
             error.retry_after = min(LONGEST, error.retry_after * 2.0 ** min(self._failures, 30))
             self._failures += 1
         if isinstance(error, NeedsPerson | Blocked):

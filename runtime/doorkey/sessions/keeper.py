@@ -19,15 +19,15 @@ from doorkey.errors import (
     DoorkeyError,
     NeedsPerson,
     SessionRefused,
+    SiteDown,
     TimeLimit,
     VisitFailed,
-    remembered,
 )
 from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.held import StoreJournal
 from doorkey.sessions.key_state import KeyState, KeyStates
-from doorkey.sessions.pause import PauseRule
+from doorkey.sessions.pause import PauseRule, remembered
 from doorkey.sessions.renewed_cookies import RenewedCookies
 from doorkey.sessions.source import Source, Target
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store, hold_claim
@@ -39,7 +39,8 @@ LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 
 
 class Keeper:
-    """`patience`: a pause up to that many seconds is waited out, a longer one is told. `pause`, `longest_pause`: the
+    """`patience`: a pause up to that many seconds is waited out, a longer one is told. `away`: seconds that a known
+    site which takes no connections is waited for. `pause`, `longest_pause`: the
     first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take.
     `claim_ttl`: seconds after which another process takes over from one that died while visiting. `limiters`: how
     many pages are opened at a site at a time, and how many visits in vain it gets; None without limits.
@@ -53,6 +54,7 @@ class Keeper:
         clock: Clock,
         limit: float = 60.0,
         patience: float = 2.0,
+        away: float = 10.0,
         pause: float = 1.0,
         longest_pause: float = 300.0,
         claim_ttl: float = 15.0,
@@ -64,11 +66,12 @@ class Keeper:
         self._clock = clock
         self._limit = limit
         self._patience = patience
+        self._away = away
         self._claim_ttl = claim_ttl
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
         self._uniform = uniform
         self._renewed_cookies = RenewedCookies(store, clock)
-        self._states = KeyStates(PauseRule(pause, longest_pause, uniform), self.limiters.limit_visits)
+        self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
         self._closed = False
 
     def key_state(self, key: Key) -> KeyState:
@@ -164,7 +167,8 @@ class Keeper:
     async def _wait_out(self, source: Source, state: KeyState, now: float, deadline: float) -> None:
         """Wait for the end of the pause, where that is short; else raise the error that it was begun for."""
         pause = state.pause.until - now
-        if not isinstance(state.pause.why, LASTING) and pause <= min(self._patience, deadline - now):
+        patience = max(self._patience, state.pause.away_until - now)
+        if not isinstance(state.pause.why, LASTING) and pause <= min(patience, deadline - now):
             await self._clock.sleep(pause)
             return
         if await self._take_stored(source, state):
@@ -173,6 +177,8 @@ class Keeper:
         why = state.pause.why or VisitFailed(
             f"{site}: new sessions are refused as well; the next visit is in {pause:.0f} s", site=site
         )
+        if isinstance(why, SiteDown) and state.pause.away_until:
+            why = why.waited_for(self._away)
         raise why.again(pause) from why
 
     async def _take_stored(self, source: Source, state: KeyState) -> bool:
@@ -239,10 +245,10 @@ class Keeper:
                             return
         except DoorkeyError as error:
             # The store itself failed: remembered as a visit that failed, so that it is not asked at every request.
-            self._remember(state, error)
+            self._remember(state, error, known=False)
         except Exception:  # the rim of a background task
             log.exception("%s: the visit ended by a fault of doorkey's own", site)
-            self._remember(state, VisitFailed(f"{site}: a fault of doorkey's own; see its log", site=site))
+            self._remember(state, VisitFailed(f"{site}: a fault of doorkey's own; see its log", site=site), known=False)
             raise
         finally:
             state.end_flight()
@@ -259,7 +265,8 @@ class Keeper:
             state.end_visit(session, self._clock.now())
             log.info("%s: session %d by %s", state.key.site, session.gen, session.rung)
         except DoorkeyError as error:
-            after = self._remember(state, error)
+            known = claim.previous is not None or state.current is not None
+            after = self._remember(state, error, known=known)
             await asyncio.shield(store.fail(claim, error.message, error.code, after))
         except BaseException:
             # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.
@@ -277,10 +284,10 @@ class Keeper:
                 raise
             raise TimeLimit("visit", self._limit, site=state.key.site, setting="limits.visit") from error
 
-    def _remember(self, state: KeyState, error: DoorkeyError) -> float:
-        """Begin a pause for *error*; returns its seconds."""
+    def _remember(self, state: KeyState, error: DoorkeyError, *, known: bool) -> float:
+        """Begin a pause for *error*; returns its seconds. *known*: see `Pause.remember`."""
         now = self._clock.now()
-        state.fail_visit(error, now)
+        state.fail_visit(error, now, known=known)
         after = state.pause.until - now
         log.warning("%s: visit failed, next in %.1f s: %s", state.key.site, after, error.message)
         return after

@@ -197,10 +197,10 @@ class KeyState:
         self.publish(session, now)
 
     @transition
-    def fail_visit(self, error: DoorkeyError, now: float) -> None:
-        """The visit, or the store, failed: a pause begins."""
+    def fail_visit(self, error: DoorkeyError, now: float, *, known: bool) -> None:
+        """The visit, or the store, failed: a pause begins. *known*: the site was entered before."""
         self._count_visit(error)
-        self.pause.remember(error, now)
+        self.pause.remember(error, now, known=known)
 
     @transition
     def back_off(self, seconds: float, error: DoorkeyError, now: float) -> None:

@@ -6,7 +6,19 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, SiteDown
+from doorkey.errors import (
+    Blocked,
+    BrowserFailed,
+    Changed,
+    ConfigurationError,
+    DoorkeyError,
+    NeedsPerson,
+    QuotaReached,
+    RateLimited,
+    SessionRefused,
+    SiteDown,
+    VisitFailed,
+)
 from doorkey.model.session import Session
 from doorkey.rate.limits import VisitLimit
 
@@ -16,10 +28,15 @@ NONE = -1
 
 @dataclass(frozen=True, slots=True)
 class PauseRule:
-    """How pauses grow. `first` and `longest` are seconds; each pause is about twice the last one, up to the longest."""
+    """How pauses grow. `first` and `longest` are seconds; each pause is about twice the last one, up to the longest.
+
+    `away`: seconds during which a known site that takes no connections is visited again after the first pause each
+    time, as it may be restarting.
+    """
 
     first: float = 1.0
     longest: float = 300.0
+    away: float = 10.0
     uniform: Callable[[float, float], float] = random.uniform
 
     def length(self, failures: int) -> float:
@@ -41,6 +58,8 @@ class Pause:
     why: DoorkeyError | None = None
     failures: int = 0
     useless: tuple[tuple[float, int], ...] = ()
+    away_until: float = 0.0
+    """Until when a site that takes no connections is waited for; 0 while it takes them."""
 
     def grow(self, now: float) -> None:
         """Begin a pause: a longer one each time until a session is used."""
@@ -53,9 +72,18 @@ class Pause:
             if len(self.useless) >= limit.visits:
                 self.until = now + max(length, limit.seconds)
 
-    def remember(self, error: DoorkeyError, now: float) -> None:
-        """Begin a pause for *error*, at least as long as the error itself asks for."""
+    def remember(self, error: DoorkeyError, now: float, *, known: bool) -> None:
+        """Begin a pause for *error*, at least as long as the error itself asks for. *known*: the site was entered
+        before, so that its configured address is right.
+        """
         self.why = error
+        if not (isinstance(error, SiteDown) and error.away and (known or error.arrived)):
+            self.away_until = 0.0
+        elif not self.away_until or now > self.away_until + self.rule.longest:
+            self.away_until = now + self.rule.away
+        if now < self.away_until:
+            self.until = now + self.rule.first * self.rule.uniform(0.5, 1.0)
+            return
         self.grow(now)
         if error.retry_after is not None:
             self.until = max(self.until, now + error.retry_after)
@@ -81,4 +109,11 @@ class Pause:
 
     def forget(self) -> None:
         """A session newer than all used before was used: the next pause is the first again."""
-        self.failures, self.until, self.why = 0, 0.0, None
+        self.failures, self.until, self.why, self.away_until = 0, 0.0, None, 0.0
+
+
+def remembered(code: str, message: str, *, site: str) -> DoorkeyError:
+    """The error of a visit that another process made: of its own class, where that decides what is done about it."""
+    kinds = (Blocked, Changed, NeedsPerson, QuotaReached, RateLimited, SessionRefused)
+    kind = next((kind for kind in kinds if kind.code == code), VisitFailed)
+    return kind(message, site=site)

@@ -205,7 +205,7 @@ def translated(error: Exception) -> DoorkeyError:
         case aiohttp.ClientConnectorError(os_error=PrivateAddress() as refused):
             return Changed(str(refused))
         case aiohttp.ClientConnectorError():
-            return SiteDown(f"the site can't be reached: {error.os_error.strerror or name}", arrived=False)
+            return SiteDown(f"the site can't be reached: {error.os_error.strerror or name}", arrived=False, away=True)
         case aiohttp.ClientPayloadError():
             return Cut(f"the answer broke off ({name})")
         case aiohttp.ClientResponseError():

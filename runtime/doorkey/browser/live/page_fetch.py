@@ -164,7 +164,7 @@ def error_of(name: str, *, headed: bool) -> DoorkeyError:
     if headed:
         return Cut(f"the answer broke off ({known})")
     if known.startswith(UNSENT):
-        return SiteDown(f"the site can't be reached: {known}", arrived=False)
+        return SiteDown(f"the site can't be reached: {known}", arrived=False, away=True)
     if known.startswith(SECURITY):
         return SiteDown(f"no secure connection to the site ({known})", arrived=False)
     if known.startswith(PROXY):
