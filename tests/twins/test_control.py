@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from doorkey_providers.twins.aichat import AichatTwin
-from doorkey_providers.twins.control import from_loopback
+from doorkey_providers.twins.control import is_loopback
 from doorkey_providers.twins.twin import Twin
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def test_counts_and_log_are_json(twin: Twin, visit: Visit) -> None:
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("192.0.2.1", False), ("", False), (None, False)],
 )
 def test_only_this_machine_is_answered(remote: str | None, near: bool) -> None:
-    assert from_loopback(remote) is near
+    assert is_loopback(remote) is near
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

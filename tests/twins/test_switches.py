@@ -11,7 +11,7 @@ import pytest
 
 from doorkey_providers.twins.aichat import AichatTwin
 from doorkey_providers.twins.aichats import AiChatsTwin
-from doorkey_providers.twins.stream import awkward
+from doorkey_providers.twins.stream import split_oddly
 from doorkey_providers.twins.switches import Switches
 from doorkey_providers.twins.twin import Twin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin, ChatGpttTwin
@@ -167,12 +167,12 @@ async def test_reset_puts_every_switch_back(visit: Visit) -> None:
 )
 def test_a_wrong_switch_is_an_error_that_helps(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        Switches().turned(changes)
+        Switches().change(changes)
 
 
 def test_awkward_pieces_split_characters_and_put_back_together_are_the_body() -> None:
     body = "data: Grüße 😀\n\n".encode() * 400
-    pieces = list(awkward(body))
+    pieces = list(split_oddly(body))
     assert b"".join(pieces) == body
     assert any(piece[0] & 0xC0 == 0x80 for piece in pieces)
 

@@ -11,7 +11,7 @@ import pytest
 
 from doorkey import Kind
 from doorkey_providers.twins.nonce import nonce_at
-from doorkey_providers.twins.wordpress import ChatgptFreeTwin, ChatGpttTwin, WordPressTwin, damaged
+from doorkey_providers.twins.wordpress import ChatgptFreeTwin, ChatGpttTwin, WordPressTwin, damage
 from doorkey_providers.twins.wpaicg_literals import ROWS, Row
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ async def test_earlier_generations_damage_prompts(twin: WordPressTwin, visit: Vi
 
 
 def test_what_is_left_of_a_damaged_prompt() -> None:
-    assert damaged("  a\r\n\tb <br/>%0ac 50% ") == "a b c 50%"
+    assert damage("  a\r\n\tb <br/>%0ac 50% ") == "a b c 50%"
 
 
 async def test_the_first_generation_keeps_the_conversation_in_a_cookie(twin: WordPressTwin, visit: Visit) -> None:

@@ -1,1 +1,1 @@
-"""Faithful local copies of the four sites, for the demo, the tests and the benches. Entry points: `doorkey.twins`."""
+"""Twins: faithful local copies of the four sites, for the demo, the tests and the benches."""

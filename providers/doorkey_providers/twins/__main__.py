@@ -1,4 +1,4 @@
-"""`python -m doorkey_providers.twins [--port-base 8090]`: serves all four twins until told to stop."""
+"""`python -m doorkey_providers.twins [--port-base 8090]`: serves all four twins until it is stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The twin of Aichat: one JSON endpoint behind a cookie that the page's script makes."""
+"""The twin of Aichat: one JSON endpoint that needs a cookie, which the page's script makes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASK = """
 
 
 class AichatTwin(Twin):
-    """chat-gpt.org: POST /api/text. `backend_failure` is `response: false`; `bare_message` leaves `response` out."""
+    """chat-gpt.org: POST /api/text. `backend_failure` sends `response: false`; `bare_message` omits `response`."""
 
     name = "aichat"
     page_paths = ("/chat",)

@@ -1,4 +1,4 @@
-"""The twin of AiChats: a Yii2 site with signed cookies, a chat that streams, and images."""
+"""The twin of AiChats: a Yii2 site with signed cookies, a streamed chat, and images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ASK = """
 
 
 class AiChatsTwin(Twin):
-    """ai-chats.org: POST /chat/send2/. A missing or dead cookie of any kind is Yii2's 400.
+    """ai-chats.org: POST /chat/send2/. A missing or expired cookie of any kind gets Yii2's 400.
 
     Its stream has no end mark: `cut` set to "end" can't be told from a short answer. `quota` and `backend_failure` are
     429 and 500. An answer's newlines become spaces: its `data:` lines can't hold them.
@@ -54,14 +54,14 @@ class AiChatsTwin(Twin):
         self._images_origin = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Serve, and serve images on another port too, which asks for no cookies."""
+        """Serve the site, and its images also on another port, which needs no cookies."""
         await super().start(host, port)
         app = web.Application()
-        app.add_routes([web.get("/images/{name}", self._image_elsewhere)])
+        app.add_routes([web.get("/images/{name}", self._send_image_elsewhere)])
         self._elsewhere = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._elsewhere.setup()
         await web.TCPSite(self._elsewhere, "127.0.0.1", 0).start()
-        # Another name too: cookies know no ports, and this host must not get the site's.
+        # Another host name as well: cookies ignore ports, and this host must not get the site's cookies.
         self._images_origin = f"http://localhost:{self._elsewhere.addresses[0][1]}"
 
     async def stop(self) -> None:
@@ -72,7 +72,7 @@ class AiChatsTwin(Twin):
 
     def app(self) -> web.Application:
         app = super().app()
-        app.add_routes([web.get("/images/{name}", self._image)])
+        app.add_routes([web.get("/images/{name}", self._send_image)])
         return app
 
     def render(self, request: web.Request) -> str:
@@ -82,14 +82,14 @@ class AiChatsTwin(Twin):
         return page.chat_page(title=f"Twin of AiChats, {what}", gate=self.cookie_gate.gate(), ask=ASK, head=head)
 
     def greet(self, request: web.Request, response: web.Response) -> None:
-        if not self._in_session(request.cookies):
+        if not self._has_session(request.cookies):
             session = secrets.token_hex(16)
             response.set_cookie(
                 self.session_cookie, session + self.cookie_gate.passes.sign("session", session), httponly=True
             )
-        if not self._csrf_signed(request.cookies):
+        if not self._has_signed_csrf(request.cookies):
             value = f'a:2:{{i:0;s:11:"_csrf-front";i:1;s:32:"{secrets.token_urlsafe(24)}";}}'
-            response.set_cookie(self.csrf_cookie, quote(self._csrf_hash(value) + value, safe=""), httponly=True)
+            response.set_cookie(self.csrf_cookie, quote(self._sign_csrf(value) + value, safe=""), httponly=True)
 
     def message(self, fields: Fields) -> str:
         match fields.get("messagesHistory"):
@@ -97,17 +97,17 @@ class AiChatsTwin(Twin):
                 return content
         return ""
 
-    def turned_away(self) -> web.Response:
+    def refuse_visitor(self) -> web.Response:
         text = page.bare_page("Bad Request (#400)", UNVERIFIED)
         return web.Response(status=400, text=text, content_type="text/html")
 
     def refusal(self, request: web.Request, fields: Fields) -> Refusal | None:
         if request.method != "POST":
             return Refusal("method", web.Response(status=405, headers={"Allow": "POST"}))
-        if not self._in_session(request.cookies):
-            return Refusal("session", self._unverified(request))
-        if not self._csrf_signed(request.cookies):
-            return Refusal("csrf", self._unverified(request))
+        if not self._has_session(request.cookies):
+            return Refusal("session", self._refuse_csrf(request))
+        if not self._has_signed_csrf(request.cookies):
+            return Refusal("csrf", self._refuse_csrf(request))
         if fields.get("type") not in ("chat", "image") or not self.message(fields):
             return Refusal("malformed", web.json_response({"error": "type and messagesHistory are needed"}, status=422))
         if self.switches.quota:
@@ -127,40 +127,40 @@ class AiChatsTwin(Twin):
         text = " ".join(f"{self.name} heard: {message}".splitlines())
         return await stream.send_events(
             request,
-            stream.events(stream.words(text)),
+            stream.write_events(stream.split_words(text)),
             gate=self.stream_gate,
             cut=self.switches.cut,
             in_pieces=self.switches.awkward,
         )
 
-    async def _image(self, request: web.Request) -> web.Response:
-        let_in = self.cookie_gate.lets_in(request) and self._in_session(request.cookies)
+    async def _send_image(self, request: web.Request) -> web.Response:
+        let_in = self.cookie_gate.lets_in(request) and self._has_session(request.cookies)
         keep(self.fetches, Received.of(request, {}, "" if let_in else "cookie"))
         if not let_in:
             return web.Response(status=403, text=page.forbidden(), content_type="text/html")
-        return self._picture(request)
+        return self._draw(request)
 
-    async def _image_elsewhere(self, request: web.Request) -> web.Response:
+    async def _send_image_elsewhere(self, request: web.Request) -> web.Response:
         keep(self.fetches, Received.of(request, {}))
-        return self._picture(request)
+        return self._draw(request)
 
-    def _picture(self, request: web.Request) -> web.Response:
+    def _draw(self, request: web.Request) -> web.Response:
         self.counts.add("images")
         return web.Response(body=png(request.match_info["name"]), content_type="image/png")
 
-    def _unverified(self, request: web.Request) -> web.Response:
+    def _refuse_csrf(self, request: web.Request) -> web.Response:
         if "text/html" in request.headers.get("Accept", ""):
-            return self.turned_away()
+            return self.refuse_visitor()
         told = {"name": "Bad Request", "message": UNVERIFIED, "code": 0, "status": 400}
         return web.json_response(told, status=400)
 
-    def _in_session(self, cookies: Mapping[str, str]) -> bool:
+    def _has_session(self, cookies: Mapping[str, str]) -> bool:
         value = cookies.get(self.session_cookie, "")
         return self.cookie_gate.passes.signed(value[32:], "session", value[:32])
 
-    def _csrf_signed(self, cookies: Mapping[str, str]) -> bool:
+    def _has_signed_csrf(self, cookies: Mapping[str, str]) -> bool:
         value = unquote(cookies.get(self.csrf_cookie, ""))
-        return len(value) > 64 and secrets.compare_digest(value[:64].encode(), self._csrf_hash(value[64:]).encode())
+        return len(value) > 64 and secrets.compare_digest(value[:64].encode(), self._sign_csrf(value[64:]).encode())
 
-    def _csrf_hash(self, value: str) -> str:
+    def _sign_csrf(self, value: str) -> str:
         return (self.cookie_gate.passes.sign("csrf", value) * 2)[:64]

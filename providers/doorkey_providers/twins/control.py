@@ -1,4 +1,4 @@
-"""A twin's switches, counts and log over HTTP under `/_twin/`, for other processes on this machine."""
+"""Serves a twin's switches, counts and log under `/_twin/`, for other processes on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG_SHOWN = 100
 
 
 def add_routes(app: web.Application, twin: Twin) -> None:
-    """GET counts and log (`?last=N`), POST switch with a JSON object. Only a peer on loopback is answered."""
+    """Add GET counts, GET log (`?last=N`) and POST switch (a JSON object). Only clients on loopback get an answer."""
 
     async def counts(request: web.Request) -> web.Response:
         return web.json_response(twin.counts.as_json())
@@ -26,41 +26,41 @@ def add_routes(app: web.Application, twin: Twin) -> None:
         try:
             last = max(1, int(request.query.get("last", LOG_SHOWN)))
         except ValueError:
-            return _fault("last is a number of records")
+            return _make_fault("last is a number of records")
         return web.json_response([received.as_json() for received in twin.log[-last:]])
 
     async def switch(request: web.Request) -> web.Response:
-        # A page of another site can't send this type without asking first, and is not let.
+        # A page of another site can't send this type without a preflight request, which is refused.
         if request.content_type != "application/json":
-            return _fault("switches are sent as application/json")
+            return _make_fault("switches are sent as application/json")
         try:
             changes = await request.json()
             twin.switch(**changes)
         except (ValueError, TypeError) as fault:
-            return _fault(str(fault) or "the body is not a JSON object of switches")
+            return _make_fault(str(fault) or "the body is not a JSON object of switches")
         return web.json_response(twin.counts.as_json())
 
-    app.router.add_get("/_twin/counts", _only_loopback(counts))
-    app.router.add_get("/_twin/log", _only_loopback(log))
-    app.router.add_post("/_twin/switch", _only_loopback(switch))
+    app.router.add_get("/_twin/counts", _allow_loopback(counts))
+    app.router.add_get("/_twin/log", _allow_loopback(log))
+    app.router.add_post("/_twin/switch", _allow_loopback(switch))
 
 
-def from_loopback(remote: str | None) -> bool:
+def is_loopback(remote: str | None) -> bool:
     try:
         return ipaddress.ip_address(remote or "").is_loopback
     except ValueError:
         return False
 
 
-def _only_loopback(handler: Handler) -> Handler:
+def _allow_loopback(handler: Handler) -> Handler:
     @wraps(handler)
-    async def guarded(request: web.Request) -> web.Response:
-        if not from_loopback(request.remote):
+    async def guard(request: web.Request) -> web.Response:
+        if not is_loopback(request.remote):
             return web.json_response({"error": "only for this machine"}, status=403)
         return await handler(request)
 
-    return guarded
+    return guard
 
 
-def _fault(text: str) -> web.Response:
+def _make_fault(text: str) -> web.Response:
     return web.json_response({"error": text}, status=400)

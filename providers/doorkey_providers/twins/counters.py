@@ -1,4 +1,4 @@
-"""What a twin has seen: counts, and a frozen record of each request."""
+"""Counts what a twin has seen, and records each request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG_LIMIT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it came. `headers` are pairs in the order received, nothing left out.
+    """One request as it came. `headers` are all pairs in the order received.
 
     `fields` is the form or the JSON object; `reason` says why the request was refused, and is empty when it was not.
     """
@@ -46,7 +46,7 @@ class Received:
         )
 
     def header(self, name: str) -> str | None:
-        """The first header of that name, in any case; None when there was none."""
+        """Return the first header of that name, in any case; None if there is none."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     @property
@@ -58,7 +58,7 @@ class Received:
 
 
 class Counts:
-    """Counters of one twin: changed only by the twin, read by anybody.
+    """The counters of one twin. Only the twin changes them.
 
     `in_progress` counts requests to the API that have come and are not finished; `left` counts those whose client
     hung up before the end; `held` counts page loads that wait for the page to be released.
@@ -109,7 +109,7 @@ class Counts:
             self.add("in_progress", -1)
 
     async def until(self, reached: Callable[[Counts], bool]) -> None:
-        """Return once *reached* holds. The caller sets the limit (`asyncio.timeout`)."""
+        """Return once *reached* holds. The caller sets a time limit (`asyncio.timeout`)."""
         while not reached(self):
             await self._changed.wait()
 
@@ -123,7 +123,7 @@ class Counts:
 
 
 def keep(log: list[Received], received: Received) -> None:
-    """Append, and drop the older half of a log that has grown past its limit: benches send hundreds of thousands."""
+    """Append to *log*. At its limit the older half is dropped, as benches send hundreds of thousands of requests."""
     log.append(received)
     if len(log) > LOG_LIMIT:
         del log[: LOG_LIMIT // 2]

@@ -1,4 +1,4 @@
-"""The way into a twin: what its page's script needs to make the cookie, and whether a request brings it."""
+"""The gate of a twin: gives the page's script what it needs to make the cookie, and checks the cookie."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ TICKET_PATH = "/js/check"
 
 
 class Gate:
-    """Makes and checks the cookie *name*, and beside it the plain counter *hits* where a site has one.
+    """Checks the cookie *name*, and the plain counter *hits* if the site has one.
 
-    With `by_agent`, a cookie is only good with the user agent it was made with; turning it kills the earlier ones.
+    With `by_agent`, a cookie is valid only with the user agent that it was made with. Changing that setting invalidates
+    earlier cookies.
     """
 
     def __init__(self, clock: Clock, *, name: str, hits: str = "") -> None:
@@ -27,7 +28,7 @@ class Gate:
         self._hits = hits
 
     def gate(self) -> dict[str, str | int]:
-        """What the page holds for its script: the page's half, and the names of the cookies."""
+        """Return what the page holds for its script: one half of the pass, and the names of the cookies."""
         seed = self.passes.seed()
         hits = {"hits": self._hits} if self._hits else {}
         return {
@@ -40,12 +41,12 @@ class Gate:
         }
 
     def ticket(self, request: web.Request) -> web.Response:
-        """What the script fetches: the other half."""
+        """Return what the script fetches: the other half of the pass."""
         ticket = self.passes.ticket(request.query.get("seed", ""), self._clock.wall(), self._agent(request))
         return web.Response(text=ticket, headers={"Cache-Control": "no-store"})
 
     def lets_in(self, request: web.Request) -> bool:
-        """Whether the request brings the cookies that only the page's script makes."""
+        """Whether the request has the cookies that only the page's script makes."""
         hits = request.cookies.get(self._hits, "") if self._hits else "1"
         value = request.cookies.get(self._name, "")
         return hits.isdigit() and self.passes.valid(value, self._clock.wall(), self.life, self._agent(request))

@@ -1,4 +1,4 @@
-"""WordPress nonces: the real formula, over a clock that is passed in.
+"""WordPress nonces, by the real formula and a clock that is passed in.
 
 `wp_create_nonce` and `wp_verify_nonce` of WordPress' `pluggable.php`: a nonce lives in its own tick and in the next.
 """
@@ -17,13 +17,13 @@ def tick(wall: float, life: float = DAY) -> int:
 
 
 def nonce_at(key: str, action: str, at: int, uid: int = 0, token: str = "") -> str:
-    """The nonce of one tick. *key* is `NONCE_KEY` followed by `NONCE_SALT`."""
+    """Return the nonce of one tick. *key* is `NONCE_KEY` followed by `NONCE_SALT`."""
     text = f"{at}|{action}|{uid}|{token}"
     return hmac.new(key.encode(), text.encode(), hashlib.md5).hexdigest()[-12:-2]
 
 
 class Nonces:
-    """One WordPress' nonces. `life` is its filter `nonce_life`, in seconds: a change kills every earlier nonce."""
+    """The nonces of one WordPress. `life` is its filter `nonce_life`, in seconds; a change invalidates all nonces."""
 
     def __init__(self, key: str, life: float = DAY) -> None:
         self._key = key
@@ -31,7 +31,7 @@ class Nonces:
         self.life = life
 
     def rotate(self) -> None:
-        """Every earlier nonce is dead at once, as when a site's owner changes its salts."""
+        """Invalidate every earlier nonce, as when a site's owner changes its salts."""
         self._turn += 1
 
     def make(self, action: str, wall: float, uid: int = 0, token: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The pages of the twins: a small chat that really works, and the script that makes the visitor's cookie."""
+"""The pages of the twins: a small working chat, and the script that makes the visitor's cookie."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENTER_DELAY_MS = 100
 def chat_page(
     *, title: str, gate: dict[str, str | int], ask: str, head: str = "", attributes: str = "", inside: str = ""
 ) -> str:
-    """A page that sends questions by *ask*, the body of `async (question, answer) => {…}`, once its cookie is made.
+    """Return a page that makes its cookie and sends questions by *ask*, the body of `async (question, answer) => {…}`.
 
     *attributes* go on the chat's element, *inside* into it, *head* into the head; *gate* is what the script enters by.
     """
@@ -42,7 +42,7 @@ const ask = async (question, answer) => {{{ask}}};
 
 
 def bare_page(title: str, text: str) -> str:
-    """A page of the site without any chat, token or script."""
+    """Return a page of the site without chat, token or script."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title></head>\n'
         f"<body><h1>{html.escape(title)}</h1><p>{html.escape(text)}</p></body></html>\n"
@@ -50,7 +50,7 @@ def bare_page(title: str, text: str) -> str:
 
 
 def forbidden() -> str:
-    """What a web server's own 403 looks like: no word of why, no mark of who."""
+    """Return a web server's plain 403, which names neither a reason nor a protection."""
     return (
         "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n"
         "<center><h1>403 Forbidden</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -58,7 +58,7 @@ def forbidden() -> str:
 
 
 def unavailable() -> str:
-    """What a load balancer's 503 looks like when nothing stands behind it; nginx' own would be a rate limit."""
+    """Return a load balancer's 503 without a backend. (That of nginx would be a rate limit.)"""
     return (
         "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n"
     )

@@ -1,8 +1,8 @@
-"""The cookie that only a page's script can make: issued in two halves, put together in the browser, signed.
+"""Passes: signed cookies that only a page's script can make, as it joins two halves in the browser.
 
 The page holds a seed and a key; a fetch from the page returns a ticket signed for that seed; the script mixes key and
-ticket and writes both into the cookie. Whoever only parses the page has no ticket; who only fetches has no key.
-No state is kept: any number of visitors hold valid passes at once, until their life ends or the epoch changes.
+ticket and writes both into the cookie. A client that only parses the page has no ticket; one that only fetches has no
+key. No state is kept: any number of passes are valid at once, until their life ends or the epoch changes.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ def mix(text: str) -> str:
 
 
 class Passes:
-    """Issues and verifies. `wall` is an argument everywhere, in seconds: the twin's clock is the only one."""
+    """Issues and verifies passes. `wall` is the time of the twin's clock, in seconds."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._epoch = 0
 
     def expire(self) -> None:
-        """Every pass and signature issued so far is dead at once."""
+        """Invalidate every pass and signature issued so far."""
         self._epoch += 1
 
     def seed(self) -> str:
         return secrets.token_hex(8)
 
     def key(self, seed: str) -> str:
-        """The page's half."""
+        """Return the page's half."""
         return self._mac("page", seed)[:16]
 
     def ticket(self, seed: str, wall: float, agent: str = "") -> str:
-        """The fetched half."""
+        """Return the fetched half."""
         issued = f"{wall:.3f}".replace(".", "_")
         return f"{seed}.{issued}.{self.sign('ticket', seed, issued, agent)}"
 
@@ -58,7 +58,7 @@ class Passes:
         return hmac.compare_digest(signature.encode(), self.sign(*parts).encode())
 
     def valid(self, value: str, wall: float, life: float, agent: str = "") -> bool:
-        """Whether *value* is a pass of this epoch, not older than *life*, made by a script that saw both halves."""
+        """Whether *value* is a pass of this epoch, not older than *life*, made from both halves."""
         ticket, _, mixed = value.rpartition(".")
         match ticket.split("."):
             case [seed, issued, signature] if value.isascii():

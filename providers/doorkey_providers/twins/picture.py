@@ -1,4 +1,4 @@
-"""A small picture, drawn without a library: a PNG whose colours come from the prompt."""
+"""Draws a small PNG whose colours depend on the prompt, without a library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 
 
 def png(prompt: str, size: int = 64) -> bytes:
-    """A valid 8-bit RGB PNG of *size* by *size* pixels; the same prompt gives the same bytes."""
+    """Return an 8-bit RGB PNG of *size* by *size* pixels. The same prompt gives the same bytes."""
     red, green, blue = hashlib.sha256(prompt.encode()).digest()[:3]
     rows = bytearray()
     for y in range(size):

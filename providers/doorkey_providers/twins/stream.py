@@ -1,4 +1,4 @@
-"""Writes an answer's body: in awkward pieces, behind a gate, or cut off in the middle."""
+"""Writes an answer's body: in pieces of odd sizes, held at a gate, or cut off in the middle."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SIZES = (1, 2, 3, 5, 1, 8, 13, 4, 31)
 BREAKS = ("\n\n", "\r\n\r\n", "\n: still here\n\n", "\n\n")
 
 
-def awkward(body: bytes) -> Iterator[bytes]:
-    """*body* in pieces of odd sizes, split inside characters and fields, many events a piece; then in large ones."""
+def split_oddly(body: bytes) -> Iterator[bytes]:
+    """Split *body* into pieces of odd sizes, also inside characters and fields, and later into large ones."""
     start = 0
     for size in chain(islice(cycle(SIZES), 54), cycle((1021,))):
         if start >= len(body):
@@ -22,16 +22,16 @@ def awkward(body: bytes) -> Iterator[bytes]:
         start += size
 
 
-def words(text: str) -> list[str]:
-    """*text* as a model would give it: few words at a time, each but the first with the space before it."""
+def split_words(text: str) -> list[str]:
+    """Split *text* as a model sends it: a few split_words at a time, each with the space before it."""
     pieces = text.split(" ")
     many = 1 + len(pieces) // 200
     rows = [pieces[at : at + many] for at in range(0, len(pieces), many)]
     return [(" " if at else "") + " ".join(row) for at, row in enumerate(rows)]
 
 
-def events(data: Sequence[str]) -> list[bytes]:
-    """Each of *data* as a `data:` event; their ends vary as the standard allows."""
+def write_events(data: Sequence[str]) -> list[bytes]:
+    """Write each of *data* as a `data:` event. Line ends vary as the standard allows."""
     return [f"data: {item}{ending}".encode() for item, ending in zip(data, cycle(BREAKS), strict=False)]
 
 
@@ -44,7 +44,7 @@ async def send_events(
     in_pieces: bool = True,
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Send *parts* as an event stream: the first at once and whole, the others once *gate* is set.
+    """Send *parts* as an event stream: the first at once, the others once *gate* is set.
 
     ConnectionError when the client has left.
     """
@@ -56,10 +56,10 @@ async def send_events(
     if gate is not None:
         await gate.wait()
     rest = b"".join(kept[1:])
-    for piece in awkward(rest) if in_pieces else (rest,):
+    for piece in split_oddly(rest) if in_pieces else (rest,):
         if piece:
             await response.write(piece)
-            # Lets the client read between two pieces, or the kernel would put them together again.
+            # The client must read between two pieces, or the kernel would join them.
             await asyncio.sleep(0)
     if cut == "break":
         hang_up(request)
@@ -69,7 +69,7 @@ async def send_events(
 async def send_whole(
     request: web.Request, body: bytes, media_type: str, *, cut: str = "", headers: Mapping[str, str] | None = None
 ) -> web.StreamResponse:
-    """Send *body* as one answer of known length; cut, only its first half comes."""
+    """Send *body* as one answer of known length. With *cut* only its first half is sent."""
     response = web.StreamResponse(headers={"Content-Type": media_type, **(headers or {})})
     half = body[: len(body) // 2] if cut else body
     response.content_length = len(half) if cut == "end" else len(body)

@@ -1,4 +1,4 @@
-"""The switches that make a twin misbehave, by name, in Python and over HTTP alike."""
+"""The switches that make a twin misbehave, in Python and over HTTP."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Switches:
     row: str = ""
     bots: tuple[str, ...] = ()
 
-    def turned(self, changes: Mapping[str, Any]) -> Self:
-        """These switches with *changes*. ValueError for an unknown name or a value of the wrong kind."""
-        checked = {name: _checked(name, value, getattr(type(self)(), name, None)) for name, value in changes.items()}
+    def change(self, changes: Mapping[str, Any]) -> Self:
+        """Return these switches with *changes*. Raises ValueError for an unknown name or a value of the wrong kind."""
+        checked = {name: _check(name, value, getattr(type(self)(), name, None)) for name, value in changes.items()}
         if checked.get("generation", self.generation) not in GENERATIONS:
             raise ValueError(f"generation is one of {', '.join(GENERATIONS)}, not {checked['generation']!r}")
         return replace(self, **checked)
@@ -76,8 +76,8 @@ class Switches:
 NAMES = tuple(field.name for field in fields(Switches))
 
 
-def _checked(name: str, value: Any, default: Any) -> Any:
-    """*value* as the kind of *default*: lists come from JSON, True stands for the first meaning of a word."""
+def _check(name: str, value: Any, default: Any) -> Any:
+    """Return *value* as the kind of *default*. Lists come from JSON; True means the first of several words."""
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES + COMMANDS, n=1)
         raise ValueError(f"a twin has no switch {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))

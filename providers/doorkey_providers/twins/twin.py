@@ -1,4 +1,4 @@
-"""What the twins share: a site on loopback that only a browser can enter, with switches, counts and a log."""
+"""The base of the twins: a site on loopback that only a browser can enter, with switches, counts and a log."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ CACHED_PAGES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is no answer, and the word under which it is counted."""
+    """A response that refuses the request, and the name under which it is counted."""
 
     reason: str
     response: web.Response
 
 
 class Twin:
-    """One site. A subclass names its pages and its API, and says what it answers.
+    """One site. A subclass names its pages and its API, and makes the answers.
 
     `log` has a record of each request to the API, `pages` of each page load, `fetches` of each image fetched.
     `stream_gate`, when it is an `asyncio.Event`, holds back a stream's second part until it is set; `slow_gate` holds
@@ -67,8 +67,8 @@ class Twin:
         await self.stop()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Serve on *host*; port 0 takes a free one. OSError when the port is taken."""
-        # Cancelling handlers is how a twin notices that a client has left.
+        """Serve on *host*. Port 0 takes a free one. Raises OSError if the port is taken."""
+        # Handlers are cancelled, so that a twin notices when a client leaves.
         self._runner = web.AppRunner(self.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         try:
@@ -92,14 +92,14 @@ class Twin:
 
     @property
     def url(self) -> str:
-        """The page that a visit opens."""
+        """The URL of the page that a visit opens."""
         return self.origin + self.page_paths[0]
 
     def switch(self, **changes: Any) -> None:
-        """Turn switches (see `Switches`) or give commands: rotate, expire_cookies, release, reset. Else ValueError."""
+        """Set switches (see `Switches`), or run commands: rotate, expire_cookies, release, reset. Raises ValueError."""
         commands = [name for name in COMMANDS if changes.pop(name, False)]
-        turned = (self.usual if "reset" in commands else self.switches).turned(changes)
-        held, self.switches = self.switches.hold_page, turned
+        changed = (self.usual if "reset" in commands else self.switches).change(changes)
+        held, self.switches = self.switches.hold_page, changed
         self.cookie_gate.life, self.cookie_gate.by_agent = self.switches.cookie_life, self.switches.bind_user_agent
         if self.switches.hold_page and not held:
             self._refused_at_hold = self.counts.refused
@@ -112,16 +112,16 @@ class Twin:
             self.expire_cookies()
 
     def rotate(self) -> None:
-        """Every token handed out so far is dead at once. A site without tokens expires its cookies."""
+        """Invalidate every token issued so far. A site without tokens expires its cookies."""
         self.expire_cookies()
 
     def expire_cookies(self) -> None:
-        """Every cookie handed out so far is dead at once."""
+        """Invalidate every cookie issued so far."""
         self.cookie_gate.passes.expire()
 
     def release(self) -> None:
-        """Let held page loads go on."""
-        self.switches = self.switches.turned({"hold_page": False})
+        """Let held page loads continue."""
+        self.switches = self.switches.change({"hold_page": False})
         self._page_free.set()
 
     def app(self) -> web.Application:
@@ -132,29 +132,29 @@ class Twin:
         control.add_routes(app, self)
         return app
 
-    # What a subclass says.
+    # For subclasses to override.
 
     def render(self, request: web.Request) -> str:
-        """The page, with fresh tokens."""
+        """Return the page, with fresh tokens."""
         raise NotImplementedError
 
     def greet(self, request: web.Request, response: web.Response) -> None:
-        """Set the cookies that the server itself sets with a page."""
+        """Set the cookies that the server sets with a page."""
 
     def message(self, fields: Fields) -> str:
-        """The prompt in a request's fields; empty when there is none."""
+        """Return the prompt in a request's fields; empty if there is none."""
         raise NotImplementedError
 
     def refusal(self, request: web.Request, fields: Fields) -> Refusal | None:
-        """Why the site itself refuses this request; None when it answers."""
+        """Return the refusal of this request; None if the site answers it."""
         raise NotImplementedError
 
     async def reply(self, request: web.Request, fields: Fields) -> web.StreamResponse:
-        """The answer to a request that was not refused."""
+        """Answer a request that was not refused."""
         raise NotImplementedError
 
-    def turned_away(self) -> web.Response:
-        """What a visitor without the script's cookie gets."""
+    def refuse_visitor(self) -> web.Response:
+        """Answer a visitor without the script's cookie."""
         return web.Response(status=403, text=page.forbidden(), content_type="text/html")
 
     async def _ticket(self, request: web.Request) -> web.Response:
@@ -212,7 +212,7 @@ class Twin:
         message = self.message(fields)
         if any(word in message for word in self.switches.filter_words):
             return Refusal("filter", web.Response(status=403, text=page.forbidden(), content_type="text/html"))
-        return None if self.cookie_gate.lets_in(request) else Refusal("cookie", self.turned_away())
+        return None if self.cookie_gate.lets_in(request) else Refusal("cookie", self.refuse_visitor())
 
     def _count_towards_release(self) -> None:
         wanted = self.switches.release_after_refusals
@@ -231,7 +231,7 @@ class Twin:
 
 
 async def _fields(request: web.Request) -> Fields:
-    """The request's JSON object, form or query; empty when it is none of these."""
+    """Return the request's JSON object, form or query; empty if it has none of these."""
     if request.method == "GET":
         return dict(request.query)
     if request.content_type != "application/json":

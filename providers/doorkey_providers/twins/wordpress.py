@@ -1,4 +1,4 @@
-"""The twins of ChatGptt and ChatgptFree: WordPress with AI Power, behind a host that sets a cookie by script."""
+"""The twins of ChatGptt and ChatgptFree: WordPress with AI Power, at a host that sets a cookie by script."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from doorkey_providers.twins.wordpress_pages import Chat
 from doorkey_providers.twins.wpaicg_literals import DONE_2, ROWS, START_2, Row
 
 NONCES = {"1": "wpaicg-chatbox", "2": "aipkit_frontend_chat_nonce"}
-"""What a nonce is made for, by the plugin's first number."""
+"""The action that a nonce is made for, by the plugin's major version."""
 DECOY_NONCE = "wpaicg-imagelog"
 CACHE, STREAM, NEW_NONCE = "aipkit_cache_sse_message", "aipkit_frontend_chat_stream", "aipkit_get_frontend_chat_nonce"
 STEPS = {
@@ -32,7 +32,7 @@ JSON_TYPE = "application/json"
 
 
 class WordPressTwin(Twin):
-    """A page with AI Power's chat, and `/wp-admin/admin-ajax.php`. What fails, fails by the rows of `wpaicg_literals`.
+    """A page with AI Power's chat, and `/wp-admin/admin-ajax.php`. Failures are the rows of `wpaicg_literals`.
 
     `rotate()` kills the nonces and leaves the cookies. Any name of field or header is taken; the log says what came.
     """
@@ -44,7 +44,7 @@ class WordPressTwin(Twin):
     model: ClassVar[str]
 
     def __init__(self, *, clock: Clock | None = None, key: str = "") -> None:
-        """*key* is the site's `NONCE_KEY` with its `NONCE_SALT`: known, its nonces can be computed; else random."""
+        """*key* is `NONCE_KEY` with `NONCE_SALT`, which nonces can be computed from. By default it is random."""
         super().__init__(clock=clock)
         self.nonces = Nonces(key or secrets.token_hex(32))
         self._kept: dict[str, str] = {}
@@ -55,7 +55,7 @@ class WordPressTwin(Twin):
 
     @property
     def nonce(self) -> str:
-        """The nonce that a page loaded now would hold."""
+        """The nonce that the page holds now."""
         self.nonces.life = self.switches.nonce_life
         return self.nonces.make(NONCES[self._first], self.clock.wall())
 
@@ -81,28 +81,28 @@ class WordPressTwin(Twin):
         return page.chat_page(title=self.title, gate=self.cookie_gate.gate(), **chat.parts())
 
     def message(self, fields: Fields) -> str:
-        """The prompt, as far as the generation leaves it whole."""
+        """Return the prompt as this generation of the plugin receives it."""
         said = self._kept.get(str(fields.get("cache_key")), "") or str(fields.get("message") or "")
-        return damaged(said) if self.switches.generation in ("1.7", "1.8") else said
+        return damage(said) if self.switches.generation in ("1.7", "1.8") else said
 
     def refusal(self, request: web.Request, fields: Fields) -> Refusal | None:
         step = STEPS[self._first].get(str(fields.get("action") or ""))
         if step is None:
-            return self._refused("unknown action", "cache" if self._first == "2" and self.streams else "message")
+            return self._find_refusal("unknown action", "cache" if self._first == "2" and self.streams else "message")
         if step == "nonce":
             return None
-        for case in self._cases(request, fields):
-            refused = self._refused(case, step)
+        for case in self._list_cases(request, fields):
+            refused = self._find_refusal(case, step)
             if refused is not None:
                 return refused
         return None
 
-    def _cases(self, request: web.Request, fields: Fields) -> list[str]:
-        """The cases that hold now, the first to be told first. One that has no row at this step comes at another."""
+    def _list_cases(self, request: web.Request, fields: Fields) -> list[str]:
+        """Return the cases that apply now, the most important first. Some have rows only at another step."""
         now = self.switches
         self.nonces.life = now.nonce_life
         nonce = str(fields.get("_wpnonce" if self._first == "1" else "_ajax_nonce") or "")
-        # 1.9 reads the nonce from the form alone, so to it a GET has none.
+        # 1.9 reads the nonce from the form only, so a GET has none.
         posted = request.method == "POST" or now.generation != "1.9"
         holds = {
             "nonce": not posted or not self.nonces.valid(nonce, NONCES[self._first], self.clock.wall()),
@@ -114,10 +114,10 @@ class WordPressTwin(Twin):
         }
         return [case for case, true in holds.items() if true]
 
-    def _refused(self, case: str, step: str) -> Refusal | None:
+    def _find_refusal(self, case: str, step: str) -> Refusal | None:
         place = (self.switches.generation, "stream" if self.streams else "json", step)
         row = next((row for row in ROWS if row.case == case and (row.generation, row.mode, row.step) == place), None)
-        return None if row is None else Refusal("" if row.kind is Kind.OK else case, sent(row))
+        return None if row is None else Refusal("" if row.kind is Kind.OK else case, to_response(row))
 
     async def reply(self, request: web.Request, fields: Fields) -> web.StreamResponse:
         said, generation = self.message(fields), self.switches.generation
@@ -130,22 +130,22 @@ class WordPressTwin(Twin):
                 self._kept[key] = said
                 return web.Response(text=_two({"cache_key": key}), content_type=JSON_TYPE)
             case "aipkit_frontend_chat_stream":
-                # A key works once.
+                # A key can be used once.
                 if self._kept.pop(str(fields.get("cache_key")), None) is None:
                     text = 'event: error\ndata: {"error":"The request has expired."}\n\n'
                     return web.Response(text=text, content_type="text/event-stream")
-                deltas = [_json({"delta": words}) for words in stream.words(answer)]
-                return await self._stream(request, [START_2, *stream.events(deltas), DONE_2])
+                deltas = [_json({"delta": words}) for words in stream.split_words(answer)]
+                return await self._stream(request, [START_2, *stream.write_events(deltas), DONE_2])
             case "aipkit_frontend_chat_message":
                 return await self.send_json(request, _two({"reply": answer}))
         if self.streams:
-            frames = [self._frame({"content": words}) for words in stream.words(answer)]
-            parts = [*stream.events([*frames, self._frame({}, "stop")]), b"data: [DONE]\n\n"]
-            # The bare line of JSON that 1.8 adds repeats the whole answer.
+            frames = [self._frame({"content": words}) for words in stream.split_words(answer)]
+            parts = [*stream.write_events([*frames, self._frame({}, "stop")]), b"data: [DONE]\n\n"]
+            # 1.8 adds a bare line of JSON that repeats the whole answer.
             return await self._stream(request, [*parts, success(answer) + b"\n"] if generation == "1.8" else parts)
         headers = {}
         if generation == "1.7":
-            # 1.7 keeps the whole conversation in a cookie of the answer.
+            # 1.7 keeps the whole conversation in a cookie.
             told = request.cookies.get(CONVERSATION, "") + quote(f"Human: {said}\nAI: {answer}\n", safe="")
             headers["Set-Cookie"] = f"{CONVERSATION}={told[-3000:]}; path=/"
         return await stream.send_whole(request, success(answer), JSON_TYPE, cut=self.switches.cut, headers=headers)
@@ -167,7 +167,7 @@ class WordPressTwin(Twin):
 
 
 class ChatGpttTwin(WordPressTwin):
-    """chatgptt.me: answers in JSON."""
+    """chatgptt.me, which answers in JSON."""
 
     name = "chatgptt"
     title = "Twin of ChatGptt"
@@ -176,7 +176,7 @@ class ChatGpttTwin(WordPressTwin):
 
 
 class ChatgptFreeTwin(WordPressTwin):
-    """chatgptfree.ai: answers as a stream."""
+    """chatgptfree.ai, which streams its answers."""
 
     name = "chatgptfree"
     title = "Twin of ChatgptFree"
@@ -186,13 +186,13 @@ class ChatgptFreeTwin(WordPressTwin):
     usual = Switches(stream=True)
 
 
-def sent(row: Row) -> web.Response:
-    """*row* as a site sends it."""
+def to_response(row: Row) -> web.Response:
+    """Return *row* as a site sends it."""
     return web.Response(status=row.status, body=row.body, headers={"Content-Type": row.content_type})
 
 
 def success(answer: str) -> bytes:
-    """1.x in JSON. Its `msg` is always that text."""
+    """Return an answer of 1.x in JSON. Its `msg` is always this text."""
     return _json({"status": "success", "msg": "Something went wrong", "data": answer, "log": 0}).encode()
 
 
@@ -204,8 +204,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def damaged(message: str) -> str:
-    """What `sanitize_text_field` leaves of a prompt, as 1.7 and 1.8 apply it: no tags, no `%25`, no newlines."""
+def damage(message: str) -> str:
+    """Return what `sanitize_text_field` leaves of a prompt in 1.7 and 1.8: no tags, no `%25`, no line breaks."""
     bare = re.sub(r"<[^<>]+>", "", message)
     bare = re.sub(r"[\s]+", " ", bare)
     return re.sub(r"%[a-fA-F0-9]{2}", "", bare).strip()

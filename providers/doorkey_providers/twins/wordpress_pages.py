@@ -1,4 +1,4 @@
-"""What a page with AI Power's chat looks like, by generation, and how its own script asks."""
+"""Pages with AI Power's chat, by generation, and the scripts that ask from them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ if (!localStorage.getItem("%s")) localStorage.setItem("%s", Math.random().toStri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
-    """What a page is made of. `bots` are the names of further bots, the page's own is without one."""
+    """What a page is made of. `bots` are the names of further bots; the page's first bot has none."""
 
     generation: str
     streams: bool
@@ -75,7 +75,7 @@ class Chat:
     bots: tuple[str, ...] = ()
 
     def parts(self) -> dict[str, str]:
-        """The parts of `page.chat_page` that are the plugin's: ask, head, attributes, inside."""
+        """Return the plugin's parts of `page.chat_page`: ask, head, attributes, inside."""
         return self._two() if self.generation == "2.x" else self._one()
 
     def _one(self) -> dict[str, str]:
@@ -86,8 +86,9 @@ class Chat:
             "ask": ASK_ONE,
             "head": f"<script id='wpaicg-init-js-extra'>\nvar wpaicgParams = {told};\n</script>\n"
             + IDS % (("wpaicg_chat_client_id",) * 2),
-            "attributes": _written(self._marks("0")),
-            "inside": inside + "".join(f"<div {_written(self._marks(bot))}></div>" for bot, _ in self._further()),
+            "attributes": _write_attributes(self._marks("0")),
+            "inside": inside
+            + "".join(f"<div {_write_attributes(self._marks(bot))}></div>" for bot, _ in self._list_further_bots()),
         }
 
     def _marks(self, bot: str) -> dict[str, str]:
@@ -104,16 +105,16 @@ class Chat:
         return marks
 
     def _two(self) -> dict[str, str]:
-        further = [(bot, self._config(bot, name, popup=True)) for bot, name in self._further()]
+        further = [(bot, self._config(bot, name, popup=True)) for bot, name in self._list_further_bots()]
         popups = (
-            f'<div id="aipkit_popup_wrapper_{bot}" {_written({"data-config": config})}></div>'
+            f'<div id="aipkit_popup_wrapper_{bot}" {_write_attributes({"data-config": config})}></div>'
             for bot, config in further
         )
         own = {"class": "aipkit_chat_container", "id": "aipkit_chat_container_4"}
         return {
             "ask": ASK_TWO,
             "head": IDS % (("aipkit_guest_uuid",) * 2),
-            "attributes": _written({**own, "data-config": self._config("4", "Twin", popup=False)}),
+            "attributes": _write_attributes({**own, "data-config": self._config("4", "Twin", popup=False)}),
             "inside": "".join(popups),
         }
 
@@ -129,9 +130,9 @@ class Chat:
         }
         return json.dumps(config)
 
-    def _further(self) -> Iterator[tuple[str, str]]:
+    def _list_further_bots(self) -> Iterator[tuple[str, str]]:
         return ((str(5 + at), name) for at, name in enumerate(self.bots))
 
 
-def _written(attributes: dict[str, str]) -> str:
+def _write_attributes(attributes: dict[str, str]) -> str:
     return " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())

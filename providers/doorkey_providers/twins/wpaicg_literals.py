@@ -1,4 +1,4 @@
-"""What AI Power answers, byte for byte, by generation and mode, and what each answer means.
+"""The answers of AI Power, byte for byte, by generation and mode, with what each means.
 
 Observed on real WordPress with 1.7.14, 1.8.79, 1.9.18 and 2.4.71; the rows of 2.x in mode "json" follow its source.
 Pure data: the twins send these rows, the plugin of the real WordPress sends them, and the provider has to read them.
@@ -14,7 +14,7 @@ JSON = "application/json; charset=UTF-8"
 STREAM = "text/event-stream"
 HTML = "text/html; charset=UTF-8"
 ANSWER = "Grüße 😀, one two"
-"""The text of every good answer."""
+"""The text of every successful answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ DIED = (
     b'<body id="error-page">\n\t<div class="wp-die-message">The link you followed has expired.</div></body>\n</html>\n'
 )
 DIED_BARE = b"The link you followed has expired."
-"""What WordPress' admin-ajax.php leaves of that page for a script."""
+"""What WordPress' admin-ajax.php sends a script instead of that page."""
 DIED_LATE = DIED.replace(b"</title>\n", b"</title>\n<style>" + b"x" * 8000 + b"</style>\n")
 INVALID = b'{"status":"error","msg":"Invalid nonce. This action has been blocked for security reasons."}'
 UNVERIFIED = b'{"status":"error","msg":"Nonce verification failed"}'
@@ -99,7 +99,7 @@ QUOTA_NOTICE = b'"quota_notice":{"title":"Limit reached","message":"You have rea
 
 
 def error_2(rest: bytes) -> bytes:
-    """An error event of 2.x."""
+    """Return an error event of 2.x."""
     return b"event: error\nid: err-1700000000\ndata: {" + rest + b"}\n\n"
 
 
@@ -110,7 +110,7 @@ STREAMS = (("1.8", "stream"), ("1.9", "stream"))
 
 
 def first(case: str, body: bytes, kind: Kind) -> tuple[Row, ...]:
-    """The same object as JSON and, in a stream, as one frame."""
+    """Return rows for the same object as JSON and as one frame of a stream."""
     frame = b"data: " + body + b"\n\n"
     return tuple(
         Row(case=case, generation=generation, mode=mode, kind=kind, body=body if mode == "json" else frame,
@@ -185,7 +185,7 @@ ROWS = (*GOOD, *NONCE, *FAILED)
 
 
 def row(case: str, generation: str, mode: str, step: str = "message") -> Row:
-    """The row of these four. LookupError when that generation has no such answer in this mode."""
+    """Return the row of these four. Raises LookupError if that generation has no such answer in this mode."""
     found = [r for r in ROWS if (r.case, r.generation, r.mode, r.step) == (case, generation, mode, step)]
     if not found:
         raise LookupError(f"AI Power {generation} ({mode}) has no answer for {case!r} at step {step!r}")
