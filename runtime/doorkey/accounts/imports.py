@@ -11,6 +11,7 @@ from typing import Any
 from doorkey.errors import RequestError
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Cookie, bracketed, host_of
+from doorkey.model.session import JSON
 from doorkey.model.urls import origin_of
 
 HEADERS = ("user-agent", "accept-language")
@@ -29,7 +30,7 @@ MILLISECONDS = 1e11
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What a file holds for one site. `local` and `session` are the site's local and session storage.
+    """What a file holds for one site. `local` is the site's local storage; for `seeds` see `Session`.
 
     Left out are the cookies named in `expired`, those named in `refused`, which no browser takes, and those of
     the hosts in `foreign`.
@@ -38,6 +39,7 @@ class Imported:
     kind: str
     cookies: tuple[Cookie, ...] = field(repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    seeds: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     expired: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class _Read:
     kind: str
     cookies: Iterable[Cookie]
     local: Mapping[str, str] = field(default_factory=dict)
+    seeds: Mapping[str, JSON] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -65,12 +68,13 @@ def read_login(text: str, site_url: str, wall: float) -> Imported:
         kind=read.kind,
         cookies=tuple(cookie for cookie in ours if cookie.storable and not cookie.expired(wall)),
         local=read.local,
+        seeds=read.seeds,
         headers=read.headers,
         expired=tuple(cookie.name for cookie in ours if cookie.storable and cookie.expired(wall)),
         refused=tuple(cookie.name for cookie in ours if not cookie.storable),
         foreign=tuple(sorted({cookie.domain for cookie in jar if cookie not in ours})),
     )
-    if not found.cookies and not found.local:
+    if not found.cookies and not found.local and not found.seeds:
         raise RequestError(f"the {found.kind} holds nothing for {host_of(site_url)}: {_instead(found)}", param="from")
     return found
 
@@ -106,7 +110,12 @@ def _read(text: str, site_url: str, wall: float) -> _Read:
             cookies = [_from_json(one) for one in data["cookies"]]
             if "userAgent" in data:
                 return _Read("FlareSolverr's answer", cookies, headers={"user-agent": str(data["userAgent"])})
-            return _Read("storage state", cookies, _storage(data, site_url, "localStorage"))
+            local, session = (_storage(data, site_url, kind) for kind in ("localStorage", "sessionStorage"))
+            databases: list[JSON] = [
+                dict(one) for origin in _own(data, site_url) for one in origin.get("indexedDB", ())
+            ]
+            seeds: dict[str, JSON] = {"sessionStorage": {**session}, "indexedDB": databases}
+            return _Read("storage state", cookies, local, {name: seed for name, seed in seeds.items() if seed})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         # Not chained: these hold pieces of the file.
         raise RequestError(f"{EXPECTED}: it begins like one and can't be read", param="from") from None
@@ -146,13 +155,13 @@ def _expiry(said: object) -> float | None:
     return expires if expires > 0 else None
 
 
+def _own(data: Mapping[str, Any], site_url: str) -> list[Mapping[str, Any]]:
+    """What a storage state holds for the site's origin."""
+    return [one for one in data.get("origins", ()) if origin_of(one["origin"]) == origin_of(site_url)]
+
+
 def _storage(data: Mapping[str, Any], site_url: str, kind: str) -> dict[str, str]:
-    return {
-        str(item["name"]): str(item["value"])
-        for origin in data.get("origins", ())
-        if origin_of(origin["origin"]) == origin_of(site_url)
-        for item in origin.get(kind, ())
-    }
+    return {str(item["name"]): str(item["value"]) for one in _own(data, site_url) for item in one.get(kind, ())}
 
 
 def _netscape(text: str) -> list[Cookie]:

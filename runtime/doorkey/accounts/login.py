@@ -117,6 +117,7 @@ class Logins:
             local=found.local,
             previous=None,
         )
+        held = replace(held, seeds=found.seeds)
         if not target.provider.needs_page and target.provider.ready is None:
             return held
         try:
@@ -141,7 +142,9 @@ class Logins:
         if held is None or held.rung == "logged out":
             return known
         # A session that nobody may use takes its place: from the next visit on, other processes begin with that.
-        empty = replace(held, hard=0.0, cookies=(), headers={}, tokens={}, local={}, visitor="", rung="logged out")
+        empty = replace(
+            held, hard=0.0, cookies=(), headers={}, tokens={}, local={}, seeds={}, visitor="", rung="logged out"
+        )
         await self.keeper.adopt(target, empty)
         return True
 

@@ -207,7 +207,7 @@ class Lease:
                 "server": way.server, "bypass": "<-loopback>", "username": way.username, "password": way.password,
             },
         }  # fmt: skip
-        stored = StoredState(spec.cookies, origin_of(self._guard.site_url), spec.local)
+        stored = StoredState(spec.cookies, origin_of(self._guard.site_url), spec.local, spec.seeds.get("indexedDB"))
         context = await stored.open_context(self._running.browser, options)
         if stored.dropped:
             self._events.report("page", f"the browser refused what was stored of an earlier visit: {stored.dropped}")

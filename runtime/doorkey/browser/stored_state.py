@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from doorkey.model.cookies import Cookie
+from doorkey.model.session import JSON
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext
@@ -21,12 +22,14 @@ class StoredState:
     The browser gets the values as data: no script of ours holds them.
     """
 
-    def __init__(self, cookies: tuple[Cookie, ...], origin: str, local: Mapping[str, str]) -> None:
+    def __init__(
+        self, cookies: tuple[Cookie, ...], origin: str, local: Mapping[str, str], indexed: JSON = None
+    ) -> None:
         self._cookies = [cookie.to_playwright() for cookie in cookies if cookie.storable]
         # A store of an older version may hold values that are no texts.
         items: list[dict[str, object]] = [{"name": name, "value": value} for name, value in local.items()]
         self._local = [item for item in items if _is_text(item["name"]) and _is_text(item["value"])]
-        self._origin = origin
+        self._origin, self._indexed = origin, indexed
         lost = [repr(str(item["name"])[:60]) for item in items if item not in self._local]
         if sum(len(str(item["name"])) + len(str(item["value"])) for item in self._local) > QUOTA:
             lost, self._local = ["all of it"], []
@@ -37,7 +40,7 @@ class StoredState:
         """Open a context with the state. What the browser refuses of it is left out."""
         from playwright.async_api import Error
 
-        if not self._cookies and not self._local:
+        if not self._cookies and not self._local and not self._indexed:
             return await browser.new_context(**options)
         try:
             return await browser.new_context(**options, storage_state=self._build(self._cookies, self._local))
@@ -50,6 +53,9 @@ class StoredState:
         from playwright.async_api import Error
 
         refused = [self.dropped] if self.dropped else []
+        if self._indexed:
+            self._indexed = None
+            refused.append("its IndexedDB")
         try:
             context = await browser.new_context(**options, storage_state=self._build([], self._local))
         except Error:
@@ -68,7 +74,8 @@ class StoredState:
         return context
 
     def _build(self, cookies: list[dict[str, object]], local: list[dict[str, object]]) -> Any:
-        origins = [{"origin": self._origin, "localStorage": local}] if local else []
+        stored = {"localStorage": local, **({"indexedDB": self._indexed} if self._indexed else {})}
+        origins = [{"origin": self._origin, **stored}] if local or self._indexed else []
         return {"cookies": cookies, "origins": origins}
 
 

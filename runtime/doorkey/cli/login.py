@@ -99,6 +99,8 @@ def _report_import(taken: Imported) -> None:
     )
     if taken.local:
         click.echo(harmless(f"imported from local storage: {', '.join(taken.local)}"))
+    if taken.seeds:
+        click.echo(f"imported for the browser: {', '.join(taken.seeds)}")
     if taken.expired:
         click.echo(harmless(f"left out, expired: {', '.join(taken.expired)}"))
     if taken.refused:

@@ -39,6 +39,8 @@ class Session:
     `soft` and `hard` are ages in seconds: past `soft` a new one is fetched behind, past `hard` it is not used.
     `visitor` is a random id that stays the same for a key for ever, as a visitor's browser would keep one.
     `rung` is how this session came about, `rungs` how often each rung made one for this key, this one included.
+    `seeds` is what an imported login had in `sessionStorage` (texts by name) and `indexedDB` (as Playwright writes it):
+    the browser begins each visit with it.
     """
 
     key: Key
@@ -55,6 +57,7 @@ class Session:
     visitor: str = field(default="", repr=False)
     rung: str = ""
     rungs: Mapping[str, int] = field(default_factory=dict)
+    seeds: Mapping[str, JSON] = field(default_factory=dict, repr=False)
 
     @property
     def origin(self) -> str:
@@ -75,6 +78,7 @@ class Session:
             "tokens": dict(self.tokens),
             "local": dict(self.local),
             "rungs": dict(self.rungs),
+            "seeds": dict(self.seeds),
         }
 
     @classmethod

@@ -62,6 +62,7 @@ class BrowserRenewal:
         is kept in *keeps*, beside the local storage that was *dropped* for this visit; of a *stranger*, once logged in.
         """
         spec = self.spec(url, cookies=cookies, local=local, longer=longer)
+        spec = replace(spec, seeds={} if stranger or previous is None else previous.seeds)
         if keeps is not None:
             spec = replace(spec, keep=partial(_keep, keeps, dropped or {}), keep_once_in=stranger)
         try:

@@ -37,7 +37,7 @@ class SessionBuilder:
         local: Mapping[str, str],
         previous: Session | None,
     ) -> Session:
-        """A session made by *rung*, whose page ended at *url*. It keeps the visitor's id of the *previous* one."""
+        """A session made by *rung*, whose page ended at *url*. It keeps id and seeds of the *previous* visitor."""
         return self.age(
             Session(
                 key=self.key,
@@ -52,6 +52,7 @@ class SessionBuilder:
                 tokens=tokens,
                 local=dict(local),
                 visitor=(previous.visitor if previous else "") or secrets.token_hex(16),
+                seeds=previous.seeds if previous else {},
                 rung=rung,
             )
         )

@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from doorkey.browser.live.script import BLANK
 from doorkey.browser.playwright_errors import TRANSIENT, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
@@ -81,6 +82,7 @@ class PageVisit:
         why = await self._guard.refuses(self._spec.url)
         if why is not None or not self._spec.url.lower().startswith(("http:", "https:")):
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
+        await self._seed()
         await self._network_log.listen()
         if self._spec.steps:
             await self._observer.listen()
@@ -94,6 +96,25 @@ class PageVisit:
             if self._watch is not None:
                 await self._watch.end(failed=not done)
         return result
+
+    async def _seed(self) -> None:
+        """Put session storage into the page's tab: no context can be opened with it."""
+        from playwright.async_api import Error
+
+        stored = self._spec.seeds.get("sessionStorage")
+        if not isinstance(stored, dict) or not stored:
+            return
+        try:
+            async with asyncio.timeout(self._share):
+                await self._page.route("**/*", lambda route: route.fulfill(body=BLANK, content_type="text/html"))
+                await self._page.goto(self._guard.site_url)
+                for name, value in stored.items():
+                    await self._page.session_storage.set_item(name, str(value))
+                await self._page.unroute("**/*")
+        except Error as error:
+            raise translate(error, "putting session storage into the page") from error
+        except TimeoutError as error:
+            raise BrowserFailed("the browser did not take session storage in time") from error
 
     async def _bring(self) -> VisitResult:
         response = await self._load()

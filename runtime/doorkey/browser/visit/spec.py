@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from doorkey.config.secrets import resolve, resolve_within
 from doorkey.model.cookies import Cookie
 from doorkey.model.page import Page
-from doorkey.model.session import Tokens
+from doorkey.model.session import JSON, Tokens
 from doorkey.model.visit_needs import VisitNeeds
 
 
@@ -17,11 +17,11 @@ class VisitSpec(VisitNeeds):
     """One visit: a provider's needs, and what this visit adds to them. Durations are seconds.
 
     `value_of` resolves the value of a login step when it is needed, `code_of` a one-time code within a limit. `longer`
-    is added to `settle` after a fresh session was refused. `cookies` and `local` are put into the empty context before
-    the page opens. `limit` is for the whole visit; `challenge` is added to it for a wait for what stands before the
-    site, or for a one-time code. `user_agent` is set only where a caller passed one. `keep` gets the cookies and the
-    site's local storage whenever the site has changed them, before the browser shows them in its next request. With
-    `keep_once_in` that begins when the login steps have let the visitor in.
+    is added to `settle` after a fresh session was refused. `cookies`, `local` and `seeds` (see `Session`) are put into
+    the empty context before the page opens. `limit` is for the whole visit; `challenge` is added to it for a wait for
+    what stands before the site, or for a one-time code. `user_agent` is set only where a caller passed one. `keep` gets
+    the cookies and the site's local storage whenever the site has changed them, before the browser shows them in its
+    next request. With `keep_once_in` that begins when the login steps have let the visitor in.
     """
 
     url: str
@@ -30,6 +30,7 @@ class VisitSpec(VisitNeeds):
     longer: float = 0.0
     cookies: tuple[Cookie, ...] = field(default=(), repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
+    seeds: Mapping[str, JSON] = field(default_factory=dict, repr=False)
     limit: float = 30.0
     challenge: float = 45.0
     user_agent: str | None = None
