@@ -88,6 +88,10 @@ SENT_AGAIN = (Action.RENEW, Action.MOVE)
             lambda case, meaning, action: action not in SENT_AGAIN or case.resend is not Resend.IMPOSSIBLE,
         ),
         (
+            "a logout is never sent again",
+            lambda case, meaning, action: action not in SENT_AGAIN or case.resend is not Resend.LOGOUT,
+        ),
+        (
             "what may have been processed is sent again only where it is harmless, or the site's setting says so",
             lambda case, meaning, action: (
                 action not in SENT_AGAIN

@@ -113,6 +113,8 @@ def decide(case: Case, told: Told) -> Decision:
             return block(told, "; the session is alive" if case.check in LIVING else WHY[meaning])
         case Action.BLOCK_AND_RENEW:
             return block(told, "", refused)
+        case Action.LOG_OUT:
+            return log_out(told)
         case Action.END:
             return Fail(session_ended(told), "named", behind=True)
         case Action.EXHAUST:
@@ -132,18 +134,30 @@ LIVING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED)
 def tell_unchecked(told: Told) -> Decision:
     """The site's own answer, marked: it may be a dead session's."""
     if told.plain:
-        detail = told.verdict.detail or f"{told.template} got an answer that a dead session may have got"
-        return Deliver(Verdict(Kind.UNCHECKED, detail))
+        return Deliver(Verdict(Kind.UNCHECKED, told.verdict.detail or unchecked(told)))
     return Deliver() if told.verdict else Fail(told.verdict.error(told.site, told.status))
+
+
+def unchecked(told: Told) -> str:
+    return f"{told.template} got an answer that a dead session may have got"
 
 
 def block(told: Told, why: str, refused: Refused = "not") -> Decision:
     """The site's refusal, as the caller's answer. *refused* other than "not" has the session renewed behind."""
     behind, detail = refused != "not", told.verdict.detail
+    if told.verdict:
+        return Deliver(Verdict(Kind.UNCHECKED, unchecked(told)), refused, behind)
     if told.plain:
         return Deliver(Verdict(Kind.BLOCKED, f"{told.site}: {detail}{why}" if why else detail), refused, behind)
     error = Blocked(f"{told.site}: {detail}{why}", site=told.site, answer_status=told.status, by=told.verdict.by)
     return Fail(error, refused, behind)
+
+
+def log_out(told: Told) -> Decision:
+    """The answer to a logout. Whatever it says, the session is not used again."""
+    if told.plain or told.verdict:
+        return Deliver(refused="named")
+    return Fail(told.verdict.error(told.site, told.status), "named")
 
 
 def exhaust(told: Told, refused: Refused) -> Decision:

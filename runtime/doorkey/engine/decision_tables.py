@@ -50,6 +50,7 @@ class Resend(Enum):
     HARMLESS = auto()  # it may be repeated
     ONCE = auto()  # it must not be processed twice
     IMPOSSIBLE = auto()  # its body is no longer there
+    LOGOUT = auto()  # it ends the session: a refused session is what it was sent for
 
 
 ResendRule: TypeAlias = Literal["certain", "dead", "never"]
@@ -110,6 +111,7 @@ class Action(Enum):
     CHECK = auto()
     RENEW = auto()
     MOVE = auto()  # another session or transport, without a refusal of this one
+    LOG_OUT = auto()  # the site's answer is the caller's, and nobody uses the session any more
     END = auto()  # the caller is told that the session ended; the session is renewed for the next call
     EXHAUST = auto()  # fresh sessions were refused as well
     BREAK_OFF = auto()  # the answer fails on the way
@@ -188,12 +190,16 @@ READINGS: tuple[Reading, ...] = (
     Reading(M.ACCEPTED, ACCEPTED_KINDS, VAGUE, RENEWED),
     Reading(M.FINAL, FAILED, VAGUE, RENEWED),
     Reading(M.ASK, DOUBTFUL, SUSPECT, OPEN),
-    Reading(M.UNCHECKED, DOUBTFUL, SUSPECT, frozenset((C.UNKNOWN, C.POSTPONED))),
+    Reading(M.UNCHECKED, DOUBTFUL, SUSPECT, frozenset((C.POSTPONED,))),
+    Reading(M.UNCHECKED, DOUBTFUL, VAGUE, UNKNOWN),
+    Reading(M.UNCHECKED, DOUBTFUL, REFUSING, UNKNOWN, LATER | FRESH),
+    Reading(M.UNCHECKED, DOUBTFUL, REFUSING, UNKNOWN, QUIET, YES),
+    Reading(M.UNSURE, DOUBTFUL, REFUSING, UNKNOWN, QUIET, NO),
+    Reading(M.UNSURE, DOUBTFUL, REFUSING, UNKNOWN, SUPERSEDED),
     Reading(M.PROVEN, DOUBTFUL, REFUSING, frozenset((C.DEAD, C.RENEWED))),
     Reading(M.LOST, DOUBTFUL, VAGUE, DEAD),
     # Refusals that nobody has named, where a check tells.
-    Reading(M.ALIVE, REFUSED, check=OPEN, news=LATER),
-    Reading(M.ASK, REFUSED, check=OPEN, news=frozenset((N.NONE, N.SUPERSEDED, N.FRESH))),
+    Reading(M.ASK, REFUSED, check=OPEN),
     Reading(M.UNCHECKED, REFUSED, check=frozenset((C.POSTPONED,))),
     Reading(M.ALIVE, REFUSED, check=frozenset((C.ALIVE,))),
     Reading(M.ALIVE, REFUSED, MILD, RENEWED),
@@ -226,7 +232,8 @@ def _set(*members: Meaning) -> frozenset[Meaning]:
 
 FIRST, SECOND, SPENT = frozenset((0,)), frozenset((1,)), frozenset((MOST_RENEWALS,))
 LEFT = FIRST | SECOND
-HARMLESS, ONCE, GONE = frozenset((R.HARMLESS,)), frozenset((R.ONCE,)), frozenset((R.IMPOSSIBLE,))
+HARMLESS, ONCE, GONE, LOGOUT = (frozenset((resend,)) for resend in Resend)
+OTHERS = HARMLESS | ONCE | GONE
 NEVER: frozenset[ResendRule] = frozenset(("never",))
 ALLOWED: frozenset[ResendRule] = frozenset(("certain", "dead"))
 BY_DEATH: frozenset[ResendRule] = frozenset(("dead",))
@@ -244,12 +251,13 @@ ACTIONS: tuple[Rule, ...] = (
     Rule(Action.BLOCK_AND_RENEW, _set(M.DOUBTED), LEFT, ONCE, NEVER),
     Rule(Action.BLOCK_AND_RENEW, _set(M.UNSURE), LEFT, ONCE),
     Rule(Action.BLOCK_AND_RENEW, _set(M.DOUBTED, M.UNSURE), LEFT, GONE),
-    Rule(Action.BLOCK, _set(M.DOUBTED, M.UNSURE), SPENT),
+    Rule(Action.BLOCK, _set(M.DOUBTED, M.UNSURE), SPENT, OTHERS),
+    Rule(Action.LOG_OUT, _set(M.DOUBTED, M.UNSURE, M.NAMED, M.PROVEN, M.LOST), resend=LOGOUT),
     Rule(Action.RENEW, _set(M.NAMED, M.PROVEN, M.LOST), LEFT, HARMLESS),
     Rule(Action.RENEW, _set(M.NAMED), LEFT, ONCE, ALLOWED),
     Rule(Action.END, _set(M.NAMED), LEFT, ONCE, NEVER),
     Rule(Action.BLOCK_AND_RENEW, _set(M.NAMED, M.PROVEN), LEFT, GONE),
-    Rule(Action.EXHAUST, _set(M.NAMED, M.PROVEN), SPENT),
+    Rule(Action.EXHAUST, _set(M.NAMED, M.PROVEN), SPENT, OTHERS),
     # A request that must be processed once is sent again on a proof only once.
     Rule(Action.RENEW, _set(M.PROVEN), FIRST, ONCE, ALLOWED),
     Rule(Action.END, _set(M.PROVEN), FIRST, ONCE, NEVER),
@@ -260,9 +268,9 @@ ACTIONS: tuple[Rule, ...] = (
     Rule(Action.END, _set(M.LOST), resend=GONE),
     Rule(Action.EXHAUST, _set(M.LOST), SPENT, HARMLESS),
     Rule(Action.MOVE, _set(M.MOVED), LEFT, HARMLESS | ONCE),
-    Rule(Action.BLOCK_AND_RENEW, _set(M.MOVED), LEFT, GONE),
+    Rule(Action.BLOCK_AND_RENEW, _set(M.MOVED), LEFT, GONE | LOGOUT),
     Rule(Action.EXHAUST, _set(M.MOVED), SPENT),
     Rule(Action.MOVE, _set(M.PAGE_CLOSED), LEFT, HARMLESS),
-    Rule(Action.FAIL, _set(M.PAGE_CLOSED), LEFT, ONCE | GONE),
+    Rule(Action.FAIL, _set(M.PAGE_CLOSED), LEFT, ONCE | GONE | LOGOUT),
     Rule(Action.FAIL, _set(M.PAGE_CLOSED), SPENT),
 )

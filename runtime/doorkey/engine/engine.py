@@ -17,8 +17,9 @@ from doorkey.engine.answer import Answer, Raw
 from doorkey.engine.attempts import REFUSALS, Attempts
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.checks import SessionChecks
+from doorkey.engine.check.suspicion import is_logout
 from doorkey.engine.decision import Check, Decision, Deliver, Fail, Refused, Renew, Told, decide
-from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend
+from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
 from doorkey.errors import BrowserFailed, DoorkeyError, NotPlainHttp, VisitFailed
 from doorkey.model.request import Request
@@ -172,7 +173,7 @@ class Engine:
         kind = None if reply.error is not None else reply.verdict.kind
         key, site, request = session.key, call.target.site, reply.request
         state, news, remembered = self._keeper.key_state(key), News.NONE, False
-        if kind in REFUSALS:
+        if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
             remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
         if self._refusals.was_accepted_later(session, request, reply.sent):
             news = News.ACCEPTED
@@ -191,13 +192,14 @@ class Engine:
             and call.is_fresh(session)
             and (self._selector.can_move(site, key) or not carried),
             renewals=min(call.renewals, MOST_RENEWALS),
-            resend=reply_resend(call, reply),
+            resend=find_resend(call, reply),
             rule=call.target.provider.resend,
         )
 
     def _remember(self, session: Session, reply: JudgedReply[T], case: Case, decision: Decision) -> None:
         """Remember whether renewing helps against this refusal."""
-        if case.kind not in REFUSALS or isinstance(decision, Check) or case.check in TELLING:
+        refusal = case.kind in REFUSALS or case.suspicion is Suspicion.REFUSING
+        if case.kind is None or not refusal or isinstance(decision, Check) or case.check in TELLING:
             return
         shape = shape_of(reply.head, reply.request, case.kind)
         if case.news is News.FRESH or (isinstance(decision, Deliver | Fail) and decision.refused == "doubted"):
@@ -269,7 +271,9 @@ class Engine:
         return decision.error
 
 
-def reply_resend(call: Call[Any], reply: JudgedReply[Any]) -> Resend:
+def find_resend(call: Call[Any], reply: JudgedReply[Any]) -> Resend:
     """What sending the request again would mean: it does no harm if it certainly did not reach the site."""
+    if is_logout(reply.request, call.target.provider.ready or ""):
+        return Resend.LOGOUT
     unsent = isinstance(reply.error, NotPlainHttp) and not reply.error.arrived
     return Resend.HARMLESS if unsent and call.resend is Resend.ONCE else call.resend

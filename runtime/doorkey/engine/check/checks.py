@@ -6,11 +6,11 @@ import asyncio
 import logging
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urljoin
 
 from doorkey.clock import Clock
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.calibration import Calibration, Knowledge
+from doorkey.engine.check.evidence import look_closer
 from doorkey.engine.check.facts import read_facts
 from doorkey.engine.check.learning import CheckState, Learning
 from doorkey.engine.check.page_check import PageLoad
@@ -22,7 +22,6 @@ from doorkey.errors import TimeLimit
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.request import MiB
 from doorkey.model.session import Key, Session
-from doorkey.model.urls import origin_of
 from doorkey.model.verdict import Kind
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
@@ -41,6 +40,7 @@ LOOK = 0.25
 """Seconds after which a call that waits for the next check looks whether others were accepted meanwhile."""
 PATIENT = 3
 """Checks that found the session alive after answers of one form, past which such answers no longer wait for one."""
+LIVING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED)
 WAITS = (CheckOutcome.ALIVE, CheckOutcome.UNKNOWN)
 """Outcomes after which the next check of the same generation waits."""
 
@@ -83,7 +83,7 @@ class SessionChecks:
     async def inspect(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> None:
         """Say in *reply* whether it is suspect. An answer that is not teaches how accepted answers look."""
         state = self.learning.get(session.key) or await self.learning.know(call.target)
-        if state.knowledge.calibration.useless:
+        if state.knowledge.calibration.useless or is_logout(reply.request, call.target.provider.ready or ""):
             return
         head, request, known = reply.head, reply.request, state.known(session)
         facts = None
@@ -109,7 +109,7 @@ class SessionChecks:
         if outcome is CheckOutcome.DEAD:
             state.alive.pop(form, None)
             if reply.suspicion is Suspicion.VAGUE and not serves_once(call, reply):
-                await self._look_closer(call.target, session, reply, state)
+                await look_closer(self.learning, call.target, session, reply, state)
         elif outcome is CheckOutcome.ALIVE:
             state.alive[form] = state.alive.get(form, 0) + 1
             self._learn(call, session, state, reply)
@@ -142,8 +142,8 @@ class SessionChecks:
         self, call: Call[Any], session: Session, reply: JudgedReply[Any], state: CheckState
     ) -> CheckOutcome:
         """The outcome of a check that covers *reply*: made for it, shared with others, or known already."""
-        # What an answer does to the session's cookies, only a check with its cookies can tell.
-        own = bool(set_cookies(reply.head) & {cookie.name for cookie in session.cookies})
+        form = session.gen, shape_of(reply.head)
+        renames = bool(set_cookies(reply.head) & {cookie.name for cookie in session.cookies})
         end = min(call.deadline, self._clock.now() + self._limit)
         while (left := end - self._clock.now()) > 0:
             if state.knowledge.calibration.useless:
@@ -152,41 +152,54 @@ class SessionChecks:
             if busy is not None:
                 await asyncio.wait([busy], timeout=left)
                 continue
-            if state.dead >= session.gen and not own:
+            if renames and form not in state.anonymous:
+                # The answer has set the session's cookies anew: only a check with these tells whether they are known.
+                state.task = task = self.learning.spawn(self._check(call.target, session, state, with_cookies_of(call)))
+                await asyncio.wait([task], timeout=left)
+                if task.done() and not task.cancelled() and task.result() in LIVING:
+                    return task.result()
+                state.anonymous.add(form)
+                continue
+            if state.dead >= session.gen:
                 return CheckOutcome.DEAD
-            if state.gen == session.gen and reply.came <= state.sent and not own:
+            if state.gen == session.gen and reply.came <= state.sent:
                 return state.outcome
-            if self._refusals.was_accepted_later(session, reply.request, reply.sent):
+            if self._refusals.was_accepted_later(session, reply.request, reply.came):
                 return CheckOutcome.ALIVE
             pause = state.sent + EVERY - self._clock.now()
-            if state.gen == session.gen and state.outcome in WAITS and pause > 0 and not own:
-                form = template_of(reply.request, reply.head.url), reply.head.status
-                if state.alive.get(form, 0) >= PATIENT and reply.head.status >= 400:
-                    self._check_later(call, session, state, pause)
+            if state.gen == session.gen and state.outcome in WAITS and pause > 0:
+                asked = template_of(reply.request, reply.head.url), reply.head.status
+                if state.alive.get(asked, 0) >= PATIENT and reply.head.status >= 400:
+                    self._check_later(call.target, session, state, pause)
                     return CheckOutcome.POSTPONED
                 await self._clock.sleep(min(pause, left, LOOK))
                 continue
-            own = False
-            state.task = self.learning.spawn(self._check(call.target, session, with_cookies_of(call), state))
+            state.task = self.learning.spawn(self._check(call.target, session, state))
         return CheckOutcome.UNKNOWN
 
-    def _check_later(self, call: Call[Any], session: Session, state: CheckState, pause: float) -> None:
+    def _check_later(self, target: SiteTarget, session: Session, state: CheckState, pause: float) -> None:
         """Have a check made that nobody waits for, as soon as it may be."""
-        conversation = with_cookies_of(call)
 
-        async def check() -> None:
+        async def check() -> CheckOutcome:
             await self._clock.sleep(pause)
             state.later = False
             if state.task is None and state.dead < session.gen:
-                state.task = self.learning.spawn(self._check(call.target, session, conversation, state))
+                state.task = self.learning.spawn(self._check(target, session, state))
+            return CheckOutcome.POSTPONED
 
         if not state.later:
             state.later = True
             self.learning.spawn(check())
 
-    async def _check(self, target: SiteTarget, session: Session, conversation: Conversation, state: CheckState) -> None:
-        """Ask once, and remember what it says about the generation."""
+    async def _check(
+        self, target: SiteTarget, session: Session, state: CheckState, cookies: Conversation | None = None
+    ) -> CheckOutcome:
+        """Ask once, with the session's cookies or those that one answer has made of them.
+
+        What it says of the session's own cookies is remembered for everybody who has used them.
+        """
         outcome, sent = CheckOutcome.UNKNOWN, self._clock.now()
+        conversation = cookies or Conversation(self._clock)
         try:
             await self._clock.sleep(GATHER)
             sent = self._clock.now()
@@ -194,29 +207,29 @@ class SessionChecks:
             if load is not None and state.knowledge.calibration.shown_to_strangers is None:
                 await self.learning.see_stranger(target, session, state)
             if load is not None:
-                outcome = await self._conclude(target, session, conversation, state, load)
+                outcome = self._conclude(state, load)
+            if load is not None and outcome is CheckOutcome.ALIVE:
+                outcome = await self._take_over(target, session, conversation, state.knowledge, load)
+            if outcome is CheckOutcome.DEAD and cookies is None:
+                state.dead = max(state.dead, session.gen)
+                state.led.clear()
+                state.anonymous.clear()
+                self._keeper.refuse(session, named=True)
         finally:
-            state.gen, state.sent, state.outcome, state.task = session.gen, sent, outcome, None
+            state.task = None
+            if cookies is None:
+                state.gen, state.sent, state.outcome = session.gen, sent, outcome
             target.events.report("check", f"the session check says: {outcome.name.lower()}")
+        return outcome
 
-    async def _conclude(
-        self,
-        target: SiteTarget,
-        session: Session,
-        conversation: Conversation,
-        state: CheckState,
-        load: PageLoad,
-    ) -> CheckOutcome:
-        """What the loaded page says about the session."""
+    def _conclude(self, state: CheckState, load: PageLoad) -> CheckOutcome:
+        """What the loaded page says about the cookies that it was loaded with."""
         calibration = state.knowledge.calibration
         if load.shows and calibration.tells_alive:
-            return await self._take_over(target, session, conversation, state.knowledge, load)
+            return CheckOutcome.ALIVE
         if load.shows:
             return CheckOutcome.IMPOSSIBLE if calibration.useless else CheckOutcome.UNKNOWN
         if calibration.tells_dead and calibration.stranger is not None and load.facts.resembles(calibration.stranger):
-            state.dead = max(state.dead, session.gen)
-            state.led.clear()
-            self._keeper.refuse(session, named=True)
             return CheckOutcome.DEAD
         return CheckOutcome.UNKNOWN
 
@@ -250,34 +263,6 @@ class SessionChecks:
         await self._keeper.adopt(target, made)
         return CheckOutcome.RENEWED if tokens else CheckOutcome.ALIVE
 
-    async def _look_closer(
-        self, target: SiteTarget, session: Session, reply: JudgedReply[Any], state: CheckState
-    ) -> None:
-        """The session is dead: see whether the answer is one that strangers get, so that nothing was processed."""
-        head = reply.head
-        if state.knowledge.strangers.get(template_of(reply.request, head.url)) == shape_of(head):
-            reply.suspicion = Suspicion.REFUSING
-            return
-        location = head.headers.get("location") if 300 <= head.status < 400 else None
-        url = urljoin(head.url, location) if location else ""
-        if not url or origin_of(url) != target.site.origin:
-            return
-        async with state.looking:
-            if url not in state.led:
-                state.led[url] = await self._shows_login(target, session, state, url)
-        if state.led.get(url):
-            reply.suspicion = Suspicion.REFUSING
-
-    async def _shows_login(self, target: SiteTarget, session: Session, state: CheckState, url: str) -> bool:
-        """Whether *url* shows the login to the dead session."""
-        load = await self.learning.load(target, session, state, url=url)
-        if load is None:
-            return False
-        stranger, home = state.knowledge.calibration.stranger, state.knowledge.calibration.home
-        if stranger is not None and load.facts.resembles(stranger):
-            return True
-        return load.facts.login and not (home is not None and home.login)
-
 
 def with_cookies_of(call: Call[Any]) -> Conversation:
     """A conversation of the check alone, which begins with the cookies that the suspect answer has set."""
@@ -285,9 +270,8 @@ def with_cookies_of(call: Call[Any]) -> Conversation:
 
 
 def serves_once(call: Call[Any], reply: JudgedReply[Any]) -> bool:
-    """Whether the request may have done its work although its answer is a stranger's: a logout, a spent token."""
-    provider, request = call.target.provider, reply.request
-    return provider.uses_up(request) or is_logout(request, provider.ready or "")
+    """Whether the request may have done its work although its answer is a stranger's: it has spent a token."""
+    return call.target.provider.uses_up(reply.request)
 
 
 async def free_transport(reply: JudgedReply[Any]) -> bool:

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.engine.call import JudgedReply
 from doorkey.engine.check.calibration import Knowledge, read_knowledge
 from doorkey.engine.check.facts import LoginForm, login_form_of
 from doorkey.engine.check.page_check import PageChecks, PageLoad, as_stranger
-from doorkey.engine.check.shapes import Template, shape_of, template_of
+from doorkey.engine.check.shapes import Shape, Template, shape_of, template_of
 from doorkey.engine.check.suspicion import Known, set_cookies
 from doorkey.engine.decision_tables import CheckOutcome
 from doorkey.errors import DoorkeyError
@@ -25,6 +25,7 @@ from doorkey.sessions.target import SiteTarget
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.selector import TransportSelector
 
+T = TypeVar("T")
 log = logging.getLogger("doorkey.check")
 RETRY = 60.0
 """Seconds between two attempts to calibrate a check."""
@@ -34,6 +35,7 @@ RETRY = 60.0
 class CheckState:
     """What is known of one key. `sent` is when the last check was sent; `outcome` is what it found out about `gen`.
 
+    `anonymous` are the shapes of answers whose new cookies the site does not know, by generation.
     `dead` is the highest generation that was found dead, and `led` says which places show a login to it. `alive`
     counts the checks that found the session alive, by template and status of the suspect answer. `later`: a check that
     nobody waits for is under way.
@@ -44,13 +46,14 @@ class CheckState:
     gen: int = -1
     sent: float = float("-inf")
     outcome: CheckOutcome = CheckOutcome.OPEN
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[CheckOutcome] | None = None
     later: bool = False
     calibrating: asyncio.Task[None] | None = None
     next_try: float = 0.0
     dead: int = -1
     alive: dict[tuple[Template, int], int] = field(default_factory=dict)
     led: dict[str, bool] = field(default_factory=dict)
+    anonymous: set[tuple[int, Shape]] = field(default_factory=set)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     checks: int = 0
 
@@ -77,7 +80,7 @@ class Learning:
         self._limit = limit
         self._pages = PageChecks(clock)
         self._states: dict[Key, CheckState] = {}
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
 
     def get(self, key: Key) -> CheckState | None:
         """The state of *key*, where it is known already."""
@@ -162,7 +165,7 @@ class Learning:
         except DoorkeyError as error:
             log.warning("%s: what was learned of its answers can't be kept: %s", target.site.name, error)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Have *work* done behind the calls. It ends with `close` at the latest."""
         # In a context of its own: what several calls wait for is nobody's in particular.
         task = asyncio.create_task(work, name="session check", context=Context())

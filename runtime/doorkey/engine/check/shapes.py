@@ -85,13 +85,18 @@ class Accepted:
         self.shapes.add(shape)
         return True
 
+    def leads_elsewhere(self, shape: Shape) -> bool:
+        """Whether accepted answers are redirects, and none leads where *shape* does."""
+        leads = {known.leads for known in self.shapes if known.leads is not None}
+        return bool(leads) and shape.leads not in leads
+
     def difference(self, shape: Shape) -> str:
         """How *shape* differs from all accepted ones, in words; empty where it does not."""
         if not self.count or shape in self.shapes:
             return ""
+        if shape.leads is not None and self.leads_elsewhere(shape):
+            return f"a redirect to {shape.leads[0]}, where accepted answers lead elsewhere"
         if shape.leads is not None and any(known.leads for known in self.shapes):
-            if all(known.leads != shape.leads for known in self.shapes):
-                return f"a redirect to {shape.leads[0]}, where accepted answers lead elsewhere"
             return ""
         if self.count < ENOUGH:
             return ""

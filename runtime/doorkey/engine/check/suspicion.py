@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from doorkey.engine.check.facts import LoginForm, PageFacts
-from doorkey.engine.check.shapes import Accepted, Shape
+from doorkey.engine.check.shapes import Accepted, Shape, place_of
 from doorkey.engine.decision_tables import Suspicion
 from doorkey.model.request import Head, Request
 from doorkey.model.verdict import Kind, Verdict
+from doorkey.transport.holding import SAFE
 
 REFUSING = (401, 403, 419, 440)
 NEVER = (404, 405, 410, 413, 415, 429, 502, 503, 504)
@@ -70,7 +71,8 @@ def find_ground(
     """Why the answer *head* is suspect. *facts* are those of its page, where it needed parsing."""
     if verdict.kind not in JUDGED or head.status in NEVER:
         return NONE
-    ground = _by_form(head, verdict, facts, known) or _by_difference(head, verdict, accepted, shape, known)
+    ground = _by_form(head, verdict, facts, known)
+    ground = ground or _by_difference(request, head, verdict, accepted, shape, known)
     return ground or NONE
 
 
@@ -118,7 +120,9 @@ def _is_strangers(place: str, known: Known) -> bool:
     )
 
 
-def _by_difference(head: Head, verdict: Verdict, accepted: Accepted, shape: Shape, known: Known) -> Ground | None:
+def _by_difference(
+    request: Request, head: Head, verdict: Verdict, accepted: Accepted, shape: Shape, known: Known
+) -> Ground | None:
     """A difference from accepted answers."""
     if verdict.kind is Kind.REFUSED:
         return Ground(Suspicion.VAGUE, verdict.detail)
@@ -127,6 +131,10 @@ def _by_difference(head: Head, verdict: Verdict, accepted: Accepted, shape: Shap
     touched = {name for name in set_cookies(head) if name in known.login_cookies} - known.free_cookies
     if touched:
         return Ground(Suspicion.VAGUE, f"it sets {len(touched)} of the session's cookies anew or deletes them")
+    if shape.leads is not None and not accepted.count and request.method.upper() not in SAFE:
+        back = shape.leads[0] == place_of(head.url)[0]
+        if back or (known.stranger is not None and shape.leads[0] == known.stranger.place):
+            return Ground(Suspicion.VAGUE, f"a redirect to {shape.leads[0]}, where no accepted answer is known yet")
     difference = accepted.difference(shape)
     return Ground(Suspicion.VAGUE, difference) if difference else None
 

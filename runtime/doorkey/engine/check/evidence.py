@@ -1,0 +1,48 @@
+"""Whether the answer to a request of a dead session is one that only strangers get: then nothing was processed."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urljoin
+
+from doorkey.engine.call import JudgedReply
+from doorkey.engine.check.learning import CheckState, Learning
+from doorkey.engine.check.shapes import shape_of, template_of
+from doorkey.engine.decision_tables import Suspicion
+from doorkey.model.session import Session
+from doorkey.model.urls import origin_of
+from doorkey.sessions.target import SiteTarget
+
+
+async def look_closer(
+    learning: Learning, target: SiteTarget, session: Session, reply: JudgedReply[Any], state: CheckState
+) -> None:
+    """Raise the suspicion of *reply* to REFUSING where a probe has recorded such an answer, or where it leads to the
+    login and accepted answers lead elsewhere."""
+    head = reply.head
+    template, shape = template_of(reply.request, head.url), shape_of(head)
+    if state.knowledge.strangers.get(template) == shape:
+        reply.suspicion = Suspicion.REFUSING
+        return
+    location = head.headers.get("location") if 300 <= head.status < 400 else None
+    url = urljoin(head.url, location) if location else ""
+    # Where accepted answers lead shows the login as well, now that the session is dead.
+    known = state.knowledge.shapes.of(template).leads_elsewhere(shape)
+    if not url or not known or origin_of(url) != target.site.origin:
+        return
+    async with state.looking:
+        if url not in state.led:
+            state.led[url] = await _shows_login(learning, target, session, state, url)
+    if state.led.get(url):
+        reply.suspicion = Suspicion.REFUSING
+
+
+async def _shows_login(learning: Learning, target: SiteTarget, session: Session, state: CheckState, url: str) -> bool:
+    """Whether *url* shows the login to the dead session."""
+    load = await learning.load(target, session, state, url=url)
+    if load is None:
+        return False
+    stranger, home = state.knowledge.calibration.stranger, state.knowledge.calibration.home
+    if stranger is not None and load.facts.resembles(stranger):
+        return True
+    return load.facts.login and not (home is not None and home.login)
