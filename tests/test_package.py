@@ -31,6 +31,7 @@ KINDS = {
     ".svg",
     ".png",
     ".sse",
+    ".sql",
     ".ini",
     ".php",
     ".conf",

@@ -21,7 +21,7 @@ from .conftest import Done
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
-JSON = DOCS.partition("| with `--json` |")[2].partition("\n\n")[0]
+JSON = DOCS.partition("| command with `--json` |")[2].partition("\n\n")[0]
 """The table of what `--json` prints: who is in it takes that option."""
 SHARED = {"--config", "--headed", "-h", "--help"}
 """Options that are told once for all commands, below the table."""
