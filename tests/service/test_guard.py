@@ -95,8 +95,20 @@ async def test_a_configured_page_may_read_all_that_an_answer_says(client: aiohtt
 
 
 async def test_a_configured_origin_s_preflight_is_answered_before_the_key_is_asked(base: str) -> None:
-    headers = {"Origin": "https://my.example", "Access-Control-Request-Method": "POST"}
+    headers = {
+        "Origin": "https://my.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type",
+        "Access-Control-Request-Private-Network": "true",
+    }
     async with aiohttp.ClientSession(base) as session:
+        for path in ("/v1/chat/completions", "/v1/messages", "/responses", "/site/aichats/x", "/nowhere"):
+            async with session.options(path, headers=headers) as response:
+                assert response.status == 204
+                assert response.headers["Access-Control-Allow-Headers"] == "authorization, content-type"
+                assert response.headers["Access-Control-Allow-Private-Network"] == "true"
+                assert "POST" in response.headers["Access-Control-Allow-Methods"]
+                assert "Origin" in response.headers["Vary"]
         async with session.options("/v1/chat/completions", headers=headers) as response:
             assert response.status == 204
             assert response.headers["Access-Control-Allow-Origin"] == "https://my.example"

@@ -372,3 +372,21 @@ async def test_nothing_of_a_request_is_logged_but_its_template(base: str, caplog
     await exchange(base, get("/SECRET?SECRET", b"X-A: SECRET\r\nAuthorization: SECRET\r\n"))
     assert "SECRET" not in caplog.text
     assert "GET /site/{tail} 200" in caplog.text
+
+
+async def test_running_out_of_descriptors_makes_room_and_is_logged_once(
+    runtime: EnteredRuntime, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = build_app(runtime, service=ServiceSettings(), key=KEY)
+    async with serve(app, "127.0.0.1", 0, shutdown=1.0) as base:
+        parts = urlsplit(base)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(b"GET / HT")
+        assert (await exchange(base, get("/x"))).status == 200
+        loop = asyncio.get_running_loop()
+        for _ in range(100):  # as asyncio tells it, once for each connection that waits
+            loop.call_exception_handler({"message": "socket.accept() out of system resource"})
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1

@@ -96,6 +96,9 @@ def check_origin(origins: Sequence[str]) -> Check:
                 "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", ""),
                 "Access-Control-Max-Age": "600",
             }
+            if request.headers.get("Access-Control-Request-Private-Network") == "true":
+                # Chromium asks this before a page of the internet may call an address of this machine.
+                request[CORS]["Access-Control-Allow-Private-Network"] = "true"
             return web.Response(status=204)
         return None
 

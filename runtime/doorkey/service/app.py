@@ -6,9 +6,9 @@ import asyncio
 import errno
 import gc
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -42,6 +42,9 @@ MOST_CONNECTIONS = 4096
 SPARE_DESCRIPTORS = 256
 """File descriptors that are kept for the store, the browser and log files; the others are for connections."""
 MOST_DESCRIPTORS = 65536
+EXHAUSTED = "socket.accept() out of system resource"
+"""What asyncio calls the lack of file descriptors."""
+Handler: TypeAlias = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 RUNNING = web.AppKey("RUNNING", RunningRequests)
 
 
@@ -109,6 +112,8 @@ async def serve(
     server.request_factory = _request_factory(server.request_factory)
     opened = Connections(connections or connection_limit(), SystemClock(), head)
     loop = asyncio.get_running_loop()
+    handle_others = loop.get_exception_handler()
+    loop.set_exception_handler(_handle_exhaustion(opened, handle_others))
     try:
         try:
             listener = await loop.create_server(lambda: Connection(server, opened), host, port)
@@ -122,6 +127,7 @@ async def serve(
             server.pre_shutdown()
             await app[RUNNING].drain(shutdown)
     finally:
+        loop.set_exception_handler(handle_others)
         await runner.cleanup()
 
 
@@ -142,6 +148,23 @@ def _request_factory(make: Any) -> Any:
         return request
 
     return made
+
+
+def _handle_exhaustion(opened: Connections, handle_others: Handler | None) -> Handler:
+    """Return a handler of the loop's errors that makes room when no connection can be accepted.
+
+    asyncio calls it a hundred times in a row then, and waits for a second. Its own handler logs each of them.
+    """
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("message") == EXHAUSTED:
+            opened.shed()
+        elif handle_others is not None:
+            handle_others(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    return handle
 
 
 def connection_limit() -> int:

@@ -75,10 +75,17 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         self._open.pop(connection, None)
 
+    def shed(self) -> None:
+        """Close the idle connections, as file descriptors have run out and no other can be accepted."""
+        for connection in [each for each in self._open if each.idle]:
+            self.remove(connection)
+            connection.force_close()
+        self._count_refused()
+
     def _count_refused(self) -> None:
         self._refused += 1
         if self._clock.now() - self._logged >= QUIET:
-            log.warning("%d connections are busy, %d more were refused", self._most, self._refused)
+            log.warning("%d connections are open, %d more were refused", len(self._open), self._refused)
             self._logged, self._refused = self._clock.now(), 0
 
 
@@ -160,7 +167,9 @@ class Connection(web.RequestHandler):
         """Answer what is no HTTP, or what failed outside the middleware. Ends the connection."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already: no other can be sent")
-        return ErrorResponse(self, failure_of_protocol(status, exc))
+        response = ErrorResponse(self, failure_of_protocol(status, exc))
+        log.info("%s no request that can be served: %d", response.headers["x-request-id"], response.status)
+        return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log the kind of an error that aiohttp met, and not its text, which repeats bytes of the request."""
