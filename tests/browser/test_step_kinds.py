@@ -316,6 +316,6 @@ def test_steps_that_fill_in_nothing_are_no_login() -> None:
 def test_playwrights_messages_are_explained_without_their_text() -> None:
     veil = f'<p>{PASSWORD}</p> from <div class="veil" data-x="{PASSWORD}">…</div> subtree'
     log = f"Timeout\n  - {veil} intercepts pointer events\n  - retrying"
-    assert explain(log, 5) == "it is covered by <div class=veil>, which takes the click"
+    assert explain(log, 5).startswith("it is covered by <div class=veil>, which takes the click: close that")
     assert explain(f'fill("{PASSWORD}")', 5) == "it did not work within 5 s"
     assert select_new_text(["Log in"], ["Log in", "Unknown user ada"], ["ada"]) == "Unknown user …"

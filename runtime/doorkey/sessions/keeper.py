@@ -173,13 +173,10 @@ class Keeper:
             return
         if await self._take_stored(source, state):
             return
-        site = state.key.site
-        why = state.pause.why or VisitFailed(
-            f"{site}: new sessions are refused as well; the next visit is in {pause:.0f} s", site=site
-        )
+        why = state.pause.why
         if isinstance(why, SiteDown) and state.pause.away_until:
-            why = why.waited_for(self._away)
-        raise why.again(pause) from why
+            raise why.waited_for(self._away).again(pause) from why
+        raise state.pause.explain(state.key.site, now) from why
 
     async def _take_stored(self, source: Source, state: KeyState) -> bool:
         """Take a session that another process has made meanwhile: a person who logged in there ends the pause here."""

@@ -46,7 +46,8 @@ class PauseRule:
 
 @dataclass(slots=True)
 class Pause:
-    """`until` is the clock's `now`; `why` is the error of the last visit, None when none failed.
+    """`until` is the clock's `now`; `why` is the error of the last visit, None when none failed. `since` is when that
+    visit failed, None where another process made it.
 
     `failures` counts failures in a row; only a session that is used ends them. `useless` holds the visits that led to
     no used session so far: when each began, and the generation that it made.
@@ -56,6 +57,7 @@ class Pause:
     limit: VisitLimit | None = None
     until: float = 0.0
     why: DoorkeyError | None = None
+    since: float | None = None
     failures: int = 0
     useless: tuple[tuple[float, int], ...] = ()
     away_until: float = 0.0
@@ -76,7 +78,7 @@ class Pause:
         """Begin a pause for *error*, at least as long as the error itself asks for. *known*: the site was entered
         before, so that its configured address is right.
         """
-        self.why = error
+        self.why, self.since = error, now
         if not (isinstance(error, SiteDown) and error.away and (known or error.arrived)):
             self.away_until = 0.0
         elif not self.away_until or now > self.away_until + self.rule.longest:
@@ -91,7 +93,19 @@ class Pause:
     def adopt(self, seconds: float, error: DoorkeyError, now: float) -> None:
         """Take over the pause of another process, whose visit ended in *error*."""
         self.until = now + seconds
-        self.why = self.why or error
+        if self.why is None:
+            self.why, self.since = error, None
+
+    def explain(self, site: str, now: float) -> DoorkeyError:
+        """Return the error for a caller during the pause: it says that the failure is remembered, and for how long."""
+        left = max(0.0, self.until - now)
+        again = f"the next try is in {left:.0f} s, or at once by doorkey visit {site}"
+        if self.why is None:
+            return VisitFailed(f"{site}: new sessions are refused as well; {again}", site=site, retry_after=left)
+        since = "in another process" if self.since is None else f"{now - self.since:.0f} s ago"
+        error = self.why.again(left)
+        error.message = f"{error.message} (remembered: that was {since}; {again})"
+        return error
 
     def end(self) -> None:
         """End the pause. The number of failures stays: the next pause is longer all the same."""

@@ -35,7 +35,10 @@ def explain(message: str, limit: float) -> str:
     # "<a>…</a> from <div>…</div> subtree intercepts pointer events": the last one is what lies on top.
     tag = TAG.search(covered[1].rpartition(" from ")[2]) if covered else None
     if tag:
-        return f"it is covered by {describe_tag(tag[0])}, which takes the click"
+        return (
+            f"it is covered by {describe_tag(tag[0])}, which takes the click: close that by a step before it, such as "
+            '{ click = "…", optional = true }'
+        )
     for part, reason in REASONS:
         if part in message:
             return reason
