@@ -207,7 +207,7 @@ class Runtime:
 
     async def user_agent(self) -> str:
         """The installed Chromium's own user agent, read without opening a page."""
-        return await self.pool.user_agent(profile("desktop"))
+        return await self.pool.read_user_agent(profile("desktop"))
 
     def status(self) -> list[SiteStatus]:
         """How each configured site stands in this process. Never waits."""

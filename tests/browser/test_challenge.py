@@ -265,7 +265,7 @@ async def test_a_window_closed_before_the_challenge_was_passed_keeps_no_session(
         kept = await window
     await browsers.close()
     with pytest.raises(NeedsPerson, match="Anubis challenge"):
-        kept.entered(site.url)
+        kept.get_page(site.url)
 
 
 class Headless(Gate):

@@ -222,12 +222,12 @@ async def test_a_tunnel_carries_much_both_ways(filter_: FilterProxy) -> None:
 async def test_a_site_that_is_not_there_is_told_to_the_guard_and_not_to_the_page(filter_: FilterProxy) -> None:
     guard = guard_of("http://127.0.0.1:1/")
     assert await ask(filter_, "GET http://127.0.0.1:1/ HTTP/1.1", shown(filter_.admit(guard))) == ""
-    assert guard.trouble is not None
-    assert "refused" in guard.trouble.message
+    assert guard.last_failure is not None
+    assert "refused" in guard.last_failure.message
     unknown = guard_of("http://nowhere.example/")
     assert await ask(filter_, "GET http://nowhere.example/ HTTP/1.1", shown(filter_.admit(unknown))) == ""
-    assert unknown.trouble is not None
-    assert "no address" in unknown.trouble.message
+    assert unknown.last_failure is not None
+    assert "no address" in unknown.last_failure.message
 
 
 async def test_a_proxy_is_sent_its_own_password_and_not_the_browsers(filter_: FilterProxy, origin: Origin) -> None:
@@ -289,11 +289,11 @@ async def test_a_name_is_resolved_once_for_judging_and_connecting() -> None:
 
     clock = Clock()
     guard = RequestRouting("https://shop.example/", clock=clock, events=site_events(), resolve=resolve)
-    assert await guard.addresses("https://cdn.example/") == ("93.184.216.34",)
-    assert await guard.addresses("https://cdn.example/") == ("93.184.216.34",)
+    assert await guard.resolve("https://cdn.example/") == ("93.184.216.34",)
+    assert await guard.resolve("https://cdn.example/") == ("93.184.216.34",)
     clock.at = 60.0
     with pytest.raises(EgressRefused, match="private"):
-        await guard.addresses("https://cdn.example/")
+        await guard.resolve("https://cdn.example/")
 
 
 @pytest.mark.parametrize(("first", "then"), [("93.184.216.34", "127.0.0.1"), ("10.0.0.1", "93.184.216.34")])
@@ -305,13 +305,13 @@ async def test_a_sites_own_name_does_not_lead_first_here_and_then_there(first: s
 
     clock, url = Clock(), "https://shop.example/"
     guard = RequestRouting(url, clock=clock, events=site_events(), resolve=resolve)
-    assert await guard.addresses(url) == (first,)
-    guard.reached(url, first)
+    assert await guard.resolve(url) == (first,)
+    guard.record_success(url, first)
     clock.at = 60.0
     with pytest.raises(EgressRefused):
-        await guard.addresses(url)
+        await guard.resolve(url)
     clock.at = 120.0
-    assert await guard.addresses(url) == (first,)
+    assert await guard.resolve(url) == (first,)
 
 
 async def test_a_peer_that_resets_at_once_makes_no_traceback(

@@ -33,7 +33,7 @@ async def test_a_page_that_tries_every_way_out_reaches_nothing(
     said: list[str] = []
     async with browsers.lease(DESKTOP, site_url=site.url, events=site_events(said)) as lease:
         result = await lease.enter(site.spec(limit=40.0))
-    await browsers.settled()
+    await browsers.wait_returned()
     assert (outside.seen, outside.other, outside.connections) == (set(), [], 0)
     # No file was read, and no address of this machine was told by WebRTC.
     assert result.tokens == {"csrf": "done"}

@@ -38,7 +38,7 @@ def make(tmp_path: Path) -> Callable[..., object]:
 async def use(pool: BrowserPool) -> None:
     async with pool.lease(DESKTOP, site_url=URL):
         pass
-    await pool.settled()
+    await pool.wait_returned()
 
 
 async def gone(process: Process) -> None:
@@ -54,7 +54,7 @@ async def test_all_who_wait_share_one_start_and_nothing_outlives_the_pool(make) 
         process = Process.of(pool.browser_pid)
         assert "8 used" in repr(pool)
     assert not process.alive
-    assert pool.pids() == ()
+    assert pool.list_pids() == ()
 
 
 async def test_no_more_leases_at_once_than_contexts(make) -> None:  # type: ignore[no-untyped-def]
@@ -76,7 +76,7 @@ async def test_a_browser_is_replaced_after_its_uses(make) -> None:  # type: igno
 async def test_a_browser_that_takes_too_much_memory_is_replaced(make) -> None:  # type: ignore[no-untyped-def]
     async with make(memory=1) as pool:
         await use(pool)
-        assert pool.pids() == ()
+        assert pool.list_pids() == ()
         await use(pool)
         assert pool.launches == 2
 
@@ -106,7 +106,7 @@ async def test_a_stopped_browser_is_killed_within_its_limit(make) -> None:  # ty
         os.kill(stopped.pid, signal.SIGSTOP)
         async with asyncio.timeout(8):
             await use(pool)
-            await pool.settled()
+            await pool.wait_returned()
         await gone(stopped)
 
 
@@ -134,7 +134,7 @@ async def test_a_caller_that_leaves_gives_everything_back(make, site: LocalSite)
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
-            await pool.settled()
+            await pool.wait_returned()
             assert " 0 leased" in repr(pool), steps
             await asyncio.wait_for(visit(), 10)
             assert pool.launches == 1, steps

@@ -35,7 +35,7 @@ async def test_a_visit_brings_tokens_and_the_browsers_own_headers(browsers: Brow
         result = await lease.enter(site.spec())
     sent = site.requests[0][1]
     assert result.tokens == {"csrf": "abc123"}
-    assert result.headers["user-agent"] == sent["user-agent"] == await browsers.user_agent(DESKTOP)
+    assert result.headers["user-agent"] == sent["user-agent"] == await browsers.read_user_agent(DESKTOP)
     assert {name: sent.get(name) for name in result.headers} == dict(result.headers)
     assert "accept-language" in result.headers
     assert (result.url, result.status) == (site.url, 200)

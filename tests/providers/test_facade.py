@@ -55,7 +55,7 @@ async def test_fifty_calls_are_one_browser_and_one_page_load_and_leave_a_session
             assert set(answers) == {"chatgptfree heard: Hello"}
             assert (runtime.pool.launches, twin.counts.page_loads) == (1, 1)
             assert (ChatgptFree._post_id, ChatgptFree._nonce) == ("106", twin.nonce)
-        assert runtime.pool.pids() == ()
+        assert runtime.pool.list_pids() == ()
         async with shared_runtime() as later:
             await asyncio.gather(*(ChatgptFree.create_async("", HELLO) for _ in range(50)))
             assert later is not runtime
@@ -70,10 +70,10 @@ async def test_the_last_of_fifty_calls_closes_the_runtime_that_the_first_made() 
         await twin.counts.until(lambda counts: counts.held == 1)
         async with shared_runtime() as runtime:
             assert runtime.pool.launches == 1
-        assert runtime.pool.pids()
+        assert runtime.pool.list_pids()
         twin.release()
         await asyncio.gather(*calls)
-        assert runtime.pool.pids() == ()
+        assert runtime.pool.list_pids() == ()
 
 
 async def test_an_image_comes_with_url_bytes_and_alt(shared: Any) -> None:

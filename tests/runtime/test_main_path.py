@@ -97,7 +97,7 @@ async def test_a_session_outlives_the_runtime(twin: Twin, runtimes: Runtimes) ->
     second = await runtimes(overrides=True)
     assert "later" in await asked(second, twin.name, "later")
     assert twin.counts.page_loads == 1
-    assert second.pool.pids() == ()
+    assert second.pool.list_pids() == ()
 
 
 async def test_two_runtimes_on_one_store_visit_once(twin: Twin, runtimes: Runtimes) -> None:

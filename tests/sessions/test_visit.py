@@ -128,7 +128,7 @@ class PaperPool:
             status=200,
         )
 
-    async def user_agent(self, profile: Profile) -> str:
+    async def read_user_agent(self, profile: Profile) -> str:
         return "Chrome/Paper"
 
 

@@ -79,7 +79,7 @@ class Logins:
         from doorkey.browser import WindowState, open_window
 
         held, browser = (await self.store.row(target.key)).session, target.source.browser
-        user_agent = await browser.pool.user_agent(browser.profile(), headed=browser.headed)
+        user_agent = await browser.pool.read_user_agent(browser.profile(), headed=browser.headed)
         left = await open_window(
             browser.pool,
             browser.profile(),
@@ -91,7 +91,7 @@ class Logins:
         )
         if not keep:
             return None
-        page = left.entered(target.site.url)
+        page = left.get_page(target.site.url)
         session = target.source.builder.build(
             "a person",
             page.url,

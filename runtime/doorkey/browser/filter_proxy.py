@@ -109,17 +109,17 @@ class FilterProxy:
             head, routing = await self._authenticate(reader, writer)
         self._open[task] = routing
         try:
-            addresses = await routing.addresses(head.url)
+            addresses = await routing.resolve(head.url)
         except EgressRefused as why:
-            routing.refused("connection", str(why))
+            routing.report_refusal("connection", str(why))
             writer.write(_format_answer("403 Forbidden", f"doorkey refuses this: {why}\n"))
             await writer.drain()
             return
         try:
             there, back = await self._dial(head, routing, addresses)
-        except SiteDown as trouble:
+        except SiteDown as error:
             # An answer of ours would look like the site's own: the connection is closed without one.
-            routing.missed(head.url, trouble)
+            routing.record_failure(head.url, error)
             return
         try:
             if head.tunnel:
@@ -157,10 +157,10 @@ class FilterProxy:
             peer = back.get_extra_info("peername")
             if peer is None:  # the connection was reset before its address could be read
                 raise SiteDown("the site closed the connection as soon as it was made", arrived=False, away=True)
-            routing.reached(head.url, peer[0])
+            routing.record_success(head.url, peer[0])
         elif head.tunnel or proxy.scheme not in dial.HTTP:
             there, back = await dial.tunnel(proxy, host, port)
-            routing.reached(head.url, "")
+            routing.record_success(head.url, "")
         else:
             there, back = await dial.connect_to_proxy(proxy)
         return there, back
@@ -191,7 +191,7 @@ class FilterProxy:
         start = await there.read(dial.BUFFER)
         if routing.egress.proxy is not None and start[8:12] == b" 407":
             # If it were forwarded, the browser would take it as a question for this proxy's password.
-            routing.missed(head.url, dial.refused("HTTP 407"))
+            routing.record_failure(head.url, dial.refused("HTTP 407"))
             return
         writer.write(start)
         if start:

@@ -47,13 +47,13 @@ class Lease:
         running: RunningBrowser,
         clock: Clock,
         profile: Profile,
-        guard: RequestRouting,
+        routing: RequestRouting,
         events: SiteEvents,
         codes: OneTimeCodes,
         on_kept_open: Callable[[], object] = lambda: None,
     ) -> None:
         self._running, self._lost, self._clock = running, running.lost, clock
-        self._profile, self._guard, self._events, self._codes = profile, guard, events, codes
+        self._profile, self._routing, self._events, self._codes = profile, routing, events, codes
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._visit: PageVisit | None = None
         self.kept_open = False
@@ -114,7 +114,7 @@ class Lease:
         context = await self._opening
         self._visit.opening = True
         try:
-            live_page = await LivePage.open(context, self._guard.site_url)
+            live_page = await LivePage.open(context, self._routing.site_url)
         finally:
             self._visit.opening = False
         self.kept_open = True
@@ -128,7 +128,7 @@ class Lease:
         from playwright.async_api import Error
 
         spec = VisitSpec(url=url, read=lambda _: {}, cookies=cookies, local=local or {})
-        why = await self._guard.refuses(url)
+        why = await self._routing.explain_refusal(url)
         if why is not None:
             raise ConfigurationError(f"the page is not opened: {why}")
         self._opening = asyncio.create_task(self._open(spec))
@@ -158,7 +158,7 @@ class Lease:
 
     async def detach_context(self) -> BrowserContext | None:
         """Return the context that has to be closed, even if it was still being opened when the lease ended, or None."""
-        self._running.filter.dismiss(self._guard)
+        self._running.filter.dismiss(self._routing)
         if self._opening is None:
             return None
         await asyncio.wait([self._opening], timeout=OPEN)
@@ -183,7 +183,7 @@ class Lease:
         page.on("crash", lambda _: crashed.set())
         # The event loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        visit = self._visit = PageVisit(page, spec, self._guard, self._clock, self._events, self._codes)
+        visit = self._visit = PageVisit(page, spec, self._routing, self._clock, self._events, self._codes)
 
         def close_popup(popup: Any) -> None:
             if not visit.adopt(popup):
@@ -198,7 +198,7 @@ class Lease:
             options["user_agent"] = spec.user_agent
         if self._profile.language:
             options["locale"] = self._profile.language
-        way = self._running.filter.admit(self._guard)
+        way = self._running.filter.admit(self._routing)
         width, height = self._profile.viewport
         options |= {
             "viewport": {"width": width, "height": height},
@@ -207,11 +207,12 @@ class Lease:
                 "server": way.server, "bypass": "<-loopback>", "username": way.username, "password": way.password,
             },
         }  # fmt: skip
-        stored = StoredState(spec.cookies, origin_of(self._guard.site_url), spec.local, spec.seeds.get("indexedDB"))
+        seeds = spec.seeds.get("indexedDB")
+        stored = StoredState(spec.cookies, origin_of(self._routing.site_url), spec.local, seeds)
         context = await stored.open_context(self._running.browser, options)
         if stored.dropped:
             self._events.report("page", f"the browser refused what was stored of an earlier visit: {stored.dropped}")
-        await self._guard.attach(context)
+        await self._routing.attach(context)
         return context
 
 

@@ -1,4 +1,4 @@
-"""Browsers for all who need one: started once, shared by leases, replaced, recycled, ended."""
+"""The pool of browsers: started on demand, shared by leases, replaced when worn out or dead, closed when idle."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ log = logging.getLogger("doorkey.browser")
 
 
 class BrowserPool:
-    """One Chromium for each display serves many contexts. Nothing is started before the first lease.
+    """One Chromium per display serves many contexts. Nothing is started before the first lease.
 
-    `contexts`: leases at once. A browser is replaced when it has died, and after `uses` leases, `age` seconds or above
-    `memory` MiB, once its leases are given back; it is ended after `idle` seconds without one. `screen` is the value of
-    DISPLAY or WAYLAND_DISPLAY, for windows on a screen; `virtual`: whether a site that refuses browsers without one may
-    get it on a virtual display. `state`: a folder for our temporary files; `downloads`: Playwright's, where not usual.
+    `contexts` is the number of leases at a time. A browser is replaced when it has died. It is also replaced after
+    `uses` leases, after `age` seconds or above `memory` MiB, once its leases are given back. It is closed after `idle`
+    seconds without a lease. `screen` is the value of DISPLAY or WAYLAND_DISPLAY. `virtual` tells whether a site that
+    refuses browsers without a window may get one on a virtual display. `state` is a folder for temporary files.
+    `downloads` is the folder of Playwright's downloads, if it is not the usual one.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class BrowserPool:
         self._retired: set[RunningBrowser] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idling: asyncio.Task[None] | None = None
-        self._spec, self._closed = 0, False
+        self._leases, self._closed = 0, False
         self.launches = 0
 
     def lease(
@@ -80,10 +81,10 @@ class BrowserPool:
         headed: bool | None = None,
         events: SiteEvents | None = None,
     ) -> AbstractAsyncContextManager[Lease]:
-        """Exclusive use of a fresh context, which is closed at the end. Waits, as long as its caller, for a free one.
+        """Get exclusive use of a fresh context, which is closed at the end. Waits for a free one without a limit.
 
-        Its page reaches *site_url*'s host and port, and what *egress* says. `headed` True shows it on the screen, False
-        hides it, None leaves it to the profile. Raises BrowserMissing, BrowserFailed or ConfigurationError.
+        Its pages reach *site_url*'s host and port, and what *egress* allows. `headed` True shows them on the screen,
+        False hides them, None lets the profile choose. Raises BrowserMissing, BrowserFailed or ConfigurationError.
         """
         return self._lease(profile, site_url, egress or Egress(), headed, events or Events(self._clock).of(""))
 
@@ -92,77 +93,77 @@ class BrowserPool:
         self, profile: Profile, site_url: str, egress: Egress, headed: bool | None, events: SiteEvents
     ) -> AsyncIterator[Lease]:
         await self._slots.acquire()
-        self._spec += 1
+        self._leases += 1
         running: RunningBrowser | None = None
         lease: Lease | None = None
         try:
-            running = await self._running(self._mode(profile, headed))
+            running = await self._get_running(self._choose_display(profile, headed))
             running.leases += 1
             running.uses += 1
-            guard = RequestRouting(site_url, egress=egress, clock=self._clock, events=events)
-            lease = Lease(running, self._clock, profile, guard, events, self._codes, self._slots.release)
+            routing = RequestRouting(site_url, egress=egress, clock=self._clock, events=events)
+            lease = Lease(running, self._clock, profile, routing, events, self._codes, self._slots.release)
             yield lease
         finally:
-            # The pool's own task: a caller that is cancelled, or in a hurry, leaves nothing behind.
+            # A task of the pool: it also finishes if the caller is cancelled.
             self._spawn(self._give_back(running, lease))
 
-    def no_window(self, profile: Profile, *, headed: bool | None = None) -> str:
-        """Why a site that refuses browsers without a window can't get one; empty when it can."""
-        return explain_no_window(self._mode(profile, headed), allowed=self._may_be_virtual and headed is None)
+    def explain_no_window(self, profile: Profile, *, headed: bool | None = None) -> str:
+        """Say why a site that refuses browsers without a window can't get one. The text is empty if it can."""
+        return explain_no_window(self._choose_display(profile, headed), allowed=self._may_be_virtual and headed is None)
 
-    async def user_agent(self, profile: Profile, *, headed: bool | None = None) -> str:
-        """The browser's own user agent, read without a page."""
-        running = await self._running(self._mode(profile, headed))
-        self._rest()
+    async def read_user_agent(self, profile: Profile, *, headed: bool | None = None) -> str:
+        """Return the browser's own user agent."""
+        running = await self._get_running(self._choose_display(profile, headed))
+        self._start_idling()
         return running.user_agent
 
     @property
     def browser_pid(self) -> int | None:
-        """The pid of a browser that runs; None when none does."""
-        return next(iter(self.pids()), None)
+        """The pid of a running browser, or None."""
+        return next(iter(self.list_pids()), None)
 
-    def pids(self) -> tuple[int, ...]:
-        """The pids of the browsers that we run."""
-        return tuple(running.process.pid for running in self._all() if running.process.alive)
+    def list_pids(self) -> tuple[int, ...]:
+        """Return the pids of the running browsers."""
+        return tuple(running.process.pid for running in self._list_all() if running.process.alive)
 
     def __repr__(self) -> str:
         running = ", ".join(
             f"{one.display} pid {one.process.pid}: {one.leases} leased, {one.uses} used"
             + (f", retiring ({one.retired})" if one.retired else "")
-            for one in self._all()
+            for one in self._list_all()
         )
         return f"<BrowserPool {running or 'no browser'}; {self._contexts} contexts, {self.launches} launches>"
 
-    async def settled(self) -> None:
-        """Return when everything given back so far is put away."""
+    async def wait_returned(self) -> None:
+        """Wait until everything that was given back so far is closed."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """End everything we started. A lease that is still out fails with BrowserFailed."""
+        """Close all browsers. A lease that is still in use fails with BrowserFailed."""
         self._closed = True
         self._stop_idling()
         for task in list(self._starts.values()):
             await asyncio.wait([task])
-        running, self._browsers = self._all(), {}
+        running, self._browsers = self._list_all(), {}
         self._retired.clear()
         await asyncio.gather(*(one.close() for one in running))
-        await self.settled()
+        await self.wait_returned()
         await self._launcher.close()
 
-    def _mode(self, profile: Profile, headed: bool | None) -> Display:
+    def _choose_display(self, profile: Profile, headed: bool | None) -> Display:
         if headed is not None:
             return "screen" if headed else "headless"
         return profile.display or self._display
 
-    def _all(self) -> list[RunningBrowser]:
+    def _list_all(self) -> list[RunningBrowser]:
         return [*self._browsers.values(), *self._retired]
 
-    async def _running(self, display: Display) -> RunningBrowser:
-        """A browser that answers. All who wait share one start, and its error."""
+    async def _get_running(self, display: Display) -> RunningBrowser:
+        """Return a browser that answers. All who wait share one start, and its error."""
         self._stop_idling()
         found = self._browsers.get(display)
-        if found is not None and not self._worn(found) and await self._launcher.alive(found):
+        if found is not None and not self._is_worn_out(found) and await self._launcher.alive(found):
             return found
         if found is not None and self._browsers.get(display) is found:
             self._retire(found)
@@ -173,11 +174,11 @@ class BrowserPool:
         task = self._starts.get(display)
         if task is None:
             task = self._starts[display] = asyncio.create_task(self._start(display))
-            task.add_done_callback(lambda done: self._started(display, done))
-        # Shielded: one caller hanging up must not cancel the start that the others wait for.
+            task.add_done_callback(lambda done: self._on_started(display, done))
+        # Shielded: one cancelled caller must not cancel the start that the others wait for.
         return await asyncio.shield(task)
 
-    def _started(self, display: Display, task: asyncio.Task[RunningBrowser]) -> None:
+    def _on_started(self, display: Display, task: asyncio.Task[RunningBrowser]) -> None:
         del self._starts[display]
         if not task.cancelled() and task.exception() is not None:
             log.debug("Chromium did not start: %s", task.exception())
@@ -188,7 +189,7 @@ class BrowserPool:
             self.launches += 1
             return running
 
-    def _worn(self, running: RunningBrowser) -> bool:
+    def _is_worn_out(self, running: RunningBrowser) -> bool:
         if not running.retired and running.uses >= self._uses:
             running.retired = "uses"
         if not running.retired and self._clock.now() - running.born >= self._age:
@@ -196,7 +197,7 @@ class BrowserPool:
         return bool(running.retired)
 
     def _retire(self, running: RunningBrowser) -> None:
-        """No new lease for *running*; it ends when its last one is given back, at once when it is dead."""
+        """Give *running* no new lease. It is closed with its last lease, or at once if it is dead."""
         del self._browsers[running.display]
         log.info("Chromium pid %d is replaced (%s)", running.process.pid, running.retired or "it does not answer")
         running.retired = running.retired or "dead"
@@ -216,24 +217,24 @@ class BrowserPool:
         finally:
             if lease is None or not lease.kept_open:
                 self._slots.release()
-            self._spec -= 1
+            self._leases -= 1
         if running is not None:
             running.leases -= 1
             await self._review(running)
-        self._rest()
+        self._start_idling()
 
     async def _review(self, running: RunningBrowser) -> None:
-        """End or replace *running*, where a lease that was given back makes that possible."""
+        """Close or replace *running* if a returned lease makes that possible."""
         if running in self._retired and running.leases == 0:
             await self._end(running)
         elif self._browsers.get(running.display) is running:
             if not running.retired and not running.lost.is_set() and await running.measure_memory() > self._memory:
                 running.retired = "memory"
-            if running.leases == 0 and self._worn(running) and self._browsers.get(running.display) is running:
+            if running.leases == 0 and self._is_worn_out(running) and self._browsers.get(running.display) is running:
                 self._retire(running)
 
-    def _rest(self) -> None:
-        if not self._closed and not self._spec:
+    def _start_idling(self) -> None:
+        if not self._closed and not self._leases:
             self._stop_idling()
             self._idling = asyncio.create_task(self._end_idle())
 
@@ -244,15 +245,15 @@ class BrowserPool:
 
     async def _end_idle(self) -> None:
         await self._clock.sleep(self._idle)
-        # From here on it is no longer ours to cancel: a lease that comes now waits for the start of another.
+        # From here on, a new lease waits for the start of another browser.
         self._idling = None
         async with self._starting:
-            if self._spec:
+            if self._leases:
                 return
             running, self._browsers = list(self._browsers.values()), {}
             log.info("no browser was needed for %g s: closed", self._idle)
             await asyncio.gather(*(one.close() for one in running))
-            if not self._all():
+            if not self._list_all():
                 await self._launcher.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

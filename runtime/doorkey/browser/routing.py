@@ -1,4 +1,4 @@
-"""Says for one lease what its page may request and where that lies; holds it by request routing."""
+"""Decides what the pages of one lease may request, and enforces it by Playwright's request routing."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Route, WebSocketRoute
 
 INLINE = ("about", "data", "blob")
-"""Schemes of things inside a page: they cause no request."""
+"""Schemes of resources inside a page. They cause no request."""
 CACHED = 30.0
-"""Seconds that a name's addresses are kept."""
+"""Seconds that the addresses of a name are kept."""
 
 
 class EgressRefused(Exception):
-    """A request that a page may not make; its text says why."""
+    """A page may not make a request. The text says why."""
 
 
 class RequestRouting:
-    """Refuses what a page may not request. One for each context; the filter before the browser asks it too.
+    """The egress rules of one context: what its pages may request. The filter proxy asks it, too.
 
-    By routing, only hosts other than the site's pass through Python: for the site's own, Playwright's driver matches
-    the pattern and lets the request go. Redirects are not routed again (Playwright): the filter sees them.
-    `trouble`: why the site was not reached the last time; None once it was. `refusals`: what was refused, each once.
+    Only requests to other hosts than the site's pass through Python: Playwright's driver lets those to the site go by
+    the pattern. Playwright does not route redirects again, so only the filter proxy sees them.
+    `last_failure` tells why the site could not be reached the last time, None once it was. `refusals` holds the
+    reasons for refused requests, each once.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class RequestRouting:
     ) -> None:
         self.site_url = site_url
         self.egress = egress
-        self.trouble: SiteDown | None = None
+        self.last_failure: SiteDown | None = None
         self.refusals: list[str] = []
         self._clock = clock
         self._events = events
@@ -54,65 +55,66 @@ class RequestRouting:
         self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._public_home: bool | None = None
 
-    async def refuses(self, url: str) -> str | None:
-        """Why *url* may not be requested; None when it may. Resolves its name, but behind a proxy."""
+    async def explain_refusal(self, url: str) -> str | None:
+        """Say why *url* may not be requested, None if it may. Resolves its name, except behind a proxy."""
         try:
-            await self.addresses(url)
+            await self.resolve(url)
         except EgressRefused as why:
             return str(why)
         return None
 
-    async def addresses(self, url: str) -> tuple[str, ...]:
-        """The addresses at which *url* may be asked for: none behind a proxy, and none of a name that has none.
+    async def resolve(self, url: str) -> tuple[str, ...]:
+        """Return the addresses that may be connected to for *url*: none behind a proxy, and none for an unknown name.
 
-        Raises Refused. Whoever connects takes one of these: to resolve the name again could lead elsewhere.
+        A connection has to use one of them, because the name could resolve to another address the next time. Raises
+        EgressRefused.
         """
         self._check(url)
         host = urlsplit(url).hostname or ""
         literal = as_address(host)
         if self.egress.proxy is not None or literal is not None:
             return () if literal is None else (str(literal),)
-        found = await self._addresses(host)
+        found = await self._look_up(host)
         self._check(url, found)
         if not found or not self._is_own_host(host) or self._public_home is None:
             return found
-        # A site's own name may lead to a private address, or to public ones: never first here and then there.
-        kept = tuple(address for address in found if _public(address) == self._public_home)
+        # A site's name may resolve to private or to public addresses, but must not switch (DNS rebinding).
+        kept = tuple(address for address in found if _is_public(address) == self._public_home)
         if not kept:
             raise EgressRefused(
-                f"{host} has led to a {'public' if self._public_home else 'private'} address, now to another"
+                f"{host} resolved to a {'public' if self._public_home else 'private'} address before, and does not now"
             )
         return kept
 
-    def reached(self, url: str, address: str) -> None:
-        """*url* was connected to, at *address* (empty behind a proxy)."""
+    def record_success(self, url: str, address: str) -> None:
+        """Record a connection for *url* to *address* (empty behind a proxy)."""
         if self._is_own_host(urlsplit(url).hostname or ""):
-            self.trouble = None
+            self.last_failure = None
             if address and self._public_home is None:
-                self._public_home = _public(address)
+                self._public_home = _is_public(address)
 
-    def missed(self, url: str, trouble: SiteDown) -> None:
-        """*url* could not be connected to."""
+    def record_failure(self, url: str, error: SiteDown) -> None:
+        """Record that no connection could be made for *url*."""
         if self._is_own_host(urlsplit(url).hostname or ""):
-            self.trouble = trouble
+            self.last_failure = error
 
-    def refused(self, what: str, why: str) -> None:
-        """Tell whoever follows the lease's steps that *what* of the page was refused."""
+    def report_refusal(self, what: str, why: str) -> None:
+        """Report that *what* of the page was refused."""
         self._events.report("egress", f"the page's {what} was refused: {why}")
         if why not in self.refusals:
             self.refusals.append(why)
 
     async def attach(self, context: BrowserContext) -> None:
-        foreign = self._foreign()
+        foreign = self._match_foreign()
         await asyncio.gather(context.route(foreign, self._route), context.route_web_socket(foreign, self._socket))
 
-    def _foreign(self) -> re.Pattern[str]:
-        """What every URL matches that is not at the site's own host and port."""
+    def _match_foreign(self) -> re.Pattern[str]:
+        """Return the pattern of all URLs that don't lead to the site's own host and port."""
         site = urlsplit(self.site_url)
         host = (site.hostname or "").lower()
-        shown, ports = re.escape(f"[{host}]" if ":" in host else host), own_ports(site)
+        escaped, ports = re.escape(f"[{host}]" if ":" in host else host), own_ports(site)
         port = "(?::80|:443)?" if 80 in ports else f":{ports[0]}"
-        return re.compile(rf"^(?!(?:https?|wss?)://{shown}{port}(?:[/?#]|$))")
+        return re.compile(rf"^(?!(?:https?|wss?)://{escaped}{port}(?:[/?#]|$))")
 
     def _is_own_host(self, host: str) -> bool:
         return plain(host) == plain(urlsplit(self.site_url).hostname or "")
@@ -125,22 +127,22 @@ class RequestRouting:
     async def _route(self, route: Route) -> None:
         url = route.request.url
         inline = url.partition(":")[0].lower() in INLINE and not route.request.is_navigation_request()
-        why = None if inline or url == "about:blank" else await self.refuses(url)
+        why = None if inline or url == "about:blank" else await self.explain_refusal(url)
         if why is None:
             await route.continue_()
             return
-        self.refused("request", why)
+        self.report_refusal("request", why)
         await route.abort("blockedbyclient")
 
     async def _socket(self, socket_route: WebSocketRoute) -> None:
-        why = await self.refuses(socket_route.url)
+        why = await self.explain_refusal(socket_route.url)
         if why is None:
             socket_route.connect_to_server()
             return
-        self.refused("WebSocket", why)
+        self.report_refusal("WebSocket", why)
         await socket_route.close(code=1008, reason="refused")
 
-    async def _addresses(self, host: str) -> tuple[str, ...]:
+    async def _look_up(self, host: str) -> tuple[str, ...]:
         at, found = self._known.get(host, (float("-inf"), ()))
         if not found or self._clock.now() - at > CACHED:
             found = await self._resolve(host)
@@ -148,6 +150,6 @@ class RequestRouting:
         return found
 
 
-def _public(text: str) -> bool:
+def _is_public(text: str) -> bool:
     address = as_address(text)
     return address is not None and is_public(address)

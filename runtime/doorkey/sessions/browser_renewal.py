@@ -69,7 +69,7 @@ class BrowserRenewal:
             return await self._visit(rung, spec, previous)
         except HeadlessDenied as denied:
             profile = self.identity.profile(self.profile())
-            await self.identity.denied(denied, self.pool.no_window(profile, headed=self.headed))
+            await self.identity.denied(denied, self.pool.explain_no_window(profile, headed=self.headed))
             self.events.report(
                 "renewal", f"{denied.by} refuses browsers without a window: once more with one, on a virtual display"
             )
@@ -120,7 +120,7 @@ class BrowserRenewal:
 
     async def read_user_agent(self) -> str:
         """The user agent of a browser of the site's profile."""
-        return await self.pool.user_agent(self.profile())
+        return await self.pool.read_user_agent(self.profile())
 
     async def _visit(self, rung: str, spec: VisitSpec, previous: Session | None) -> Session:
         self.events.report("renewal", f"{rung}: opening {self.site.url}")

@@ -1,4 +1,4 @@
-"""A person's browser while they use it: watched from outside, attached to only for a look."""
+"""A person's browser while they log in: doorkey attaches to it only for moments, to see whether they have."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ CALL = 5.0
 CLOSE = 5.0
 TICK = 0.5
 LOOK = 10.0
-"""Seconds: for attaching, for one call, for its orderly end, between two questions for its pages' names, and between
-two looks into a page whose name stays the same."""
+"""Seconds: for attaching; for one call; for an orderly end; between two listings of its pages; between two readings of
+a page whose address and title stay the same."""
 
 
 class AttachedBrowser:
-    """The browser while a person uses it: attached to only for a look."""
+    """The browser that a person logs in with. `watch_login` returns once they have."""
 
     def __init__(
         self,
@@ -46,41 +46,42 @@ class AttachedBrowser:
         port: int,
         path: str,
         spec: VisitSpec,
-        guard: RequestRouting,
+        routing: RequestRouting,
         clock: Clock,
         events: SiteEvents,
     ) -> None:
         self._child, self._playwright, self._port, self._path = child, playwright, port, path
-        self._spec, self._guard, self._clock, self._events = spec, guard, clock, events
-        self._origin = origin_of(guard.site_url)
+        self._spec, self._routing, self._clock, self._events = spec, routing, clock, events
+        self._origin = origin_of(routing.site_url)
 
-    async def watched(self, done: asyncio.Event) -> VisitResult:
+    async def watch_login(self, done: asyncio.Event) -> VisitResult:
+        """Wait until `ready` shows on a page of the site, or *done* is set, and return what a visit then brings."""
         seen: frozenset[str] = frozenset()
         before: frozenset[str] = frozenset()
-        looked = self._clock.now() - LOOK
+        read_at = self._clock.now() - LOOK
         while True:
             self._check_open()
             said = done.is_set()
             try:
-                pages = await self._names()
+                pages = await self._list_pages()
             except BrowserFailed:
                 pages = frozenset()  # it is being closed, or busy
             settled, before = pages == before, pages
             new = pages != seen and settled
-            if said or (self._spec.ready and pages and (new or self._clock.now() - looked >= LOOK)):
-                seen, looked = pages, self._clock.now()
-                result = await self._looked(said)
+            if said or (self._spec.ready and pages and (new or self._clock.now() - read_at >= LOOK)):
+                seen, read_at = pages, self._clock.now()
+                result = await self._try_visit(said)
                 if result is not None:
                     return result
                 if said:
                     done.clear()
             await self._clock.sleep(TICK)
 
-    async def _looked(self, said: bool) -> VisitResult | None:
-        """What a visit brings, if the person is logged in; None when not yet."""
+    async def _try_visit(self, said: bool) -> VisitResult | None:
+        """Return what a visit brings if the person is logged in, else None."""
         try:
-            async with self._attached() as context:
-                return await self._visited(context) if said or await self._shows_ready(context) else None
+            async with self._attach() as context:
+                return await self._visit(context) if said or await self._shows_ready(context) else None
         except (Blocked, Changed, Enough, NeedsPerson, SiteDown, TimeLimit) as error:
             self._events.report("window", f"not logged in yet: {error.message}")
         except BrowserFailed as error:
@@ -96,8 +97,8 @@ class AttachedBrowser:
                     return True
         return False
 
-    async def _visited(self, context: BrowserContext) -> VisitResult:
-        """A visit in a page of its own, in the person's browser."""
+    async def _visit(self, context: BrowserContext) -> VisitResult:
+        """Visit the site in a new page of the person's browser."""
         from playwright.async_api import Error
 
         try:
@@ -105,9 +106,9 @@ class AttachedBrowser:
                 page = await context.new_page()
             codes = OneTimeCodes(default_state(), self._clock)
             try:
-                entry = PageVisit(page, self._spec, self._guard, self._clock, self._events, codes)
+                visit = PageVisit(page, self._spec, self._routing, self._clock, self._events, codes)
                 async with asyncio.timeout(self._spec.limit):
-                    return await entry.run()
+                    return await visit.run()
             finally:
                 async with limited("closing a page", CALL):
                     await page.close()
@@ -119,11 +120,11 @@ class AttachedBrowser:
             raise BrowserFailed(f"the visit in the person's browser took over {self._spec.limit:g} s") from error
 
     @asynccontextmanager
-    async def _attached(self) -> AsyncIterator[BrowserContext]:
+    async def _attach(self) -> AsyncIterator[BrowserContext]:
         browser = await self._connect()
         try:
             (context, *_) = browser.contexts
-            # Without a listener Playwright would answer the page's questions in the person's place.
+            # Without a listener, Playwright would answer the page's dialogs in the person's place.
             context.on("dialog", lambda _: None)
             yield context
         finally:
@@ -134,8 +135,8 @@ class AttachedBrowser:
         async with limited("attaching to the person's browser", ATTACH):
             return await self._playwright.chromium.connect_over_cdp(f"ws://127.0.0.1:{self._port}{self._path}")
 
-    async def _names(self) -> frozenset[str]:
-        """Addresses and titles of the site's pages, as DevTools lists them without attaching to any."""
+    async def _list_pages(self) -> frozenset[str]:
+        """Return addresses and titles of the site's pages. DevTools lists them without attaching to any."""
         async with limited("asking the person's browser for its pages", CALL):
             request = await self._playwright.request.new_context()
             try:
@@ -151,12 +152,12 @@ class AttachedBrowser:
     def _check_open(self) -> None:
         if self._child.returncode is not None:
             raise NeedsPerson(
-                "the browser was closed before the login was seen: log in and leave its window open until doorkey says "
-                "that it is done" + ("" if self._spec.ready else " (without `ready`, you say so)")
+                "the browser was closed before doorkey saw the login: log in, and leave the window open until doorkey "
+                "says that it is done" + ("" if self._spec.ready else " (without `ready`, until you press Enter)")
             )
 
     async def end(self) -> None:
-        """Close it in order, so that its profile is whole the next time."""
+        """Close the browser in order, so that its profile stays intact."""
         try:
             browser = await self._connect()
             async with limited("closing the person's browser", CLOSE):

@@ -16,15 +16,15 @@ from doorkey.network.egress import Egress
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """What a window held shortly before it was closed. `stood`: what stood before the site then."""
+    """What a window held shortly before it was closed. `stood` names what stood before the site then."""
 
     cookies: tuple[Cookie, ...] = field(default=(), repr=False)
     page: Page | None = field(default=None, repr=False)
     local: Mapping[str, str] = field(default_factory=dict, repr=False)
     stood: str = ""
 
-    def entered(self, url: str) -> Page:
-        """Its page; an empty one at *url* where there was none. Raises NeedsPerson for one that is not the site's."""
+    def get_page(self, url: str) -> Page:
+        """Return the page, or an empty one at *url*. Raises NeedsPerson if it was not the site's own page."""
         if self.stood:
             raise NeedsPerson(
                 f"the window was closed while a protection stood before the site ({self.stood}): nothing was kept. "
@@ -44,10 +44,10 @@ async def open_window(
     kept: WindowState | None = None,
     events: SiteEvents | None = None,
 ) -> WindowState:
-    """Show *url* with *profile* until the person closes it; waits without a limit, as a person does.
+    """Show *url* with *profile* until the person closes the window. There is no time limit.
 
-    *kept* is put into the empty context first. *headed* None leaves the display to the profile (a virtual one serves
-    screen recorders and tests). Raises ConfigurationError without a screen, BrowserFailed, SiteDown or TimeLimit.
+    *kept* is put into the empty context first. If *headed* is None, the profile chooses the display (a virtual
+    one is for screen recorders). Raises ConfigurationError without a screen, BrowserFailed, SiteDown or TimeLimit.
     """
     kept = kept or WindowState()
     async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, events=events) as lease:

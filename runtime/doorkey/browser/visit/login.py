@@ -113,7 +113,7 @@ class StepLogin:
             if popup is not None and popup.is_closed():
                 return  # the step did what it should: the popup has closed itself
             if self._page.is_closed() or "net::ERR_" in error.message:
-                raise self._routing.trouble or translate(error, name, self._limit) from None
+                raise self._routing.last_failure or translate(error, name, self._limit) from None
             failure = await self._observer.explain_step(f"{name}: {explain(error.message, self._limit)}")
             raise failure from None
 
@@ -152,7 +152,7 @@ class StepLogin:
 
     async def _open(self, step: Step) -> None:
         url = urljoin(self._routing.site_url, step.target)
-        why = await self._routing.refuses(url)
+        why = await self._routing.explain_refusal(url)
         if why is not None:
             raise ConfigurationError(f"the page of a login step is not opened: {why}")
         await self._page.goto(url, wait_until="load", timeout=self._limit * 1000)

@@ -88,8 +88,8 @@ class LoginObserver:
 
     async def explain_step(self, why: str, *, fields: bool = False) -> DoorkeyError:
         """Return the error of a step that failed because of *why*. *fields*: name the fields that the page shows."""
-        if self._routing.trouble is not None:
-            return self._routing.trouble.again()
+        if self._routing.last_failure is not None:
+            return self._routing.last_failure.again()
         asked, said = await self.ask() if self.sent else "", self._quote(await self._read_new_text())
         if self._where.startswith(ERROR_PAGE):
             return self._explain_error_page()
@@ -106,8 +106,8 @@ class LoginObserver:
 
     async def explain_end(self, why: str) -> DoorkeyError:
         """Return the error where all steps were run and the page of `url` does not show `ready`, because of *why*."""
-        if self._routing.trouble is not None:
-            return self._routing.trouble.again()
+        if self._routing.last_failure is not None:
+            return self._routing.last_failure.again()
         asks, said = await self.ask(), self._quote(self._said)
         if self._ended.startswith(ERROR_PAGE):
             return self._explain_error_page()

@@ -44,24 +44,24 @@ class PageVisit:
         self,
         page: BrowserPage,
         spec: VisitSpec,
-        guard: RequestRouting,
+        routing: RequestRouting,
         clock: Clock,
         events: SiteEvents,
         codes: OneTimeCodes,
     ) -> None:
-        self._page, self._spec, self._guard, self._clock, self._events = page, spec, guard, clock, events
+        self._page, self._spec, self._routing, self._clock, self._events = page, spec, routing, clock, events
         self._share = spec.limit / 3
         self.opening = False  # whether a new page is ours and no popup
         self._others: dict[str, PageInspector] = {}
         self._inspector = PageInspector(page)
         self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
         self._challenge = Challenge(self._inspector, self._network_log, spec.challenge, clock, events)
-        self._watch = StateWatch(self._inspector, guard.site_url, spec.keep, spec.local) if spec.keep else None
+        self._watch = StateWatch(self._inspector, routing.site_url, spec.keep, spec.local) if spec.keep else None
         self._targets = StepTargets(self._inspector, clock)
-        self._observer = LoginObserver(self._targets, spec, guard, events)
-        self._login = StepLogin(self._targets, self._observer, spec, guard, self._challenge, codes, clock, events)
+        self._observer = LoginObserver(self._targets, spec, routing, events)
+        self._login = StepLogin(self._targets, self._observer, spec, routing, self._challenge, codes, clock, events)
         self._settler = PageSettler(
-            self._inspector, spec, guard, self._network_log, self._challenge, self._login, clock
+            self._inspector, spec, routing, self._network_log, self._challenge, self._login, clock
         )
 
     @property
@@ -79,7 +79,7 @@ class PageVisit:
         return self.opening or self._targets.adopt(popup)
 
     async def run(self) -> VisitResult:
-        why = await self._guard.refuses(self._spec.url)
+        why = await self._routing.explain_refusal(self._spec.url)
         if why is not None or not self._spec.url.lower().startswith(("http:", "https:")):
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
         await self._seed()
@@ -151,7 +151,7 @@ class PageVisit:
         except Error as error:
             if NO_PAGE in error.message:
                 raise self._challenge.explain_missing_page() from error
-            raise self._guard.trouble or translate(error, "loading the page", self._share) from error
+            raise self._routing.last_failure or translate(error, "loading the page", self._share) from error
         if response is None:
             raise Changed("loading the page: no answer came")
         await self._wait_loaded()
@@ -172,7 +172,7 @@ class PageVisit:
         except PlaywrightTimeout:
             self._events.report("page", "the page is still loading something; going on with what is there")
         except Error as error:
-            raise self._guard.trouble or translate(error, "loading the page") from error
+            raise self._routing.last_failure or translate(error, "loading the page") from error
 
     async def _log_in(self) -> None:
         """Make sure that the page shows `ready`, by the login steps where they are needed."""
@@ -204,7 +204,7 @@ class PageVisit:
         while True:
             try:
                 snapshot = await take_snapshot(self._inspector, self._clock)
-                at_home = origin_of(snapshot.page.url) == origin_of(self._guard.site_url)
+                at_home = origin_of(snapshot.page.url) == origin_of(self._routing.site_url)
                 if at_home and await asyncio.to_thread(self._spec.is_ready, snapshot.page):
                     return True
             except BrowserFailed:
@@ -219,8 +219,8 @@ class PageVisit:
         from playwright.async_api import Error
 
         for path in self._spec.pages:
-            url = urljoin(self._guard.site_url, path)
-            if origin_of(url) != origin_of(self._guard.site_url):
+            url = urljoin(self._routing.site_url, path)
+            if origin_of(url) != origin_of(self._routing.site_url):
                 raise ConfigurationError(f"the page {path!r} is not one of the site's: give a path such as /login")
             self.opening = True
             try:

@@ -34,13 +34,13 @@ class PageSettler:
         self,
         inspector: PageInspector,
         spec: VisitSpec,
-        guard: RequestRouting,
+        routing: RequestRouting,
         network_log: NetworkLog,
         challenge: Challenge,
         login: StepLogin,
         clock: Clock,
     ) -> None:
-        self._inspector, self._spec, self._guard, self._clock = inspector, spec, guard, clock
+        self._inspector, self._spec, self._routing, self._clock = inspector, spec, routing, clock
         self._network_log, self._challenge, self._login = network_log, challenge, login
         self._ready = spec.ready is None
         self._others: Mapping[str, PageInspector] = {}
@@ -152,7 +152,7 @@ class PageSettler:
 
     def _check_landing(self, url: str) -> None:
         """Raise Changed on another origin than the site's: its tokens don't belong to the site."""
-        found, site = origin_of(url), origin_of(self._guard.site_url)
+        found, site = origin_of(url), origin_of(self._routing.site_url)
         if found != site:
             raise Changed(
                 f"the page led away from {site} to {found}: nothing is read there. If the site has moved to that "

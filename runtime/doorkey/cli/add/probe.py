@@ -70,7 +70,7 @@ class Probe:
         try:
             return await self._enter(spec, profile)
         except HeadlessDenied as denied:
-            if self.runtime.pool.no_window(profile, headed=self._window):
+            if self.runtime.pool.explain_no_window(profile, headed=self._window):
                 raise
             self._events.report(
                 "renewal",
