@@ -107,7 +107,7 @@ class PageVisit:
         try:
             async with asyncio.timeout(self._share):
                 await self._page.route("**/*", lambda route: route.fulfill(body=BLANK, content_type="text/html"))
-                await self._page.goto(self._guard.site_url)
+                await self._page.goto(self._routing.site_url)
                 for name, value in stored.items():
                     await self._page.session_storage.set_item(name, str(value))
                 await self._page.unroute("**/*")
