@@ -222,7 +222,7 @@ class Runtime:
 
     def _status(self, name: str, stored: Row) -> SiteStatus:
         site, keeper, key = self.sites[name], self._parts.keeper, key_of(self.sites[name])
-        pace, robots = keeper.limiters.status(key), self._parts.robots.told(site)
+        pace, robots = keeper.limiters.status(key), self._parts.robots.describe(site)
         carrier = self._parts.selector.name(site, key)
         return status_of(
             site, self._provider_of(name), keeper.key_state(key), stored, self.clock, carrier, pace, robots

@@ -18,8 +18,9 @@ from doorkey.sessions.identity import Identity
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import RenewalReason
+from stepped_clock import SteppedClock
 
-from .conftest import HeldSource, SteppedClock, made
+from .conftest import HeldSource, made
 
 SITE = Site(name="wiki", url="http://127.0.0.1:1/")
 

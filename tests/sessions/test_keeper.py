@@ -29,13 +29,13 @@ from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.status import status_of
-
-from .conftest import settle
+from stepped_clock import settle
 
 if TYPE_CHECKING:
     from doorkey.model.session import Session
+    from stepped_clock import SteppedClock
 
-    from .conftest import HeldSource, SteppedClock
+    from .conftest import HeldSource
 
 
 def soon(clock: SteppedClock) -> float:

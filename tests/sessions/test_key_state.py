@@ -12,8 +12,9 @@ import doorkey
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.pause import Pause
 from doorkey.sessions.use_budget import UseBudget
+from stepped_clock import SteppedClock
 
-from .conftest import KEY, SteppedClock, made
+from .conftest import KEY, made
 
 ROOT = Path(doorkey.__file__).parent
 

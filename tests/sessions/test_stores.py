@@ -25,7 +25,7 @@ from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
 from doorkey.status import status_of
 
 if TYPE_CHECKING:
-    from .conftest import SteppedClock
+    from stepped_clock import SteppedClock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from watched_clock import WatchedClock

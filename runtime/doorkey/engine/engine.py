@@ -100,7 +100,7 @@ class Engine:
                 if error:
                     slot.leave()
                 if call.verdict is not None and limiter is not None:
-                    limiter.heard(call.verdict)
+                    limiter.obey(call.verdict)
             events = call.target.events.events
             if events.hooks:
                 events.publish(call.record(slot.waited if slot else 0.0, error))

@@ -1,4 +1,4 @@
-"""The pace of one site: how many at a time, how soon after each other, in the order in which they came."""
+"""The rate limiter of one site: how many calls at a time, how soon after each other, first come, first served."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from doorkey.errors import DoorkeyError, QueueFull, TimeLimit
 from doorkey.model.events import SiteEvents
 from doorkey.model.verdict import Kind, Verdict
 
-log = logging.getLogger("doorkey.manners")
+log = logging.getLogger("doorkey.rate")
 
 CALLER: ContextVar[str] = ContextVar("caller", default="")
-"""Whom a call is made for, where that has a name (the service: the request's id)."""
+"""The id of the request that a call is made for; the service sets it."""
 JITTER = 0.25
-"""Share by which the time between two requests varies, so that they make no beat."""
+"""Share by which the time between two requests varies, so that their rhythm is not exact."""
 FIRST_REST, LONGEST_REST = 2.0, 60.0
-"""Seconds without requests after a rate limit that names none: doubled each time until an answer is accepted."""
+"""Seconds without requests after a rate limit that names no time. Doubled each time until an answer is accepted."""
 RATE_LIMITS = (Kind.RATE_LIMITED, Kind.SITE_DOWN)
-"""Verdicts whose Retry-After holds for the whole site. Not a quota: it may be of one model, and is told each time."""
+"""Verdicts whose Retry-After holds for the whole site. A quota is not among them: it may belong to one model."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class _Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A call's place in the queue, from 1, and about how many seconds it has to wait still."""
+    """A call's place in the queue, from 1, and about how many seconds it still has to wait."""
 
     caller: str
     place: int
@@ -50,7 +50,7 @@ class Place:
 class RateStatus:
     """`at_once` and `rate` are the limits, `under_way` the calls at the site, `queue` those that wait.
 
-    `about`: seconds that one more would wait. `rests`: seconds that the site asked to be left alone for.
+    `about`: seconds that one more call would wait. `rests`: seconds for which the site wants no requests.
     """
 
     at_once: int
@@ -73,7 +73,7 @@ class Slot:
     def leave(self) -> None:
         pace, self._pace = self._pace, None
         if pace is not None:
-            pace.left(self._began)
+            pace.release(self._began)
 
     async def __aenter__(self) -> Slot:
         return self
@@ -85,7 +85,7 @@ class Slot:
         # An answer that nobody closed must not hold the others up. Garbage may be collected by any thread.
         if self._pace is not None and not self._loop.is_closed():
             with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-                self._loop.call_soon_threadsafe(self._pace.left, self._began)
+                self._loop.call_soon_threadsafe(self._pace.release, self._began)
 
 
 class RateLimiter:
@@ -127,8 +127,10 @@ class RateLimiter:
 
     def status(self) -> RateStatus:
         rests = self._rests - self._clock.now()
-        queue = tuple(Place(waiting.caller, at, round(self._about(at), 1)) for at, waiting in enumerate(self._queue, 1))
-        about = round(self._about(len(queue) + 1), 1)
+        queue = tuple(
+            Place(waiting.caller, at, round(self._estimate(at), 1)) for at, waiting in enumerate(self._queue, 1)
+        )
+        about = round(self._estimate(len(queue) + 1), 1)
         return RateStatus(self._at_once, self._rate, self._inside, queue, about, rests if rests > 0 else None)
 
     async def enter(self, deadline: float, events: SiteEvents) -> Slot:
@@ -139,13 +141,13 @@ class RateLimiter:
         """
         began = self._clock.now()
         end = min(deadline, began + self._longest)
-        if len(self._queue) >= self._most and self._wait(None, end) > 0:
-            raise QueueFull(self._site, self._most, self._about(1))
+        if len(self._queue) >= self._most and self._seconds_left(None, end) > 0:
+            raise QueueFull(self._site, self._most, self._estimate(1))
         ticket = _Ticket(CALLER.get())
         self._queue.append(ticket)
         try:
             told = False
-            while (wait := self._wait(ticket, end)) > 0:
+            while (wait := self._seconds_left(ticket, end)) > 0:
                 now = self._clock.now()
                 if now >= end:
                     limit = round(end - began, 3)
@@ -154,8 +156,8 @@ class RateLimiter:
                     )
                 if not told:
                     told, place = True, self._queue.index(ticket) + 1
-                    events.report("queue", f"waiting for a turn: place {place}, about {self._about(place):.0f} s")
-                await self._nudged(ticket, min(wait, end - now))
+                    events.report("queue", f"waiting for a turn: place {place}, about {self._estimate(place):.0f} s")
+                await self._wait_nudge(ticket, min(wait, end - now))
             now = self._clock.now()
             self._inside += 1
             self._next = now + self._uniform(1 - JITTER, 1 + JITTER) / self._rate
@@ -180,15 +182,15 @@ class RateLimiter:
             await self._clock.sleep(min(wait, left))
         self._next = self._clock.now() + self._uniform(1 - JITTER, 1 + JITTER) / self._rate
 
-    def left(self, began: float) -> None:
-        """A call that began at *began* (the clock's `now`) has ended."""
+    def release(self, began: float) -> None:
+        """Free the place of a call that began at *began* (the clock's `now`)."""
         self._inside -= 1
         took = self._clock.now() - began
         self._took = took if not self._took else 0.75 * self._took + 0.25 * took
         self._nudge()
 
-    def heard(self, verdict: Verdict) -> None:
-        """The last word that the site had for a call: after a rate limit it is left alone for a while."""
+    def obey(self, verdict: Verdict) -> None:
+        """Heed the site's last *verdict* on a call: after a rate limit no call begins for a while."""
         if verdict:
             self._rest = FIRST_REST
         after = verdict.retry_after
@@ -197,12 +199,12 @@ class RateLimiter:
         until = self._clock.now() + (after or 0.0)
         if after and verdict.kind in RATE_LIMITS and until > self._rests:
             self._rests, self._why = until, verdict.error(self._site)
-            log.info("%s: left alone for %.1f s: %s", self._site, after, verdict.detail)
+            log.info("%s: no requests for %.1f s: %s", self._site, after, verdict.detail)
             for waiting in self._queue:  # a rest may be too long for any of them
                 waiting.nudged.set()
 
-    def _wait(self, ticket: _Ticket | None, end: float) -> float:
-        """Seconds until it may be this call's turn: 0 now, infinite until another leaves. Raises for a long rest."""
+    def _seconds_left(self, ticket: _Ticket | None, end: float) -> float:
+        """Seconds until it may be this call's turn: 0 now, infinite until another call ends. Raises for a long rest."""
         now = self._clock.now()
         rest = self._rests - now
         if rest > 0 and self._why is not None and (rest > self._patience or self._rests >= end):
@@ -211,8 +213,8 @@ class RateLimiter:
             return float("inf")
         return max(0.0, self._next - now, rest)
 
-    def _about(self, place: int) -> float:
-        """About how long the call at *place* waits, as calls went lately."""
+    def _estimate(self, place: int) -> float:
+        """About how long the call at *place* waits, by the duration of the latest calls."""
         start = max(0.0, self._next - self._clock.now(), self._rests - self._clock.now())
         ahead = max(0, self._inside + place - self._at_once)
         return max(start + (place - 1) / self._rate, ahead * self._took / self._at_once)
@@ -221,7 +223,7 @@ class RateLimiter:
         if self._queue:
             self._queue[0].nudged.set()
 
-    async def _nudged(self, ticket: _Ticket, seconds: float) -> None:
+    async def _wait_nudge(self, ticket: _Ticket, seconds: float) -> None:
         """Return when the ticket is nudged, or after *seconds*."""
         ticket.nudged.clear()
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(ticket.nudged.wait())]

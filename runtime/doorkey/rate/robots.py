@@ -1,4 +1,4 @@
-"""What a site's robots.txt says of the page that doorkey opens there: read once a day, shown, never enforced."""
+"""What a site's robots.txt says about the page that a visit opens: read once a day, shown, not enforced."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Advice:
     delay: float | None = None
 
 
-def advice(text: str, path: str) -> Advice:
+def advise(text: str, path: str) -> Advice:
     """What *text* says of *path* to robots called doorkey, else to all: the longest rule that fits decides.
 
     RFC 9309, sections 2.2.1 to 2.2.3; `Crawl-delay` by common usage. The standard library's reader takes the first rule
@@ -64,7 +64,7 @@ def advice(text: str, path: str) -> Advice:
     fitting = [
         (len(value), key == "allow", key, value)
         for key, value in rules
-        if value and key != "crawl-delay" and _fits(value, path)
+        if value and key != "crawl-delay" and _matches(value, path)
     ]
     delays = [float(value) for key, value in rules if key == "crawl-delay" and re.fullmatch(r"\d+(\.\d+)?", value)]
     delay = delays[-1] if delays else None
@@ -74,7 +74,7 @@ def advice(text: str, path: str) -> Advice:
     return Advice(allowed, f"{key.capitalize()}: {value}", delay)
 
 
-def _fits(pattern: str, path: str) -> bool:
+def _matches(pattern: str, path: str) -> bool:
     """Whether *path* begins as *pattern* says: `*` is any text, `$` at the end the end."""
     ends = pattern.endswith("$")
     first, *others = pattern.removesuffix("$").split("*")
@@ -108,19 +108,19 @@ class Robots:
         self._clock = clock
         self._kept: dict[str, Kept] = {}
 
-    def told(self, site: Site) -> str:
-        """What it says, in words; empty where it was not read yet."""
+    def describe(self, site: Site) -> str:
+        """What it says, in words; empty before it was read."""
         if site.origin not in self._kept:
             return ""
         kept, path = self._kept[site.origin], urlsplit(site.url).path or "/"
         if kept.text is None:
             return "none"
-        said = advice(kept.text, path)
+        said = advise(kept.text, path)
         words = f"lets robots onto {path}" if said.allowed else f"asks robots to keep off {path} ({said.rule})"
         return words if said.delay is None else f"{words}, {said.delay:g} s between requests"
 
     async def remember(self, site: Site) -> None:
-        """Have `told` tell what an earlier process read."""
+        """Load what an earlier process read."""
         if site.origin not in self._kept:
             kept = await asyncio.to_thread(_load, self._file(site))
             if kept is not None:
@@ -131,14 +131,14 @@ class Robots:
         await self.remember(site)
         if site.origin not in self._kept or self._kept[site.origin].at + DAY < self._clock.wall():
             try:
-                text = await self._fetched(site, session)
+                text = await self._fetch(site, session)
             except DoorkeyError as error:
                 return f"can't be read: {error.message.removeprefix(f'{site.name}: ')}"
             self._kept[site.origin] = kept = Kept(self._clock.wall(), text)
             await asyncio.to_thread(_save, self._file(site), kept)
-        return self.told(site)
+        return self.describe(site)
 
-    async def _fetched(self, site: Site, session: Session) -> str | None:
+    async def _fetch(self, site: Site, session: Session) -> str | None:
         """Its text; None where there is none. Raises DoorkeyError."""
         asked = Request(url="/robots.txt", what="robots.txt", accept="text/plain,*/*;q=0.1", follow=5)
         stream = await self._direct.open(asked, session, site, total=WAIT)
@@ -147,7 +147,7 @@ class Robots:
                 if stream.head.status >= 500 or stream.head.status == 429:
                     raise SiteDown(f"HTTP {stream.head.status}", site=site.name)
                 return None
-            body = await _beginning(stream)
+            body = await _read_beginning(stream)
         finally:
             stream.close()
         return Reply(status=200, headers=stream.head.headers, body=body).text()
@@ -156,7 +156,7 @@ class Robots:
         return self._folder / f"{quote(site.origin, safe='')}.json"
 
 
-async def _beginning(stream: Stream) -> bytes:
+async def _read_beginning(stream: Stream) -> bytes:
     """As much of the body as is heeded: up to LIMIT bytes, and no part of a line, which may be another rule."""
     body = bytearray()
     async with aclosing(stream.chunks()) as chunks:

@@ -12,8 +12,7 @@ from doorkey.errors import QueueFull, RateLimited, SiteDown, TimeLimit
 from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.rate.limiter import CALLER, RateLimiter, Slot
 from event_lines import site_events
-
-from .conftest import SteppedClock, settle
+from stepped_clock import SteppedClock, settle
 
 SOON = float("inf")
 
@@ -184,7 +183,7 @@ async def test_a_slot_that_was_forgotten_is_given_back(pace: RateLimiter) -> Non
 
 
 async def test_a_retry_after_is_waited_out(pace: RateLimiter, clock: SteppedClock) -> None:
-    pace.heard(limited(30))
+    pace.obey(limited(30))
     call = enter(pace)
     await clock.advance(29.9)
     assert (call.done(), pace.status().rests) == (False, pytest.approx(0.1))
@@ -198,7 +197,7 @@ async def test_a_long_retry_after_is_told_at_once_to_all_with_what_is_left(
     await pace.enter(SOON, site_events())
     waiting = enter(pace)
     await settle()
-    pace.heard(limited(300))
+    pace.obey(limited(300))
     with pytest.raises(RateLimited):
         await waiting
     await clock.advance(100)
@@ -212,20 +211,20 @@ async def test_a_long_retry_after_is_told_at_once_to_all_with_what_is_left(
 
 
 async def test_a_rest_that_outlasts_the_caller_is_told_at_once(pace: RateLimiter, clock: SteppedClock) -> None:
-    pace.heard(limited(30))
+    pace.obey(limited(30))
     with pytest.raises(RateLimited):
         await pace.enter(clock.now() + 10, print)
 
 
 async def test_a_site_that_is_down_for_a_time_it_names_is_left_alone(pace: RateLimiter) -> None:
-    pace.heard(Verdict(Kind.SITE_DOWN, "maintenance", 3600))
+    pace.obey(Verdict(Kind.SITE_DOWN, "maintenance", 3600))
     with pytest.raises(SiteDown):
         await pace.enter(SOON, site_events())
 
 
 @pytest.mark.parametrize("kind", [Kind.QUOTA, Kind.BLOCKED, Kind.CHANGED])
 async def test_a_quota_is_told_by_the_site_each_time(pace: RateLimiter, kind: Kind) -> None:
-    pace.heard(Verdict(kind, "enough", 3600))
+    pace.obey(Verdict(kind, "enough", 3600))
     await pace.enter(SOON, site_events())
     assert pace.status().rests is None
 
@@ -233,10 +232,10 @@ async def test_a_quota_is_told_by_the_site_each_time(pace: RateLimiter, kind: Ki
 async def test_a_rate_limit_without_a_time_is_backed_off_from_ever_longer(pace: RateLimiter) -> None:
     rests = []
     for _ in range(7):
-        pace.heard(limited())
+        pace.obey(limited())
         rests.append(pace.status().rests)
     assert rests == [2, 4, 8, 16, 32, 60, 60]
-    pace.heard(OK)
+    pace.obey(OK)
     assert pace.status().rests == 60  # begun is begun
-    pace.heard(limited(1))
+    pace.obey(limited(1))
     assert pace.status().rests == 60

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from doorkey.clock import SystemClock
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
-from doorkey.rate.robots import DAY, LIMIT, Advice, Robots, advice
+from doorkey.rate.robots import DAY, LIMIT, Advice, Robots, advise
 from doorkey.transport.direct import Direct
 
 TEXT = """
@@ -51,28 +51,28 @@ Disallow: /second
     ],
 )
 def test_the_longest_rule_that_fits_decides(path: str, allowed: bool, rule: str) -> None:
-    assert advice(TEXT, path) == Advice(allowed, rule, 10.0)
+    assert advise(TEXT, path) == Advice(allowed, rule, 10.0)
 
 
 def test_rules_for_doorkey_go_before_those_for_all() -> None:
     text = "User-Agent: DoorKey\nDisallow: /chat\n\nUser-agent: *\nAllow: /\n"
-    assert advice(text, "/chat/") == Advice(False, "Disallow: /chat")
-    assert advice(text, "/other") == Advice(True)
+    assert advise(text, "/chat/") == Advice(False, "Disallow: /chat")
+    assert advise(text, "/other") == Advice(True)
 
 
 @pytest.mark.parametrize(
     "text", ["", "Disallow: /", "<html>no</html>", "User-agent: *\nCrawl-delay: soon\n", "\0:\n::"]
 )
 def test_what_is_no_rule_for_us_allows_all(text: str) -> None:
-    assert advice(text, "/") == Advice(True)
+    assert advise(text, "/") == Advice(True)
 
 
 def test_of_rules_of_one_length_the_one_that_allows_decides() -> None:
-    assert advice("User-agent: *\nDisallow: /pages\nAllow: /pag*s", "/pages").allowed
+    assert advise("User-agent: *\nDisallow: /pages\nAllow: /pag*s", "/pages").allowed
 
 
 def test_many_wildcards_cost_no_time() -> None:
-    assert advice(f"User-agent: *\nDisallow: /{'*a' * 200}$", "/" + "a" * 1000 + "b").allowed
+    assert advise(f"User-agent: *\nDisallow: /{'*a' * 200}$", "/" + "a" * 1000 + "b").allowed
 
 
 @dataclass
@@ -133,12 +133,12 @@ async def test_it_is_read_once_a_day_over_all_processes(
     folder = tmp_path / "robots"
     first, second = Robots(folder, direct, clock), Robots(folder, direct, clock)
     site = Site(name="wiki", url=server.url)
-    assert first.told(site) == ""
+    assert first.describe(site) == ""
     assert [await read(server, robots, clock) for robots in (first, first, second)] == [OFF] * 3
     assert server.read == 1
     third = Robots(folder, direct, clock)
     await third.remember(site)
-    assert third.told(site) == OFF
+    assert third.describe(site) == OFF
     clock.later = DAY + 1
     server.text = "User-agent: *\nCrawl-delay: 2.5"
     assert await read(server, third, clock) == "lets robots onto /chat/, 2.5 s between requests"
