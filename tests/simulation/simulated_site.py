@@ -19,7 +19,7 @@ from doorkey.model.request import HEAD_BYTES, Head, Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.provider import Provider
-from doorkey.sessions.source import RenewalReason
+from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.stream import Stream
 from doorkey.transport.timeouts import Timeouts
@@ -251,7 +251,7 @@ class SimulatedTarget:
     def fits(self, session: Session) -> bool:
         return True
 
-    async def make(self, reason: RenewalReason) -> Session:
+    async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         self.visits += 1
         await self.server.clock.sleep(self.server.chance.uniform(0.5, 3.0))
         cookie = Cookie("sid", self.server.log_in(), "notes.example")
