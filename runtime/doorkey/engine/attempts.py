@@ -186,8 +186,8 @@ class Attempts:
             raise may_have_arrived(call, request, limit) from limit
         except NotPlainHttp as failed:
             site = call.target.site
-            stays = not self._selector.can_move(site, session.key) and self._selector.carries(session, site)
-            if not request.own_host or stays:
+            is_final = not self._selector.can_move(site, session.key) and self._selector.carries(session, site)
+            if not request.own_host or is_final:
                 raise
             self._selector.move(site, session.key, "speaks no plain HTTP")
             now = self._clock.now()
