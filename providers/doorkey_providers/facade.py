@@ -183,7 +183,7 @@ async def get_cookies(domain: str) -> dict[str, str]:
     async with shared_runtime() as runtime:
         name, overrides = find_site(domain.lstrip(".").lower(), runtime)
         session = await runtime.session(name, overrides=overrides)
-    return {cookie.name: cookie.value for cookie in session.cookies}
+    return {cookie.name: session.cookie(cookie.name) or "" for cookie in session.cookies}
 
 
 def find_site(host: str, runtime: Runtime) -> tuple[str, CallerOverrides]:

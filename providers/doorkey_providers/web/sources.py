@@ -150,7 +150,7 @@ def find_in_answer(source: Source, answer: Head, *, decode: bool = True) -> JSON
         case "header":
             return answer.headers.get(source.name.lower()) or None
         case "cookie":
-            value = _find_set_cookie(source.name, answer)
+            value = (answer.cookie(source.name) or "").strip('"') or None
             return unescape_cookie(value) if value and decode else value
         case _ if not isinstance(answer, Reply):
             return None
@@ -219,13 +219,4 @@ def _field_of(request: OwnRequest, name: str) -> JSON:
         if part.get_param("name", header="content-disposition") == name and part.get_filename() is None:
             value = part.get_payload()
             return value.removesuffix("\r") if isinstance(value, str) else None
-    return None
-
-
-def _find_set_cookie(name: str, answer: Head) -> str | None:
-    # Set-Cookie may come several times; only `items` of the transport's mapping shows them all.
-    for header, line in answer.headers.items():
-        cookie, equals, value = line.partition(";")[0].partition("=")
-        if header.lower() == "set-cookie" and equals and cookie.strip() == name:
-            return value.strip().strip('"') or None
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
@@ -80,7 +81,10 @@ class Cookie:
 
     def goes_to_host(self, url: str) -> bool:
         """Whether this cookie is sent to some path of *url*'s host, its expiry left aside."""
-        if not self.identity.reaches(url) or (self.secure and not trustworthy(url)):
+        host = host_of(url)
+        if host != self.domain and (self.host_only or not host.endswith("." + self.domain)):
+            return False
+        if self.secure and not trustworthy(url):
             return False
         return not self.partition or self._partitioned_at(urlsplit(url).scheme)
 
@@ -183,6 +187,7 @@ def encodable(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
 
 
+@lru_cache(256)
 def host_of(url: str) -> str:
     """The host of *url* in lower case and ASCII, an IPv6 address in brackets and in its shortest form."""
     host = origin_of(url).partition("://")[2]
@@ -208,6 +213,7 @@ def is_address(host: str) -> bool:
     return True
 
 
+@lru_cache(256)
 def path_of(url: str) -> str:
     """The path of *url* as it goes over the wire."""
     path = urlsplit(url).path or "/"
@@ -219,6 +225,7 @@ def on_path(path: str, asked: str) -> bool:
     return asked.startswith(path) and (path == asked or path.endswith("/") or asked[len(path)] == "/")
 
 
+@lru_cache(256)
 def trustworthy(url: str) -> bool:
     """Whether a browser sends and takes Secure cookies there: over https, and on this machine."""
     if urlsplit(url).scheme in ("https", "wss"):

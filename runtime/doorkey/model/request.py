@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doorkey.errors import Changed
+from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Change
 from doorkey.model.session import JSON
 from doorkey.model.text import read_text
@@ -169,6 +170,12 @@ class Head:
         return (
             self.start.lstrip()[:9].lower() in (b"<!doctype", b"<html>") or self.start.lstrip()[:5].lower() == b"<html"
         )
+
+    def cookie(self, name: str) -> str | None:
+        """The value that the answer sets for a cookie; None where it sets none of that name, or deletes it."""
+        lines = [line for header, line in self.headers.items() if header.lower() == "set-cookie"]
+        jar = CookieJar().changed(CookieJar().answered(lines, self.url or "http://localhost/", self.received or 0.0))
+        return next((cookie.value for cookie in reversed(jar.cookies) if cookie.name == name), None)
 
     @property
     def retry_after(self) -> float | None:

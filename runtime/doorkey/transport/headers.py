@@ -71,8 +71,9 @@ class SessionHeaders:
         A deletion is meant for the value that the request *carried*: one that has come since stays.
         """
         computed = self._of(session)
-        held = {cookie.identity: cookie.value for cookie in computed.jar}
-        sent = {cookie.identity: cookie.value for cookie in carried}
+        changes = tuple(changes)
+        names = {change.name for change in changes}
+        held, sent = ({c.identity: c.value for c in jar if c.name in names} for jar in (computed.jar, carried))
         meant = [c for c in changes if isinstance(c, Cookie) or held.get(c.identity) == sent.get(c.identity)]
         # Headers hold until a cookie expires: where one only lasts longer, they are built again by then.
         if any(held.get(c.identity) != (None if isinstance(c, Deletion) else c.value) for c in meant):
