@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -178,11 +177,8 @@ class Runtime:
         configured = self.provider(site).site
         if overrides.proxy:
             parse_proxy(overrides.proxy)  # a setting was checked when it was read; this came with a call
-        moved = replace(
-            configured,
-            url=page_url(overrides.url, self.provider(site)) if overrides.url else configured.url,
-            proxy=overrides.proxy or configured.proxy,
-        )
+        url = page_url(overrides.url, self.provider(site)) if overrides.url else configured.url
+        moved = configured.moved(url, overrides.proxy or configured.proxy)
         key = key_of(moved, overrides)
         if key not in self._targets:
             while len(self._targets) >= MOST_TARGETS:

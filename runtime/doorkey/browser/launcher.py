@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from doorkey.browser.arguments import Sandbox
+from doorkey.browser.certificates import BrowserHome, make_home
 from doorkey.browser.chromium import Chromium, find_chromium
 from doorkey.browser.display import VirtualDisplay, check_screen
 from doorkey.browser.playwright_errors import DriverGone
@@ -19,6 +20,7 @@ from doorkey.browser.profile import Display
 from doorkey.browser.running_browser import PlaywrightDriver, RunningBrowser
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
+from doorkey.model.site_access import TlsSetup
 
 log = logging.getLogger("doorkey.browser")
 
@@ -34,8 +36,12 @@ def default_state() -> Path:
 class BrowserLauncher(Protocol):
     """Starts browsers for a pool. The pool never runs two starts at once."""
 
-    async def start(self, display: Display) -> RunningBrowser:
-        """Start a browser. Raises BrowserMissing, BrowserFailed, or ConfigurationError for a missing screen."""
+    async def start(self, display: Display, tls: TlsSetup | None = None) -> RunningBrowser:
+        """Start a browser, with the certificates of *tls*.
+
+        Raises BrowserMissing, BrowserFailed, or ConfigurationError for a missing screen or certificates that can't be
+        used.
+        """
 
     async def alive(self, running: RunningBrowser) -> bool:
         """Tell whether *running* answers now."""
@@ -68,7 +74,7 @@ class LocalChromium:
         self._driver = PlaywrightDriver()
         self._virtual = VirtualDisplay()
 
-    async def start(self, display: Display) -> RunningBrowser:
+    async def start(self, display: Display, tls: TlsSetup | None = None) -> RunningBrowser:
         if display == "screen":
             check_screen(self._screen)
         x_display = await self._virtual.start() if display == "virtual" else None
@@ -78,12 +84,13 @@ class LocalChromium:
             raise BrowserMissing(f"{self._chromium.path} is a headless shell, and windows need a full Chromium")
         if self._folder is None:
             self._folder = await asyncio.to_thread(_make_folder, self._state)
+        home = None if tls is None else await make_home(tls, self._folder)
         try:
             try:
-                running = await self._launch(self._chromium, display, x_display, self._folder)
+                running = await self._launch(self._chromium, display, x_display, self._folder, home)
             except DriverGone:
                 await self._driver.stop()
-                running = await self._launch(self._chromium, display, x_display, self._folder)
+                running = await self._launch(self._chromium, display, x_display, self._folder, home)
         except BrowserFailed as error:
             if display == "screen":
                 raise ConfigurationError(
@@ -91,6 +98,7 @@ class LocalChromium:
                     'you may use it. browser.display = "virtual" needs no screen'
                 ) from error
             raise
+        running.tls = tls
         self._driver.remember(running.driver)
         log.info("Chromium %s started (%s, pid %d)", self._chromium.version, display, running.process.pid)
         return running
@@ -106,11 +114,11 @@ class LocalChromium:
             self._folder = None
 
     async def _launch(
-        self, chromium: Chromium, display: Display, x_display: str | None, folder: Path
+        self, chromium: Chromium, display: Display, x_display: str | None, folder: Path, home: BrowserHome | None
     ) -> RunningBrowser:
         driver, born = await self._driver.get(), self._clock.now()
         return await RunningBrowser.start(driver, executable=chromium.path, display=display, x_display=x_display,
-                                   sandbox=self._sandbox, folder=folder, born=born)  # fmt: skip
+                                   sandbox=self._sandbox, folder=folder, born=born, home=home)  # fmt: skip
 
 
 def _make_folder(root: Path) -> Path:

@@ -22,6 +22,7 @@ from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
+from doorkey.config.secrets import resolve
 from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, SiteDown, TimeLimit
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
@@ -207,6 +208,13 @@ class Lease:
                 "server": way.server, "bypass": "<-loopback>", "username": way.username, "password": way.password,
             },
         }  # fmt: skip
+        credentials = self._routing.egress.credentials
+        if credentials is not None:
+            options["http_credentials"] = {
+                "username": await resolve(credentials.username),
+                "password": await resolve(credentials.password),
+                "origin": origin_of(self._routing.site_url),
+            }
         seeds = spec.seeds.get("indexedDB")
         stored = StoredState(spec.cookies, origin_of(self._routing.site_url), spec.local, seeds)
         context = await stored.open_context(self._running.browser, options)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from doorkey.browser.arguments import Sandbox
 from doorkey.browser.display import explain_no_window
@@ -20,16 +20,21 @@ from doorkey.browser.visit.one_time_codes import OneTimeCodes
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import BrowserFailed
 from doorkey.model.events import Events, SiteEvents
+from doorkey.model.site_access import TlsSetup
 from doorkey.network.egress import Egress
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
 
 log = logging.getLogger("doorkey.browser")
+Kind: TypeAlias = "tuple[Display, TlsSetup | None]"
+"""What a browser serves: a display, and the certificates of one site."""
 
 
 class BrowserPool:
-    """One Chromium per display serves many contexts. Nothing is started before the first lease.
+    """One Chromium per display serves many contexts; a site with certificates has its own browser.
+
+    Nothing is started before the first lease.
 
     `contexts` is the number of leases at a time. A browser is replaced when it has died. It is also replaced after
     `uses` leases, after `age` seconds or above `memory` MiB, once its leases are given back. It is closed after `idle`
@@ -63,8 +68,8 @@ class BrowserPool:
         )
         self._codes = OneTimeCodes(state or default_state(), self._clock)
         self._slots = asyncio.Semaphore(contexts)
-        self._browsers: dict[Display, RunningBrowser] = {}
-        self._starts: dict[Display, asyncio.Task[RunningBrowser]] = {}
+        self._browsers: dict[Kind, RunningBrowser] = {}
+        self._starts: dict[Kind, asyncio.Task[RunningBrowser]] = {}
         self._starting = asyncio.Lock()
         self._retired: set[RunningBrowser] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,7 +102,7 @@ class BrowserPool:
         running: RunningBrowser | None = None
         lease: Lease | None = None
         try:
-            running = await self._get_running(self._choose_display(profile, headed))
+            running = await self._get_running(self._choose_display(profile, headed), egress.tls)
             running.leases += 1
             running.uses += 1
             routing = RequestRouting(site_url, egress=egress, clock=self._clock, events=events)
@@ -159,33 +164,34 @@ class BrowserPool:
     def _list_all(self) -> list[RunningBrowser]:
         return [*self._browsers.values(), *self._retired]
 
-    async def _get_running(self, display: Display) -> RunningBrowser:
+    async def _get_running(self, display: Display, tls: TlsSetup | None = None) -> RunningBrowser:
         """Return a browser that answers. All who wait share one start, and its error."""
         self._stop_idling()
-        found = self._browsers.get(display)
+        kind = display, tls
+        found = self._browsers.get(kind)
         if found is not None and not self._is_worn_out(found) and await self._launcher.alive(found):
             return found
-        if found is not None and self._browsers.get(display) is found:
+        if found is not None and self._browsers.get(kind) is found:
             self._retire(found)
         if self._closed:
             raise BrowserFailed("the browser pool is closed")
-        if display in self._browsers:
-            return self._browsers[display]
-        task = self._starts.get(display)
+        if kind in self._browsers:
+            return self._browsers[kind]
+        task = self._starts.get(kind)
         if task is None:
-            task = self._starts[display] = asyncio.create_task(self._start(display))
-            task.add_done_callback(lambda done: self._on_started(display, done))
+            task = self._starts[kind] = asyncio.create_task(self._start(kind))
+            task.add_done_callback(lambda done: self._on_started(kind, done))
         # Shielded: one cancelled caller must not cancel the start that the others wait for.
         return await asyncio.shield(task)
 
-    def _on_started(self, display: Display, task: asyncio.Task[RunningBrowser]) -> None:
-        del self._starts[display]
+    def _on_started(self, kind: Kind, task: asyncio.Task[RunningBrowser]) -> None:
+        del self._starts[kind]
         if not task.cancelled() and task.exception() is not None:
             log.debug("Chromium did not start: %s", task.exception())
 
-    async def _start(self, display: Display) -> RunningBrowser:
+    async def _start(self, kind: Kind) -> RunningBrowser:
         async with self._starting:
-            running = self._browsers[display] = await self._launcher.start(display)
+            running = self._browsers[kind] = await self._launcher.start(*kind)
             self.launches += 1
             return running
 
@@ -198,7 +204,7 @@ class BrowserPool:
 
     def _retire(self, running: RunningBrowser) -> None:
         """Give *running* no new lease. It is closed with its last lease, or at once if it is dead."""
-        del self._browsers[running.display]
+        del self._browsers[running.display, running.tls]
         log.info("Chromium pid %d is replaced (%s)", running.process.pid, running.retired or "it does not answer")
         running.retired = running.retired or "dead"
         self._retired.add(running)
@@ -227,10 +233,11 @@ class BrowserPool:
         """Close or replace *running* if a returned lease makes that possible."""
         if running in self._retired and running.leases == 0:
             await self._end(running)
-        elif self._browsers.get(running.display) is running:
+        elif self._browsers.get((running.display, running.tls)) is running:
             if not running.retired and not running.lost.is_set() and await running.measure_memory() > self._memory:
                 running.retired = "memory"
-            if running.leases == 0 and self._is_worn_out(running) and self._browsers.get(running.display) is running:
+            current = self._browsers.get((running.display, running.tls)) is running
+            if running.leases == 0 and self._is_worn_out(running) and current:
                 self._retire(running)
 
     def _start_idling(self) -> None:

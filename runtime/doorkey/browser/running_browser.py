@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.arguments import Sandbox, list_arguments, use_sandbox
+from doorkey.browser.certificates import BrowserHome, remove_home
 from doorkey.browser.filter_proxy import FilterProxy
 from doorkey.browser.install import find_driver_fault
 from doorkey.browser.playwright_errors import DriverGone, limited
 from doorkey.browser.process import Process
 from doorkey.browser.profile import Display
+from doorkey.config.settings import environment_with
 from doorkey.errors import BrowserFailed, BrowserMissing, DoorkeyError
+from doorkey.model.site_access import TlsSetup
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright
@@ -55,6 +58,8 @@ class RunningBrowser:
         self.uses = 0
         self.retired = ""
         self.lost = asyncio.Event()
+        self.tls: TlsSetup | None = None
+        self.home: BrowserHome | None = None
         self._session = session
         browser.on("disconnected", lambda _: self.lost.set())
         self._watch = asyncio.create_task(self._watch_driver())
@@ -70,6 +75,7 @@ class RunningBrowser:
         sandbox: Sandbox,
         folder: Path,
         born: float,
+        home: BrowserHome | None = None,
     ) -> RunningBrowser:
         """Start Chromium. Raises BrowserFailed, or DriverGone if Playwright's driver has ended."""
         from playwright.async_api import Error
@@ -79,20 +85,21 @@ class RunningBrowser:
         browser: Browser | None = None
         try:
             async with limited("starting Chromium", LAUNCH):
-                browser = await playwright.chromium.launch(
-                    executable_path=executable,
-                    args=list_arguments(x_display),
-                    headless=display == "headless",
-                    chromium_sandbox=use_sandbox(sandbox),
+                options: dict[str, Any] = {
+                    "executable_path": executable,
+                    "args": list_arguments(x_display),
+                    "headless": display == "headless",
+                    "chromium_sandbox": use_sandbox(sandbox),
                     # Without credentials: the requests that Chromium makes by itself reach nothing.
-                    proxy={"server": filter_.server, "bypass": "<-loopback>"},
-                    downloads_path=folder,
-                    traces_dir=folder,
-                    handle_sigint=False,
-                    handle_sigterm=False,
-                    handle_sighup=False,
-                    timeout=LAUNCH * 1000,
-                )
+                    "proxy": {"server": filter_.server, "bypass": "<-loopback>"},
+                    "downloads_path": folder,
+                    "traces_dir": folder,
+                    "handle_sigint": False,
+                    "handle_sigterm": False,
+                    "handle_sighup": False,
+                    "timeout": LAUNCH * 1000,
+                }
+                browser = await _launch(playwright, options, home)
                 session = await browser.new_browser_cdp_session()
                 version = await session.send("Browser.getVersion")
                 found = await session.send("SystemInfo.getProcessInfo")
@@ -105,7 +112,9 @@ class RunningBrowser:
             if isinstance(error, DoorkeyError) and isinstance(cause, Error) and "has been closed" in str(cause):
                 raise DriverGone("Playwright's driver has ended; doorkey starts it again") from error
             raise
-        return cls(browser, filter_, session, Process.of(pid), display, str(version["userAgent"]), born)
+        running = cls(browser, filter_, session, Process.of(pid), display, str(version["userAgent"]), born)
+        running.home = home
+        return running
 
     async def check_health(self) -> bool:
         """Tell whether the browser answers now."""
@@ -133,6 +142,8 @@ class RunningBrowser:
             self.lost.set()
             self.process.kill()
             await self.filter.close()
+            if self.home is not None:
+                await asyncio.to_thread(remove_home, self.home)
 
     async def close_context(self, context: BrowserContext) -> None:
         """Close *context* within a limit. A browser that can't do that is killed, because it would fail others, too."""
@@ -151,6 +162,16 @@ class RunningBrowser:
         while self.driver.alive:  # noqa: ASYNC110 - the system tells it to its parent alone
             await asyncio.sleep(WATCH)
         self.lost.set()
+
+
+async def _launch(playwright: Playwright, options: dict[str, Any], home: BrowserHome | None) -> Browser:
+    if home is None:
+        return await playwright.chromium.launch(**options)
+    environment: dict[str, Any] = {**environment_with(**home.variables)}
+    context = await playwright.chromium.launch_persistent_context(home.user_data, env=environment, **options)
+    if context.browser is None:
+        raise BrowserFailed("this version of Playwright can't start a browser with certificates of its own")
+    return context.browser
 
 
 async def _close(browser: Browser, *, fallback: str) -> None:

@@ -41,11 +41,14 @@ def check(as_json: bool, config: Path | None) -> None:
     from doorkey.assembly import profile
     from doorkey.config.registry import build_sites
     from doorkey.config.settings import Settings
+    from doorkey.network.tls import check_files
 
     settings = Settings.load(config)
     sites = build_sites(settings)
     for site in sites.values():
         profile(site.profile)
+        if site.tls is not None:
+            check_files(site.tls, f"sites.{site.name}.")
     if as_json:
         pages = {name: site.url for name, site in sites.items()}
         print_json({"file": settings.source, "settings": settings.model_dump(mode="json"), "pages": pages})

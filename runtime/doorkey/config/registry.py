@@ -14,12 +14,15 @@ from doorkey.config.settings_errors import explain, unknown_keys
 from doorkey.config.settings_errors import near as near
 from doorkey.errors import ConfigurationError
 from doorkey.model.site import Site
+from doorkey.model.site_access import TlsSetup
+from doorkey.model.urls import origin_of
 from doorkey.provider import ChatProvider, Provider
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from doorkey.config.settings import Settings
+    from doorkey.config.settings_schema import SiteSettings
 
 PROVIDERS = "doorkey.providers"
 TWINS = "doorkey.twins"
@@ -110,19 +113,34 @@ def build_sites(settings: Settings) -> dict[str, Site]:
         if configured.url is None:
             faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")
             continue
+        url = page_url(configured.url, kind)
         sites[name] = Site(
             name=name,
-            url=page_url(configured.url, kind),
+            url=url,
             models=configured.models,
             profile=configured.profile,
             proxy=configured.proxy,
             reach=configured.reach,
             transport=configured.transport,
             options=options,
+            credentials=None if configured.http_credentials is None else configured.http_credentials.build(),
+            tls=build_tls(configured, url),
         )
     if faults:
         raise ConfigurationError(_list_faults(faults))
     return sites
+
+
+def build_tls(configured: SiteSettings, url: str) -> TlsSetup | None:
+    """The site's own TLS setup, or None if it has none."""
+    ca_file, certificate = configured.ca_file, configured.client_certificate
+    if ca_file is None and certificate is None:
+        return None
+    return TlsSetup(
+        origin_of(url),
+        None if ca_file is None else ca_file.expanduser(),
+        None if certificate is None else certificate.build(),
+    )
 
 
 def _check_options(kind: type[Provider], settings: Settings, name: str) -> tuple[BaseModel | None, list[str]]:

@@ -28,7 +28,7 @@ async def resolve(
         value = read_variable(rest)
         if value is None:
             raise ConfigurationError(
-                f"the environment variable {rest} is not set: a login step takes its value from there"
+                f"the environment variable {rest} is not set: the settings take a value from there"
             )
     elif kind == "file":
         value = await asyncio.to_thread(_read, rest)
@@ -38,7 +38,7 @@ async def resolve(
         return reference
     value = value.removesuffix("\n").removesuffix("\r")
     if not value:
-        raise ConfigurationError(f"{_describe(kind, rest)} gave nothing: a login step takes its value from there")
+        raise ConfigurationError(f"{_describe(kind, rest)} gave nothing: the settings take a value from there")
     return value
 
 
@@ -52,11 +52,11 @@ def _read(path: str) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except OSError as exc:
         raise ConfigurationError(
-            f"the file {path} can't be read ({exc.strerror}): a login step takes its value from there"
+            f"the file {path} can't be read ({exc.strerror}): the settings take a value from there"
         ) from exc
     except UnicodeDecodeError:
         # Not chained, as the exception holds the bytes.
-        raise ConfigurationError(f"the file {path} is no UTF-8 text: a login step takes its value from there") from None
+        raise ConfigurationError(f"the file {path} is no UTF-8 text: the settings take a value from there") from None
 
 
 async def _run_command(line: str, limit: float) -> str:
@@ -84,7 +84,7 @@ async def _run_command(line: str, limit: float) -> str:
             child.kill()
             await child.wait()
     if child.returncode:
-        raise ConfigurationError(f"{named} ended with {child.returncode}: a login step takes its value from there")
+        raise ConfigurationError(f"{named} ended with {child.returncode}: the settings take a value from there")
     try:
         return out.decode()
     except UnicodeDecodeError:

@@ -179,6 +179,11 @@ def variable(name: str) -> str | None:
     return os.environ.get(name)
 
 
+def environment_with(**values: str) -> dict[str, str]:
+    """Return the environment of this process, with *values* in place of its own."""
+    return {**os.environ, **values}
+
+
 def playwright_downloads() -> Path | None:
     """Return the folder in which Playwright keeps its browsers, if the user has moved it."""
     folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from doorkey.config.access_schema import ClientCertificateSettings, HttpCredentialsSettings
 from doorkey.model.urls import as_written
 
 
@@ -218,6 +219,17 @@ class SiteSettings(Section):
         default=("*",),
         description="Hosts besides the site's own that its page may reach; `*`: all of the public internet.",
     )
+    http_credentials: HttpCredentialsSettings | None = Field(
+        default=None,
+        repr=False,
+        description="User name and password for a server that asks for them by HTTP (Basic, Digest) before its page.",
+    )
+    ca_file: Path | None = Field(
+        default=None, description="PEM file of a certificate authority that is trusted for this site."
+    )
+    client_certificate: ClientCertificateSettings | None = Field(
+        default=None, description="The certificate that is shown to a server that asks for one (mTLS)."
+    )
     manners: MannersSettings = Field(
         default=MannersSettings(), description="Values that differ from [manners] for this site, under the same keys."
     )
@@ -266,6 +278,10 @@ class SiteSettings(Section):
         if info.mode == "json":
             return {name: value if name in type(self).model_fields else "(set)" for name, value in shown.items()}
         return shown
+
+    @field_serializer("http_credentials", when_used="json-unless-none")
+    def _hide_credentials(self, _: HttpCredentialsSettings) -> str:
+        return "(set)"
 
     @field_serializer("proxy", when_used="json-unless-none")
     def _hide_password(self, proxy: str) -> str:

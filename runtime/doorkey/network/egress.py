@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from doorkey.errors import ConfigurationError
+from doorkey.model.site_access import HttpCredentials, TlsSetup
 from doorkey.provider import Provider
 
 SCHEMES = {"http": "http", "https": "https", "socks5": "socks5", "socks5h": "socks5"}
@@ -37,10 +38,15 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """By which proxy, if any, and which hosts besides the site's own: names, `*.name`, either with `:port`, or `*`."""
+    """By which proxy, if any, and which hosts besides the site's own: names, `*.name`, either with `:port`, or `*`.
+
+    `credentials` and `tls` are what the site's server asks for before its page.
+    """
 
     proxy: Proxy | None = None
     reach: tuple[str, ...] = ANYWHERE
+    credentials: HttpCredentials | None = None
+    tls: TlsSetup | None = None
 
 
 DIRECT = Egress()
@@ -71,4 +77,10 @@ def egress_of(proxy: str | None, reach: tuple[str, ...] = ANYWHERE) -> Egress:
 def egress_for(provider: Provider) -> Egress:
     """The way out of the provider's site: its proxy, and the hosts that its settings or login steps name."""
     opened = (step.target for step in provider.steps if step.action == "open" and "://" in step.target)
-    return egress_of(provider.site.proxy, (*provider.site.reach, *(urlsplit(url).netloc for url in opened)))
+    site = provider.site
+    return Egress(
+        parse_proxy(site.proxy) if site.proxy else None,
+        (*site.reach, *(urlsplit(url).netloc for url in opened)),
+        site.credentials,
+        site.tls,
+    )

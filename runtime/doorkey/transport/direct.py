@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,10 +17,13 @@ from doorkey.errors import Changed, DoorkeyError
 from doorkey.model.request import Head, Request
 from doorkey.model.session import Session
 from doorkey.model.site import Site
+from doorkey.model.site_access import HttpCredentials, TlsSetup
 from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
 from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks_failure
+from doorkey.network.tls import make_context
 from doorkey.network.url_policy import PublicResolver, request_url, same_host
+from doorkey.transport.authentication import Authentication
 from doorkey.transport.compression import ACCEPTED, unpack_exchange
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.headers import SessionHeaders
@@ -56,6 +60,8 @@ class Direct:
         self.headers = SessionHeaders(clock)
         self._waits = Timeouts()
         self._clients: dict[str, aiohttp.ClientSession] = {}
+        self._contexts: dict[TlsSetup, ssl.SSLContext] = {}
+        self._authentications: dict[tuple[str, HttpCredentials], Authentication] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,6 +86,8 @@ class Direct:
         the site.
         """
         url = request_url(request, site)
+        if site.tls is not None or site.credentials is not None:
+            await self._prepare(site)
         conversation = conversation or Conversation(self._clock)
         deadline = self._waits.loop.time() + total
         upload = request.body if isinstance(request.body, Upload) else None
@@ -141,12 +149,15 @@ class Direct:
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
         client, proxy = self._way(request, url, site)
+        own = origin_of(url) == site.origin
         return client.request(
             request.method,
             wire_url(url),
             data=body,
             headers=headers,
             proxy=proxy,
+            ssl=self._context(site) if own else True,
+            middlewares=self._middlewares(site) if own else None,
             allow_redirects=False,
             auto_decompress=False,
             skip_auto_headers=NEVER_ADDED,
@@ -156,6 +167,7 @@ class Direct:
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> tuple[aiohttp.ClientResponse, WebSocket | None]:
         client, proxy = self._way(request, url, site)
+        own = origin_of(url) == site.origin
         assert client.connector is not None
         return await open_websocket(
             client.connector,
@@ -163,8 +175,23 @@ class Direct:
             subprotocols=request.websocket or (),
             headers=self._headers(request, url, session, site, conversation),
             proxy=proxy,
+            tls=self._context(site) if own else True,
+            middlewares=self._middlewares(site) if own else (),
             longest_line=LONGEST_LINE,
         )
+
+    async def _prepare(self, site: Site) -> None:
+        """Read the certificates and the secrets that *site* is configured with. Raises ConfigurationError."""
+        if site.tls is not None and site.tls not in self._contexts:
+            self._contexts[site.tls] = await make_context(site.tls)
+        if site.credentials is not None and (site.origin, site.credentials) not in self._authentications:
+            self._authentications[site.origin, site.credentials] = await Authentication.build(site.credentials)
+
+    def _context(self, site: Site) -> ssl.SSLContext | bool:
+        return True if site.tls is None else self._contexts[site.tls]
+
+    def _middlewares(self, site: Site) -> tuple[Authentication, ...]:
+        return () if site.credentials is None else (self._authentications[site.origin, site.credentials],)
 
     def _way(self, request: Request, url: str, site: Site) -> tuple[aiohttp.ClientSession, str | None]:
         """The client that carries *request* to *url*, and the HTTP proxy that it is given."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -77,7 +78,8 @@ async def open_websocket(
     subprotocols: tuple[str, ...],
     headers: Mapping[str, str],
     proxy: str | None,
-    proxy_headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | bool,
+    middlewares: Sequence[aiohttp.ClientMiddlewareType],
     longest_line: int,
 ) -> tuple[aiohttp.ClientResponse, DirectWebSocket | None]:
     """Ask for a WebSocket at *url*, and return the site's answer: with the WebSocket, or unread if it was refused.
@@ -100,7 +102,7 @@ async def open_websocket(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         max_line_size=longest_line,
         max_field_size=longest_line,
-        middlewares=(keep,),
+        middlewares=(keep, *middlewares),
         skip_auto_headers=("accept", "user-agent"),
     )
     try:
@@ -109,7 +111,7 @@ async def open_websocket(
             protocols=subprotocols,
             headers=headers,
             proxy=proxy,
-            proxy_headers=proxy_headers,
+            ssl=tls,
             timeout=aiohttp.ClientWSTimeout(ws_close=CLOSING),
             autoclose=False,
             autoping=False,
