@@ -84,6 +84,8 @@ class Provider:
     """What the check looks for, so that what was learned by another configuration is not used."""
     check_shows_tokens: bool = False
     """Whether `read` finds the tokens on the check's page, as plain HTTP gets it."""
+    examples: tuple[str, ...] = ()
+    """Calls that `doorkey check --probe` sends as a stranger: "POST /notes title=probe"."""
     resend: Literal["certain", "dead", "never"] = "certain"
     """Which requests that must not be repeated are sent again when the session was dead (docs/sessions.md)."""
 

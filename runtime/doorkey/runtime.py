@@ -15,6 +15,7 @@ from doorkey.config.registry import build_sites, make_provider, page_url
 from doorkey.config.settings import Settings
 from doorkey.engine.answer import Answer
 from doorkey.engine.chat import ChatKind, ChatRouter
+from doorkey.engine.check.probe import Probed, probe_site
 from doorkey.errors import DoorkeyError, UnknownSite, name_caller_timeout
 from doorkey.model.chat import Delta
 from doorkey.model.events import Events, Hook
@@ -160,6 +161,16 @@ class Runtime:
         target = self.target(site)
         return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.limits.entering + 5))
 
+    async def probe(self, site: str, *, with_calls: bool = False) -> Probed:
+        """Try the site's session check: how well would a dead session be noticed?
+
+        *with_calls* also sends the `examples` of the site's settings as a stranger: a site that lets strangers write
+        would process them.
+        """
+        target, parts = self.target(site), self._parts
+        session = await parts.keeper.get(target, deadline=self._deadline(None))
+        return await probe_site(parts.checks.learning, target, session, parts.direct, with_calls=with_calls)
+
     async def robots(self, site: str, session: Session) -> str:
         """What the site's robots.txt says of the page that a visit opens, in words; read at most once a day."""
         return await self._parts.robots.read(self.target(site).site, session)
@@ -220,8 +231,18 @@ class Runtime:
         site, keeper, key = self.sites[name], self._parts.keeper, key_of(self.sites[name])
         pace, robots = keeper.limiters.status(key), self._parts.robots.describe(site)
         carrier = self._parts.selector.name(site, key)
+        checks, noticed = self._parts.checks.status(key)
         return status_of(
-            site, self._provider_of(name), keeper.key_state(key), stored, self.clock, carrier, pace, robots
+            site,
+            self._provider_of(name),
+            keeper.key_state(key),
+            stored,
+            self.clock,
+            carrier,
+            pace,
+            robots,
+            checks=checks,
+            noticed=noticed,
         )
 
     def _tokens(self, name: str) -> Tokens | None:

@@ -23,6 +23,7 @@ class SiteStatus:
     `transport`: what carries its requests now, "direct" or "page".
     `rungs`: how often each way of entering or renewing made a session, over all processes that share the store.
     `waiting`: calls that wait, for a visit or for their turn; `pace` tells of the turns, None without limits.
+    `checks`: how many session checks this process made; `noticed`: how well a dead session would be noticed.
     `robots`: what the site's robots.txt says of its page, once that was read.
     """
 
@@ -42,6 +43,8 @@ class SiteStatus:
     waiting: int = 0
     pace: RateStatus | None = None
     robots: str = ""
+    checks: int = 0
+    noticed: str = ""
 
 
 def status_of(
@@ -53,6 +56,9 @@ def status_of(
     transport: str = "direct",
     pace: RateStatus | None = None,
     robots: str = "",
+    *,
+    checks: int = 0,
+    noticed: str = "",
 ) -> SiteStatus:
     """The status of *site* from what the keeper knows, or else of what the store remembers."""
     session = key_state.current or stored.session
@@ -85,4 +91,6 @@ def status_of(
         waiting=key_state.callers + (len(pace.queue) if pace else 0),
         pace=pace,
         robots=robots,
+        checks=checks,
+        noticed=noticed,
     )

@@ -128,6 +128,7 @@ class Engaged:
     checks: SessionChecks
     keeper: Keeper
     clock: Clock
+    selector: TransportSelector
 
     async def write(self, text: str = "a", path: str = "/notes") -> tuple[int, str, int]:
         """Status, verdict and renewals of one write."""
@@ -164,7 +165,7 @@ async def engaged(
         checks = SessionChecks(keeper, selector, refusals, store, clock)
         engine = Engine(keeper=keeper, selector=selector, refusals=refusals, checks=checks, clock=clock)
         try:
-            yield Engaged(server, target, engine, checks, keeper, clock)
+            yield Engaged(server, target, engine, checks, keeper, clock, selector)
         finally:
             await checks.close()
             await keeper.close()

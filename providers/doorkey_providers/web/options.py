@@ -241,6 +241,9 @@ class WebOptions(Table):
     stale: Rules = Field(default=(), description="What an answer looks like when the session is dead.")
     alive: Rules = Field(default=(), description="What a good answer looks like, if HTTP 200 alone proves nothing.")
     check: CheckOptions = CheckOptions()
+    examples: Annotated[tuple[str, ...], BeforeValidator(_to_tuple)] = Field(
+        default=(), description='Calls that `doorkey check --probe` sends as a stranger, like "POST /notes title=x".'
+    )
     resend: Literal["certain", "dead", "never"] = Field(
         default="certain",
         description="Which requests that must not be repeated are sent again after the session died: those that the "
@@ -262,6 +265,11 @@ class WebOptions(Table):
         ]
         if self.visit.steps and self.ready is None:
             faults.append("visit.steps: expected ready as well: a selector of something that only a logged-in page has")
+        faults += [
+            f'examples: expected a call like "POST /notes title=x"; came {text[:60]!r}'
+            for text in self.examples
+            if not re.fullmatch(r"[A-Z]+ /\S*( .*)?", text.strip())
+        ]
         if self.check.url is not None and self.ready is None and self.check.holds is None:
             faults.append("check.url: expected check.holds or ready as well: what only a living session's answer has")
         for send in self.send:

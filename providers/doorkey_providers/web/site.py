@@ -51,6 +51,7 @@ class WebSite(Provider):
         self.check_rule = f"{options.check.url or 'url'}: {looked_for}"
         self.check_shows_tokens = self.check_url == site.url and not self.pages and not self.needs_scripts
         self.resend = options.resend
+        self.examples = options.examples
         self.hard = options.life.hard
         self.soft = options.life.soft if options.life.soft is not None else options.life.hard / 2
         self.max_uses = options.max_uses

@@ -28,7 +28,11 @@ SHOWN = 120
 
 @click.command()
 @click.argument("names", metavar="[SITE]...", nargs=-1)
-@click.option("--probe", is_flag=True, help="Also ask each chat one question.")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Also ask each chat one question, and send the `examples` of each other site as a stranger.",
+)
 @verbose_option
 @headed_option
 @json_option
@@ -43,6 +47,7 @@ def check(names: tuple[str, ...], probe: bool, verbose: bool, headed: bool, as_j
     Examples:
       doorkey check
       doorkey check chatgptfree --probe -v
+      doorkey check wiki --probe
       doorkey check --json
     """
     from doorkey.config.settings import Settings
@@ -96,6 +101,7 @@ class Check:
             self._tell(f"rule     {rule}")
         try:
             result |= await self._visit()
+            result["found"] += await self._probe(with_calls=probe)
             result |= await self._ask() if probe else {}
         except DoorkeyError as error:
             self._tell(f"verdict  {error.code}: {error.message}")
@@ -131,11 +137,23 @@ class Check:
             "found": notes,
         }
 
+    async def _probe(self, *, with_calls: bool) -> list[str]:
+        """Try how a dead session would be noticed; with the examples of the settings only where that was asked for."""
+        from doorkey.provider import ChatProvider
+
+        provider = self.runtime.provider(self.name)
+        if isinstance(provider, ChatProvider) and provider.check_url is None:
+            return []
+        probed = await self.runtime.probe(self.name, with_calls=with_calls)
+        found = [probed.noticed, *filter(None, [probed.spoiled]), *probed.calls]
+        for line in found:
+            self._tell(f"found    {line}")
+        return found
+
     async def _ask(self) -> dict[str, Any]:
         from doorkey.provider import ChatProvider
 
         if not isinstance(self.runtime.provider(self.name), ChatProvider):
-            self._tell("verdict  not a chat site: no question is asked")
             return {}
         self.say(f"{STEP if self.verbose else ''}asking {self.name} one question")
         began = self.runtime.clock.now()

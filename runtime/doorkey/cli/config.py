@@ -12,6 +12,7 @@ from doorkey.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings
+    from doorkey.model.site import Site
 
 
 @click.group()
@@ -59,11 +60,24 @@ def check(as_json: bool, config: Path | None) -> None:
     if not sites:
         click.echo(settings.sources.explain_no_sites())
         return
-    kinds = [(name, settings.sites[name].provider or name, site.profile, site.url) for name, site in sites.items()]
-    print_table(kinds, ("site", "provider", "profile", "page"))
+    kinds = [
+        (name, settings.sites[name].provider or name, site.profile, site.url, _describe_check(settings, site))
+        for name, site in sites.items()
+    ]
+    print_table(kinds, ("site", "provider", "profile", "page", "a dead session shows by"))
     if settings.models:
         click.echo()
         print_table([(alias, " → ".join(chain)) for alias, chain in settings.models.items()], ("alias", "models"))
+
+
+def _describe_check(settings: Settings, site: Site) -> str:
+    """Say how a dead session of *site* is noticed, as far as the settings tell."""
+    from doorkey.config.registry import make_provider
+
+    provider = make_provider(site, settings.sites[site.name].provider or site.name)
+    if provider.check_url is None:
+        return "refusals (401, 403, …) and `stale`"
+    return f"the session check, if strangers don't see it too: try `doorkey check {site.name}`"
 
 
 def _list_settings(settings: Settings) -> list[tuple[str, str, str]]:

@@ -62,7 +62,7 @@ class TransportSelector:
             return self._page
         return self._direct
 
-    def recognize_page(self, site: Site, key: Key) -> Transport:
+    def for_page(self, site: Site, key: Key) -> Transport:
         """What carries a load of the site's page for *key*."""
         return self._page if self._page is not None and self.name(site, key) == "page" else self._direct
 

@@ -150,7 +150,7 @@ class Learning:
         try:
             if limiter is not None:
                 await limiter.take_token(deadline)
-            transport = self._selector.recognize_page(target.site, session.key)
+            transport = self._selector.for_page(target.site, session.key)
             total = max(0.0, deadline - self._clock.now())
             load = await self._pages.load(target, session, transport, conversation=conversation, url=url, total=total)
         except DoorkeyError as error:
