@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from multidict import CIMultiDict
 
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Cookie, Deletion, Identity
+from doorkey.model.request import Head
 from doorkey.model.set_cookie import LONGEST_LIFE, parse_date, parse_set_cookie
 
 WALL = 1_700_000_000.0
@@ -313,6 +315,13 @@ def test_rows_that_earlier_releases_stored_are_read() -> None:
 )  # fmt: skip
 def test_what_the_browser_would_refuse_is_not_given_to_it(cookie: Cookie) -> None:
     assert CookieJar((cookie,)).to_playwright() == []
+
+
+def test_an_answer_tells_what_it_sets_and_deletes() -> None:
+    lines = ["sid=old; Path=/app; Max-Age=0", 'sid="new"; Path=/', "gone=; Max-Age=0", "ad=1; Domain=other.test"]
+    head = Head(status=200, headers=CIMultiDict([("set-cookie", line) for line in lines]), url=PLAIN)
+    assert [change.name for change in head.cookies] == ["sid", "sid", "gone"]
+    assert (head.cookie("sid"), head.cookie("gone"), head.cookie("ad")) == ('"new"', None, None)
 
 
 def test_a_value_is_not_shown() -> None:

@@ -171,10 +171,15 @@ class Head:
             self.start.lstrip()[:9].lower() in (b"<!doctype", b"<html>") or self.start.lstrip()[:5].lower() == b"<html"
         )
 
+    @property
+    def cookies(self) -> tuple[Change, ...]:
+        """The cookies that the answer sets or deletes."""
+        lines = [line for header, line in self.headers.items() if header.lower() == "set-cookie"]
+        return CookieJar().answered(lines, self.url or "http://localhost/", self.received or 0.0)
+
     def cookie(self, name: str) -> str | None:
         """The value that the answer sets for a cookie; None where it sets none of that name, or deletes it."""
-        lines = [line for header, line in self.headers.items() if header.lower() == "set-cookie"]
-        jar = CookieJar().changed(CookieJar().answered(lines, self.url or "http://localhost/", self.received or 0.0))
+        jar = CookieJar().changed(self.cookies)
         return next((cookie.value for cookie in reversed(jar.cookies) if cookie.name == name), None)
 
     @property

@@ -141,6 +141,4 @@ def _by_difference(
 
 def set_cookies(head: Head) -> set[str]:
     """The names of the cookies that an answer sets or deletes."""
-    getall = getattr(head.headers, "getall", None)
-    lines = getall("set-cookie", ()) if getall is not None else filter(None, [head.headers.get("set-cookie")])
-    return {line.partition("=")[0].strip() for line in lines}
+    return {change.name for change in head.cookies}
