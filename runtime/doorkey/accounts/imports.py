@@ -112,7 +112,7 @@ def _read(text: str, site_url: str, wall: float) -> _Read:
                 return _Read("FlareSolverr's answer", cookies, headers={"user-agent": str(data["userAgent"])})
             local, session = (_storage(data, site_url, kind) for kind in ("localStorage", "sessionStorage"))
             databases: list[JSON] = [
-                dict(one) for origin in _own(data, site_url) for one in origin.get("indexedDB", ())
+                dict(one) for origin in _select_origins(data, site_url) for one in origin.get("indexedDB", ())
             ]
             seeds: dict[str, JSON] = {"sessionStorage": {**session}, "indexedDB": databases}
             return _Read("storage state", cookies, local, {name: seed for name, seed in seeds.items() if seed})
@@ -155,13 +155,15 @@ def _expiry(said: object) -> float | None:
     return expires if expires > 0 else None
 
 
-def _own(data: Mapping[str, Any], site_url: str) -> list[Mapping[str, Any]]:
+def _select_origins(data: Mapping[str, Any], site_url: str) -> list[Mapping[str, Any]]:
     """What a storage state holds for the site's origin."""
     return [one for one in data.get("origins", ()) if origin_of(one["origin"]) == origin_of(site_url)]
 
 
 def _storage(data: Mapping[str, Any], site_url: str, kind: str) -> dict[str, str]:
-    return {str(item["name"]): str(item["value"]) for one in _own(data, site_url) for item in one.get(kind, ())}
+    return {
+        str(item["name"]): str(item["value"]) for one in _select_origins(data, site_url) for item in one.get(kind, ())
+    }
 
 
 def _netscape(text: str) -> list[Cookie]:

@@ -150,7 +150,7 @@ def _request_factory(make: Any) -> Any:
     return made
 
 
-def _handle_exhaustion(opened: Connections, handle_others: Handler | None) -> Handler:
+def _handle_exhaustion(connections: Connections, handle_others: Handler | None) -> Handler:
     """Return a handler of the loop's errors that makes room when no connection can be accepted.
 
     asyncio calls it a hundred times in a row then, and waits for a second. Its own handler logs each of them.
@@ -158,7 +158,7 @@ def _handle_exhaustion(opened: Connections, handle_others: Handler | None) -> Ha
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if context.get("message") == EXHAUSTED:
-            opened.shed()
+            connections.shed()
         elif handle_others is not None:
             handle_others(loop, context)
         else:
