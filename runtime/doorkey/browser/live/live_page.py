@@ -55,7 +55,7 @@ class LivePage:
             page = await context.new_page()
             devtools = await context.new_cdp_session(page)
             # The site's service worker must neither answer the blank page nor change its requests.
-            await devtools.send("Network.enable")
+            await devtools.send("Network.enable", {"maxTotalBufferSize": BUFFER, "maxResourceBufferSize": BUFFER})
             await devtools.send("Network.setBypassServiceWorker", {"bypass": True})
             await page.route("**/*", lambda route: route.fulfill(body=BLANK, content_type="text/html"))
             await page.goto(url)
@@ -151,7 +151,6 @@ class LivePage:
             ("loadingFailed", self._on_failed),
         ):
             self._devtools.on(f"Network.{name}", handler)
-        await self._devtools.send("Network.enable", {"maxTotalBufferSize": BUFFER, "maxResourceBufferSize": BUFFER})
         await self._devtools.send("Runtime.evaluate", {"expression": SCRIPT})
         self._spawn(self._watch())
 
