@@ -214,7 +214,10 @@ async def test_the_same_dead_nonce_past_the_cache_is_an_error_that_names_it_and_
         twin.switch(generation=generation)
         await asked(runtime)
         twin.rotate()
-        with pytest.raises(Changed, match="each renewal gave what the site refuses: the token .* by direct; .* by browser past the cache"):
+        with pytest.raises(
+            Changed,
+            match=r"each renewal gave what the site refuses: the token .* by direct; .* by browser past the cache",
+        ):
             await asked(runtime)
         (status,) = runtime.status()
         assert "each renewal gave what the site refuses" in status.last_error
