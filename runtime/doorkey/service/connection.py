@@ -257,10 +257,10 @@ class ByteWriter(StreamWriter):
 
     async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
         await super().write_headers(status_line, headers)  # raises ValueError for control characters
-        if any(_holds_bytes(value) for value in headers.values()):
+        if not all(map(str.isascii, headers.values())) and any(map(_holds_bytes, headers.values())):
             lines = [status_line, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
             self._headers_buf = "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _holds_bytes(value: str) -> bool:
-    return not value.isascii() and any("\udc80" <= letter <= "\udcff" for letter in value)
+    return any("\udc80" <= letter <= "\udcff" for letter in value)

@@ -34,9 +34,10 @@ CLOSING = 5.0
 def asks_websocket(request: web.Request) -> bool:
     """Return whether the request asks for a WebSocket (RFC 6455, section 4.2.1)."""
     return (
-        request.method == "GET"
+        "Upgrade" in request.headers
+        and request.headers["Upgrade"].strip().lower() == "websocket"
+        and request.method == "GET"
         and request.version == HttpVersion11
-        and request.headers.get("Upgrade", "").strip().lower() == "websocket"
         and "upgrade" in {part.strip().lower() for part in request.headers.get("Connection", "").split(",")}
     )
 
