@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from double import DoubleRuntime
 from wire import read_text
 
+from doorkey.config.settings import ServiceSettings
 from doorkey.errors import Cut, SiteDown
+from doorkey.service.app import build_app, serve
 
 MODEL = "aichats/gpt-4"
 MESSAGES = {"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
@@ -255,3 +258,23 @@ async def test_the_site_s_reason_is_told_in_every_shape(
     assert (await events(client, "/v1/responses", RESPONSES))[-1][0] == "response.incomplete"
     async with client.post("/v1/completions", json=COMPLETIONS) as response:
         assert (await response.json())["choices"][0]["finish_reason"] == finish
+
+
+@pytest.mark.parametrize(("path", "body", "last"), FAILED)
+async def test_a_stream_under_way_when_the_service_stops_ends_with_its_error(
+    runtime: DoubleRuntime, path: str, body: dict[str, Any], last: str
+) -> None:
+    runtime.script = (["Hel"], asyncio.Event())
+    app = build_app(runtime, service=ServiceSettings(), key=None)
+    async with aiohttp.ClientSession() as client:
+        async with serve(app, "127.0.0.1", 0, shutdown=0.1) as base:
+            response = await client.post(f"{base}{path}", json={**body, "stream": True})
+            reading = asyncio.create_task(read_text(response))
+            await asyncio.wait([reading], timeout=0.1)
+        text, whole = await reading
+        response.close()
+    assert not whole
+    assert "service_stopped" in text
+    assert f"event: {last}\n" in text or not last
+    assert "[DONE]" not in text
+    assert runtime.answers[0].closed.is_set()
