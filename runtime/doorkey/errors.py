@@ -129,8 +129,7 @@ class SessionRefused(SiteError):
 
 
 class SessionEnded(SiteError):
-    """The session was dead when the site answered a request that must not be repeated. The site may have processed it
-    before the session ended, so it was not sent again."""
+    """A request that must not be repeated was answered when its session was dead, and may have been processed."""
 
     code = "session_ended"
 
@@ -275,6 +274,7 @@ class VisitFailed(Unavailable):
 
 class BrowserFailed(Unavailable):
     code = "browser_failed"
+    arrived = False  # True if a request was given to the page before it failed: it may have reached the site
 
 
 class NeedsPerson(Unavailable):

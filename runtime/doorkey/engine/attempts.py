@@ -114,6 +114,8 @@ class Attempts:
     async def _send(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
         """The judged answer of one request. At a site that is down it is sent again, where that does no harm."""
         result = await self._try_once(call, request, session)
+        if isinstance(result, JudgedReply) and result.verdict.kind is Kind.OK:
+            return result
         if self._may_repeat(call, request, result):
             result = await self._repeat(call, request, session, result)
         if isinstance(result, SiteDown):
@@ -194,6 +196,8 @@ class Attempts:
             error = may_have_arrived(call, request, failed) if failed.arrived and not is_harmless(request) else failed
             return JudgedReply(request, Verdict(Kind.SITE_DOWN, failed.message), Head(status=0), now, now, error=error)
         except BrowserFailed as failed:
+            if failed.arrived and not is_harmless(request):
+                raise may_have_arrived(call, request, failed) from failed
             if self._selector.carries(session, call.target.site):
                 raise
             now = self._clock.now()

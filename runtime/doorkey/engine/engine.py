@@ -17,14 +17,14 @@ from doorkey.engine.answer import Answer, Raw
 from doorkey.engine.attempts import REFUSALS, Attempts
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.checks import SessionChecks
-from doorkey.engine.check.suspicion import is_logout
-from doorkey.engine.decision import Check, Decision, Deliver, Fail, Refused, Renew, Told, decide
-from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend, Suspicion
-from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
-from doorkey.errors import BrowserFailed, DoorkeyError, NotPlainHttp, VisitFailed
+from doorkey.engine.decision import Deliver, Fail, Refused, Renew
+from doorkey.engine.decision_tables import MOST_RENEWALS
+from doorkey.engine.judge import Judge
+from doorkey.engine.refusal_memory import RefusalMemory, shape_of
+from doorkey.errors import BrowserFailed, DoorkeyError, VisitFailed
 from doorkey.model.request import Request
 from doorkey.model.session import Session
-from doorkey.model.verdict import Kind, Verdict
+from doorkey.model.verdict import Kind
 from doorkey.network.url_policy import request_url
 from doorkey.provider import Flow
 from doorkey.sessions.keeper import Keeper
@@ -34,7 +34,7 @@ from doorkey.transport.selector import TransportSelector
 
 T = TypeVar("T")
 log = logging.getLogger("doorkey.engine")
-TELLING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED, CheckOutcome.DEAD)
+ACCEPTED = Deliver()
 
 
 class Engine:
@@ -58,6 +58,7 @@ class Engine:
         self._refusals = refusals
         self._checks = checks
         self._clock = clock
+        self._judge = Judge(keeper, selector, refusals, checks)
         self._attempts = Attempts(keeper, selector, refusals, clock, most=attempts, away=away)
 
     async def send(self, target: SiteTarget, request: Request, *, deadline: float) -> Answer[bytes]:
@@ -109,10 +110,12 @@ class Engine:
         return answer
 
     async def _carry(self, call: Call[T]) -> Answer[T]:
+        checked = self._checks is not None and call.target.provider.check_url is not None
         while True:
             session = self._get_ready(call) or await self._session(call)
             reply = await self._attempts.make(call, session)
-            match await self._judge(call, session, reply):
+            accepted = reply.accepted and not checked
+            match ACCEPTED if accepted else await self._judge.judge(call, session, reply):
                 case Deliver() as delivered:
                     return await self._deliver(call, session, reply, delivered)
                 case Renew(refused):
@@ -140,73 +143,6 @@ class Engine:
             raise (call.told or error).again(error.retry_after) from error
         raise BrowserFailed("the browser's page does not stay open for requests")
 
-    async def _judge(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
-        """The decision on *reply*, by the session check where it takes one."""
-        checks, watched = self._checks, reply.error is None and reply.request.own_host
-        if checks is None or call.target.provider.check_url is None or not watched:
-            checks = None
-        try:
-            if checks is not None:
-                await checks.inspect(call, session, reply)
-            while isinstance(decision := self._decide(call, session, reply), Check):
-                assert checks is not None, "only an inspected answer is suspect"
-                reply.check = await checks.ask(call, session, reply)
-                call.checks.append(f"{reply.ground}: {reply.check.name.lower()}")
-        except BaseException:
-            reply.close()
-            raise
-        return decision
-
-    def _decide(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Decision:
-        """The decision on *reply*, and what is remembered of it."""
-        if reply.accepted:
-            return Deliver()
-        case = self._describe(call, session, reply)
-        site, status = call.target.site.name, reply.head.status
-        template = " ".join(kind_of(reply.request))
-        decision = decide(case, Told(site, reply.verdict, status, call.single is not None, template, reply.error))
-        self._remember(session, reply, case, decision)
-        return decision
-
-    def _describe(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Case:
-        """All that the decision on *reply* depends on."""
-        kind = None if reply.error is not None else reply.verdict.kind
-        key, site, request = session.key, call.target.site, reply.request
-        state, news, remembered = self._keeper.key_state(key), News.NONE, False
-        if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
-            remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
-        if self._refusals.was_accepted_later(session, request, reply.sent):
-            news = News.ACCEPTED
-        elif state.generation > session.gen:
-            news = News.SUPERSEDED
-        elif call.refused >= 0 and state.made == session.gen and state.accepted < session.gen:
-            news = News.FRESH
-        carried = self._selector.carries(session, site)
-        return Case(
-            kind=kind,
-            suspicion=reply.suspicion,
-            check=reply.check,
-            news=news,
-            remembered=remembered,
-            movable=kind is Kind.CHALLENGED
-            and call.is_fresh(session)
-            and (self._selector.can_move(site, key) or not carried),
-            renewals=min(call.renewals, MOST_RENEWALS),
-            resend=find_resend(call, reply),
-            rule=call.target.provider.resend,
-        )
-
-    def _remember(self, session: Session, reply: JudgedReply[T], case: Case, decision: Decision) -> None:
-        """Remember whether renewing helps against this refusal."""
-        refusal = case.kind in REFUSALS or case.suspicion is Suspicion.REFUSING
-        if case.kind is None or not refusal or isinstance(decision, Check) or case.check in TELLING:
-            return
-        shape = shape_of(reply.head, reply.request, case.kind)
-        if case.news is News.FRESH or (isinstance(decision, Deliver | Fail) and decision.refused == "doubted"):
-            self._refusals.conclude(session, reply.request, shape)
-        elif case.remembered and isinstance(decision, Deliver | Fail):
-            self._refusals.doubt(session, reply.request, shape)
-
     def _renew(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
         """The call goes on with a newer session; the answer is nobody's."""
         reply.close()
@@ -218,7 +154,7 @@ class Engine:
                 self._selector.move(site, session.key)
             return
         self._keeper.refuse(session, named=refused == "named")
-        call.told = reply.verdict.error(site.name, status)
+        call.told = None if reply.verdict else reply.verdict.error(site.name, status)
         if reply.verdict.kind in REFUSALS:
             call.shapes.append(shape_of(reply.head, reply.request, reply.verdict.kind))
 
@@ -235,12 +171,13 @@ class Engine:
             self._attempts.accept(reply, session)
             for shape in call.shapes:
                 self._refusals.forget(session.key, shape)
-            answer.on_failed = lambda verdict: self._break_off(session, reply, verdict)
-        try:
-            await self._reject(call, session, delivered)
-        except BaseException:
-            await answer.aclose()
-            raise
+            answer.on_failed = lambda verdict: self._judge.break_off(session, reply, verdict)
+        if delivered.refused != "not":
+            try:
+                await self._reject(call, session, delivered)
+            except BaseException:
+                await answer.aclose()
+                raise
         return answer
 
     async def _fail(self, call: Call[T], session: Session, reply: JudgedReply[T], failed: Fail) -> NoReturn:
@@ -256,24 +193,14 @@ class Engine:
         self._keeper.refuse(session, named=decision.refused == "named")
         if not decision.behind:
             return
+        if self._checks is not None and isinstance(decision, Fail):
+            self._checks.learning.spawn(self._renew_behind(call, session))  # nobody waits for an error
+            return
+        await self._renew_behind(call, session)
+
+    async def _renew_behind(self, call: Call[T], session: Session) -> None:
+        """Renew the session for the next call."""
         try:
             await self._keeper.get(call.target, newer_than=session.gen, deadline=call.deadline)
         except DoorkeyError as error:
             log.info("%s: not renewed after a request that is not sent again: %s", call.target.site.name, error)
-
-    def _break_off(self, session: Session, reply: JudgedReply[T], verdict: Verdict) -> DoorkeyError:
-        """The error of an answer that failed after the caller got a part of it."""
-        told = Told(session.key.site, verdict, reply.head.status, plain=False)
-        decision = decide(Case(verdict.kind, begun=True), told)
-        assert isinstance(decision, Fail)
-        if decision.refused != "not":
-            self._keeper.refuse(session, named=decision.refused == "named")
-        return decision.error
-
-
-def find_resend(call: Call[Any], reply: JudgedReply[Any]) -> Resend:
-    """What sending the request again would mean: it does no harm if it certainly did not reach the site."""
-    if is_logout(reply.request, call.target.provider.ready or ""):
-        return Resend.LOGOUT
-    unsent = isinstance(reply.error, NotPlainHttp) and not reply.error.arrived
-    return Resend.HARMLESS if unsent and call.resend is Resend.ONCE else call.resend

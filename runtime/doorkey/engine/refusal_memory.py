@@ -83,7 +83,7 @@ class RefusalMemory:
 
     def accept(self, session: Session, request: Request, sent: float) -> None:
         """*request*, sent at *sent* (the clock's `now`), was accepted with *session*."""
-        kind = kind_of(request)
+        kind = request.method, request.url.partition("?")[0]  # kind_of, which every request would call
         key = session.key, kind
         latest = self._accepted.get(key)
         if latest is None or session.gen > latest[0] or (session.gen == latest[0] and sent > latest[1]):

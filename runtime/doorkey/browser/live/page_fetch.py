@@ -105,6 +105,8 @@ class PageFetch:
 
     def fail(self, error: DoorkeyError) -> None:
         """End the request with *error*: its page is gone, or the request was given up."""
+        if isinstance(error, BrowserFailed):
+            error.arrived = True
         if self._status is not None:
             error = Cut(f"the answer broke off: {error.message}")
         self._early = None

@@ -1,0 +1,117 @@
+"""Puts together what the decision on an answer depends on, asks the session check where it takes one, and remembers."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from doorkey.engine.attempts import REFUSALS
+from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.check.checks import SessionChecks
+from doorkey.engine.check.suspicion import is_logout
+from doorkey.engine.decision import Check, Decision, Deliver, Fail, Renew, Told, decide
+from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend, Suspicion
+from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
+from doorkey.errors import DoorkeyError, NotPlainHttp
+from doorkey.model.session import Session
+from doorkey.model.verdict import Kind, Verdict
+from doorkey.sessions.keeper import Keeper
+from doorkey.transport.selector import TransportSelector
+
+T = TypeVar("T")
+TELLING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED, CheckOutcome.DEAD)
+
+
+class Judge:
+    """`checks` is None where no session is ever checked."""
+
+    def __init__(
+        self, keeper: Keeper, selector: TransportSelector, refusals: RefusalMemory, checks: SessionChecks | None
+    ) -> None:
+        self._keeper = keeper
+        self._selector = selector
+        self._refusals = refusals
+        self._checks = checks
+
+    async def judge(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
+        """The decision on *reply*, by the session check where it takes one."""
+        checks, watched = self._checks, reply.error is None and reply.request.own_host
+        if checks is None or call.target.provider.check_url is None or not watched:
+            checks = None
+        try:
+            if checks is not None:
+                await checks.inspect(call, session, reply)
+            while isinstance(decision := self._decide(call, session, reply), Check):
+                assert checks is not None, "only an inspected answer is suspect"
+                reply.check = await checks.ask(call, session, reply)
+                call.checks.append(f"{reply.ground}: {reply.check.name.lower()}")
+        except BaseException:
+            reply.close()
+            raise
+        return decision
+
+    def _decide(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Decision:
+        """The decision on *reply*, and what is remembered of it."""
+        if reply.accepted:
+            return Deliver()
+        case = self._describe(call, session, reply)
+        site, status = call.target.site.name, reply.head.status
+        template = " ".join(kind_of(reply.request))
+        decision = decide(case, Told(site, reply.verdict, status, call.single is not None, template, reply.error))
+        self._remember(session, reply, case, decision)
+        return decision
+
+    def _describe(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Case:
+        """All that the decision on *reply* depends on."""
+        kind = None if reply.error is not None else reply.verdict.kind
+        key, site, request = session.key, call.target.site, reply.request
+        state, news, remembered = self._keeper.key_state(key), News.NONE, False
+        if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
+            remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
+        if self._refusals.was_accepted_later(session, request, reply.sent):
+            news = News.ACCEPTED
+        elif state.generation > session.gen:
+            news = News.SUPERSEDED
+        elif call.refused >= 0 and state.made == session.gen and state.accepted < session.gen:
+            news = News.FRESH
+        carried = self._selector.carries(session, site)
+        return Case(
+            kind=kind,
+            suspicion=reply.suspicion,
+            check=reply.check,
+            news=news,
+            remembered=remembered,
+            movable=kind is Kind.CHALLENGED
+            and call.is_fresh(session)
+            and (self._selector.can_move(site, key) or not carried),
+            renewals=min(call.renewals, MOST_RENEWALS),
+            resend=find_resend(call, reply),
+            rule=call.target.provider.resend,
+        )
+
+    def _remember(self, session: Session, reply: JudgedReply[T], case: Case, decision: Decision) -> None:
+        """Remember whether renewing helps against this refusal."""
+        refusal = case.kind in REFUSALS or case.suspicion is Suspicion.REFUSING
+        if case.kind is None or not refusal or isinstance(decision, Check) or case.check in TELLING:
+            return
+        shape = shape_of(reply.head, reply.request, case.kind)
+        if case.news is News.FRESH or (isinstance(decision, Deliver | Fail) and decision.refused == "doubted"):
+            self._refusals.conclude(session, reply.request, shape)
+        elif case.remembered and isinstance(decision, Deliver | Fail):
+            self._refusals.doubt(session, reply.request, shape)
+
+    def break_off(self, session: Session, reply: JudgedReply[T], verdict: Verdict) -> DoorkeyError:
+        """The error of an answer that failed after the caller got a part of it."""
+        told = Told(session.key.site, verdict, reply.head.status, plain=False)
+        decision = decide(Case(verdict.kind, begun=True), told)
+        assert isinstance(decision, Fail)
+        if decision.refused != "not":
+            self._keeper.refuse(session, named=decision.refused == "named")
+        return decision.error
+
+
+def find_resend(call: Call[Any], reply: JudgedReply[Any]) -> Resend:
+    """What sending the request again would mean: it does no harm if it certainly did not reach the site."""
+    if is_logout(reply.request, call.target.provider.ready or ""):
+        return Resend.LOGOUT
+    unsent = isinstance(reply.error, NotPlainHttp) and not reply.error.arrived
+    return Resend.HARMLESS if unsent and call.resend is Resend.ONCE else call.resend
