@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from doorkey import Request, Runtime
-from doorkey.errors import Changed, Cut, RequestError, SiteDown
+from doorkey.errors import Changed, Cut, MayHaveArrived, RequestError
 from doorkey.model.request import MiB, Part
 from doorkey.model.upload import Upload
 
@@ -242,7 +242,7 @@ async def test_statuses_and_failures_are_those_of_direct(runtime: Runtime, site:
         site.release.set()
         with pytest.raises(Cut):
             await anext(pieces)
-    with pytest.raises(SiteDown):
+    with pytest.raises(MayHaveArrived):
         await runtime.send("wiki", Request(url="/none", method="POST"))
 
 
