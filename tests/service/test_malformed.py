@@ -102,7 +102,6 @@ MALFORMED: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "too many headers": (header(b"\r\n".join(b"X-%d: SECRETVALUE" % n for n in range(200))), (400, 431)),
     "two Content-Types": (JSON + b"Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", (400,)),
     "an old WebSocket": (header(b"Sec-WebSocket-Key1: SECRETVALUE"), (400,)),
-    "a value for the door that is not UTF-8": (header(b"X-A: SECRET\xe9"), (400,)),
     # section 6: how long a body is
     "both lengths": (POST + b"Content-Length: 4\r\n" + CHUNKED + b"\r\n0\r\n\r\n" + SMUGGLED, (400,)),
     "both, the other way": (POST + CHUNKED + b"Content-Length: 0\r\n\r\n1\r\nh\r\n0\r\n\r\n" + SMUGGLED, (400,)),

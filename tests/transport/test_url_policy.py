@@ -109,6 +109,25 @@ def test_a_location_is_read_as_browsers_read_it(location: str, absolute: str) ->
     assert join_location(PUBLIC.url, location) == absolute
 
 
+@pytest.mark.parametrize("body", [None, b"x", b"x" * 100_000])
+async def test_header_bytes_that_are_no_utf8_arrive_as_they_came(body: bytes | None) -> None:
+    came: list[bytes] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        came.append(dict(request.raw_headers)[b"x-file"])
+        return web.Response(body=await request.read())
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    async with TestServer(app, host="127.0.0.1") as server, Direct(clock=SystemClock()) as direct:
+        site = Site(name="home", url=str(server.make_url("/")))
+        nobody = Session(key=Key("home", site.url), gen=0, url=site.url, born=0, soft=0, hard=0)
+        for _ in range(2):
+            sent = Request(url="/", method="POST", body=body, headers={"X-File": "\udcdcbersicht.pdf"})
+            assert await (await direct.open(sent, nobody, site)).read(200_000) == (body or b"")
+    assert came == [b"\xdcbersicht.pdf"] * 2
+
+
 @pytest.mark.parametrize("path", ["/x?", "/x?a=", "/x?a=%2f+[]{}'", "/%e9;v=1?a=b?c"])
 async def test_what_is_ascii_arrives_byte_for_byte(path: str) -> None:
     came: list[str] = []

@@ -24,6 +24,7 @@ from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks
 from doorkey.network.tls import make_context
 from doorkey.network.url_policy import PublicResolver, request_url, same_host
 from doorkey.transport.authentication import Authentication
+from doorkey.transport.byte_request import ByteRequest
 from doorkey.transport.compression import ACCEPTED, unpack_exchange
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.headers import SessionHeaders
@@ -220,6 +221,7 @@ class Direct:
             client = self._clients[way] = aiohttp.ClientSession(
                 connector=_connector(way),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                request_class=ByteRequest,
                 # Our own limits name themselves; aiohttp's would only cost a timer more.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 max_line_size=LONGEST_LINE,

@@ -1,0 +1,42 @@
+"""Requests whose headers hold bytes that are not UTF-8: they go out as they came in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+
+
+class ByteRequest(aiohttp.ClientRequest):
+    """aiohttp's request. Its writer drops lone surrogates, which stand for such bytes (PEP 383)."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        held = [(name, value) for name, value in self.headers.items() if not value.isascii() and _holds_bytes(value)]
+        if held:
+            for name, _ in held:
+                self.headers.popall(name, None)
+            lines = "".join(f"{name}: {value}\r\n" for name, value in held).encode("utf-8", "surrogateescape")
+            conn.protocol.transport = _Inserting(conn.protocol, lines)
+        return await super().send(conn)
+
+
+class _Inserting:
+    """A connection's transport until the first write, into which it puts *lines* behind the request line."""
+
+    def __init__(self, protocol: Any, lines: bytes) -> None:
+        self._protocol, self._transport, self._lines = protocol, protocol.transport, lines
+
+    def write(self, data: bytes) -> None:
+        self._protocol.transport = self._transport
+        start, end, rest = bytes(data).partition(b"\r\n")
+        self._transport.write(start + end + self._lines + rest)
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def _holds_bytes(value: str) -> bool:
+    return any("\udc80" <= letter <= "\udcff" for letter in value)
