@@ -12,6 +12,7 @@ from doorkey.engine.answer import Answer
 from doorkey.errors import Blocked, Changed, RateLimited, SiteError
 from doorkey.model.request import MiB, Reply, Request
 from doorkey.model.upload import Upload
+from doorkey.model.verdict import Kind
 
 LIMIT = 64 * MiB
 """Bytes that `read`, `text` and `json` hold unless they are told otherwise. Compressed bodies count unpacked."""
@@ -60,7 +61,7 @@ class Response:
         self.url = answer.head.url
         self.method = request.method
         self.renewed = answer.renewed
-        self.refused = not answer.verdict
+        self.refused = answer.verdict.kind not in (Kind.OK, Kind.UNCHECKED)
         self.content = Content(answer)
         self._answer = answer
         self._upload = request.body if isinstance(request.body, Upload) else None
