@@ -133,8 +133,8 @@ LATE = [row for row in FAILED if row.case == "late nonce"]
 class LateTwin(ChatGpttTwin):
     """A dead nonce is answered by a page whose styles push its sentence past the first 4 KiB."""
 
-    def _refused(self, case: str, step: str) -> Refusal | None:
-        return super()._refused("late nonce" if case == "nonce" else case, step)
+    def _find_refusal(self, case: str, step: str) -> Refusal | None:
+        return super()._find_refusal("late nonce" if case == "nonce" else case, step)
 
 
 @pytest.mark.parametrize("row", LATE, ids=lambda row: row.name)

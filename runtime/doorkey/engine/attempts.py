@@ -113,6 +113,8 @@ class Attempts:
 
     async def _send(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
         """The judged answer of one request. At a site that is down it is sent again, where that does no harm."""
+        if self._clock.now() >= call.deadline:
+            raise TimeLimit("total", 0.0, site=call.target.site.name, setting="limits.total")  # nothing was sent
         result = await self._try_once(call, request, session)
         if isinstance(result, JudgedReply) and result.verdict.kind is Kind.OK:
             return result
