@@ -1,4 +1,4 @@
-"""The README's provider, installed as anyone's would be, takes a question to a real page."""
+"""The provider of docs/providers.md, installed as anyone's would be, takes a question to a real page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 
 pytestmark = pytest.mark.browser
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "providers.md"
 PAGE = """<!doctype html><title>my site</title><p>Welcome</p><script>
 setTimeout(() => {
   const tag = document.createElement("meta");
@@ -53,8 +53,8 @@ async def site() -> AsyncIterator[Site]:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """A folder with the README's provider and the metadata that an installation of it would have."""
-    (code,) = re.findall(r"```python\n(from doorkey import ChatProvider.*?)```", README.read_text("utf-8"), re.S)
+    """A folder with the page's provider and the metadata that an installation of it would have."""
+    (code,) = re.findall(r"```python\n(from doorkey import ChatProvider.*?)```", DOCUMENT.read_text("utf-8"), re.S)
     (tmp_path / "their_module.py").write_text(code)
     metadata = tmp_path / "their_site-1.0.dist-info"
     metadata.mkdir()
@@ -63,7 +63,7 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_the_readmes_provider_answers_from_the_command_line(site: Site, installed: Path) -> None:
+async def test_the_provider_of_the_page_answers_from_the_command_line(site: Site, installed: Path) -> None:
     environment = {
         **os.environ,
         "PYTHONPATH": str(installed),

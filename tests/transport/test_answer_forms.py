@@ -98,4 +98,4 @@ async def test_each_form_has_the_same_verdict_and_bytes(transport: str, way: str
                     site.end()
                 status, body, told = await WAYS[way](runtime, f"/save?coding={coding}")
                 assert (coding, status, body == FINE) == (coding, 200, True)
-                assert told <= renewed  # a session check, which loads the page, may have been quicker
+                assert told <= 1  # a session check, which loads the page, makes a session of its own there
