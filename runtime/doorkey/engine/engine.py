@@ -84,7 +84,7 @@ class Engine:
 
     async def _enter(self, call: Call[T]) -> Answer[T]:
         """Carry *call* when it is its turn at the site. Its place is free again when its answer has ended."""
-        if self._checks is not None and call.target.provider.check_url is not None:
+        if self._checks is not None and self._judge.watches(call):
             await self._checks.settle(call.target.key, call.deadline)
         limiter = self._keeper.limiters.of(call.target.key)
         slot = None if limiter is None else await limiter.enter(call.deadline, call.target.events)
@@ -110,11 +110,10 @@ class Engine:
         return answer
 
     async def _carry(self, call: Call[T]) -> Answer[T]:
-        checked = self._checks is not None and call.target.provider.check_url is not None
         while True:
             session = self._get_ready(call) or await self._session(call)
             reply = await self._attempts.make(call, session)
-            accepted = reply.accepted and not checked
+            accepted = reply.accepted and not self._judge.watches(call)
             match ACCEPTED if accepted else await self._judge.judge(call, session, reply):
                 case Deliver() as delivered:
                     return await self._deliver(call, session, reply, delivered)

@@ -32,10 +32,20 @@ class Judge:
         self._refusals = refusals
         self._checks = checks
 
+    def watches(self, call: Call[Any]) -> bool:
+        """Whether answers to *call* are held against what is known of the site's sessions.
+
+        Not in a live page: a check sets cookies there, so it waits for all streams under way, and holds up new ones.
+        """
+        target = call.target
+        if self._checks is None or target.provider.check_url is None:
+            return False
+        return self._selector.name(target.site, target.key) != "page"
+
     async def judge(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
         """The decision on *reply*, by the session check where it takes one."""
         checks, watched = self._checks, reply.error is None and reply.request.own_host
-        if checks is None or call.target.provider.check_url is None or not watched:
+        if not watched or not self.watches(call):
             checks = None
         try:
             if checks is not None:
