@@ -15,7 +15,7 @@ from doorkey import Request, Runtime
 from doorkey.browser import BrowserPool
 from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
-from doorkey.errors import BrowserFailed, Cut, DoorkeyError, MayHaveArrived, NeedsPerson, NotPlainHttp, TimeLimit
+from doorkey.errors import Cut, DoorkeyError, MayHaveArrived, NeedsPerson, NotPlainHttp, TimeLimit
 from doorkey.model.upload import Upload
 
 from .paged import PAGE, PagedSite, runtime_for, serving
