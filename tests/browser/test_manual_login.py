@@ -156,7 +156,7 @@ async def test_a_window_that_is_closed_early_says_what_to_do(login: Login, hands
     async with hands(task) as page:
         session = await page.context.browser.new_browser_cdp_session()
         await session.send("Browser.close")
-    with pytest.raises(NeedsPerson, match="leave its window open"):
+    with pytest.raises(NeedsPerson, match="leave the window open"):
         await asyncio.wait_for(task, 30)
 
 
