@@ -7,7 +7,7 @@ const http = require("node:http");
 const path = require("node:path");
 
 const [, , port, name, told] = process.argv;
-// life: seconds of a pass. tied: to user agent and address; "strictly": to the browser's own headers as well. status: that the gate's page comes with.
+// life: seconds of a pass. tied: to user agent and address; "strictly": to how the browser's own HTTP spells headers as well. status: that the gate's page comes with.
 // behind: "host:port" of another site, which then is the one behind the gate.
 const switches = { life: 3600, tied: false, status: 403, behind: "", ...JSON.parse(told) };
 const gate = name === "open" ? null : require(path.join(__dirname, `${name}.js`))(switches);
@@ -17,8 +17,9 @@ const counts = { pages: 0, gated: 0, passes: 0, calls: 0, streams: 0, worthless:
 
 const sealed = (text) => crypto.createHmac("sha256", secret).update(text).digest("hex");
 const holder = (request) => {
-  const names = { true: ["user-agent"], strictly: ["user-agent", "accept-encoding"] }[switches.tied];
-  return names ? [request.socket.remoteAddress, ...names.map((name) => request.headers[name])].join(" ") : "anybody";
+  if (!switches.tied) return "anybody";
+  const spelled = switches.tied === "strictly" ? request.rawHeaders.includes("User-Agent") : "";
+  return [request.socket.remoteAddress, request.headers["user-agent"], spelled].join(" ");
 };
 
 function passFor(request) {
