@@ -29,6 +29,8 @@ class LoginSite:
     told_down: asyncio.Event = field(default_factory=asyncio.Event)
     agents: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event | None = None
+    """Set this for a site that answers a login only once the event has come."""
 
     @property
     def logins(self) -> int:
@@ -75,6 +77,8 @@ class LoginSite:
     async def login(self, request: web.Request) -> web.Response:
         data = await request.post()
         self.tries.append((str(data.get("user")), str(data.get("pw"))))
+        if self.answers is not None:
+            await self.answers.wait()
         if data.get("csrf") not in self.forms:
             raise web.HTTPForbidden
         if self.tries[-1] != (USER, PASSWORD):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -41,12 +42,13 @@ async def enter(
     said: list[str] | None = None,
     cookies: tuple[Cookie, ...] = (),
     reach: tuple[str, ...] = ("*",),
+    limit: float = 20.0,
 ) -> VisitResult:
     async def value_of(reference: str) -> str:
         return values.get(reference, reference)
 
     spec = VisitSpec(
-        url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=20.0,
+        url=site.url, read=csrf, ready="a[href*=logout]", steps=steps, value_of=value_of, settle=0.0, limit=limit,
         cookies=cookies, sees_requests=True,
     )  # fmt: skip
     async with browsers.lease(
@@ -75,6 +77,30 @@ async def test_nobody_logs_in_while_the_site_knows_the_session(browsers: Browser
     first = await enter(browsers, members)
     again = await enter(browsers, members, cookies=first.cookies)
     assert (again.tokens, members.logins) == (first.tokens, 1)
+
+
+class Waiter(list[str]):
+    """Sets *event* when a line says that the site is waited for."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        super().__init__()
+        self.event = event
+
+    def append(self, line: str, /) -> None:
+        super().append(line)
+        if line.endswith("waiting"):
+            self.event.set()
+
+
+async def test_a_site_that_takes_longer_than_a_step_to_answer_the_login_is_waited_for(
+    browsers: BrowserPool, members: LoginSite
+) -> None:
+    members.answers = asyncio.Event()
+    said = Waiter(members.answers)
+    result = await enter(browsers, members, said=said, limit=8.0)
+    (session,) = members.sessions
+    assert (result.tokens, members.logins) == ({"csrf": f"csrf-{session}"}, 1)
+    assert [line for line in said if line.startswith("click form button: done; the site has not answered within 2 s")]
 
 
 async def test_what_is_filled_in_is_said_nowhere(browsers: BrowserPool, members: LoginSite) -> None:

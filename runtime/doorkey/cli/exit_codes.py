@@ -40,7 +40,7 @@ def exit_code(error: DoorkeyError) -> int:
 def describe_error(error: DoorkeyError) -> str:
     """The message of *error*, with the site's name and the time after which to try again."""
     message = error.message
-    if error.site and error.site not in message:
+    if error.site and not message.startswith(f"{error.site}: "):
         message = f"{error.site}: {message}"
     # Waiting does not help if a person has to change something first.
     if error.retry_after and exit_code(error) in (4, 5):

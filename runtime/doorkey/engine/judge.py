@@ -77,6 +77,8 @@ class Judge:
         state, news, remembered = self._keeper.key_state(key), News.NONE, False
         if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
             remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
+            # Or no newer session is to be had, as new ones were refused as well.
+            remembered = remembered or (kind is Kind.REFUSED and self._keeper.is_refusing(key, call.deadline))
         if self._refusals.was_accepted_later(session, request, reply.sent):
             news = News.ACCEPTED
         elif state.generation > session.gen:

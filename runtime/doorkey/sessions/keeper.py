@@ -109,6 +109,11 @@ class Keeper:
         self.refuse(refused, named=named)
         return await self.get(target, newer_than=refused.gen, deadline=deadline)
 
+    def is_refusing(self, key: Key, deadline: float) -> bool:
+        """Whether no session is made before *deadline*, as the site refused new ones before they ever worked."""
+        pause, now = self._states[key].pause, self._clock.now()
+        return pause.why is None and pause.until - now > min(self._patience, deadline - now)
+
     async def visit(self, target: Target, *, deadline: float) -> Session:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
         state = self._states[target.key]

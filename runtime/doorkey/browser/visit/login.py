@@ -230,9 +230,17 @@ class StepLogin:
             await self._act(step, self._filled[-1][0].press("Enter", timeout=self._limit * 1000))
 
     async def _act(self, step: Step, action: Awaitable[None]) -> None:
-        """Await *action*, which may send a form."""
+        """Await *action*, which may send a form. A page on its way may take the rest of the visit's time to answer."""
+        from playwright.async_api import TimeoutError as PlaywrightTimeout
+
         await self._observer.begin_action()
-        await action
+        try:
+            await action
+        except PlaywrightTimeout:  # Playwright waits for the navigation that the action began, too
+            if not self._observer.leaving:
+                raise
+            self._events.report("login", f"{step}: done; the site has not answered within {self._limit:g} s, waiting")
+            await self._wait_until(self._observer.has_navigated, self._spec.limit)
 
     async def _wait(self, step: Step) -> None:
         if not step.place:

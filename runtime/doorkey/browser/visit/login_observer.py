@@ -48,7 +48,7 @@ class LoginObserver:
         self._passkey = False
         self._secret_filled = False
         self._filled: list[str] = []
-        self._acted = self._navigated = False
+        self._acted = self._leaving = self._navigated = False
         self._before: list[str] = []
         self._asked = ""  # what the page after the steps asks for
         self._said = ""
@@ -58,6 +58,7 @@ class LoginObserver:
         """Start to watch. Has to be called before the page is opened."""
         context = self._main.page.context
         self._main.page.on("framenavigated", self._on_navigation)
+        self._main.page.on("request", self._on_page_request)
         self._main.page.on("websocket", self._on_socket)
         context.on("request", self._on_request)
         context.on("console", self._on_console)
@@ -71,7 +72,12 @@ class LoginObserver:
     async def begin_action(self) -> None:
         """A step clicks or presses a key: what follows may be its effect."""
         self._before = await self._read_list(LINES)
-        self._navigated, self._acted = False, True
+        self._navigated, self._leaving, self._acted = False, False, True
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the page has set out for another document since the last action, there yet or not."""
+        return self._leaving or self._navigated
 
     async def has_navigated(self) -> bool:
         """Tell whether the page has gone to another document since the last action, and that is loaded."""
@@ -160,6 +166,10 @@ class LoginObserver:
     def _on_navigation(self, frame: Frame) -> None:
         if frame == self._main.page.main_frame:
             self._navigated = True
+
+    def _on_page_request(self, request: Request) -> None:
+        if request.is_navigation_request() and request.frame == self._main.page.main_frame:
+            self._leaving = True
 
     def _on_request(self, request: Request) -> None:
         # A site counts tries by what it is sent: after the password was filled in, or after the last field was.
