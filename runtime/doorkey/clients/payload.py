@@ -1,4 +1,4 @@
-"""What programs give as a body (a form, a file, an iterator, a multipart form), as a request carries it."""
+"""Turns what programs pass as a body (a form, a file, an iterator, a multipart form) into a request's body."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ File: TypeAlias = "IO[bytes]"
 Data: TypeAlias = (
     "str | bytes | File | AsyncIterable[bytes] | Iterable[bytes] | Mapping[str, Any] | Iterable[tuple[str, Any]]"
 )
-"""Text, bytes, an open file, an iterator of bytes, or the fields of a form; a field that is a file, or a tuple
-(filename, file or bytes[, media type]), makes the form a multipart one."""
+"""Text, bytes, an open file, an iterator of bytes, or the fields of a form. A form is multipart if one of its fields
+is a file or a tuple (filename, file or bytes[, media type])."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One part of a multipart body, its data a file or bytes."""
+    """One part of a multipart body."""
 
     name: str
     data: bytes | File
@@ -35,9 +35,9 @@ class Field:
 
 
 def body_of(data: Data | None, json: Any = None, files: Any = None) -> tuple[dict[str, Any], str | None]:
-    """*data*, or *json*, as arguments of a Request, and the body's media type where it has one of its own.
+    """The arguments of a Request for *data* or *json*, and the body's media type if it determines one.
 
-    Raises TypeError for what is no body, ValueError for several.
+    Raises TypeError for a type that is no body, ValueError for more than one body.
     """
     if json is not None:
         if data is not None or files is not None:
@@ -65,7 +65,7 @@ def _is_pairs(data: object) -> bool:
 
 
 def _pairs(fields: Any, *, as_files: bool = False) -> list[tuple[str, Any]]:
-    """Name and value of each field: one for each of several values, none for None."""
+    """Name and value of each field. A list of values makes several fields, None makes none."""
     pairs = fields.items() if isinstance(fields, Mapping) else fields or ()
     return [
         (str(name), _as_file(one) if as_files else one)
@@ -107,7 +107,7 @@ def _bytes(value: object) -> bytes:
 
 
 def multipart(fields: Iterable[Field]) -> tuple[dict[str, Any], str]:
-    """A multipart/form-data body, its open files read as it is sent."""
+    """A multipart/form-data body. Open files are read while it is sent."""
     boundary = secrets.token_hex(16)
     kind = f"multipart/form-data; boundary={boundary}"
     parts = [(_part_head(field, boundary), field.data) for field in fields]

@@ -1,4 +1,4 @@
-"""A body that is read while it is sent, of which as much is kept as sending it again takes."""
+"""A request body that is read while it is sent. A short one is kept, so that it can be sent again."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
 KEPT = 8 * 1024 * 1024
-"""Bytes up to which a body can be sent again."""
+"""The most bytes that are kept for sending a body again."""
 
 
 class Upload:
-    """The bytes of *pieces*, read once, as fast as they are sent. `length`: how many, None when nobody knows yet.
+    """The bytes of *pieces*, which are read once, as fast as they are sent. `length` is None if it is not known.
 
-    Iterate it anew for each attempt: what was kept comes first, then what is still to be read. Past *keep* bytes
-    nothing is kept any more; then, or when reading failed, `repeatable` is False. `aclose` ends the reading.
+    Iterate over it for each attempt: first come the bytes that were kept, then those that are still to be read. At
+    most *keep* bytes are kept. For a longer body, or if reading failed, `repeatable` is False. `aclose` stops reading.
     """
 
     def __init__(self, pieces: AsyncIterable[bytes], length: int | None = None, *, keep: int = KEPT) -> None:
         self.length = length
         self.failure: Exception | None = None
         self.moved: Callable[[], None] | None = None
-        """Called at each piece: a slow upload is no answer that fails to come."""
+        """Called for each piece, so that a slow upload does not count as a late answer."""
         self._pieces = pieces
         self._source = aiter(pieces)
         self._keep = keep if length is None or length <= keep else 0
@@ -31,7 +31,7 @@ class Upload:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it can begin (again)."""
+        """Whether the body can be sent, or sent again, from its start."""
         return not self._dropped and self.failure is None
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
@@ -54,11 +54,11 @@ class Upload:
             yield piece
 
     def after(self, start: bytes) -> Upload:
-        """This body with *start* before it. They are one body: what was read of either was read of both."""
+        """This body with *start* before it. The two share what has been read."""
         return _After(start, self)
 
     async def aclose(self) -> None:
-        """Read no more of it."""
+        """Stop reading the body."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -88,7 +88,7 @@ class Upload:
 
 
 class _After(Upload):
-    """What came to be before a body that only its own reader knows."""
+    """A body with bytes put before it."""
 
     def __init__(self, start: bytes, rest: Upload) -> None:
         super().__init__(rest, None if rest.length is None else len(start) + rest.length, keep=0)

@@ -1,4 +1,4 @@
-"""IP addresses as browsers read them, and which of them are of the public internet."""
+"""Reads IP addresses as browsers do, and tells public ones from private ones."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def as_address(host: str) -> Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
-        pass  # not in the canonical notation; older ones follow
+        pass  # not in the usual notation: try the older ones
     if not re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}", host, re.IGNORECASE):
         return None
     try:
         return ipaddress.IPv4Address(socket.inet_aton(host))
     except OSError:
-        return ipaddress.IPv4Address(0)  # a number that is no address: browsers refuse it, and so do we
+        return ipaddress.IPv4Address(0)  # a number that is no address: refused, as by browsers
 
 
 def is_public(address: Address) -> bool:
-    """Whether *address* is one of the public internet, also when it hides an IPv4 address (mapped, 6to4, NAT64)."""
+    """Whether *address* is public. An IPv6 address that holds an IPv4 one (mapped, 6to4, NAT64) is judged by that."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in NAT64:
@@ -43,18 +43,18 @@ def is_public(address: Address) -> bool:
 
 
 def plain(host: str) -> str:
-    """*host* in the one spelling by which hosts are compared."""
+    """*host* in the spelling that is used for comparing hosts."""
     address = as_address(host)
     return str(address) if address is not None else host.lower().rstrip(".")
 
 
 def is_local_name(host: str) -> bool:
-    """Whether *host* is a name that by its ending belongs to this machine or network."""
+    """Whether the last label of *host* says that it belongs to this machine or network."""
     return plain(unquote(host)).rsplit(".", 1)[-1] in ("localhost", "local", "internal", "localdomain")
 
 
 async def system_resolve(host: str) -> tuple[str, ...]:
-    """The addresses of *host*, in the system's order; none when it has none."""
+    """The addresses of *host* in the system's order; empty if it has none."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

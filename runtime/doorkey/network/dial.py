@@ -1,4 +1,4 @@
-"""Connections to where a request goes: to one of its addresses, or through a proxy."""
+"""Opens TCP connections: to one of a host's addresses, or through a proxy."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from doorkey.errors import SiteDown
 from doorkey.network.egress import Proxy
 
 CONNECT = 20.0
-"""Seconds until a connection has to stand, all of a name's addresses and the proxy included."""
+"""Seconds that opening a connection may take, with all addresses of the host, or with the proxy."""
 NEXT_ADDRESS = 0.25
-"""Seconds until the next address is tried beside one that does not answer (RFC 8305)."""
+"""Seconds after which the next address is tried as well, if the last one has not answered (RFC 8305)."""
 BUFFER = 65536
 HTTP = ("http", "https")
 
 
 async def connect(addresses: Sequence[str], port: int) -> tuple[StreamReader, StreamWriter]:
-    """A connection to the first of *addresses* that answers. Raises SiteDown."""
+    """Connect to the first of *addresses* that answers. Raises SiteDown."""
     if not addresses:
         raise SiteDown("the site can't be reached: its name has no address", arrived=False, away=True)
     try:
@@ -41,7 +41,7 @@ async def connect(addresses: Sequence[str], port: int) -> tuple[StreamReader, St
 
 
 async def _raced(addresses: Sequence[str], port: int) -> socket.socket:
-    # aiohttp's own: it takes addresses, where asyncio takes a name that it would resolve anew.
+    # aiohttp's own library. It takes addresses; asyncio would take a name and resolve it again.
     from aiohappyeyeballs import start_connection
 
     return await start_connection(
@@ -56,7 +56,7 @@ def _entry(address: str, port: int) -> tuple[int, int, int, str, tuple[str, int]
 
 
 async def connect_to_proxy(proxy: Proxy) -> tuple[StreamReader, StreamWriter]:
-    """A connection to an http(s) proxy itself, for requests that it forwards. Raises SiteDown."""
+    """Connect to an http(s) proxy that forwards plain requests. Raises SiteDown."""
     host, port = proxy.place
     try:
         async with asyncio.timeout(CONNECT):
@@ -66,8 +66,8 @@ async def connect_to_proxy(proxy: Proxy) -> tuple[StreamReader, StreamWriter]:
 
 
 async def security(proxy: Proxy) -> ssl.SSLContext | None:
-    """What an https proxy's certificate is checked with; None for another proxy."""
-    # Reading the system's certificates takes some 20 ms, in which nothing else would go on.
+    """The TLS context that checks the certificate of an https proxy; None for other proxies."""
+    # Reading the system's certificates takes some 20 ms, which would stop the event loop.
     return await asyncio.to_thread(_certificates) if proxy.scheme == "https" else None
 
 
@@ -77,7 +77,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 async def tunnel(proxy: Proxy, host: str, port: int) -> tuple[StreamReader, StreamWriter]:
-    """A connection to *host* through *proxy*, which resolves the name. Raises SiteDown."""
+    """Connect to *host* through *proxy*, which resolves the name. Raises SiteDown."""
     from python_socks import ProxyError, ProxyType
     from python_socks.async_.asyncio.v2 import Proxy as Client
 
@@ -102,7 +102,7 @@ async def tunnel(proxy: Proxy, host: str, port: int) -> tuple[StreamReader, Stre
 
 
 def refused(answer: str) -> SiteDown:
-    """The error of a proxy that does not let us through."""
+    """The error for a proxy that refused the connection with *answer*."""
     return SiteDown(f"the proxy refused the way to the site ({answer}); see its `proxy` setting", arrived=False)
 
 

@@ -1,4 +1,4 @@
-"""The rules by which a request of a page is refused."""
+"""Decides which URLs the pages and requests of a site may reach."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def refusal(url: str, site_url: str, addresses: Iterable[str] = (), reach: tuple[str, ...] = ANYWHERE) -> str | None:
-    """Why a request to *url* is refused, in words for a person; None when it may go.
+    """Why a request to *url* is refused, in words for a person; None if it is allowed.
 
-    *addresses* are those the host's name resolves to (empty: unknown, as behind a proxy). Private, loopback and
-    link-local addresses are refused unless *site_url* is at this host and port (80 and 443 count as one), or *reach*
-    names the host. Where *reach* has no `*`, hosts that it does not name are refused.
+    *addresses* are what the host's name resolves to; empty if unknown, as behind a proxy. Private, loopback and
+    link-local addresses are refused unless *site_url* has this host and port (80 and 443 count as one), or *reach*
+    names the host. If *reach* has no `*`, all hosts that it does not name are refused.
     """
     if any(ord(char) <= 32 or ord(char) == 127 for char in url) or "\\" in url:
         return "the address holds a space, a control character or a backslash"
@@ -49,18 +49,18 @@ def refusal(url: str, site_url: str, addresses: Iterable[str] = (), reach: tuple
 
 
 def port_of(parts: SplitResult) -> int:
-    """The port of a URL that was split."""
+    """The port of a split URL: its own, or its scheme's default."""
     return parts.port or DEFAULT_PORTS[parts.scheme.lower()]
 
 
 def own_ports(site: SplitResult) -> tuple[int, ...]:
-    """The ports at which a site is at home: http and https of one host are one place."""
+    """The ports that belong to the site itself. The default ports of http and https count as one."""
     port = port_of(site)
     return (80, 443) if port in (80, 443) else (port,)
 
 
 def _named(parts: SplitResult, reach: tuple[str, ...]) -> bool:
-    """Whether *reach* names this very host."""
+    """Whether *reach* names this host itself, not by a pattern."""
     return any(
         plain(entry.hostname or "") == plain(parts.hostname or "") and entry.port in (None, port_of(parts))
         for entry in (urlsplit(f"//{text}") for text in reach if not text.startswith("*"))

@@ -1,6 +1,6 @@
-"""The way through a SOCKS proxy, for aiohttp, which knows HTTP proxies only.
+"""Lets aiohttp, which knows only HTTP proxies, connect through SOCKS proxies.
 
-What carries it is imported where a site has such a proxy.
+The library for it is imported only if a site has such a proxy.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from doorkey.network.egress import parse_proxy
 
 
 def is_socks(proxy: str | None) -> bool:
-    """Whether the URL *proxy* is one of a SOCKS proxy."""
+    """Whether *proxy* is the URL of a SOCKS proxy."""
     return proxy is not None and proxy[:5].lower() == "socks"
 
 
 def socks_connector(proxy: str, *, keepalive: float) -> aiohttp.TCPConnector:
-    """Connections through the SOCKS5 proxy at the URL *proxy*, which resolves names. Raises ConfigurationError."""
+    """Make a connector through the SOCKS5 proxy *proxy*, which resolves names. Raises ConfigurationError."""
     from aiohttp_socks import ProxyConnector, ProxyType
 
     found = parse_proxy(proxy)
@@ -35,7 +35,7 @@ def socks_connector(proxy: str, *, keepalive: float) -> aiohttp.TCPConnector:
 
 
 def socks_errors(proxy: str | None) -> tuple[type[Exception], ...]:
-    """What is raised, besides aiohttp's own errors, where *proxy* is a SOCKS proxy."""
+    """The exceptions that a connection through *proxy* may raise besides aiohttp's own."""
     if not is_socks(proxy):
         return ()
     from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
@@ -44,6 +44,6 @@ def socks_errors(proxy: str | None) -> tuple[type[Exception], ...]:
 
 
 def socks_failure(error: Exception) -> SiteDown:
-    """One of `socks_errors` as ours. Its own text names the proxy, and is left out."""
+    """Translate one of `socks_errors`. The original text names the proxy, so it is left out."""
     why = "refused the way to the site (SOCKS)" if type(error).__name__ == "ProxyError" else "can't be reached"
     return SiteDown(f"the proxy {why}; see the site's `proxy` setting", arrived=False)

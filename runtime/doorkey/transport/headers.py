@@ -1,4 +1,4 @@
-"""The headers a session's requests carry: computed once per generation and path, because each request needs them."""
+"""Builds the headers of requests. They are kept for each session and path, as every request needs them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Computed:
 
 
 class SessionHeaders:
-    """Headers per session and target, with an overlay of sliding cookies that is dropped with the generation."""
+    """Keeps headers for each session and target. Sliding cookies that answers set are kept until the next session."""
 
     def __init__(self, clock: Clock, *, most: int = 1024) -> None:
         self._clock = clock
@@ -45,7 +45,7 @@ class SessionHeaders:
         self._computed: OrderedDict[Key, _Computed] = OrderedDict()
 
     def for_request(self, request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
-        """All headers of *request* but its own: the browser's, those of a fetch or a page load, and *url*'s cookies."""
+        """The headers that doorkey adds to *request*: the browser's, those of a fetch or page load, and *url*'s cookies."""
         computed = self._of(session)
         kind = request.anonymous, request.websocket is not None
         target = (request.method, url.partition("?")[0], request.accept, request.expects, request.referer, *kind)
@@ -62,46 +62,46 @@ class SessionHeaders:
         return found[1].copy()
 
     def jar(self, session: Session) -> CookieJar:
-        """The session's cookies, as its answers have renewed them."""
+        """The session's cookies, with what answers have changed in them."""
         return self._of(session).jar
 
     def slide(self, session: Session, changes: Iterable[Change], carried: CookieJar) -> None:
-        """What an answer changes in the session's sliding cookies; the last writer wins.
+        """Apply an answer's *changes* to the session's sliding cookies. The last answer wins.
 
-        A deletion is meant for the value that the request *carried*: one that has come since stays.
+        A deletion applies only to the value that the request *carried*. A value that was set since then stays.
         """
         computed = self._of(session)
         changes = tuple(changes)
         names = {change.name for change in changes}
         held, sent = ({c.identity: c.value for c in jar if c.name in names} for jar in (computed.jar, carried))
         meant = [c for c in changes if isinstance(c, Cookie) or held.get(c.identity) == sent.get(c.identity)]
-        # Headers hold until a cookie expires: where one only lasts longer, they are built again by then.
+        # Kept headers hold until a cookie expires, so a longer expiry needs no new ones.
         if any(held.get(c.identity) != (None if isinstance(c, Deletion) else c.value) for c in meant):
             computed.by_target.clear()
         computed.jar = computed.jar.changed(meant)
 
     def replace_cookies(self, session: Session) -> None:
-        """*session* has newer cookies, from a visit: its next requests carry them."""
+        """A visit has brought newer cookies of *session*: the next requests carry them."""
         computed = self._computed.get(session.key)
         if computed is not None and computed.gen == session.gen:
             computed.jar = CookieJar(session.cookies)
             computed.by_target.clear()
 
     def _of(self, session: Session) -> _Computed:
-        if session.gen <= 0:  # not published: there may be several at once
+        if session.gen <= 0:  # not published yet: there may be several at once
             return _Computed(session.gen, CookieJar(session.cookies))
         computed = self._computed.get(session.key)
         if computed is None or computed.gen < session.gen:
             computed = self._computed[session.key] = _Computed(session.gen, CookieJar(session.cookies))
             if len(self._computed) > self._most:
                 self._computed.popitem(last=False)
-        # A request still under way with an older generation gets headers of its own.
+        # A request of an older generation gets headers of its own.
         return computed if computed.gen == session.gen else _Computed(session.gen, CookieJar(session.cookies))
 
 
 def _built(request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
     if request.websocket is not None:
-        # What Chromium sends with an upgrade, beside the headers of the WebSocket itself.
+        # What Chromium sends with an upgrade, besides the headers of the WebSocket itself.
         shown = {name: value for name, value in session.headers.items() if not name.startswith("sec-")}
         return CIMultiDict({**shown, "origin": site.origin, "cache-control": "no-cache", "pragma": "no-cache"})
     page_load = "text/html" in request.expects

@@ -1,4 +1,4 @@
-"""Limits on waiting: one timer of the event loop serves all who wait, as nearly all waits end long before theirs."""
+"""Timeouts for blocks of code. All of a loop share one timer, as nearly all blocks end long before their limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from doorkey.model.upload import Upload
 
 
 class Timeouts:
-    """The waits under way in one event loop. Starts no timer before the first."""
+    """The timeouts that are running in one event loop. No timer runs while there are none."""
 
     def __init__(self) -> None:
         self.open: set[Timeout] = set()
@@ -20,7 +20,7 @@ class Timeouts:
 
     @cached_property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that all of them run in. Python asks the system for the process at each look for it."""
+        """The running loop. It is kept, as each `get_running_loop` asks the system for the process id."""
         return asyncio.get_running_loop()
 
     def ring_at(self, at: float) -> None:
@@ -29,13 +29,13 @@ class Timeouts:
         self._timer = self.loop.call_at(at, self._ring)
 
     def close(self) -> None:
-        """Stop the timer: what still waits then waits without a limit."""
+        """Stop the timer. Blocks that are still running have no limit from now on."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self.rings = None, float("inf")
 
     def _ring(self) -> None:
-        """End the waits that are over; the others, begun or moved on since, get their turn."""
+        """End the blocks whose time is over, and set the timer for the next one."""
         self._timer, self.rings = None, float("inf")
         now = self.loop.time()
         for wait in [wait for wait in self.open if wait.at <= now]:
@@ -46,10 +46,10 @@ class Timeouts:
 
 
 class Timeout:
-    """A block of the current task that may take *limit* seconds, and no longer than until *deadline* (loop time).
+    """Limits a block of the current task to *limit* seconds, and to the loop's time *deadline*.
 
-    Raises TimeLimit, which names *what* was waited for, or "total" at the deadline. While *upload* moves, *limit*
-    begins anew.
+    Raises TimeLimit, which names *what* the block waited for, or "total" if the deadline has come. Each piece that
+    *upload* sends begins the limit anew.
     """
 
     def __init__(self, waits: Timeouts, what: str, limit: float, deadline: float, upload: Upload | None = None) -> None:
@@ -65,7 +65,7 @@ class Timeout:
         loop = waits.loop
         task = asyncio.current_task(loop)
         if task is None:
-            raise RuntimeError("only a task can wait")
+            raise RuntimeError("a timeout needs a running task")
         self._task = task
         self._cancelling = task.cancelling()
         self._began = began = loop.time()
@@ -82,7 +82,7 @@ class Timeout:
         self._waits.open.discard(self)
         if self._upload is not None:
             self._upload.moved = None
-        # Somebody else's cancellation at the same moment goes before ours (as in asyncio.timeout).
+        # A cancellation from elsewhere at the same moment takes precedence, as in asyncio.timeout.
         if self._over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             if self.at == self._deadline:
                 left = round(max(0.0, self._deadline - self._began), 3)

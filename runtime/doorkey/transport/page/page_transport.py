@@ -1,4 +1,4 @@
-"""Carries requests inside the browser's own live page: what leaves the machine is the browser's, down to the wire."""
+"""Sends requests from inside a live page of the browser, so that the site sees the browser's own connection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class PageTransport:
-    """The `page` transport: needs a live context for the session (`live`). `headers` is told of sliding cookies."""
+    """The `page` transport. It needs a live page for the session (see `live`). `headers` is told of sliding cookies."""
 
     def __init__(
         self, live_pages: LivePages, *, clock: Clock, headers: SessionHeaders, limits: Limits | None = None
@@ -48,11 +48,11 @@ class PageTransport:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def live(self, session: Session) -> bool:
-        """Whether the context is there that *session* came from, or one that came after."""
+        """Whether the live page that *session* came from is open, or a later one."""
         return self._live_pages.find(session) is not None
 
     def keep(self, session: Session, live_page: LivePage, exits: AsyncExitStack) -> None:
-        """From now on *stay* carries the requests of *session*; *exits* is closed at its end."""
+        """From now on *live_page* carries the requests of *session*. *exits* is closed when it ends."""
         self._live_pages.keep(session, live_page, exits)
 
     async def open(
@@ -65,15 +65,18 @@ class PageTransport:
         sliding: tuple[str, ...] = (),
         total: float = float("inf"),
     ) -> Stream:
-        """As `Direct.open`, and raises BrowserFailed when the live context is gone, TooLarge for a body over 64 MiB,
-        RequestError for what a page can't send (a GET with a body, TRACE)."""
+        """Send *request*, as `Direct.open` does.
+
+        Also raises BrowserFailed if the live page is gone, TooLarge for a body over 64 MiB, and RequestError for what
+        a page can't send (a GET with a body, TRACE).
+        """
         url = request_url(request, site)
         conversation = conversation or Conversation(self._clock)
         deadline = asyncio.get_running_loop().time() + total
         upload = request.body if isinstance(request.body, Upload) else None
         follow = request.follow
         try:
-            # Before its turn: whoever sends a body slowly must hold nobody up.
+            # Before it takes a slot: a caller who sends a body slowly must not hold up others.
             with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
                 request = await gather_body(request)
             for _ in range(follow + 1):
@@ -94,7 +97,7 @@ class PageTransport:
         raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
 
     def live_page(self, session: Session) -> tuple[LivePage, Session]:
-        """The live context for *session*, and the session whose cookies it holds. Raises BrowserFailed."""
+        """The live page for *session*, and the session whose cookies it holds. Raises BrowserFailed."""
         found = self._live_pages.find(session)
         if found is None:
             raise BrowserFailed("the browser's live page is gone; the next request has it opened again")
@@ -113,7 +116,7 @@ class PageTransport:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """End what is under way, and the live contexts."""
+        """End the requests under way, and close the live pages."""
         await self._live_pages.close()
         for task in self._tasks:
             task.cancel()
@@ -122,7 +125,7 @@ class PageTransport:
 
 
 class _One:
-    """One request on its way, with the cookies that go with it and are taken out again."""
+    """One request on its way. Its cookies are put into the page's jar and taken out again."""
 
     def __init__(
         self,
@@ -138,13 +141,13 @@ class _One:
         self._fetching: asyncio.Future[PageFetch] = asyncio.get_running_loop().create_future()
 
     async def begun(self, page_request: PageRequest, url: str) -> tuple[Head, PageFetch]:
-        """The answer's head, and the fetch that goes on with its body."""
+        """Send the request. Return the answer's head, and the fetch that goes on with its body."""
         try:
             live_page, whose = self._page.live_page(self._session)
         except BaseException:
             self._turn.over()
             raise
-        # A task of its own: a caller who leaves must not leave cookies behind, nor give up a turn before its end.
+        # A task of its own: a caller who hangs up must not leave cookies behind, nor give back the slot too early.
         tidied = asyncio.Event()
         lent = [change for change in self._conversation.changes if _goes_to(change.identity, url)]
         self._page.spawn(self._tidy(live_page, whose, url, lent, tidied))
@@ -166,7 +169,7 @@ class _One:
     async def _tidy(
         self, live_page: LivePage, whose: Session, url: str, lent: Sequence[Change], tidied: asyncio.Event
     ) -> None:
-        """Take cookies out of the jar as soon as the answer's head is there, and give the turn back at its end."""
+        """Take cookies out of the jar once the answer's head is there. Give the slot back when the answer has ended."""
         try:
             await asyncio.wait([self._fetching])
             fetching = None if self._fetching.cancelled() else self._fetching.result()
@@ -181,7 +184,7 @@ class _One:
             if fetching is not None:
                 await fetching.over.wait()
         except DoorkeyError as error:
-            # A jar that may hold another's cookies serves nobody any more.
+            # Nobody may use a jar that may hold another caller's cookies.
             live_page.end(f"its cookies could not be put in order: {error.message}")
         finally:
             tidied.set()
@@ -190,10 +193,9 @@ class _One:
     async def _take_back(
         self, live_page: LivePage, whose: Session, url: str, names: set[str], lent: Sequence[Change]
     ) -> bool:
-        """Make the jar's cookies of these *names*, as far as they go to *url*'s host, again those of the session that
-        it came from; those of the answer are the conversation's.
+        """Restore the session's cookies of these *names* for *url*'s host. The answer's go to the conversation.
 
-        Says whether there were any that are not the session's.
+        Return whether there were any that are not the session's.
         """
         headers, ours = self._page.headers, whose.born == self._session.born
         carried = headers.jar(self._session) if ours else CookieJar(whose.cookies)

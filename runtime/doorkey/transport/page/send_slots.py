@@ -1,4 +1,4 @@
-"""Who may send now: a few at a time, and one at a time where answers set cookies that others must not send."""
+"""Limits how many requests a live page sends at once: one, if answers set cookies that others must not send."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from typing import Literal
 
 MOST_AT_ONCE = 6
-"""Connections that Chromium opens to one host over HTTP/1.1; over it, requests would wait where nobody sees them."""
+"""Connections that Chromium opens to one host over HTTP/1.1. It would queue further requests unseen."""
 
 
 class SendSlots:
-    """One live context's. Whether answers set cookies is not known before the first has come: it goes alone."""
+    """The slots of one live page. The first request goes alone: only its answer tells whether answers set cookies."""
 
     def __init__(self, at_once: int = MOST_AT_ONCE) -> None:
         self._places = asyncio.Semaphore(at_once)
@@ -38,13 +38,13 @@ class SendSlots:
 
 
 class SendSlot:
-    """One request's: given back by `over`, as soon as nothing of it is left on the wire."""
+    """The slot of one request. `over` gives it back, once nothing of the request is left on the wire."""
 
     def __init__(self, turns: SendSlots, *, alone: bool) -> None:
         self._turns, self._alone, self._held = turns, alone, True
 
     def answered(self, *, mixed: bool) -> None:
-        """The head has come. *mixed*: it set cookies that are not the session's."""
+        """The answer's head has come. *mixed*: it set cookies that are not the session's."""
         if mixed:
             self._turns.mode = "alone"
         elif self._turns.mode == "unknown":
@@ -52,7 +52,7 @@ class SendSlot:
         self.go_on()
 
     def go_on(self) -> None:
-        """Let others go beside this one, where that is known to do no harm."""
+        """Let other requests go beside this one, if that is known to be harmless."""
         if self._alone and self._turns.mode == "together":
             self._alone = False
             self._turns.give_back(alone=True)
