@@ -45,7 +45,7 @@ class SessionHeaders:
         self._computed: OrderedDict[Key, _Computed] = OrderedDict()
 
     def for_request(self, request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
-        """The headers that doorkey adds to *request*: the browser's, those of a fetch or page load, and *url*'s cookies."""
+        """The headers that doorkey adds to *request*: the browser's, those of its kind, and *url*'s cookies."""
         computed = self._of(session)
         kind = request.anonymous, request.websocket is not None
         target = (request.method, url.partition("?")[0], request.accept, request.expects, request.referer, *kind)
