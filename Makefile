@@ -1,19 +1,21 @@
 # From a clean clone, with nothing but Python >= 3.11, make and a shell: each target sets up what it needs.
 #   make run [ARGS=--once]    the demo            make check       style and types
 #   make test                 needs Chromium      make test-real   third-party software, by groups
+#   make test-long            slow, exhaustive    make coverage   make test, and which lines it runs
 #   make bench                each bench in turn  PYTHON=/path/to/python3.12 chooses the interpreter
 
 BIN := .venv/bin
 ARGS ?=
+PYTEST_ARGS ?=
 
-.PHONY: run test check bench test-real browser clean
+.PHONY: run test check bench test-real test-long coverage browser clean
 
 run: browser
 	$(BIN)/doorkey demo $(ARGS)
 
 test: browser
 	@failed=0; set -x; \
-	$(BIN)/pytest -n 3 --dist worksteal -m "not page and not real" --ignore=tests/real --cov --cov-report=term || failed=1; \
+	$(BIN)/pytest -n 3 --dist worksteal -m "not page and not real and not long" --ignore=tests/real $(PYTEST_ARGS) || failed=1; \
 	$(BIN)/pytest -m page tests/browser/page || failed=1; \
 	{ set +x; } 2>/dev/null; exit $$failed
 
@@ -21,6 +23,12 @@ check: .venv/stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+coverage:
+	@$(MAKE) test PYTEST_ARGS="--cov --cov-report=term"
+
+test-long: browser
+	@$(BIN)/pytest -m long tests
 
 bench: browser
 	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS); done

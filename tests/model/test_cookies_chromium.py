@@ -222,7 +222,7 @@ ASKED = (
 
 
 @given(setters=st.lists(st.tuples(places, lines), min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_the_jar_sends_what_chromium_sends(setters, site: Hops, browse) -> None:  # type: ignore[no-untyped-def]
     hops = [*setters, *((place, []) for place in ASKED)]
     (theirs, held), (ours, jar) = await browse(hops), simulate(site, hops)

@@ -150,7 +150,7 @@ class Killed:
         return out.decode().strip()
 
 
-@pytest.fixture(params=[False, True], ids=["by plain HTTP", "by the browser"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.long)], ids=["by plain HTTP", "by the browser"])
 async def killed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Killed]:
     site = RotatingSite(scripted=request.param)
     async with TestServer(site.app(), host="127.0.0.1") as server:

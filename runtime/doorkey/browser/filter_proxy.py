@@ -156,6 +156,7 @@ class FilterProxy:
             there, back = await dial.connect(addresses, port)
             peer = back.get_extra_info("peername")
             if peer is None:  # the connection was reset before its address could be read
+                back.close()
                 raise SiteDown("the site closed the connection as soon as it was made", arrived=False, away=True)
             routing.record_success(head.url, peer[0])
         elif head.tunnel or proxy.scheme not in dial.HTTP:
