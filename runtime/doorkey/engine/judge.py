@@ -78,7 +78,7 @@ class Judge:
         if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
             remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
             # Or no newer session is to be had, as new ones were refused as well.
-            remembered = remembered or (kind is Kind.REFUSED and self._keeper.is_refusing(key, call.deadline))
+            remembered = remembered or (kind is Kind.REFUSED and self._keeper.is_refusing(session, call.deadline))
         if self._refusals.was_accepted_later(session, request, reply.sent):
             news = News.ACCEPTED
         elif state.generation > session.gen:
@@ -109,7 +109,10 @@ class Judge:
         if case.news is News.FRESH or (isinstance(decision, Deliver | Fail) and decision.refused == "doubted"):
             self._refusals.conclude(session, reply.request, shape)
         elif case.remembered and isinstance(decision, Deliver | Fail):
-            self._refusals.doubt(session, reply.request, shape)
+            if self._refusals.is_useless(session, reply.request, shape):
+                self._refusals.doubt(session, reply.request, shape)
+            else:
+                self._keeper.refuse(session, named=False)  # begins the pause, after which it is renewed
 
     def break_off(self, session: Session, reply: JudgedReply[T], verdict: Verdict) -> DoorkeyError:
         """The error of an answer that failed after the caller got a part of it."""

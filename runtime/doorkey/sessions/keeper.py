@@ -109,10 +109,10 @@ class Keeper:
         self.refuse(refused, named=named)
         return await self.get(target, newer_than=refused.gen, deadline=deadline)
 
-    def is_refusing(self, key: Key, deadline: float) -> bool:
-        """Whether no session is made before *deadline*, as the site refused new ones before they ever worked."""
-        pause, now = self._states[key].pause, self._clock.now()
-        return pause.why is None and pause.until - now > min(self._patience, deadline - now)
+    def is_refusing(self, session: Session, deadline: float) -> bool:
+        """Whether a doubt about *session* brings no newer one by *deadline*: new ones were refused before they worked."""
+        state, now = self._states[session.key], self._clock.now()
+        return state.pause.why is None and state.pause_after(session.gen, now) > min(self._patience, deadline - now)
 
     async def visit(self, target: Target, *, deadline: float) -> Session:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""

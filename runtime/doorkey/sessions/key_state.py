@@ -159,6 +159,11 @@ class KeyState:
         if self.accepted < gen <= self.made:
             self.pause.grow(now)
 
+    def pause_after(self, gen: int, now: float) -> float:
+        """Seconds without a visit, if the session *gen* were refused now without a name."""
+        begins = self.accepted < gen <= self.made and gen > max(self.refused, self.doubted)
+        return max(self.pause.until - now, self.pause.next_length(now) if begins else 0.0)
+
     @transition
     def hurry(self) -> None:
         """A visit was asked for by name: neither a pause nor a session at hand stands in its way."""

@@ -65,14 +65,24 @@ class Pause:
 
     def grow(self, now: float) -> None:
         """Begin a pause: a longer one each time until a session is used."""
+        length = self.next_length(now)
         self.failures += 1
-        length = self.rule.length(self.failures)
-        self.until = now + length * self.rule.uniform(0.5, 1.0)
-        limit = self.limit
-        if limit is not None:
-            self.useless = tuple(visit for visit in self.useless if visit[0] >= now - limit.seconds)
-            if len(self.useless) >= limit.visits:
-                self.until = now + max(length, limit.seconds)
+        # Where the site's limit on visits sets the length, it is kept to the second.
+        ordinary = self.rule.length(self.failures)
+        self.until = now + (length if length > ordinary else length * self.rule.uniform(0.5, 1.0))
+        if self.limit is not None:
+            self.useless = self._recent(self.limit, now)
+
+    def next_length(self, now: float) -> float:
+        """Seconds that the next pause lasts, without jitter."""
+        length, limit = self.rule.length(self.failures + 1), self.limit
+        if limit is not None and len(self._recent(limit, now)) >= limit.visits:
+            return max(length, limit.seconds)
+        return length
+
+    def _recent(self, limit: VisitLimit, now: float) -> tuple[tuple[float, int], ...]:
+        """The useless visits that count for the limit."""
+        return tuple(visit for visit in self.useless if visit[0] >= now - limit.seconds)
 
     def remember(self, error: DoorkeyError, now: float, *, known: bool) -> None:
         """Begin a pause for *error*, at least as long as the error itself asks for. *known*: the site was entered
