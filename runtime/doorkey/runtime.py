@@ -169,7 +169,8 @@ class Runtime:
         """
         target, parts = self.target(site), self._parts
         session = await parts.keeper.get(target, deadline=self._deadline(None))
-        return await probe_site(parts.checks.learning, target, session, parts.direct, with_calls=with_calls)
+        transport = parts.selector.for_page(target.site, session.key)
+        return await probe_site(parts.checks.learning, target, session, transport, with_calls=with_calls)
 
     async def robots(self, site: str, session: Session) -> str:
         """What the site's robots.txt says of the page that a visit opens, in words; read at most once a day."""

@@ -33,14 +33,8 @@ class Judge:
         self._checks = checks
 
     def watches(self, call: Call[Any]) -> bool:
-        """Whether answers to *call* are held against what is known of the site's sessions.
-
-        Not in a live page: a check sets cookies there, so it waits for all streams under way, and holds up new ones.
-        """
-        target = call.target
-        if self._checks is None or target.provider.check_url is None:
-            return False
-        return self._selector.name(target.site, target.key) != "page"
+        """Whether answers to *call* are held against what is known of the site's sessions."""
+        return self._checks is not None and call.target.provider.check_url is not None
 
     async def judge(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
         """The decision on *reply*, by the session check where it takes one."""

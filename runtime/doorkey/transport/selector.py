@@ -11,7 +11,7 @@ from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.transport.conversation import Conversation
-from doorkey.transport.page.page_transport import PageTransport
+from doorkey.transport.page.page_transport import LoneRequests, PageTransport
 from doorkey.transport.stream import Stream
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class TransportSelector:
         self, direct: Transport, page: PageTransport | None = None, *, clock: Clock, expiry: float = EXPIRY
     ) -> None:
         self._direct, self._page, self._clock, self._expiry = direct, page, clock, expiry
+        self._alone = None if page is None else LoneRequests(page)
         self._moved: dict[Key, float] = {}
 
     def name(self, site: Site, key: Key) -> Literal["direct", "page"]:
@@ -64,8 +65,8 @@ class TransportSelector:
         return self._direct
 
     def for_page(self, site: Site, key: Key) -> Transport:
-        """What carries a load of the site's page for *key*."""
-        return self._page if self._page is not None and self.name(site, key) == "page" else self._direct
+        """What carries a load of the site's page for *key*, beside the calls under way."""
+        return self._alone if self._alone is not None and self.name(site, key) == "page" else self._direct
 
     def can_move(self, site: Site, key: Key) -> bool:
         """Whether the requests of *key* can move to `page`, and have not."""

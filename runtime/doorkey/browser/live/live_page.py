@@ -27,13 +27,17 @@ BUFFER = 128 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """A request as a page can send it. `referrer` is a URL of the same origin, or empty."""
+    """A request as a page can send it. `referrer` is a URL of the same origin, or empty.
+
+    `with_cookies`: False sends none of the page's cookies, and keeps none that the answer sets.
+    """
 
     url: str
     method: str
     headers: Mapping[str, str] = field(repr=False)
     referrer: str
     body: bytes | None = field(default=None, repr=False)
+    with_cookies: bool = True
 
 
 class LivePage:
@@ -87,7 +91,7 @@ class LivePage:
             "headers": list(page_request.headers.items()),
             "referrer": page_request.referrer,
             "referrerPolicy": "same-origin",
-            "credentials": "same-origin",
+            "credentials": "same-origin" if page_request.with_cookies else "omit",
             "redirect": "manual",
             "cache": "no-store",
         }
@@ -98,6 +102,7 @@ class LivePage:
         except BrowserFailed as error:
             self.end(error.message)  # the next request opens another page
             raise
+        one.on_begun()
         if not one.request_id and not one.content.ended:
             why = await self._call("sent", mark, wait=True)
             if why:

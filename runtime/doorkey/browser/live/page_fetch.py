@@ -20,7 +20,7 @@ UNREADABLE = ("INVALID_", "RESPONSE_HEADERS_", "UNEXPECTED", "TOO_MANY_", "UNSAF
 
 class PageFetch:
     """A request and its answer. `settled` is set when the head or the end has come. `over` is set when the request is
-    no longer on the wire."""
+    no longer on the wire. `on_begun` is called when the browser has the request, with its cookies."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class PageFetch:
         self.request_id = ""
         self.over, self.settled = asyncio.Event(), asyncio.Event()
         self.content = IncomingBody(self._on_read)
+        self.on_begun: Callable[[], None] = lambda: None
         self._abort, self._allow = abort, allow
         self._head: asyncio.Future[tuple[int, CIMultiDict[str]]] = asyncio.get_running_loop().create_future()
         self._early: list[bytes] | None = []  # data that came before the stream was started

@@ -47,6 +47,10 @@ class LivePages:
             return None
         return kept.live_page, kept.session
 
+    def update(self, session: Session) -> None:
+        """The live page of *session*'s key holds its cookies now."""
+        self._kept[session.key].session = session
+
     def __repr__(self) -> str:
         return f"<LivePages {', '.join(key.site for key in self._kept) or 'none'}>"
 

@@ -20,7 +20,6 @@ from doorkey.engine.decision_tables import CheckOutcome, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import TimeLimit
 from doorkey.model.cookie_jar import CookieJar
-from doorkey.model.request import MiB
 from doorkey.model.session import Key, Session
 from doorkey.model.verdict import Kind
 from doorkey.sessions.builder import with_cookies
@@ -102,8 +101,6 @@ class SessionChecks:
     async def ask(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> CheckOutcome:
         """Whether *session* is alive, as far as it says something about *reply*."""
         state = await self.learning.know(call.target)
-        if not await free_transport(reply):
-            return CheckOutcome.UNKNOWN
         outcome = await self._find_out(call, session, reply, state)
         form = template_of(reply.request, reply.head.url), reply.head.status
         if outcome is CheckOutcome.DEAD:
@@ -272,11 +269,3 @@ def with_cookies_of(call: Call[Any]) -> Conversation:
 def serves_once(call: Call[Any], reply: JudgedReply[Any]) -> bool:
     """Whether the request may have done its work although its answer is a stranger's: it has spent a token."""
     return call.target.provider.uses_up(reply.request)
-
-
-async def free_transport(reply: JudgedReply[Any]) -> bool:
-    """Read the suspect answer to its end where it occupies the live page; False where it has no end in time."""
-    stream = reply.stream
-    if stream is None or stream.transport != "page" or stream.body is not None:
-        return True
-    return await stream.hold(MiB, EVERY)

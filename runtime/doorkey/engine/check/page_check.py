@@ -82,9 +82,11 @@ class PageChecks:
 
 
 def as_stranger(session: Session) -> Session:
-    """A session of the same browser that the site does not know: no cookies, no tokens, no storage."""
-    key = session.key._replace(caller="stranger")
-    return replace(session, key=key, gen=0, cookies=(), tokens={}, local={})
+    """A session of the same browser that the site does not know: no cookies, no tokens, no storage.
+
+    Generation 0 is nobody's: its requests carry no cookies of a live page either.
+    """
+    return replace(session, gen=0, cookies=(), tokens={}, local={})
 
 
 def _read(

@@ -59,6 +59,7 @@ async def make_page_request(request: Request, url: str, session: Session, site: 
         headers={"accept": request.accept, **headers},
         referrer=referrer if origin_of(referrer) == site.origin else "",
         body=body if request.method.upper() not in BODILESS else None,
+        with_cookies=session.gen > 0,
     )
 
 

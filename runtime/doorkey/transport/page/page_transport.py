@@ -44,7 +44,7 @@ class PageTransport:
         self._headers = headers
         self._limits = limits or Limits()
         self._waits = Timeouts()
-        self._turns: dict[Key, SendSlots] = {}
+        self._slots: dict[Key, SendSlots] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def live(self, session: Session) -> bool:
@@ -64,11 +64,14 @@ class PageTransport:
         conversation: Conversation | None = None,
         sliding: tuple[str, ...] = (),
         total: float = float("inf"),
+        alone: bool = False,
     ) -> Stream:
         """Send *request*, as `Direct.open` does.
 
         Also raises BrowserFailed if the live page is gone, TooLarge for a body over 64 MiB, and RequestError for what
         a page can't send (a GET with a body, TRACE).
+
+        *alone*: no other request starts until the answer's head has come, so that none sends the cookies of this one.
         """
         url = request_url(request, site)
         conversation = conversation or Conversation(self._clock)
@@ -82,7 +85,8 @@ class PageTransport:
             for _ in range(follow + 1):
                 page_request = await make_page_request(request, url, session, site)
                 with Timeout(self._waits, "total", float("inf"), deadline):
-                    turn = await self._turns.setdefault(session.key, SendSlots()).take()
+                    slots = self._slots.setdefault(session.key, SendSlots())
+                    turn = await (slots.take_alone() if alone else slots.take())
                 one = _One(self, turn, session, site, conversation, sliding)
                 with Timeout(self._waits, "first byte", self._limits.first_byte, deadline):
                     head, fetching = await one.begun(page_request, url)
@@ -102,6 +106,16 @@ class PageTransport:
         if found is None:
             raise BrowserFailed("the browser's live page is gone; the next request has it opened again")
         return found
+
+    async def give_cookies(self, live_page: LivePage, whose: Session, session: Session) -> None:
+        """Put the cookies of *session* into the jar in place of those of *whose*, which it was made from by a check."""
+        before = {cookie.identity: cookie.value for cookie in whose.cookies}
+        for cookie in session.cookies:
+            if before.pop(cookie.identity, None) != cookie.value:
+                await live_page.set_cookie(cookie)
+        for identity in before:
+            await live_page.delete_cookie(identity)
+        self._live_pages.update(session)
 
     @property
     def headers(self) -> SessionHeaders:
@@ -124,6 +138,28 @@ class PageTransport:
         self._waits.close()
 
 
+class LoneRequests:
+    """Carries each request alone, for session checks: their cookies are nobody else's."""
+
+    def __init__(self, page: PageTransport) -> None:
+        self._page = page
+
+    async def open(
+        self,
+        request: Request,
+        session: Session,
+        site: Site,
+        *,
+        conversation: Conversation | None = None,
+        sliding: tuple[str, ...] = (),
+        total: float = float("inf"),
+    ) -> Stream:
+        """As `PageTransport.open`."""
+        return await self._page.open(
+            request, session, site, conversation=conversation, sliding=sliding, total=total, alone=True
+        )
+
+
 class _One:
     """One request on its way. Its cookies are put into the page's jar and taken out again."""
 
@@ -144,6 +180,9 @@ class _One:
         """Send the request. Return the answer's head, and the fetch that goes on with its body."""
         try:
             live_page, whose = self._page.live_page(self._session)
+            if self._session.rung == "check" and whose.born == self._session.born and whose.gen < self._session.gen:
+                await self._page.give_cookies(live_page, whose, self._session)
+                whose = self._session
         except BaseException:
             self._turn.over()
             raise
@@ -154,7 +193,7 @@ class _One:
         try:
             for change in lent:
                 await _put(live_page, change)
-            await live_page.fetch(page_request, self._fetching.set_result)
+            await live_page.fetch(page_request, self._on_sent)
             fetching = self._fetching.result()
             status, headers = await fetching.wait_for_head()
             await tidied.wait()
@@ -166,6 +205,10 @@ class _One:
             raise
         return Head(status=status, headers=headers, url=url, received=self._page.wall()), fetching
 
+    def _on_sent(self, fetching: PageFetch) -> None:
+        fetching.on_begun = self._turn.started
+        self._fetching.set_result(fetching)
+
     async def _tidy(
         self, live_page: LivePage, whose: Session, url: str, lent: Sequence[Change], tidied: asyncio.Event
     ) -> None:
@@ -176,7 +219,8 @@ class _One:
             if fetching is not None:
                 await fetching.settled.wait()
             names = {change.name for change in lent}
-            names |= _set_names(fetching.headers) if fetching is not None else set()
+            if fetching is not None and self._session.gen > 0:  # a stranger's answer sets nothing in the jar
+                names |= _set_names(fetching.headers)
             mixed = bool(names) and await self._take_back(live_page, whose, url, names, lent)
             if fetching is not None and fetching.headers:
                 self._turn.answered(mixed=mixed)
