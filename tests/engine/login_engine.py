@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
 import entered
+from doorkey.browser import BrowserPool, LivePages, Profile, VisitSpec
 from doorkey.clock import Clock, SystemClock
 from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.engine import Engine
@@ -24,6 +25,7 @@ from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.sessions.store import Store
 from doorkey.transport.direct import Direct
+from doorkey.transport.page.page_transport import PageTransport
 from doorkey.transport.selector import TransportSelector
 from doorkey_providers.web.options import WebOptions
 from doorkey_providers.web.site import WebSite
@@ -63,7 +65,10 @@ VAGUE: dict[str, Answer] = {
 
 @dataclass
 class LoginSite(entered.TokenSite):
-    """Takes notes of whoever has a living session. `dead` answers the others, `open_to_all` shows the page to them."""
+    """Takes notes of whoever has a living session. `dead` answers the others, `open_to_all` shows the page to them.
+
+    `home` are headers of the page, `cookies` those that writes came with.
+    """
 
     live: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
@@ -73,6 +78,8 @@ class LoginSite(entered.TokenSite):
     down: bool = False
     pages: int = 0
     strangers: int = 0
+    home: dict[str, str] = field(default_factory=dict)
+    cookies: list[str] = field(default_factory=list)
     _numbers: Any = field(default_factory=itertools.count)
 
     def log_in(self) -> str:
@@ -92,13 +99,16 @@ class LoginSite(entered.TokenSite):
                 self.strangers += not sid
                 if self.down:
                     return page("<h1>maintenance</h1>", 503)
-                return page(HOME if known or self.open_to_all else LOGIN)
+                return page(HOME if known or self.open_to_all else LOGIN, **self.home)
             if request.path == "/login":
                 return page(LOGIN)
             return page("<p>a list</p>") if known else page(LOGIN)
         text = (await request.text()).partition("=")[2]
         if not known:
             return self.dead(request)
+        self.cookies.append(request.headers.get("cookie", ""))
+        if request.path in self.routes:
+            return await self.routes[request.path](request)
         special = self.writes.get(request.path)
         if special is not None:
             return special(request, sid)
@@ -108,14 +118,28 @@ class LoginSite(entered.TokenSite):
 
 @dataclass
 class LoginTarget(entered.TokenTarget):
-    """A visit logs in at the site's object."""
+    """A visit logs in at the site's object. With a `pool`, it leaves a live page for the session's requests."""
 
     server: LoginSite
+    pool: BrowserPool | None = None
+    selector: TransportSelector | None = None
 
     async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         made = await super().make(reason, journal)
         cookie = Cookie("sid", self.server.log_in(), "127.0.0.1")
-        return replace(made, cookies=(cookie,), tokens={})
+        session = replace(made, cookies=(cookie,), tokens={})
+        if self.pool is not None:
+            await self._keep_page(self.pool, session)
+        return session
+
+    async def _keep_page(self, pool: BrowserPool, session: Session) -> None:
+        assert self.selector is not None
+        spec = VisitSpec(url=self.site.url, read=lambda page: {}, cookies=session.cookies, settle=0.0, limit=15.0)
+        async with AsyncExitStack() as exits:
+            lease = await exits.enter_async_context(pool.lease(Profile(name="desktop"), site_url=self.site.url))
+            await lease.enter(spec)
+            self.server.pages -= 1  # the visit's own
+            self.selector.keep(session, await lease.open_live_page(), exits.pop_all())
 
 
 @dataclass
@@ -150,18 +174,26 @@ class Engaged:
 
 @asynccontextmanager
 async def engaged(
-    *, clock: Clock | None = None, store: Store | None = None, server: LoginSite | None = None, **options: Any
+    *,
+    clock: Clock | None = None,
+    store: Store | None = None,
+    server: LoginSite | None = None,
+    pool: BrowserPool | None = None,
+    **options: Any,
 ) -> AsyncIterator[Engaged]:
+    """With a `pool`, requests go by a live page of its browser."""
     clock = clock or SystemClock()
     server = server or LoginSite()
     options = {"ready": "#out", "visit": {"steps": [*STEPS, {"click": "button"}]}, **options}
     async with entered.serving(server):
-        site = Site(name="wiki", url=server.url, options=WebOptions.model_validate(options))
-        target = LoginTarget(site, WebSite(site), server)
         direct = Direct(clock=clock)
+        page = None if pool is None else PageTransport(LivePages(clock), clock=clock, headers=direct.headers)
+        selector, refusals = TransportSelector(direct, page, clock=clock), RefusalMemory(clock)
+        made = WebOptions.model_validate(options)
+        site = Site(name="wiki", url=server.url, options=made, transport="direct" if pool is None else "page")
+        target = LoginTarget(site, WebSite(site), server, pool=pool, selector=selector)
         store = store or MemoryStore(clock)
         keeper = Keeper(store, private=MemoryStore(clock), clock=clock, pause=0.01)
-        selector, refusals = TransportSelector(direct, clock=clock), RefusalMemory(clock)
         checks = SessionChecks(keeper, selector, refusals, store, clock)
         engine = Engine(keeper=keeper, selector=selector, refusals=refusals, checks=checks, clock=clock)
         try:
@@ -169,4 +201,6 @@ async def engaged(
         finally:
             await checks.close()
             await keeper.close()
+            if page is not None:
+                await page.close()
             await direct.close()
