@@ -148,7 +148,7 @@ class Runtime:
                 yield delta
 
     async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]:
-        """A request's answer, begun, whatever its status, once the site accepts the session. Raises DoorkeyError."""
+        """The site's answer to *request*, whatever its status; its body is still to be read. Raises DoorkeyError."""
         answering = self._parts.engine.send(self.target(site), request, deadline=self._deadline(timeout))
         return await (answering if timeout is None or timeout == math.inf else _name_timeout(answering))
 

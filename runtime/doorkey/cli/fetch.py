@@ -224,7 +224,7 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
     if fetched.fail and not answer.ok:
         answer.raise_for_status()
     if answer.refused:
-        click.echo(f"doorkey: {fetched.site}: the site refused this request, also with a fresh session", err=True)
+        click.echo(f"doorkey: {fetched.site}: the site refused this request, and renewing the session does not cure that", err=True)
     size, total = 0, answer.headers.get("content-length", "")
     try:
         target: IO[bytes] = fetched.output.open("wb") if fetched.output else sys.stdout.buffer

@@ -37,7 +37,7 @@ NO_OVERRIDES = CallerOverrides()
 
 
 def key_of(site: Site, overrides: CallerOverrides = NO_OVERRIDES) -> Key:
-    """The key of *site*'s sessions for a caller with *own* circumstances. Secrets enter as digests only."""
+    """The key of *site*'s sessions for a caller with *overrides*. Secrets enter as digests only."""
     brought = (
         ""
         if overrides.cookies is None

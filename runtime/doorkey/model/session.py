@@ -18,7 +18,7 @@ class Key(NamedTuple):
     """What a session belongs to. Sessions are used through the egress they were visited with.
 
     `url` is the page a visit opens; `egress` is "direct" or a digest of the proxy's URL (which may hold a password);
-    `caller` is a digest of the cookies that a caller passed; such a session is never stored.
+    `caller` is a digest of the cookies and the user agent that a caller passed. Such a session is never stored.
     """
 
     site: str

@@ -103,7 +103,7 @@ def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None, runn
                     raise
                 task.uncancel()
                 response = await _tell(request, STOPPED)
-            except Exception as error:  # noqa: BLE001 - the rim of a request: logged, and told in the error shape
+            except Exception as error:  # noqa: BLE001 - the outermost handler of a request: logged, and told in the error shape
                 response = await _tell(request, _failure(request, error))
                 if _has_left(request):
                     return response
