@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from doorkey.config.settings import Settings
 
 STATUSES = """A status of 400 or more is printed like any other answer (exit code 0), unless --fail is given. If the
-site refuses even a fresh session, its answer is printed and the exit code is 1."""
+site refuses the request and renewing the session does not cure that, its answer is printed and the exit code is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
     if fetched.fail and not answer.ok:
         answer.raise_for_status()
     if answer.refused:
-        click.echo(f"doorkey: {fetched.site}: the site refused this request, and renewing the session does not cure that", err=True)
+        click.echo(f"doorkey: {fetched.site}: the site refused this; renewing does not cure it", err=True)
     size, total = 0, answer.headers.get("content-length", "")
     try:
         target: IO[bytes] = fetched.output.open("wb") if fetched.output else sys.stdout.buffer

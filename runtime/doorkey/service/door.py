@@ -57,7 +57,7 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
                 await body.aclose()
 
     async def _connect(request: web.Request, name: str, path: str) -> web.StreamResponse:
-        """Open a WebSocket at the site. If the site still refuses after a renewal, the client gets the site's answer."""
+        """Open a WebSocket at the site. If it still refuses after a renewal, the client gets its answer."""
         asked = replace(_make_request(request, path, None), websocket=read_subprotocols(request), repeatable=True)
         answer = await runtime.send(name, asked, timeout=math.inf)
         async with answer:
