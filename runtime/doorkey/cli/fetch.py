@@ -224,7 +224,7 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
     if fetched.fail and not answer.ok:
         answer.raise_for_status()
     if answer.refused:
-        click.echo(f"doorkey: {fetched.site}: the site refused this; renewing does not cure it", err=True)
+        click.echo(f"doorkey: {fetched.site}: the site refused this request; renewing does not help", err=True)
     size, total = 0, answer.headers.get("content-length", "")
     try:
         target: IO[bytes] = fetched.output.open("wb") if fetched.output else sys.stdout.buffer
