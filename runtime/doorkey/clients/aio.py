@@ -21,13 +21,12 @@ from doorkey.clock import Clock, check_seconds
 from doorkey.config.settings import Settings
 from doorkey.engine.answer import Answer
 from doorkey.errors import DoorkeyError, SiteError
-from doorkey.model.request import Request, insists_on
+from doorkey.model.request import SAFE_METHODS, Request, insists_on
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
 from doorkey.runtime import Runtime
 from doorkey.transport.redirects import REDIRECTS, redirected
 
-HARMLESS = ("GET", "HEAD", "OPTIONS")
 MOST_REDIRECTS = 10
 WEBSOCKET = re.compile(r"\Aws(s)?://", re.I)
 Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
@@ -132,7 +131,7 @@ class Client:
             accept=accept,
             expects=insists_on(accept),
             referer=own.pop("referer", None),
-            repeatable=method.upper() in HARMLESS,
+            repeatable=method.upper() in SAFE_METHODS,
             **body,
         )
         return PendingResponse(self, request, limit, follow=allow_redirects)

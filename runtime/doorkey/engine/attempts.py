@@ -15,14 +15,14 @@ from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, NotPlainHttp, SiteDown, TimeLimit
 from doorkey.model.cookies import Change
 from doorkey.model.events import Attempt
-from doorkey.model.request import Head, Request, is_large
+from doorkey.model.request import SAFE_METHODS, Head, Request, is_large
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.provider import Provider
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import take_over_tokens
-from doorkey.transport.holding import SAFE, read_to_judge
+from doorkey.transport.holding import read_to_judge
 from doorkey.transport.selector import TransportSelector
 from doorkey.transport.stream import Stream, whole
 
@@ -277,7 +277,7 @@ def is_away(result: object) -> bool:
 
 def is_harmless(request: Request) -> bool:
     """Whether it does no harm that *request* is processed twice."""
-    return request.repeatable or request.method.upper() in SAFE
+    return request.repeatable or request.method.upper() in SAFE_METHODS
 
 
 def may_have_arrived(call: Call[Any], request: Request, error: DoorkeyError) -> MayHaveArrived:

@@ -25,6 +25,8 @@ MiB = 1024 * 1024
 HEAD_BYTES = 4096
 LARGE = 64 * 1024
 """Bytes of a body past which it is changed in a thread."""
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""Methods whose request may be sent again even if the first one arrived (RFC 9110, 9.2.1)."""
 YEAR = 365 * 86400.0
 T_co = TypeVar("T_co", covariant=True)
 

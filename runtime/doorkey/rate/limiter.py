@@ -64,16 +64,16 @@ class RateStatus:
 class Slot:
     """A place among the calls at the site, after *waited* seconds. `leave` gives it back, once."""
 
-    def __init__(self, pace: RateLimiter, began: float, waited: float) -> None:
+    def __init__(self, limiter: RateLimiter, began: float, waited: float) -> None:
         self.waited = waited
         self._began = began
-        self._pace: RateLimiter | None = pace
+        self._limiter: RateLimiter | None = limiter
         self._loop = asyncio.get_running_loop()
 
     def leave(self) -> None:
-        pace, self._pace = self._pace, None
-        if pace is not None:
-            pace.release(self._began)
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            limiter.release(self._began)
 
     async def __aenter__(self) -> Slot:
         return self
@@ -83,9 +83,9 @@ class Slot:
 
     def __del__(self) -> None:
         # An answer that nobody closed must not hold the others up. Garbage may be collected by any thread.
-        if self._pace is not None and not self._loop.is_closed():
+        if self._limiter is not None and not self._loop.is_closed():
             with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-                self._loop.call_soon_threadsafe(self._pace.release, self._began)
+                self._loop.call_soon_threadsafe(self._limiter.release, self._began)
 
 
 class RateLimiter:

@@ -11,7 +11,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from doorkey.errors import DoorkeyError
-from doorkey.model.request import Request, insists_on, is_json
+from doorkey.model.request import SAFE_METHODS, Request, insists_on, is_json
 from doorkey.model.upload import KEPT, Upload
 from doorkey.service.answers import origin_headers
 from doorkey.service.body import read_whole
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HARMLESS = ("GET", "HEAD", "OPTIONS")
-"""Methods that may be sent twice even when the first may have arrived (RFC 9110, section 9.2.1)."""
 AT_ONCE = 64 * 1024
 """Bytes of a body that are read before it is sent on."""
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -79,7 +77,7 @@ def _make_request(request: web.Request, path: str, body: bytes | Upload | None) 
         accept=headers.get("accept", "*/*"),
         expects=insists_on(headers.get("accept", "")),
         body=body,
-        repeatable=request.method in HARMLESS,
+        repeatable=request.method in SAFE_METHODS,
         encodings=accepted(headers),
     )
 

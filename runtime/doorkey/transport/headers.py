@@ -26,14 +26,14 @@ PAGE_LOAD = {
 }
 
 
-Target: TypeAlias = tuple[str, str, str, tuple[str, ...], str | None, bool, bool]
+HeaderKey: TypeAlias = tuple[str, str, str, tuple[str, ...], str | None, bool, bool]
 
 
 @dataclass(slots=True)
 class _Computed:
     gen: int
     jar: CookieJar
-    by_target: dict[Target, tuple[float, CIMultiDict[str]]] = field(default_factory=dict)
+    by_target: dict[HeaderKey, tuple[float, CIMultiDict[str]]] = field(default_factory=dict)
 
 
 class SessionHeaders:

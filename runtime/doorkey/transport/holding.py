@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from doorkey.model.request import HEAD_BYTES, Head, Request
+from doorkey.model.request import HEAD_BYTES, SAFE_METHODS, Head, Request
 from doorkey.provider import Provider
 from doorkey.transport.compression import unpacked
 from doorkey.transport.stream import Stream
 
 MOST = 256 * 1024
 """Bytes of HTML or JSON that a provider can look into. Of other text it sees the first piece."""
-SAFE = ("GET", "HEAD", "OPTIONS")
 SAFE_SECONDS = 0.25
 """How long the answer to a safe request is held back at most: its caller may want to see it grow."""
 UNSAFE_SECONDS = 5.0
@@ -34,7 +33,7 @@ async def read_to_judge(provider: Provider, request: Request, stream: Stream) ->
     most = _wanted(head, looks=looks)
     stream.take()
     if most and stream.body is None:
-        await stream.hold(most, SAFE_SECONDS if request.method.upper() in SAFE else UNSAFE_SECONDS)
+        await stream.hold(most, SAFE_SECONDS if request.method.upper() in SAFE_METHODS else UNSAFE_SECONDS)
     held = stream.held
     if request.encodings is not None:
         held = unpacked(held, head.headers, MOST + 1)

@@ -16,6 +16,7 @@ from doorkey.browser.visit.step_target import StepTargets
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError, NeedsPerson, SiteDown
 from doorkey.model.events import SiteEvents
 from doorkey.model.login_steps import is_login
+from doorkey.model.request import SAFE_METHODS
 from doorkey.model.urls import origin_of
 from doorkey.model.visit_needs import VisitNeeds
 
@@ -28,7 +29,6 @@ ASKING = 2.0
 """Seconds for one question to the page."""
 PASSWORD = "a password"  # noqa: S105 - what is asked for, not a password itself
 ERROR_PAGE = "chrome-error:"
-SAFE = ("GET", "HEAD", "OPTIONS")
 BY_HAND = "doorkey login SITE --by-hand"
 
 
@@ -175,7 +175,7 @@ class LoginObserver:
         # A site counts tries by what it is sent: after the password was filled in, or after the last field was.
         due = self._acted and (self._secret_filled or (bool(self._filled) and not self.filling))
         if due and origin_of(request.url) in self.origins:
-            self.sent = self.sent or request.method not in SAFE or request.is_navigation_request()
+            self.sent = self.sent or request.method not in SAFE_METHODS or request.is_navigation_request()
 
     def _on_socket(self, socket: WebSocket) -> None:
         socket.on("framesent", self._on_socket_frame)

@@ -9,9 +9,8 @@ from urllib.parse import urljoin, urlsplit
 from doorkey.engine.check.facts import LoginForm, PageFacts
 from doorkey.engine.check.shapes import Accepted, Shape, place_of
 from doorkey.engine.decision_tables import Suspicion
-from doorkey.model.request import Head, Request
+from doorkey.model.request import SAFE_METHODS, Head, Request
 from doorkey.model.verdict import Kind, Verdict
-from doorkey.transport.holding import SAFE
 
 REFUSING = (401, 403, 419, 440)
 NEVER = (404, 405, 410, 413, 415, 429, 502, 503, 504)
@@ -131,7 +130,7 @@ def _by_difference(
     touched = {name for name in set_cookies(head) if name in known.login_cookies} - known.free_cookies
     if touched:
         return Ground(Suspicion.VAGUE, f"it sets {len(touched)} of the session's cookies anew or deletes them")
-    if shape.leads is not None and not accepted.count and request.method.upper() not in SAFE:
+    if shape.leads is not None and not accepted.count and request.method.upper() not in SAFE_METHODS:
         back = shape.leads[0] == place_of(head.url)[0]
         if back or (known.stranger is not None and shape.leads[0] == known.stranger.place):
             return Ground(Suspicion.VAGUE, f"a redirect to {shape.leads[0]}, where no accepted answer is known yet")
