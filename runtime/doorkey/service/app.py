@@ -20,7 +20,7 @@ from doorkey.errors import ConfigurationError
 from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
-from doorkey.service.connection import HEAD, ByteWriter, Connection, Connections
+from doorkey.service.connection import HEAD, STALLED, ByteWriter, Connection, Connections
 from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_loopback
@@ -96,13 +96,13 @@ async def serve(
     shutdown: float = SHUTDOWN,
     connections: int | None = None,
     head: float = HEAD,
+    stalled: float = STALLED,
 ) -> AsyncIterator[str]:
     """Listen, and yield the base URL. Port 0 takes a free one.
 
     At the end no more requests are accepted; those under way have *shutdown* seconds to end, then they are stopped.
-    *connections* is the most to hold at a time (None: as many as file descriptors allow), *head* the seconds that the
-    head of a request may take. Raises ConfigurationError
-    when the address can't be listened on.
+    *connections* is the most to hold at a time (None: as many as file descriptors allow); *head* and *stalled* are as
+    `Connections` has them. Raises ConfigurationError when the address can't be listened on.
     """
     # handler_cancellation: a client that leaves ends what is done for it, up to the site.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
@@ -110,7 +110,7 @@ async def serve(
     server = runner.server
     assert server is not None
     server.request_factory = _request_factory(server.request_factory)
-    opened = Connections(connections or connection_limit(), SystemClock(), head)
+    opened = Connections(connections or connection_limit(), SystemClock(), head, stalled)
     loop = asyncio.get_running_loop()
     handle_others = loop.get_exception_handler()
     loop.set_exception_handler(_handle_exhaustion(opened, handle_others))

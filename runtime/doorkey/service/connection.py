@@ -32,9 +32,13 @@ QUIET = 60.0
 LEFT = 0.2
 """Seconds between two looks at whether a client that closed its sending side still waits for its answer."""
 
-TOO_SLOW = Failure(408, "the head of the request came too slowly: all of it was expected at once", "request_timeout")
+STALLED = 5.0
+HANDED_OVER = 0.05
+"""Seconds in which a request that came is certainly handed over to its handler."""
 
-
+TOO_SLOW = Failure(
+    408, "the head of the request came too slowly: send all of it at once, as HTTP clients do", "request_timeout"
+)
 BUSY = Failure(
     503,
     "more clients are connected than this service may serve at a time; close connections that are not used",
@@ -44,13 +48,15 @@ BUSY = Failure(
 
 
 class Connections:
-    """The open connections, at most *most*. A new one takes the place of the one that has been idle for longest.
+    """The open connections, at most *most*. A new one takes the place of the oldest that is replaceable.
 
-    *head* is the seconds in which the head of a request has to be complete, from its first byte on.
+    *head* is the seconds in which the head of a request has to be complete, from its first byte on. *stalled* is
+    the seconds without a byte after which a client whose body is not complete may lose its place to another.
     """
 
-    def __init__(self, most: int, clock: Clock, head: float = HEAD) -> None:
+    def __init__(self, most: int, clock: Clock, head: float = HEAD, stalled: float = STALLED) -> None:
         self.head = head
+        self.stalled = stalled
         self._most = most
         self._clock = clock
         self._open: dict[Connection, None] = {}
@@ -63,12 +69,12 @@ class Connections:
     def add(self, connection: Connection) -> bool:
         """Take *connection* in. Returns False when there is no place for it: then it is to be refused."""
         if len(self._open) >= self._most:
-            idle = next((each for each in self._open if each.idle), None)
-            if idle is None:
+            replaced = next((each for each in self._open if each.replaceable), None)
+            if replaced is None:
                 self._count_refused()
                 return False
-            self.remove(idle)
-            idle.force_close()
+            self.remove(replaced)
+            replaced.force_close()
         self._open[connection] = None
         return True
 
@@ -76,8 +82,8 @@ class Connections:
         self._open.pop(connection, None)
 
     def shed(self) -> None:
-        """Close the idle connections, as file descriptors have run out and no other can be accepted."""
-        for connection in [each for each in self._open if each.idle]:
+        """Close what is replaceable, as file descriptors have run out and no connection can be accepted."""
+        for connection in [each for each in self._open if each.replaceable]:
             self.remove(connection)
             connection.force_close()
         self._count_refused()
@@ -96,7 +102,7 @@ class Connection(web.RequestHandler):
     came, in the answer as in the log.
     """
 
-    __slots__ = ("_connections", "_head_timer", "_lingering", "_watcher")
+    __slots__ = ("_came", "_connections", "_head_timer", "_lingering", "_watcher")
 
     def __init__(self, manager: web.Server, connections: Connections) -> None:
         super().__init__(
@@ -109,6 +115,7 @@ class Connection(web.RequestHandler):
             auto_decompress=False,  # the door passes bodies on as they come
         )
         self._connections = connections
+        self._came = 0.0  # when the last bytes came
         self._head_timer: asyncio.TimerHandle | None = None
         self._lingering: Lingering | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -117,6 +124,25 @@ class Connection(web.RequestHandler):
     def idle(self) -> bool:
         """Whether no request is under way: nothing came yet, or half a head."""
         return self._waiter is not None and not self._messages
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether little is lost if another client gets this one's place.
+
+        No request is under way: nothing came yet, half a head, or the rest of a body whose answer is out. Or nothing
+        was done for the request yet, as its body does not come.
+        """
+        if self.idle:
+            return True
+        silent = self._loop.time() - self._came
+        if self._messages or silent < HANDED_OVER:
+            return False
+        request = self._current_request
+        if request is None:
+            unread = 0 if self.transport is None else self.transport.get_write_buffer_size()
+            return not self._request_in_progress and not unread
+        waits = not request.content.is_eof() and not self._reading_paused and request.writer.output_size == 0
+        return waits and silent > self._connections.stalled
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -130,6 +156,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._messages:
             self._end_broken_body()
+        self._came = self._loop.time()
         if self.idle and data:
             if self._head_timer is None:
                 self._head_timer = self._loop.call_later(self._connections.head, self._refuse_slow_head)
