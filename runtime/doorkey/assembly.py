@@ -121,7 +121,7 @@ class Assembly:
             store,
             private=MemoryStore(self.clock),
             clock=self.clock,
-            limit=limits.entering,
+            limit=self.settings.entering,
             patience=limits.patience,
             away=limits.away,
             limiters=RateLimiters(

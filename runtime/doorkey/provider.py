@@ -17,7 +17,7 @@ from doorkey.model.page import Page
 from doorkey.model.request import Head, Reply, Request
 from doorkey.model.session import Session, Tokens
 from doorkey.model.site import Site
-from doorkey.model.verdict import Verdict
+from doorkey.model.verdict import OK, Verdict
 from doorkey.protections.judge import default_verdict
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Provider:
     """Whether `read` needs the requests that the page itself made."""
     sees_answers: bool = False
     """Whether `read` also needs the answers to those requests."""
+    recognizes: bool = False
+    """Whether `recognize` knows something that may stand before the site."""
     steps: tuple[Step, ...] = ()
     """How a browser logs in where `ready` is not there. Made by `steps_of` from what settings say."""
     settle: float = 0.25
@@ -131,9 +133,14 @@ class Provider:
         """Whether the check's page shows that the site knows the session. Called off the event loop."""
         return self.ready is not None and page.find(self.ready) is not None
 
+    def recognize(self, request: Request, head: Head) -> Verdict:
+        """What stands before this site, if it shows in an answer or in a visit's page: CHALLENGED, BLOCKED or
+        RATE_LIMITED with `by`, else OK. Of a page, `Head.held` has the document and its visible text."""
+        return OK
+
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         """What the answer means, as far as its head tells. A form with a name decides before `default_verdict`."""
-        return default_verdict(request, head)
+        return default_verdict(request, head, self.recognize(request, head))
 
     def notes(self, session: Session) -> Sequence[str]:
         """What the session's page tells about the site, in plain words without secrets, for `doorkey check`."""

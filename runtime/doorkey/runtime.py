@@ -159,7 +159,7 @@ class Runtime:
     async def visit(self, site: str) -> Session:
         """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
         target = self.target(site)
-        return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.limits.entering + 5))
+        return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.entering + 5))
 
     async def probe(self, site: str, *, with_calls: bool = False) -> Probed:
         """Try the site's session check: how well would a dead session be noticed?
@@ -205,7 +205,7 @@ class Runtime:
                 selector=self._parts.selector,
                 clock=self.clock,
                 limit=self.settings.limits.visit,
-                challenge=self.settings.limits.challenge,
+                challenge=self.settings.challenge_of(site),
                 overrides=overrides,
                 home=self.logins.home(key),
                 headed=self._headed,

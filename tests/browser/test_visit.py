@@ -128,9 +128,9 @@ async def test_leases_share_nothing(browsers: BrowserPool, site: LocalSite) -> N
 
 
 async def test_a_page_without_its_token_says_what_was_sought(browsers: BrowserPool, site: LocalSite) -> None:
-    site.page("<p>nothing</p>", status=403)
+    site.page("<p>nothing</p>", status=404)
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
-        with pytest.raises(MissingToken, match=r"csrf.*meta.*HTTP 403"):
+        with pytest.raises(MissingToken, match=r"csrf.*meta.*HTTP 404"):
             await lease.enter(site.spec(limit=6.0))
 
 

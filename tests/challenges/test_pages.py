@@ -14,11 +14,12 @@ from aiohttp.test_utils import TestServer
 
 from doorkey.browser.arguments import use_sandbox
 from doorkey.browser.chromium import find_chromium
-from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.clock import SystemClock
 from doorkey.model.verdict import Kind
+from doorkey.model.visit_needs import VisitNeeds
 from doorkey.protections.table import PROTECTIONS, STANDING
 
 from .heads import ARTICLE, CF, HITS, HTML, MISSES, Case, page
@@ -81,11 +82,12 @@ class Screen:
         self._url, self._page = url, page
         inspector = PageInspector(page)
         self.network_log = NetworkLog(inspector, recording=False)
-        self._challenge = Challenge(inspector, self.network_log, 1.0, SystemClock(), lambda _: None)
+        needs = VisitNeeds(read=lambda _: {})
+        self._reader = FactsReader(inspector, self.network_log, needs, SystemClock())
 
     async def found(self, number: int, *, widgets: bool = True) -> str:
         await self._page.goto(f"{self._url}{number}", wait_until="domcontentloaded")
-        finding = await self._challenge.find(widgets=widgets)
+        finding = await self._reader.find(widgets=widgets)
         return finding.name if finding is not None else ""
 
 

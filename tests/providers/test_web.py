@@ -561,6 +561,31 @@ life = "30m"
     assert f"{path}, line 7: {fault}" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("rules", "head", "kind", "by_hand"),
+    [
+        ({"limited": ["403 body:slow down"]}, answer(403, b"Slow down, please", "text/html"), Kind.RATE_LIMITED, False),
+        ({"blocked": ["header:X-Wall"]}, answer(200, **{"x-wall": "1"}), Kind.BLOCKED, False),
+        ({"challenge": ["body:one moment"]}, answer(503, b"One moment", "text/html"), Kind.CHALLENGED, False),
+        ({"person": ["429 body:robot"]}, answer(429, b"a robot?", "text/html"), Kind.CHALLENGED, True),
+        ({"person": ["body:robot"], "stale": [403]}, answer(403, b"a robot?", "text/html"), Kind.CHALLENGED, True),
+        ({"challenge": ["body:one moment"]}, answer(503, b"another moment", "text/html"), Kind.SITE_DOWN, False),
+        ({"blocked": [{"is": 403, "when": "POST"}]}, answer(403), Kind.REFUSED, False),
+    ],
+)
+def test_the_sites_own_words_come_before_everything_else(
+    rules: dict[str, object], head: Head, kind: Kind, by_hand: bool
+) -> None:
+    verdict = made(**rules).judge(
+        Request(url="/x"), replace(head, headers={**head.headers, "retry-after": "9"}), session()
+    )
+    assert (verdict.kind, verdict.by_hand) == (kind, by_hand)
+    if kind is Kind.RATE_LIMITED:
+        assert verdict.retry_after == 9
+    if verdict.by:
+        assert f"sites.wiki.{next(iter(rules))}: " in verdict.detail
+
+
 def test_no_option_shows_what_it_sends() -> None:
     site = made(send={"header": {"Authorization": "Bearer s3cret"}, "json": {"k": "s3cret"}})
     assert "s3cret" not in repr(site.options) + repr(site.site)

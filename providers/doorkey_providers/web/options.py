@@ -8,75 +8,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from doorkey import Provider
-from doorkey_providers.web.rules import Rule, parse_rule
+from doorkey_providers.web.setting_types import Css, Names, Obstacles, OneRule, Rules, Seconds, Whens, to_tuple
 from doorkey_providers.web.sources import (
     IN_ANSWERS,
     OF_REQUESTS,
     ON_PAGES,
     Source,
-    check_css,
     check_source,
     parse_source,
 )
 from doorkey_providers.web.templates import Template, check_header
-from doorkey_providers.web.when import When, parse_when
-
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _to_tuple(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _parse_css(value: object) -> object:
-    return check_css(value) if isinstance(value, str) else value
-
-
-def _parse_whens(value: object) -> object:
-    return tuple(parse_when(one) if isinstance(one, str) else one for one in _to_list(value))
-
-
-def _parse_rules(value: object) -> object:
-    """Read statuses and signs. A table `{ is = …, when = … }` limits its rules to some requests."""
-    found: list[Rule] = []
-    for one in _to_list(value):
-        if isinstance(one, dict):
-            if set(one) - {"is", "when"} or "is" not in one:
-                raise ValueError("expected a table with `is` (one rule or several) and `when`")
-            whens = tuple(parse_when(str(when)) for when in _to_list(one.get("when", [])))
-            found += [parse_rule(rule, whens) for rule in _to_list(one["is"])]
-        elif isinstance(one, str | int) and not isinstance(one, bool):
-            found.append(parse_rule(one))
-        else:
-            raise ValueError("expected statuses and rules, like [401, 'redirect:/login']")  # noqa: TRY004  pydantic's
-    return tuple(found)
-
-
-def _to_list(value: object) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _parse_rule(value: object) -> object:
-    return parse_rule(value) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
 def _parse_next(value: object) -> object:
     return parse_source(value, IN_ANSWERS) if isinstance(value, str) else value
-
-
-def _parse_seconds(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
-    if found is None:
-        raise ValueError("expected a time like 90s, 30m, 12h or 7d")
-    return float(found[1]) * UNITS[found[2]]
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_to_tuple)]
-Css = Annotated[str, Field(min_length=1), BeforeValidator(_parse_css)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_parse_seconds)]
-Rules = Annotated[tuple[Rule, ...], BeforeValidator(_parse_rules)]
 
 
 class Table(BaseModel):
@@ -149,7 +94,7 @@ class TokenOptions(Table):
 class SendOptions(Table):
     """Where tokens go in a request: texts hold them as `{name}`. Without `when` they go into every request."""
 
-    when: Annotated[tuple[When, ...], BeforeValidator(_parse_whens)] = ()
+    when: Whens = ()
     header: dict[str, str] = Field(default={}, repr=False)
     query: dict[str, str] = Field(default={}, repr=False)
     form: dict[str, str] = Field(default={}, repr=False)
@@ -223,7 +168,7 @@ class CheckOptions(Table):
     url: str | None = Field(
         default=None, pattern=r"^/([^/\\]|$)", description="The path that is fetched; without it the page of `url`."
     )
-    holds: Annotated[Rule | None, BeforeValidator(_parse_rule)] = Field(
+    holds: OneRule | None = Field(
         default=None, description="What its answer looks like while the session lives; without it, `ready` is there."
     )
 
@@ -235,13 +180,19 @@ class WebOptions(Table):
     tokens: dict[str, TokenOptions] = Field(
         default={}, description="The values that requests need, each under a name of your choice."
     )
-    send: Annotated[tuple[SendOptions, ...], BeforeValidator(_to_tuple)] = Field(
+    send: Annotated[tuple[SendOptions, ...], BeforeValidator(to_tuple)] = Field(
         default=(), description="Where tokens go in requests. Several tables serve several kinds of request."
     )
     stale: Rules = Field(default=(), description="What an answer looks like when the session is dead.")
     alive: Rules = Field(default=(), description="What a good answer looks like, if HTTP 200 alone proves nothing.")
+    challenge: Obstacles = Field(
+        default=(), description="What stands before the site and lets a browser in that waits, in pages and answers."
+    )
+    person: Obstacles = Field(default=(), description="What stands before the site and lets in only a person.")
+    blocked: Obstacles = Field(default=(), description="How the site blocks: nobody visits for it.")
+    limited: Obstacles = Field(default=(), description="How the site says that it limits how much it answers.")
     check: CheckOptions = CheckOptions()
-    examples: Annotated[tuple[str, ...], BeforeValidator(_to_tuple)] = Field(
+    examples: Annotated[tuple[str, ...], BeforeValidator(to_tuple)] = Field(
         default=(), description='Calls that `doorkey check --probe` sends as a stranger, like "POST /notes title=x".'
     )
     resend: Literal["certain", "dead", "never"] = Field(

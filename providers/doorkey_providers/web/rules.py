@@ -21,7 +21,8 @@ STATUS = r"[1-5](?:\d\d|xx)"
 class Rule:
     """A status and a sign, both of which must hold.
 
-    `status` is "401", "4xx" or "" for any; `text` is the rule as it was written.
+    `status` is "401", "4xx" or "" for any; `text` is the rule as it was written. `failing`: whether the rule is also
+    about a rate limit and a failing site (429, 5xx) where it names no such status.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Rule:
     name: str = ""
     value: str | None = None
     when: tuple[When, ...] = ()
+    failing: bool = False
 
     def concerns(self, request: Request) -> bool:
         """Whether the rule is meant for *request*."""
@@ -68,7 +70,7 @@ class Rule:
         return self.sign != "body" or head.is_html or head.media_type.startswith("text/")
 
     def _fits_status(self, head: Head) -> bool:
-        if head.status == 429 or (head.status >= 500 and not self.status):
+        if not self.failing and (head.status == 429 or (head.status >= 500 and not self.status)):
             return False  # a rate limit or a failing site may show any text
         return not self.status or fnmatchcase(str(head.status), self.status.replace("xx", "??"))
 

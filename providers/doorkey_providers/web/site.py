@@ -17,6 +17,13 @@ from doorkey_providers.web.sources import BY_SCRIPT, OF_ANSWERS, OF_REQUESTS, So
 from doorkey_providers.web.templates import Template
 from doorkey_providers.web.values import JSON, parse_json, walk
 
+OBSTACLES = (
+    ("limited", Kind.RATE_LIMITED),
+    ("blocked", Kind.BLOCKED),
+    ("person", Kind.CHALLENGED),
+    ("challenge", Kind.CHALLENGED),
+)
+"""The settings that describe what stands before the site, and what each means."""
 WHOLE = (200, 201, 203)
 """The statuses whose answers `alive` can judge. Others have no body, or a part of one."""
 
@@ -32,7 +39,10 @@ class WebSite(Provider):
         if not isinstance(options, WebOptions):
             raise ConfigurationError(f"sites.{site.name}: expected options of the provider web", site=site.name)
         self.options = options
-        self.reads_bodies = any(rule.sign in ("body", "json") for rule in (*options.stale, *options.alive))
+        self.obstacles = tuple((key, kind, rule) for key, kind in OBSTACLES for rule in getattr(options, key))
+        self.recognizes = bool(self.obstacles)
+        rules = (*options.stale, *options.alive, *(rule for _, _, rule in self.obstacles))
+        self.reads_bodies = any(rule.sign in ("body", "json") for rule in rules)
         tokens = options.tokens.values()
         self.ready = options.ready
         self.steps = options.visit.steps
@@ -81,7 +91,8 @@ class WebSite(Provider):
             return True
         if not self.reads_bodies:
             return False
-        rules = [*self._select(self.options.stale, request), *self._select_alive(request, head)]
+        standing = (rule for _, _, rule in self.obstacles)
+        rules = [*self._select((*self.options.stale, *standing), request), *self._select_alive(request, head)]
         return any(rule.reads_body(head) for rule in rules)
 
     def shows_session(self, reply: Reply, page: Page) -> bool:
@@ -90,6 +101,14 @@ class WebSite(Provider):
             whole = replace(reply, held=reply.body, complete=True)
             return bool(rule.holds(Request(url=reply.url), whole))
         return super().shows_session(reply, page)
+
+    def recognize(self, request: Request, head: Head) -> Verdict:
+        for key, kind, rule in self.obstacles:
+            if request.own_host and rule.concerns(request) and rule.holds(request, head):
+                name = f"sites.{self.site.name}.{key}: {rule.text}"
+                detail = f"{request.what} met HTTP {head.status} ({name})"
+                return Verdict(kind, detail, by=name, by_hand=key == "person")
+        return Verdict(Kind.OK)
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
         verdict = super().judge(request, head, session)

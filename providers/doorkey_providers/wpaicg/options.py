@@ -6,7 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from doorkey_providers.web.options import Css, Table, VisitOptions
+from doorkey_providers.web.options import Table, VisitOptions
+from doorkey_providers.web.setting_types import Css
 
 
 class PowerOptions(Table):

@@ -14,7 +14,7 @@ from doorkey.browser.profile import Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
 from doorkey.browser.stored_state import StoredState
-from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.one_time_codes import OneTimeCodes
@@ -143,10 +143,10 @@ class Lease:
         except Error as error:
             raise translate(error, "opening the window", spec.limit) from error
         last: Snapshot | None = None
-        challenge = Challenge(inspector, network_log, 0.0, self._clock, self._events)
+        reader = FactsReader(inspector, network_log, spec, self._clock)
         while not page.is_closed() and not self._lost.is_set():
             try:
-                stood = await challenge.find(widgets=False)
+                stood = await reader.find(widgets=False)
                 last = replace(
                     await take_snapshot(inspector, self._clock), stood=stood.name if stood is not None else ""
                 )

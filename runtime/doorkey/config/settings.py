@@ -56,6 +56,16 @@ class Settings(Section):
         """Where each setting came from."""
         return self._sources
 
+    def challenge_of(self, site: str) -> float:
+        """Return how many seconds the browser may take at *site* to pass a challenge."""
+        own = self.sites[site].limits.challenge
+        return self.limits.challenge if own is None else own
+
+    @property
+    def entering(self) -> float:
+        """Seconds that entering any of the sites may take, including a challenge."""
+        return self.limits.visit + max(map(self.challenge_of, self.sites), default=self.limits.challenge)
+
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         faults = [

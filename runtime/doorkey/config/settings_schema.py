@@ -171,11 +171,6 @@ class LimitSettings(Section):
         description="Seconds to wait for a site that takes no connections, because it may be restarting.",
     )
 
-    @property
-    def entering(self) -> float:
-        """Seconds that entering a site may take, including a challenge."""
-        return self.visit + self.challenge
-
 
 class MannersSettings(Section):
     at_once: Count = Field(default=2, description="Calls that are sent to a site at a time; others wait.")
@@ -196,6 +191,10 @@ class MannersSettings(Section):
     pause: Seconds = Field(
         default=600.0, description="Seconds without a visit after too many whose session stayed unused."
     )
+
+
+class SiteLimitSettings(Section):
+    challenge: Seconds | None = None
 
 
 class SiteSettings(Section):
@@ -232,6 +231,9 @@ class SiteSettings(Section):
     )
     manners: MannersSettings = Field(
         default=MannersSettings(), description="Values that differ from [manners] for this site, under the same keys."
+    )
+    limits: SiteLimitSettings = Field(
+        default=SiteLimitSettings(), description="`challenge` in place of that of [limits], for this site."
     )
 
     @field_validator("reach")

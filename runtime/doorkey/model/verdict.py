@@ -38,7 +38,8 @@ class Kind(Enum):
 class Verdict:
     """`detail` goes into errors and logs: never a cookie, a token or a prompt. `retry_after` is in seconds.
 
-    `by` names the protection that was recognised (docs/challenges.md), where one was. `by_absence`: the answer lacks
+    `by` names the protection that was recognised (docs/challenges.md), where one was, and `by_hand` tells that only a
+    person can pass it. `by_absence`: the answer lacks
     what an accepted one has. That proves nothing about the request itself: one that may not be repeated is not sent
     again for it.
     """
@@ -47,6 +48,7 @@ class Verdict:
     detail: str = ""
     retry_after: float | None = None
     by: str = ""
+    by_hand: bool = False
     by_absence: bool = False
 
     def __bool__(self) -> bool:

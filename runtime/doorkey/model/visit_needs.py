@@ -8,7 +8,9 @@ from typing import Any, Self
 
 from doorkey.model.login_steps import Step
 from doorkey.model.page import Page
+from doorkey.model.request import Head, Request
 from doorkey.model.session import Tokens
+from doorkey.model.verdict import OK, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class VisitNeeds:
     cookies_needed: tuple[str, ...] = ()
     cookies_required: bool = False
     settle: float = 0.25
+    recognizes: bool = False
+    recognize: Callable[[Request, Head], Verdict] = lambda request, head: OK
 
     @classmethod
     def of(cls, provider: object, **more: Any) -> Self:

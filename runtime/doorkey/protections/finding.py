@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from doorkey.model.request import Head, Request
+from doorkey.model.request import HEAD_BYTES, Head, Request
+from doorkey.model.verdict import Kind, Verdict
+from doorkey.protections.advice import BY_HAND, LATER, OWNER
 from doorkey.protections.signs import Facts, Finding, Obstacle, Protection
 from doorkey.protections.table import PROTECTIONS, STANDING
 
@@ -15,6 +18,9 @@ SELECTORS = tuple(
 )
 """Selectors that a page is searched for, so that `recognize_page` can decide."""
 PAGE = Request(url="/", what="the page", expects=("text/html",))
+OBSTACLES = {Kind.RATE_LIMITED: Obstacle.RATE, Kind.BLOCKED: Obstacle.BLOCK}
+TODO = {Obstacle.RATE: LATER, Obstacle.BLOCK: OWNER, Obstacle.WAIT: BY_HAND, Obstacle.PERSON: BY_HAND}
+"""What a provider's verdicts mean for a visit, and what helps."""
 EPOCH = 1e9
 """X-RateLimit-Reset is a number of seconds at some sites, a time since 1970 at others. Larger values are times."""
 
@@ -35,20 +41,41 @@ def recognize_head(request: Request, head: Head) -> Finding | None:
     return None
 
 
-def recognize_page(page: Facts, *, widgets: bool) -> Finding | None:
+def recognize_page(page: Facts, *, widgets: bool, patient: bool = False) -> Finding | None:
     """Return the protection that a *page* in a browser shows; None if it is no known one.
 
     *widgets*: whether to count a challenge that sites also put into their own pages, if the page holds little else.
+    *patient*: whether a page that may open by itself is given the time, although its status alone means a refusal.
     """
     head = Head(status=page.status, headers=page.headers, url=page.url)
     for row in PROTECTIONS:
         if (
             row.obstacle in STANDING
             and (not row.widget or (widgets and page.is_mostly_widget))
+            and not (row.bare and patient and page.may_open)
             and _is_shown(row, page, head)
         ):
             return Finding(row, read_pause(head) if row.obstacle is Obstacle.RATE else None)
     return None
+
+
+def recognize_own(page: Facts, request: Request, recognize: Callable[[Request, Head], Verdict]) -> Finding | None:
+    """Return what stands before the site by its own provider, which *recognize* asks about the page that *request*
+    led to. A page that shows what only the site's own page has is not asked about.
+    """
+    if page.ready:
+        return None
+    kind = page.headers.get("content-type", "text/html").partition(";")[0]
+    whole = page.text if kind.endswith("json") else f"{page.html}\n{page.title}\n{page.text}"
+    body = whole.encode("utf-8", "replace")
+    headers = {**page.headers, "content-type": f"{kind}; charset=utf-8"}
+    head = Head(status=page.status, headers=headers, url=page.url, start=body[:HEAD_BYTES], held=body, complete=True)
+    verdict = recognize(request, head)
+    if verdict:
+        return None
+    obstacle = OBSTACLES.get(verdict.kind, Obstacle.PERSON if verdict.by_hand else Obstacle.WAIT)
+    row = Protection(name=verdict.by, obstacle=obstacle, source="set", todo=TODO[obstacle])
+    return Finding(row, read_pause(head) if obstacle is Obstacle.RATE else None)
 
 
 def read_pause(head: Head) -> float | None:

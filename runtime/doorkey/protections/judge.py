@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from doorkey.model.request import Head, Request
 from doorkey.model.verdict import OK, Kind, Verdict
-from doorkey.protections.finding import recognize_head
+from doorkey.protections.advice import BY_HAND, LATER, OWNER
+from doorkey.protections.finding import read_pause, recognize_head
 from doorkey.protections.signs import Finding, Obstacle
 
 KINDS = {
@@ -31,12 +33,18 @@ LOGIN = re.compile(
 """Words that URLs of login pages usually hold. This is weak evidence: a redirect there is only likely a refusal."""
 
 
-def default_verdict(request: Request, head: Head) -> Verdict:
-    """Judge an answer that the provider does not know. The table of protections comes first.
+TODO = {Kind.CHALLENGED: BY_HAND, Kind.BLOCKED: OWNER, Kind.RATE_LIMITED: LATER}
+
+
+def default_verdict(request: Request, head: Head, known: Verdict = OK) -> Verdict:
+    """Judge an answer. What the provider knows of the site's own protections (*known*) comes first, then the table.
 
     401, 403, 419, 440, a redirect to a login page, and HTML where something else was asked, are refusals that a renewed
     session may cure. 5xx are not, whatever their body.
     """
+    if not known:
+        pause = read_pause(head) if known.kind is Kind.RATE_LIMITED else None
+        return replace(known, detail=f"{known.detail}; {TODO[known.kind]}", retry_after=pause)
     found = recognize_head(request, head)
     if found is not None:
         return _to_verdict(found, request, head)

@@ -27,6 +27,7 @@ LIMITS = (
         source="run",
         signs=(Sign(status=(429,)),),
         marks=(Mark(status=(429,)),),
+        bare=True,
         todo=LATER,
     ),
 )

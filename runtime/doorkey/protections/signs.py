@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from doorkey.model.request import HEAD_BYTES, Head, Request
 
-Source: TypeAlias = Literal["run", "doc", "sig", "weak"]
+Source: TypeAlias = Literal["run", "doc", "sig", "weak", "set"]
 """Where the facts of a row come from: observed on the real thing, the vendor's documentation, signatures of
-open-source detectors, or weak sources that need to be confirmed."""
+open-source detectors, weak sources that need to be confirmed, or the site's settings (no row of the table)."""
 
 MOST_TEXT = 400
 MOST_LINKS = 5
@@ -86,7 +86,8 @@ class Mark:
     """A sign in a page that a browser shows. All fields that are set must hold.
 
     `title` is the whole title, in any case; `has` and `lacks` are CSS selectors; `text` is part of the visible text.
-    `without` is a header that the document must not have.
+    `without` is a header that the document must not have. "HOST >>> INNER" selects INNER in the open shadow root of
+    what HOST selects.
     """
 
     title: str = ""
@@ -112,7 +113,9 @@ class Facts:
     """What is known of a page in a browser. `found` are the selectors of the table that match something.
 
     `status` and `headers` (lower-case names) are the document's. `text` is the beginning of the visible text, `length`
-    the number of all its characters. `born` differs from document to document.
+    the number of all its characters. `born` differs from document to document, and `state` whenever the document
+    changes. `ready`: it shows what only the site's own page has. `scripts`: it has scripts. `refresh`: it loads another
+    page after so many seconds. `html` is the document's beginning, where that was asked for.
     """
 
     url: str = ""
@@ -124,6 +127,16 @@ class Facts:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     born: float = 0.0
+    state: int = 0
+    ready: bool = False
+    scripts: bool = False
+    refresh: float | None = None
+    html: str = field(default="", repr=False)
+
+    @property
+    def may_open(self) -> bool:
+        """Whether the page may give way to another one by itself."""
+        return self.scripts or self.refresh is not None
 
     @property
     def is_mostly_widget(self) -> bool:
@@ -134,8 +147,9 @@ class Facts:
 class Protection:
     """One row of the table.
 
-    `widget`: sites also put it into their own pages, so it counts only on a page that holds little else. `todo` tells a
-    person what helps. `cookie` is what passing it yields, `tied` what that cookie is tied to.
+    `widget`: sites also put it into their own pages, so it counts only on a page that holds little else. `bare`: only
+    the status tells, so it does not count on a page that may open by itself. `todo` tells a person what helps. `cookie`
+    is what passing it yields, `tied` what that cookie is tied to.
     """
 
     name: str
@@ -144,6 +158,7 @@ class Protection:
     signs: tuple[Sign, ...] = ()
     marks: tuple[Mark, ...] = ()
     widget: bool = False
+    bare: bool = False
     todo: str = ""
     cookie: str = ""
     tied: str = ""

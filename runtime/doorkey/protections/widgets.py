@@ -32,6 +32,16 @@ WIDGETS = (
         cookie="the site's own",
     ),
     Protection(
+        name="Cap, to be clicked",
+        obstacle=Obstacle.PERSON,
+        source="run",
+        widget=True,
+        # Its shadow root is there once its script runs; the state, once somebody or a script of the page begins.
+        marks=(Mark(has="cap-widget >>> .captcha:not([data-state=verifying], [data-state=done])"),),
+        todo=BY_HAND,
+        cookie="the site's own",
+    ),
+    Protection(
         name="Cap",
         obstacle=Obstacle.WAIT,
         source="run",

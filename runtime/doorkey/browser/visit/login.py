@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from doorkey.browser.playwright_errors import translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.login_observer import PASSWORD, LoginObserver
 from doorkey.browser.visit.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.spec import VisitSpec
@@ -44,12 +45,13 @@ class StepLogin:
         spec: VisitSpec,
         routing: RequestRouting,
         challenge: Challenge,
+        reader: FactsReader,
         codes: OneTimeCodes,
         clock: Clock,
         events: SiteEvents,
     ) -> None:
         self._targets, self._observer, self._page = targets, observer, targets.inspector.page
-        self._spec, self._routing, self._challenge = spec, routing, challenge
+        self._spec, self._routing, self._challenge, self._reader = spec, routing, challenge, reader
         self._codes, self._clock, self._events = codes, clock, events
         self._limit = min(STEP, spec.limit / 4)
         self._filled: list[tuple[Locator, str]] = []
@@ -73,6 +75,11 @@ class StepLogin:
             await self._run_step(number, step)
             done = True
         return done
+
+    async def can_begin(self) -> bool:
+        """Tell whether the first step has what it needs: a page to open, or its element on this one."""
+        first = self._spec.steps[0]
+        return not first.selector or await self._find(first, 0.0) is not None
 
     async def run(self, ready: Callable[[], Awaitable[bool]]) -> None:
         """Run the steps. Return once the site has answered the last one. *ready* tells whether `ready` shows.
@@ -155,6 +162,7 @@ class StepLogin:
         why = await self._routing.explain_refusal(url)
         if why is not None:
             raise ConfigurationError(f"the page of a login step is not opened: {why}")
+        self._reader.note_opened(url)
         await self._page.goto(url, wait_until="load", timeout=self._limit * 1000)
         self._filled.clear()
         await self._challenge.wait_passed(widgets=False)  # a widget may belong to the form

@@ -28,6 +28,8 @@ TEXTS = ("json", "text/", "javascript", "xml", "x-www-form-urlencoded")
 """Parts of the media types of answers whose bodies are kept."""
 SCRIPTS = ("Fetch", "Script", "XHR")
 """What a page's scripts wait for, by DevTools' names: whatever they set comes after it."""
+CHECKS = ("Document", *SCRIPTS)
+"""What a challenge is made of, and what it sends."""
 FIELD = re.compile(r'name="([^"]{1,80})"|(?:^|&)([^=&\s]{1,80})=|"([\w.-]{1,80})"\s*:')
 """The name of a field in a multipart, form or JSON body."""
 
@@ -37,6 +39,8 @@ class NetworkLog:
 
     `sent` holds the headers of the page's first request, lower-case, once it was sent. `status` and `headers` belong to
     the answer that its present document came with. `awaited` holds the requests under way that its scripts wait for.
+    `answers` counts the answers to its documents and scripts, `failures` those of its own origin that refused or did
+    not come, and `documents` the page's own.
     While `recording`, the requests are kept, with their answers if `with_answers`.
     """
 
@@ -48,6 +52,8 @@ class NetworkLog:
         self._tasks: set[asyncio.Task[None]] = set()
         self.recording = recording
         self.awaited: set[str] = set()
+        self._own: dict[str, str] = {}  # the methods of requests to the page's own origin that can fail
+        self.answers = self.failures = self.documents = 0
         self.sent: dict[str, str] = {}
         self.status = 0
         self.headers: Mapping[str, str] = {}
@@ -76,7 +82,7 @@ class NetworkLog:
         session.on("Network.requestWillBeSentExtraInfo", self._on_headers)
         session.on("Network.responseReceived", self._on_response)
         session.on("Network.loadingFinished", self._on_end)
-        session.on("Network.loadingFailed", self._on_end)
+        session.on("Network.loadingFailed", self._on_failed)
         # By Playwright: it also reports what frames of other processes, workers and service workers send.
         self._page.context.on("request", self._record)
         if self._with_answers:
@@ -92,6 +98,8 @@ class NetworkLog:
     def _on_request(self, event: dict[str, Any]) -> None:
         if event.get("type") in SCRIPTS:
             self.awaited.add(event["requestId"])
+        if event.get("type") in CHECKS and origin_of(event["request"]["url"]) == origin_of(self._page.url):
+            self._own[event["requestId"]] = event["request"]["method"]
         if event.get("type") == "Document" and not self._first:
             self._first, self._frame = event["requestId"], event.get("frameId", "")
 
@@ -102,8 +110,18 @@ class NetworkLog:
     def _on_end(self, event: dict[str, Any]) -> None:
         self.awaited.discard(event["requestId"])
 
+    def _on_failed(self, event: dict[str, Any]) -> None:
+        self._on_end(event)
+        if self._own.pop(event["requestId"], None) is not None and not event.get("canceled"):
+            self.failures += 1
+
     def _on_response(self, event: dict[str, Any]) -> None:
+        method, status = self._own.pop(event["requestId"], None), int(event["response"]["status"])
+        self.answers += event.get("type") in CHECKS
+        if method is not None and status >= 400 and status != 404 and (method != "GET" or event["type"] != "Document"):
+            self.failures += 1
         if event.get("type") == "Document" and event.get("frameId") == self._frame:
+            self.documents += 1
             answer = event["response"]
             self.awaited.clear()  # they were the last document's
             self.status = int(answer["status"])

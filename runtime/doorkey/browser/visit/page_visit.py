@@ -12,18 +12,20 @@ from doorkey.browser.live.script import BLANK
 from doorkey.browser.playwright_errors import TRANSIENT, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.login_observer import LoginObserver
 from doorkey.browser.visit.network_log import NetworkLog
+from doorkey.browser.visit.obstacle_errors import explain_missing_page, explain_unnamed
 from doorkey.browser.visit.one_time_codes import OneTimeCodes
-from doorkey.browser.visit.settle import POLL, TOKENS, WAIT_READY, PageSettler
+from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY, PageSettler
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.browser.visit.state_watch import StateWatch
 from doorkey.browser.visit.step_target import StepTargets
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, Changed, ConfigurationError, SiteDown
+from doorkey.errors import BrowserFailed, Changed, ConfigurationError
 from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
 
@@ -55,11 +57,14 @@ class PageVisit:
         self._others: dict[str, PageInspector] = {}
         self._inspector = PageInspector(page)
         self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
-        self._challenge = Challenge(self._inspector, self._network_log, spec.challenge, clock, events)
+        self._reader = FactsReader(self._inspector, self._network_log, spec, clock)
+        self._challenge = Challenge(self._inspector, self._network_log, self._reader, spec.challenge, clock, events)
         self._watch = StateWatch(self._inspector, routing.site_url, spec.keep, spec.local) if spec.keep else None
         self._targets = StepTargets(self._inspector, clock)
         self._observer = LoginObserver(self._targets, spec, routing, events)
-        self._login = StepLogin(self._targets, self._observer, spec, routing, self._challenge, codes, clock, events)
+        self._login = StepLogin(
+            self._targets, self._observer, spec, routing, self._challenge, self._reader, codes, clock, events
+        )
         self._settler = PageSettler(
             self._inspector, spec, routing, self._network_log, self._challenge, self._login, clock
         )
@@ -144,23 +149,40 @@ class PageVisit:
             retry=retry_if_exception(lambda error: isinstance(error, Error) and bool(TRANSIENT.search(error.message))),
             reraise=True,
         )
+        self._reader.note_opened(self._spec.url)
         try:
             async for attempt in attempts:
                 with attempt:
                     response = await self._page.goto(self._spec.url, wait_until="commit", timeout=self._share * 1000)
         except Error as error:
             if NO_PAGE in error.message:
-                raise self._challenge.explain_missing_page() from error
+                raise explain_missing_page(self._network_log) from error
             raise self._routing.last_failure or translate(error, "loading the page", self._share) from error
         if response is None:
             raise Changed("loading the page: no answer came")
         await self._wait_loaded()
-        if response.status >= 500 and await self._challenge.find(widgets=True) is None:
-            raise SiteDown(f"the page came with HTTP {response.status}", retry_after=self._network_log.head.retry_after)
+        if response.status >= 500:
+            await self._check_up()
         if self._spec.steps:
             # Before any step of a login. A widget may be the login page's own.
             await self._challenge.wait_passed(widgets=False)
+            await self._wait_opened()
         return response
+
+    async def _check_up(self) -> None:
+        """Raise SiteDown for a page that failed, unless something stands there that a browser may pass."""
+        facts = await self._reader.read()
+        if facts.status < 500 or facts.may_open or self._reader.recognize(facts, widgets=True) is not None:
+            return
+        error = explain_unnamed(facts, self._network_log)
+        assert error is not None, "a status of 5xx is a refusal"
+        raise error
+
+    async def _wait_opened(self) -> None:
+        """Give an unnamed page that refuses the time to open by its scripts, before the steps of a login."""
+        end = self._clock.now() + await self._challenge.find_opening_time(OPENING)
+        while self._clock.now() < end and self._network_log.status >= 400 and not await self._login.can_begin():
+            await self._clock.sleep(POLL)
 
     async def _wait_loaded(self) -> None:
         """Wait until the page has loaded, for the rest of the share: a script or an image may never come."""

@@ -82,21 +82,44 @@ INDEXED = """async (paths) => {
 }"""
 """Values of IndexedDB by "DATABASE/STORE/KEY". The key "*" means the first one."""
 
-FACTS = """async ([selectors, refused]) => {
-  const find = (css) => Document.prototype.querySelector.call(document, css);
-  const body = Object.getOwnPropertyDescriptor(Document.prototype, "body").get.call(document);
+FACTS = """async ([selectors, ready, refused, reading]) => {
+  const find = (css, root = document) => {
+    const [host, ...inner] = css.split(" >>> ");
+    if (root === document && !inner.length) return Document.prototype.querySelector.call(document, host);
+    if (!inner.length) return root.querySelector(host);
+    for (const element of Document.prototype.querySelectorAll.call(document, host)) {
+      const found = element.shadowRoot && find(inner.join(" >>> "), element.shadowRoot);
+      if (found) return found;
+    }
+    return null;
+  };
+  const shows = (css) => { try { return find(css) !== null; } catch { return false; } };
+  const get = (type, name, of) => Object.getOwnPropertyDescriptor(type.prototype, name).get.call(of);
+  const body = get(Document, "body", document), root = get(Document, "documentElement", document);
   // Of a document that is half there, what is missing may yet come.
   if (document.readyState === "loading")
     await new Promise((done) => { document.addEventListener("DOMContentLoaded", done); setTimeout(done, 2000); });
   const found = selectors.filter((css) => find(css) !== null);
   // Visible text needs a layout: it is read only where it could matter.
-  const shown = (found.length || refused) && body ? body.innerText : "";
+  const shown = (found.length || refused || reading) && body ? body.innerText : "";
+  const refresh = /^\\s*(\\d+)/.exec(find("meta[http-equiv=refresh i]")?.getAttribute("content") ?? "");
+  let html = "", state = 0;
+  if (found.length || refused || reading) {
+    html = root ? get(Element, "outerHTML", root) : "";
+    let whole = html;
+    for (const element of Document.prototype.querySelectorAll.call(document, "*"))
+      if (element.shadowRoot) whole += element.shadowRoot.innerHTML;
+    for (let at = 0; at < whole.length; at++) state = (Math.imul(state, 31) + whole.charCodeAt(at)) | 0;
+  }
   return {
-    title: document.title, found, text: shown.slice(0, 2000), length: shown.length,
-    links: document.links.length, born: performance.timeOrigin,
+    title: String(document.title).toWellFormed(), found, links: document.links.length,
+    text: shown.slice(0, 2000).toWellFormed(), length: shown.length,
+    born: performance.timeOrigin, state, scripts: document.scripts.length > 0,
+    ready: ready ? shows(ready) : false,
+    refresh: refresh ? Number(refresh[1]) : null, html: reading ? html.slice(0, 262144).toWellFormed() : "",
   };
 }"""
-"""What tells whether something stands before the site."""
+"""What tells whether something stands before the site. " >>> " in a selector leads into an open shadow root."""
 
 ASKS = """() => {
   const all = (css) => [...Document.prototype.querySelectorAll.call(document, css)];

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from doorkey.browser.routing import RequestRouting
-from doorkey.browser.visit.challenge import Challenge, make_blocked
+from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.network_log import NetworkLog
@@ -22,9 +22,11 @@ POLL = 0.05
 MOST_SETTLING = 2.0
 TOKENS = 10.0
 GATE = 5.0
+OPENING = 20.0
 WAIT_READY = 2.0
 """Seconds: between two readings; for settling at most, unless more was asked for; for scripts to add tokens to a loaded
-page; for scripts to open an unnamed gate (401, 403); for scripts to show that the visitor is logged in."""
+page; for scripts to open an unnamed gate, where nothing tells the page behind it; the same where something does; for
+scripts to show that the visitor is logged in."""
 
 
 class PageSettler:
@@ -63,26 +65,29 @@ class PageSettler:
         """Return the first snapshot with everything that is needed, of a page that is the site's own."""
         share = min(TOKENS, self._spec.limit / 3)
         came, widgets, first = self._clock.now(), False, True
+        gate, opening = await self._find_gate(GATE), await self._find_gate(OPENING)
         while True:
             try:
                 # Not before the first snapshot: `settle` checks after the last one.
                 if not first and await self._challenge.wait_passed(widgets=widgets):
                     came = self._clock.now()
+                    gate, opening = await self._find_gate(GATE), await self._find_gate(OPENING)
                 snapshot = await self._snapshot()
                 tokens = await self._read(snapshot)
                 if self._spec.steps or self._is_proven(snapshot, tokens):
                     return snapshot, tokens
                 if widgets:
-                    if self._network_log.status not in (401, 403):
+                    if not self._refuses():
                         return snapshot, tokens
-                    if "<script" not in snapshot.page.html or self._clock.now() >= came + GATE:
-                        raise make_blocked(self._network_log.status)
+                    if self._clock.now() >= came + gate:
+                        await self._raise_refusal()
                     await self._clock.sleep(POLL)
             except (MissingToken, MissingCookies, Changed, BrowserFailed) as error:
                 waited = self._clock.now() - came
                 # A page that asks for a password shows by itself that nobody is logged in.
-                if waited >= share or (waited >= WAIT_READY and not self._ready and await self._login.asks_password()):
-                    raise self._explain(error, self._network_log.status) from error
+                time = max(share, opening) if self._refuses() else share
+                if waited >= time or (waited >= WAIT_READY and not self._ready and await self._login.asks_password()):
+                    raise await self._explain(error) from error
                 if not first:
                     await self._clock.sleep(POLL)
             # Something is missing: a widget may be all that the page has.
@@ -121,7 +126,7 @@ class PageSettler:
                 since = self._clock.now()
             snapshot = later
         if lacks is not None:
-            raise self._explain(lacks, self._network_log.status) from lacks
+            raise await self._explain(lacks) from lacks
         return snapshot, tokens
 
     async def _snapshot(self) -> Snapshot:
@@ -159,7 +164,28 @@ class PageSettler:
                 "address, set its url to it"
             )
 
-    def _explain(self, error: DoorkeyError, status: int) -> DoorkeyError:
-        if isinstance(error, MissingToken) and status >= 400:
+    def _refuses(self) -> bool:
+        """Tell whether the page came with a status that lets nobody in."""
+        status = self._network_log.status
+        return status in (401, 403, 429) or status >= 500
+
+    async def _find_gate(self, usual: float) -> float:
+        return await self._challenge.find_opening_time(usual) if self._refuses() else 0.0
+
+    async def _raise_refusal(self) -> None:
+        error = await self._challenge.explain()
+        if error is not None:
+            raise error
+
+    async def _explain(self, error: DoorkeyError) -> DoorkeyError:
+        """Return the error of a page that lacks something: what stands before it, if its status refuses."""
+        status = self._network_log.status
+        if status < 400 or not isinstance(error, MissingToken | MissingCookies):
+            return error.again()
+        if await self._login.asks_password():
+            return error.again()  # it is the login page
+        if (refusal := await self._challenge.explain()) is not None:
+            return refusal
+        if isinstance(error, MissingToken):
             return MissingToken(error.name, error.sought, site=error.site, came=f"come with HTTP {status}")
         return error.again()
