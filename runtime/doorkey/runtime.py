@@ -244,6 +244,7 @@ class Runtime:
             robots,
             checks=checks,
             noticed=noticed,
+            store=self._parts.store.trouble,
         )
 
     def _tokens(self, name: str) -> Tokens | None:

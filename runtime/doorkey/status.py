@@ -25,6 +25,7 @@ class SiteStatus:
     `waiting`: calls that wait, for a visit or for their turn; `pace` tells of the turns, None without limits.
     `checks`: how many session checks this process made; `noticed`: how well a dead session would be noticed.
     `robots`: what the site's robots.txt says of its page, once that was read.
+    `store`: why new sessions stay in this process's memory; empty while the store takes them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class SiteStatus:
     robots: str = ""
     checks: int = 0
     noticed: str = ""
+    store: str = ""
 
 
 def status_of(
@@ -59,6 +61,7 @@ def status_of(
     *,
     checks: int = 0,
     noticed: str = "",
+    store: str = "",
 ) -> SiteStatus:
     """The status of *site* from what the keeper knows, or else of what the store remembers."""
     session = key_state.current or stored.session
@@ -93,4 +96,5 @@ def status_of(
         robots=robots,
         checks=checks,
         noticed=noticed,
+        store=store,
     )

@@ -309,9 +309,6 @@ async def test_a_store_that_this_version_cannot_read_is_refused_and_left_alone(
 
 
 WRONG = [
-    "claimed_until = 'soon'",
-    "gen = 'many'",
-    "failed_until = x'00'",
     "session = '[1, 2]'",
     "session = 'no json'",
     "session = 17",
@@ -330,24 +327,52 @@ WRONG = [
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-async def test_a_row_of_wrong_types_counts_as_absent_and_what_it_held_is_set_aside(
+async def test_a_session_of_wrong_types_counts_as_absent_and_is_set_aside(
     database: Path, clock: SteppedClock, wrong: str
 ) -> None:
     store = SqliteStore(database, clock)
     await store.commit(await claimed(store), session(clock))
-    db = sqlite3.connect(database)
-    with db:
-        db.execute(f"update sessions set {wrong}")
+    db = change_rows(database, wrong)
     (text,) = db.execute("select session from sessions").fetchone()
     stored = await store.row(KEY)
     assert stored.session is None
     status = status_of(Site(name="wiki", url=KEY.url), "web", KeyState(KEY), stored, clock)
     assert status.state == "none"
     assert await store.commit(await claimed(store), session(clock)) is not None
-    if "session" in wrong:
-        assert db.execute("select session from set_aside").fetchone() == (text,)
+    assert db.execute("select session from set_aside").fetchone() == (text,)
     db.close()
     await store.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "claimed_until = 'soon'",
+        "gen = 'many'",
+        "failed_until = x'00'",
+        "whole = 'yes'",
+        "change = 'often'",
+        "why = x'07'",
+    ],
+)
+async def test_a_wrong_value_beside_a_session_does_not_lose_it(database: Path, clock: SteppedClock, wrong: str) -> None:
+    store = SqliteStore(database, clock)
+    made = await store.commit(await claimed(store), session(clock))
+    change_rows(database, wrong).close()
+    assert made is not None
+    assert (await store.row(KEY)).session == made
+    claim = await claimed(store, made.gen)
+    assert (claim.previous, claim.floor) == (made, made.gen)
+    assert await store.commit(claim, session(clock)) is not None
+    assert isinstance(await store.begin(KEY, made.gen, 15), Newer), "the row is whole again"
+    await store.close()
+
+
+def change_rows(database: Path, change: str) -> sqlite3.Connection:
+    db = sqlite3.connect(database)
+    with db:
+        db.execute(f"update sessions set {change}")
+    return db
 
 
 async def test_what_was_kept_in_the_middle_of_a_visit_is_only_for_the_next_visit(

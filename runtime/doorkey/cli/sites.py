@@ -64,6 +64,8 @@ def sites(verbose: bool, as_json: bool, config: Path | None) -> None:
     else:
         rows = [(status.name, status.provider, describe_session(status), status.url) for status in found]
         print_table(rows, ("site", "provider", "session", "page"))
+        for trouble in {status.store for status in found if status.store}:
+            click.echo(trouble, err=True)
 
 
 def details(status: SiteStatus) -> Iterator[tuple[str, str]]:
@@ -77,6 +79,8 @@ def details(status: SiteStatus) -> Iterator[tuple[str, str]]:
     pace = status.pace
     yield "limits", "none" if pace is None else f"{pace.at_once} at a time, {pace.rate:g}/s"
     yield "robots.txt", status.robots or "not read yet"
+    if status.store:
+        yield "store", status.store
     if status.last_error:
         yield "last error", status.last_error
 

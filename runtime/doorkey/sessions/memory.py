@@ -16,6 +16,8 @@ ROWS = 1024
 class MemoryStore:
     """Forgets the rows that were not written for longest when there are too many."""
 
+    trouble = ""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: OrderedDict[Key, Row] = OrderedDict()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
 
 from doorkey.errors import ConfigurationError
 from doorkey.model.session import Key, Session
@@ -35,7 +38,7 @@ STEPS = {
 }
 """How a table of each older version is carried forward."""
 COLUMNS = {
-    "session": (str, type(None)), "whole": (int,), "gen": (int,), "claim": (str,), "claimed_until": (float, int),
+    "session": (object,), "whole": (int,), "gen": (int,), "claim": (str,), "claimed_until": (float, int),
     "failed_until": (float, int), "failed_for": (float, int), "why": (str,), "code": (str,), "change": (int,),
 }  # fmt: skip
 READ = f"select {', '.join(COLUMNS)} from sessions where key = ?"  # noqa: S608 - the names above, nothing from outside
@@ -47,6 +50,8 @@ def prepare_table(db: sqlite3.Connection, path: object) -> None:
 
     Raises ConfigurationError for one of a newer version, or one that is not doorkey's: it is left as it is.
     """
+    if int(db.execute("pragma user_version").fetchone()[0]) == VERSION:
+        return  # without a write: the disk may be full
     db.execute("begin immediate")
     try:
         _carry_forward(db, path)
@@ -82,18 +87,34 @@ def _carry_forward(db: sqlite3.Connection, path: object) -> None:
 
 
 def read_row(db: sqlite3.Connection, key: Key) -> tuple[Row, int]:
-    """The row of *key* and the number of its last change. What can't be read counts as absent."""
+    """The row of *key* and the number of its last change. A value that can't be read counts as absent."""
     found = db.execute(READ, (str(key),)).fetchone()
     if found is None:
         return Row(), 0
     values = dict(zip(COLUMNS, found, strict=True))
-    wrong = [name for name, kinds in COLUMNS.items() if not isinstance(values[name], kinds)]
-    change = values.pop("change")
-    if wrong:
-        log.warning("%s: the store's row has a wrong %s: it counts as absent", key.site, " and ".join(wrong))
-        return Row(), change if isinstance(change, int) else 0
     session = _read_session(key, values.pop("session"))
-    return Row(**{**values, "session": session, "whole": bool(values["whole"])}), change
+    wrong = [name for name in values if not isinstance(values[name], COLUMNS[name])]
+    if wrong:
+        log.warning("%s: the store's row has a wrong %s, which counts as absent", key.site, " and ".join(wrong))
+        values = {name: value for name, value in values.items() if name not in wrong}
+    change = values.pop("change", 0)
+    gen = values.pop("gen", session.gen if session is not None else -1)
+    return Row(**{**values, "session": session, "gen": gen, "whole": bool(values.get("whole"))}), change
+
+
+def read_change(db: sqlite3.Connection, key: Key) -> int:
+    """The number of the last change of *key*'s row; 0 without one."""
+    found = db.execute("select change from sessions where key = ?", (str(key),)).fetchone()
+    return found[0] if found is not None and isinstance(found[0], int) else 0
+
+
+def read_unopened(path: Path, key: Key) -> Row:
+    """The row of *key* in a file that can't be opened for writing; an empty one when it can't be read either."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as db:
+            return read_row(db, key)[0]
+    except sqlite3.Error:
+        return Row()
 
 
 def write_row(db: sqlite3.Connection, key: Key, row: Row, change: int) -> None:

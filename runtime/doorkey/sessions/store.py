@@ -7,6 +7,7 @@ so that each store holds to the same rules and only differs in where the row lie
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from doorkey.clock import Clock
+from doorkey.errors import DoorkeyError
 from doorkey.model.session import Key, Session
+
+log = logging.getLogger("doorkey.store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +151,14 @@ class Row:
 class Store(Protocol):
     """All steps are atomic over every process that shares the store.
 
-    A store that can't be opened as it was configured raises ConfigurationError; one that is away, Unavailable.
+    A store that can't be opened as it was configured raises ConfigurationError; one that is away, Unavailable. One
+    that can't be written goes on in memory, and writes what it holds as soon as it can.
     """
+
+    @property
+    def trouble(self) -> str:
+        """Why sessions stay in this process's memory now, in words; empty while the store takes them."""
+        ...
 
     async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult: ...
 
@@ -187,13 +197,19 @@ class Store(Protocol):
 
 @asynccontextmanager
 async def hold_claim(store: Store, claim: Claim, ttl: float, clock: Clock) -> AsyncIterator[None]:
-    """Keep *claim* for as long as the work under it takes; a claim that was lost is not fought for."""
+    """Keep *claim* for as long as the work under it takes; a claim that was lost is not fought for.
+
+    A store that is away is asked again at the next beat: it may be back before the claim ends.
+    """
 
     async def beat() -> None:
         while True:
             await clock.sleep(ttl / 3)
-            if not await store.renew(claim, ttl):
-                return
+            try:
+                if not await store.renew(claim, ttl):
+                    return
+            except DoorkeyError as error:
+                log.info("%s: the claim was not renewed: %s", claim.key.site, error.message)
 
     heart = asyncio.create_task(beat())
     try:

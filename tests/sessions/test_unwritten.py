@@ -1,0 +1,165 @@
+"""A store whose disk is full or can't be written: sessions stay in memory, and are written as soon as that works."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doorkey.model.cookies import Cookie
+from doorkey.model.session import Key, Session
+from doorkey.sessions.sqlite import SqliteStore
+from doorkey.sessions.store import Backoff, Claim, Newer
+
+if TYPE_CHECKING:
+    from stepped_clock import SteppedClock
+
+KEY = Key("wiki", "http://127.0.0.1:1/")
+
+
+class Disk:
+    """A small file system of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fill(self) -> None:
+        try:
+            with (self.folder / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(b"x" * 512)
+        except OSError:
+            return
+
+    def empty(self) -> None:
+        (self.folder / "filler").unlink()
+
+    def mount(self, options: str) -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.folder], check=True, capture_output=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    made = Disk(tmp_path / "disk")
+    made.folder.mkdir()
+    if shutil.which("mount") is None:
+        pytest.skip("mount is not there")
+    try:
+        made.mount("size=256k")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no file system can be mounted here: {error.stderr.decode().strip()}")
+    yield made
+    subprocess.run(["umount", "--lazy", made.folder], check=True)
+
+
+def session(clock: SteppedClock, sid: str, **changes: object) -> Session:
+    cookies = (Cookie("sid", sid, "127.0.0.1"),)
+    plain = Session(key=KEY, gen=0, url=KEY.url, born=clock.wall(), soft=600, hard=1200, cookies=cookies)
+    return replace(plain, **changes)  # type: ignore[arg-type]  # a test's own values
+
+
+async def visit(store: SqliteStore, made: Session, seen: int = -1) -> Session:
+    claim = await store.begin(KEY, seen, 15)
+    assert isinstance(claim, Claim)
+    committed = await store.commit(claim, made)
+    assert committed is not None
+    return committed
+
+
+async def stored_sid(disk: Disk, clock: SteppedClock) -> str | None:
+    """What a process that starts now finds."""
+    other = SqliteStore(disk.folder / "sessions.db", clock)
+    held = (await other.row(KEY)).session
+    await other.close()
+    return held.cookie("sid") if held else None
+
+
+async def test_on_a_full_disk_sessions_go_on_in_memory_until_there_is_room(
+    disk: Disk, clock: SteppedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    first = await visit(store, session(clock, "first"))
+    disk.fill()
+    big = {"state": "x" * 100_000}
+    second = await visit(store, session(clock, "second", local=big), first.gen)
+    assert second.gen > first.gen
+    found = await store.begin(KEY, first.gen, 15)
+    assert found == Newer(second)
+    assert (await store.row(KEY)).session == second
+    assert "full" in store.trouble
+    third = await visit(store, session(clock, "third", local=big), second.gen)
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "said once"
+    assert await stored_sid(disk, clock) == "first"
+    disk.empty()
+    assert (await store.row(KEY)).session == third
+    assert store.trouble == ""
+    assert await stored_sid(disk, clock) == "third"
+    await store.close()
+    assert "x" * 100 not in caplog.text
+
+
+async def test_a_store_that_closes_on_a_full_disk_says_whose_sessions_are_lost(
+    disk: Disk, clock: SteppedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    first = await visit(store, session(clock, "first"))
+    disk.fill()
+    await visit(store, session(clock, "second", local={"state": "x" * 100_000}), first.gen)
+    await store.close()
+    assert "the last sessions of wiki are lost" in caplog.text
+    disk.empty()
+    assert await stored_sid(disk, clock) == "first"
+
+
+async def test_what_a_process_made_meanwhile_is_not_written_over(disk: Disk, clock: SteppedClock) -> None:
+    store, other = (SqliteStore(disk.folder / "sessions.db", clock) for _ in range(2))
+    first = await visit(store, session(clock, "first"))
+    disk.fill()
+    second = await visit(store, session(clock, "second", local={"state": "x" * 100_000}), first.gen)
+    disk.empty()
+    await clock.advance(1)
+    third = await visit(other, session(clock, "third"), second.gen)
+    assert (await store.row(KEY)).session == third
+    await store.close()
+    await other.close()
+    assert await stored_sid(disk, clock) == "third"
+
+
+async def test_a_folder_that_cannot_be_written_is_read_and_memory_does_the_rest(
+    disk: Disk, clock: SteppedClock
+) -> None:
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    first = await visit(store, session(clock, "first"))
+    await store.close()
+    disk.mount("remount,ro")
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    assert await store.begin(KEY, -1, 15) == Newer(first), "what is there is used"
+    claim = await store.begin(KEY, first.gen, 15)
+    assert isinstance(claim, Claim)
+    await store.fail(claim, "down", "", 30)
+    assert isinstance(await store.begin(KEY, first.gen, 15), Backoff)
+    await store.learn(KEY, "a form")
+    assert "Read-only" in store.trouble
+    disk.mount("remount,rw")
+    await store.row(KEY)
+    assert store.trouble == ""
+    assert isinstance(await store.begin(KEY, first.gen, 15), Backoff)
+    await store.close()
+
+
+async def test_a_new_store_in_a_folder_that_cannot_be_written_is_kept_in_memory(
+    disk: Disk, clock: SteppedClock
+) -> None:
+    disk.mount("remount,ro")
+    store = SqliteStore(disk.folder / "state" / "sessions.db", clock)
+    made = await visit(store, session(clock, "first"))
+    assert await store.begin(KEY, -1, 15) == Newer(made)
+    assert store.trouble
+    await store.close()
