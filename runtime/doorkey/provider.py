@@ -15,6 +15,7 @@ from doorkey.model.chat import Chat, Delta, format_prompt
 from doorkey.model.login_steps import Step, steps_of
 from doorkey.model.page import Page
 from doorkey.model.request import Head, Reply, Request
+from doorkey.model.secret import Secret
 from doorkey.model.session import Session, Tokens
 from doorkey.model.site import Site
 from doorkey.model.verdict import OK, Verdict
@@ -41,6 +42,8 @@ class Provider:
     """A CSS selector that is there once the page can be read."""
     cookies_needed: tuple[str, ...] = ()
     """Cookies without which a visit is not done; they also tell a renewed session from the refused one."""
+    cookies_read: tuple[str, ...] = ()
+    """Cookies that tokens are read from: a session lasts no longer than they do."""
     cookies_required: bool = False
     """Whether a visit that ends without any cookie has failed."""
     cookies_sliding: tuple[str, ...] = ()
@@ -49,6 +52,12 @@ class Provider:
     """Whether only a browser can enter: the page's scripts set what requests need."""
     needs_page: bool = True
     """Whether requests need something only the page holds (a token). False: cookies alone are a session."""
+    page_suffices: bool = True
+    """Whether the page and its cookies hold all that a session needs. False: `login` or `refresh` give the rest."""
+    has_login: bool = False
+    """Whether `login` logs in."""
+    renews_login: bool = False
+    """Whether `refresh` renews all that the site knows a session by. It is then tried for unnamed refusals, too."""
     pages: tuple[str, ...] = ()
     """More pages of the site that a visit opens, by path; `read` finds them in `Page.others`."""
     script_values: tuple[str, ...] = ()
@@ -93,6 +102,13 @@ class Provider:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+
+    @staticmethod
+    def secret(reference: str) -> str:
+        """The secret that *reference* names ("env:NAME", "file:PATH" or "command:…"), as a value in a request of
+        `login` or `refresh`: in its headers, form or JSON. doorkey reads it just before it sends the request.
+        """
+        return Secret(reference)
 
     @staticmethod
     def steps_of(tables: object) -> tuple[Step, ...]:
@@ -147,7 +163,22 @@ class Provider:
         return ()
 
     def refresh(self, session: Session) -> Flow[Tokens] | None:
-        """The site's own way to new tokens, where it has one."""
+        """The site's own way to new tokens, where it has one. Others of the session stay as they are."""
+        return None
+
+    def login(self, session: Session) -> Flow[Tokens] | None:
+        """The requests that log in without a browser, where `has_login`; its value are the tokens in their answers.
+
+        *session* holds no tokens. A reply is also sent where the site refused the login: the caller is told by doorkey.
+        """
+        return None
+
+    def is_complete(self, given: Tokens, kept: Tokens) -> bool:
+        """Whether *given*, the value of `login` or `refresh`, needs no page beside it; *kept* are tokens that stay."""
+        return bool(given) or not self.needs_page
+
+    def lasts(self, tokens: Tokens, born: float) -> float | None:
+        """Seconds for which the site takes *tokens*, as far as they say so themselves; *born* is wall time."""
         return None
 
 

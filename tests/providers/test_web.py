@@ -21,8 +21,9 @@ from doorkey.model.session import Key
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
 from doorkey_providers.web.bodies import FORM
-from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
+from doorkey_providers.web.options import SendOptions, WebOptions
 from doorkey_providers.web.site import WebSite
+from doorkey_providers.web.token_options import TokenOptions
 
 URL = "https://wiki.example/app/"
 
@@ -59,7 +60,11 @@ PAGE = Page(
             body="jwt=1",
         ),
     ),
-    others={"/login": Page(url="https://wiki.example/login", html='<input name="sectok" value="other-1">')},
+    others={
+        "/login": Page(url="https://wiki.example/login", html='<input name="sectok" value="other-1">'),
+        "/token": Page(url="https://wiki.example/token", html='{"data": {"token": "j-1"}}'),
+        "/config.js": Page(url="https://wiki.example/config.js", html='const key = "k1";'),
+    },
 )
 
 
@@ -101,6 +106,10 @@ def wrong(**options: Any) -> str:
         ("indexeddb:db/store/user/1", {"token": "x-1"}),
         ({"indexeddb": "db/store/user/1", "inside": "token"}, "x-1"),
         (r'html:/"nonce":\s*"([^"]+)"/', "h-1"),
+        ({"html": r'"nonce":\s*"([^"]+)"'}, "h-1"),
+        ({"html": r'/"nonce":\s*"([^"]+)"/'}, "h-1"),
+        ({"page": "/token", "json": "data.token"}, "j-1"),
+        ({"page": "/config.js", "html": r'/key = "(\w+)"/'}, "k1"),
         ({"css": "input[name=sectok]", "attribute": "value"}, "i-1"),
         ({"page": "/login", "css": "input[name=sectok]@value"}, "other-1"),
     ],

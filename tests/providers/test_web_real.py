@@ -55,6 +55,10 @@ class Wiki:
     async def token(self, request: web.Request) -> web.Response:
         return web.json_response({"token": self.alive[request.cookies["sid"]]})
 
+    async def config(self, request: web.Request) -> web.Response:
+        token = self.alive[request.cookies["sid"]]
+        return web.Response(text=f'window.conf = "<&>"; key = "<{token}>";', content_type="text/javascript")
+
     async def write(self, request: web.Request) -> web.Response:
         known = self.alive.get(request.cookies.get("sid", ""))
         told = request.headers.get("x-csrf-token") or request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -71,6 +75,7 @@ async def serving(wiki: Wiki, tmp_path: Path, lines: str, browsers: BrowserPool)
     app = web.Application()
     app.router.add_get("/", wiki.home)
     app.router.add_get("/token", wiki.token)
+    app.router.add_get("/config.js", wiki.config)
     app.router.add_get("/login", wiki.login)
     app.router.add_post("/api/items", wiki.write)
     async with TestServer(app, host="127.0.0.1") as server:
@@ -183,3 +188,20 @@ async def test_every_kind_of_token_is_found_in_a_real_page(tmp_path: Path, brows
         "script": "by-script", "session": "by-session", "cookie": "by=cookie", "request": "Bearer by-request",
         "body": "by body", "html": "by-script", "page": "by-page",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "source", ['{ page = "/token", json = "token" }', """{ page = "/config.js", html = '/key = "<(.*?)>"/' }"""]
+)
+async def test_a_token_in_data_or_in_a_script_file_is_renewed_without_a_browser(
+    tmp_path: Path, browsers: BrowserPool, source: str
+) -> None:
+    wiki = Wiki(META)
+    lines = f"""tokens.csrf = {source}
+        send.header.X-CSRF-Token = "{{csrf}}"
+        stale = ["400 json:error.code=badtoken"]"""
+    async with serving(wiki, tmp_path, lines, browsers) as runtime:
+        assert await write(runtime, "one") == 200
+        wiki.kill()
+        assert await write(runtime, "two") == 200
+        assert [status.rung for status in runtime.status()] == ["direct"]

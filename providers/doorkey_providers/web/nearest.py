@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from doorkey import Page
 from doorkey_providers.web.sources import OF_REQUESTS, OwnRequest, Source
+from doorkey_providers.web.values import parse_json
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -18,7 +19,7 @@ MOST = 5
 """Names that are told at most."""
 LONGEST = 80
 """Characters of a name that are told at most."""
-PATHS = ("script", "request-body", "response-body")
+PATHS = ("script", "request-body", "response-body", "json")
 """Kinds of source whose name is a path into a value."""
 
 
@@ -55,8 +56,17 @@ def _describe_alternative(source: Source, page: Page) -> str:
             )
         case "html":
             return f"no match in its {len(page.html)} characters"
+        case "json":
+            return _describe_json(page.html)
         case _:
             return f"sent {len(page.sent)} requests, none of them with that field"
+
+
+def _describe_json(text: str) -> str:
+    value = parse_json(text)
+    if isinstance(value, dict):
+        return f"JSON with these names: {', '.join(str(name)[:LONGEST] for name in list(value)[:MOST]) or 'none'}"
+    return "no JSON" if value is None else "JSON that is no object"
 
 
 def _describe_elements(source: Source, page: Page) -> str:

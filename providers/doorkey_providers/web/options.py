@@ -3,92 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from doorkey import Provider
+from doorkey_providers.web.request_options import LoginOptions, RenewOptions, RequestOptions
 from doorkey_providers.web.setting_types import Css, Names, Obstacles, OneRule, Rules, Seconds, Whens, to_tuple
-from doorkey_providers.web.sources import (
-    IN_ANSWERS,
-    OF_REQUESTS,
-    ON_PAGES,
-    Source,
-    check_source,
-    parse_source,
-)
+from doorkey_providers.web.sources import BY_ANSWER
 from doorkey_providers.web.templates import Template, check_header
-
-
-def _parse_next(value: object) -> object:
-    return parse_source(value, IN_ANSWERS) if isinstance(value, str) else value
-
-
-class Table(BaseModel):
-    # The text of an error goes to people and logs, so it must not repeat what was typed.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
-
-
-class TokenOptions(Table):
-    """Where one token is read: exactly one source, on the site's page or another. A text is read by `parse_source`."""
-
-    css: str | None = Field(
-        default=None, description="A CSS selector. The token is the element's attribute, else its text."
-    )
-    attribute: str = Field(default="", description="The attribute of the selected element.")
-    cookie: str | None = Field(default=None, description="A cookie's name.")
-    local: str | None = Field(default=None, description="A key in local storage.")
-    session: str | None = Field(default=None, description="A key in session storage.")
-    indexeddb: str | None = Field(default=None, description="A value in IndexedDB: DATABASE/STORE/KEY.")
-    script: str | None = Field(default=None, description="A path from the scripts' global scope.")
-    request: str | None = Field(default=None, description="A header of the requests that the page itself sends.")
-    request_query: str | None = Field(
-        default=None, alias="request-query", description="A parameter in the query of the page's own requests."
-    )
-    request_body: str | None = Field(
-        default=None, alias="request-body", description="A field of the bodies that the page itself sends."
-    )
-    response: str | None = Field(default=None, description="A header of the answers to the page's own requests.")
-    response_body: str | None = Field(
-        default=None, alias="response-body", description="A path into the JSON of the answers to its own requests."
-    )
-    html: str | None = Field(default=None, description="A regular expression. The token is its first group.")
-    page: str | None = Field(default=None, pattern=r"^/", description="The path of the page that the token is on.")
-    inside: str | None = Field(default=None, description="A path into the value, if the value is JSON.")
-    decode: bool = Field(default=True, description="Whether to undo a cookie's percent-encoding.")
-    next: Annotated[Source | None, BeforeValidator(_parse_next)] = Field(
-        default=None, description="Where an answer carries the next token, if a token can be used only once."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_text(cls, value: object) -> object:
-        table: dict[str, Any] = value if isinstance(value, dict) else {}
-        if isinstance(value, str):
-            source = parse_source(value)
-        elif isinstance(table.get("css"), str) and "attribute" not in table:
-            source = parse_source(f"css:{table['css']}")  # a selector in a table may name its attribute as well
-        else:
-            return value
-        return {**table, source.kind: source.name, **({"attribute": source.attribute} if source.attribute else {})}
-
-    @model_validator(mode="after")
-    def _check_source(self) -> Self:
-        named = [kind for kind in ON_PAGES if getattr(self, kind.replace("-", "_")) is not None]
-        if len(named) != 1:
-            came = " and ".join(named) or "none"
-            raise ValueError(f"expected exactly one of {', '.join(ON_PAGES)}; came {came}")
-        if self.attribute and self.css is None:
-            raise ValueError("expected css beside attribute")
-        if self.page is not None and named[0] in ("script", "indexeddb", *OF_REQUESTS):
-            raise ValueError(f"{named[0]} is read on the site's own page only: leave out page")
-        check_source(self.source)
-        return self
-
-    @property
-    def source(self) -> Source:
-        kind = next(kind for kind in ON_PAGES if getattr(self, kind.replace("-", "_")) is not None)
-        return Source(kind, getattr(self, kind.replace("-", "_")), self.attribute)
+from doorkey_providers.web.token_options import Table, TokenOptions
 
 
 class SendOptions(Table):
@@ -200,6 +126,8 @@ class WebOptions(Table):
         description="Which requests that must not be repeated are sent again after the session died: those that the "
         "site certainly refused, all, or none.",
     )
+    login: LoginOptions | None = Field(default=None, description="How doorkey logs in without a browser.")
+    renew: RenewOptions | None = Field(default=None, description="How doorkey renews a session without a browser.")
     max_uses: int | None = Field(default=None, gt=0, description="How many requests a session may carry.")
     visit: VisitOptions = VisitOptions()
     cookies: CookieOptions = CookieOptions()
@@ -207,13 +135,12 @@ class WebOptions(Table):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        from difflib import get_close_matches
-
         faults = [
             f'tokens."{name[:60]}": expected a name of letters, digits, _ and -'
             for name in self.tokens
             if not re.fullmatch(r"[\w-]+", name)
         ]
+        faults += self._check_requests()
         if self.visit.steps and self.ready is None:
             faults.append("visit.steps: expected ready as well: a selector of something that only a logged-in page has")
         faults += [
@@ -231,9 +158,45 @@ class WebOptions(Table):
                 continue
             for key, template in templates.items():
                 for name in template.names - set(self.tokens):
-                    near = get_close_matches(name, list(self.tokens), n=1)
-                    meant = f" (did you mean {near[0]!r}?)" if near else ""
-                    faults.append(f"send.{key}: no token is called {name[:60]!r}{meant}")
+                    faults.append(f"send.{key}: no token is called {name[:60]!r}{_near(name, self.tokens)}")
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _check_requests(self) -> Iterator[str]:
+        """Describe what does not fit together in `login`, `renew` and `tokens`."""
+        declared: dict[str, RequestOptions] = {}
+        if self.login is not None:
+            declared["login.request"] = self.login.request
+        if self.renew is not None:
+            declared["renew.request"] = self.renew.request
+        for name, token in self.tokens.items():
+            if token.header is not None and not declared:
+                yield (
+                    f"tokens.{name}: expected a place on a page, came header:{token.header}: that is read in the "
+                    "answer to login.request or renew.request, and neither is set"
+                )
+        for key, request in declared.items():
+            known = {*request.tokens, *(self.tokens if key == "renew.request" else ())}
+            for name in sorted(request.names - known):
+                yield f"{key}: no token is called {name[:60]!r}{_near(name, known)}; {_explain_known(key)}"
+            for name in sorted(request.answer.keys() - self.tokens.keys()):
+                yield f"{key}.answer.{name}: no token is called {name[:60]!r}{_near(name, self.tokens)}"
+        login = declared.get("login.request")
+        answered = any(token.page is None and token.source.kind in BY_ANSWER for token in self.tokens.values())
+        if login is not None and not (self.ready or login.answer or answered or self.cookies.needed):
+            yield (
+                "login.request: expected ready, a token in its answer, or cookies.needed as well: else nothing tells a "
+                "login from a refusal"
+            )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _explain_known(key: str) -> str:
+    if key == "login.request":
+        return f"{key}.tokens names those of the page before it"
+    return f"expected one of the site's tokens, or of {key}.tokens"

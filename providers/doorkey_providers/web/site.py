@@ -7,15 +7,26 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from doorkey import Head, Kind, Page, Provider, Reply, Request, Session, Tokens, Verdict
+from doorkey import Flow, Head, Kind, Page, Provider, Reply, Request, Session, Tokens, Verdict
 from doorkey.errors import Changed, ConfigurationError, MissingToken
+from doorkey_providers.web.declared_request import DeclaredRequest, look_inside
 from doorkey_providers.web.nearest import describe_instead
-from doorkey_providers.web.options import SendOptions, TokenOptions, WebOptions
+from doorkey_providers.web.options import SendOptions, WebOptions
 from doorkey_providers.web.rules import Rule, leads_to
 from doorkey_providers.web.sending import Sending
-from doorkey_providers.web.sources import BY_SCRIPT, OF_ANSWERS, OF_REQUESTS, Source, find_in_answer, find_on_page
+from doorkey_providers.web.sources import (
+    BY_ANSWER,
+    BY_SCRIPT,
+    OF_ANSWERS,
+    OF_REQUESTS,
+    Source,
+    find_in_answer,
+    find_on_page,
+)
 from doorkey_providers.web.templates import Template
-from doorkey_providers.web.values import JSON, parse_json, walk
+from doorkey_providers.web.token_life import read_life
+from doorkey_providers.web.token_options import TokenOptions
+from doorkey_providers.web.values import JSON
 
 OBSTACLES = (
     ("limited", Kind.RATE_LIMITED),
@@ -32,6 +43,8 @@ class WebSite(Provider):
     """Does what `Options` says (docs/web.md). Tokens go to the site's own origin only."""
 
     Options = WebOptions
+    login_request: DeclaredRequest | None
+    renew_request: DeclaredRequest | None
 
     def __init__(self, site: Any) -> None:
         super().__init__(site)
@@ -43,18 +56,23 @@ class WebSite(Provider):
         self.recognizes = bool(self.obstacles)
         rules = (*options.stale, *options.alive, *(rule for _, _, rule in self.obstacles))
         self.reads_bodies = any(rule.sign in ("body", "json") for rule in rules)
-        tokens = options.tokens.values()
+        self._declare_requests()
+        tokens = self.on_pages.values()
         self.ready = options.ready
         self.steps = options.visit.steps
         self.cookies_needed = options.cookies.needed
         self.cookies_sliding = options.cookies.sliding
+        self.cookies_read = tuple(token.cookie for token in tokens if token.cookie is not None and token.page is None)
         self.pages = tuple(dict.fromkeys(token.page for token in tokens if token.page is not None))
         self.script_values = tuple(token.script for token in tokens if token.script is not None)
         self.indexed_values = tuple(token.indexeddb for token in tokens if token.indexeddb is not None)
         self.sees_requests = any(token.source.kind in OF_REQUESTS for token in tokens)
         self.sees_answers = any(token.source.kind in OF_ANSWERS for token in tokens)
         self.needs_scripts = any(token.source.kind in BY_SCRIPT for token in tokens)
-        self.needs_page = bool(tokens)
+        self.needs_page = bool(options.tokens)
+        self.page_suffices = len(tokens) == len(options.tokens) and (
+            bool(tokens or self.ready) or not (self.has_login or self.renews_login)
+        )
         self.check_url = options.check.url or (site.url if options.ready or options.check.holds else None)
         self.checks_page = options.check.holds is None
         looked_for = options.check.holds.text if options.check.holds else options.ready
@@ -65,19 +83,57 @@ class WebSite(Provider):
         self.hard = options.life.hard
         self.soft = options.life.soft if options.life.soft is not None else options.life.hard / 2
         self.max_uses = options.max_uses
-        self.sendings = tuple(_build_sending(send) for send in options.send)
-        nexts = [find_next_source(token, options.cookies.sliding) for token in tokens]
+        nexts = [find_next_source(token, options.cookies.sliding) for token in options.tokens.values()]
         self.passes_on = any(nexts)
         self.next_in_body = any(source is not None and source.kind not in ("header", "cookie") for source in nexts)
         self.single_use = tuple(name for name, token in options.tokens.items() if token.next is not None)
         self.using_up = tuple(sending for sending in self.sendings if sending.takes & set(self.single_use))
 
+    def _declare_requests(self) -> None:
+        """Set what `login.request` and `renew.request` mean for the site."""
+        options = self.options
+        self.sendings = tuple(_build_sending(send) for send in options.send)
+        self.sent = frozenset(name for sending in self.sendings for name in sending.takes)
+        self.login_request = self.renew_request = None
+        if options.login is not None:
+            # What the login's answer lacks, the token endpoint may give.
+            needed = frozenset() if options.renew is not None else self.sent
+            self.login_request = DeclaredRequest.build("login.request", options.login.request, options.tokens, needed)
+        if options.renew is not None:
+            request = options.renew.request
+            self.renew_request = DeclaredRequest.build("renew.request", request, options.tokens, self.sent)
+        self.has_login, self.renews_login = options.login is not None, options.renew is not None
+        self.on_pages = {
+            name: token
+            for name, token in options.tokens.items()
+            if not (self.has_login or self.renews_login) or token.page is not None or token.source.kind not in BY_ANSWER
+        }
+
     def read(self, page: Page) -> Tokens:
         self._check_ready(page)
-        return {name: self._read_token(name, token, page) for name, token in self.options.tokens.items()}
+        return {name: self._read_token(name, token, page) for name, token in self.on_pages.items()}
 
     def fits(self, session: Session) -> bool:
         return session.tokens.keys() >= self.options.tokens.keys()
+
+    def login(self, session: Session) -> Flow[Tokens] | None:
+        return None if self.login_request is None else self.login_request.run({})
+
+    def refresh(self, session: Session) -> Flow[Tokens] | None:
+        declared = self.renew_request
+        if declared is None or not session.tokens.keys() >= declared.options.names - declared.options.tokens.keys():
+            return None
+        return declared.run(session.tokens)
+
+    def is_complete(self, given: Tokens, kept: Tokens) -> bool:
+        declared = [request for request in (self.login_request, self.renew_request) if request is not None]
+        proven = self.ready is None or any(given.keys() & request.proving for request in declared)
+        return proven and all(
+            name in given or (name in kept and token.source.kind in BY_SCRIPT) for name, token in self.on_pages.items()
+        )
+
+    def lasts(self, tokens: Tokens, born: float) -> float | None:
+        return read_life(tokens, self.sent, born)
 
     def dress(self, request: Request, session: Session) -> Request:
         if not request.own_host:
@@ -171,10 +227,7 @@ class WebSite(Provider):
         value = find_on_page(source, where, decode=token.decode)
         came = "" if value is not None else describe_instead(source, where)
         if value is not None and token.inside is not None:
-            value, came = (
-                walk(parse_json(value) if isinstance(value, str) else value, token.inside),
-                "another value there",
-            )
+            value, came = look_inside(value, token.inside), "another value there"
         if value is None or value == "":
             inside = f", inside it {token.inside}" if token.inside is not None else ""
             sought = f"{key}: {source}{inside} on {urlsplit(where.url).path or '/'}"

@@ -26,12 +26,14 @@ Kind: TypeAlias = Literal[
     "response",
     "response-body",
     "html",
-    "header",
     "json",
+    "header",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-ON_PAGES = KINDS[:12]
+"""Where a token may be read. "header" is in the answer to a declared request only."""
 IN_ANSWERS: tuple[Kind, ...] = ("css", "html", "cookie", "header", "json")
+BY_ANSWER: tuple[Kind, ...] = ("json", "header")
+"""What the answer to a declared request holds, where the site has one and the token names no `page`."""
 OF_ANSWERS: tuple[Kind, ...] = ("response", "response-body")
 """What stands in the answers to the page's own requests."""
 OF_REQUESTS: tuple[Kind, ...] = ("request", "request-query", "request-body", *OF_ANSWERS)
@@ -69,7 +71,7 @@ class Source:
         return f"html:/{self.name}/" if self.kind == "html" else f"{self.kind}:{self.name}"
 
 
-def parse_source(text: str, kinds: Iterable[Kind] = ON_PAGES) -> Source:
+def parse_source(text: str, kinds: Iterable[Kind] = KINDS) -> Source:
     """Read a source: `KIND:NAME`, `html:/REGEX/`, or a CSS selector with `@ATTRIBUTE`. Raises ValueError."""
     kinds = tuple(kinds)
     prefix, colon, rest = text.strip().partition(":")
@@ -86,7 +88,7 @@ def parse_source(text: str, kinds: Iterable[Kind] = ON_PAGES) -> Source:
     return check_source(Source("css", css.strip()), kinds)
 
 
-def check_source(source: Source, kinds: Iterable[Kind] = ON_PAGES) -> Source:
+def check_source(source: Source, kinds: Iterable[Kind] = KINDS) -> Source:
     """Return *source* if it is valid. Raises ValueError."""
     if not source.name:
         raise ValueError(f"expected a name after {source.kind}:")
@@ -140,6 +142,10 @@ def find_on_page(source: Source, page: Page, *, decode: bool = True) -> JSON:
             return page.indexed.get(source.name)
         case "html":
             return match_pattern(source, page.html)
+        case "json":
+            return walk(parse_json(page.html), source.name)
+        case "header":
+            return None
         case _:
             return _find_in_requests(source, page)
 

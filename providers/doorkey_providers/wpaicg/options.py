@@ -6,8 +6,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from doorkey_providers.web.options import Table, VisitOptions
+from doorkey_providers.web.options import VisitOptions
 from doorkey_providers.web.setting_types import Css
+from doorkey_providers.web.token_options import Table
 
 
 class PowerOptions(Table):

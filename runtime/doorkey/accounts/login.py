@@ -54,7 +54,7 @@ class Logins:
             error.site = target.site.name
             raise
         await asyncio.to_thread(home.remember)
-        return await self.keeper.adopt(target, browser.build("a person", result, held))
+        return await self._adopt(target, browser.build("a person", result, held))
 
     async def import_login(self, target: SiteTarget, file: Path) -> tuple[Session, Imported]:
         """The session of the login that *file* holds, tried at the site; and what was taken from the file.
@@ -68,7 +68,7 @@ class Logins:
         found = await asyncio.to_thread(read_login, text, target.site.url, self.clock.wall())
         session = await self._try_at_site(target, found)
         await asyncio.to_thread(home.remember)
-        return await self.keeper.adopt(target, session), found
+        return await self._adopt(target, session), found
 
     async def open_window(self, target: SiteTarget, *, keep: bool) -> Session | None:
         """Show the site's page to a person until they close it.
@@ -101,6 +101,11 @@ class Logins:
             local=left.local,
             previous=held,
         )
+        return await self._adopt(target, session)
+
+    async def _adopt(self, target: SiteTarget, session: Session) -> Session:
+        """Make *session* the current one, with the tokens that only the site's token endpoint gives."""
+        session = await target.source.http.fill(session, HeldSession(session, None))
         return await self.keeper.adopt(target, session)
 
     async def _try_at_site(self, target: SiteTarget, found: Imported) -> Session:

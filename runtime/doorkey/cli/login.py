@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Take the login from a file: Playwright's storage state, a JSON list of cookies, a cookies.txt or a HAR.",
 )
-@click.option("--by-hand", is_flag=True, help="Log in by hand, even if the site has login steps.")
+@click.option("--by-hand", is_flag=True, help="Log in by hand, even if doorkey could log in by itself.")
 @verbose_option
 @headed_option
 @json_option
@@ -48,9 +48,9 @@ def login(
 ) -> None:
     """Log in to SITE. From then on doorkey keeps the session alive for all programs.
 
-    A site with visit.steps is logged in to by these steps. Otherwise your own browser opens, and you log in as usual.
-    The login is complete when the page contains the site's `ready`, or when you press Enter here. Then doorkey closes
-    the window.
+    A site with login.request or visit.steps is logged in to by these. Otherwise your own browser opens, and you log in
+    as usual. The login is complete when the page contains the site's `ready`, or when you press Enter here. Then
+    doorkey closes the window.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def login(
                 provider = runtime.provider(site)
                 if file is not None:
                     return await runtime.logins.import_login(runtime.target(site), file)
-                if provider.steps and not by_hand:
+                if (provider.steps or provider.has_login) and not by_hand:
                     return await runtime.visit(site), None
                 click.echo(_explain(site, provider.ready is not None), err=True)
                 with _watch_input() as done:

@@ -74,7 +74,15 @@ def describe_rules(provider: Provider) -> Iterator[str]:
     yield f"a session is renewed in the background after {soft} and expires after {hard}"
     if provider.max_uses is not None:
         yield f"a session carries at most {provider.max_uses} requests"
-    yield "each renewal needs a browser" if provider.needs_scripts else "a renewal can fetch the page without a browser"
+    if provider.renews_login:
+        yield "a renewal asks the token endpoint (renew.request), without a browser"
+    if provider.has_login:
+        rest = "; the browser reads the rest" if provider.needs_scripts else ", without a browser"
+        yield f"a login is sent as a request (login.request){rest}"
+    if provider.page_suffices and not provider.needs_scripts:
+        yield "a renewal can fetch the page without a browser"
+    elif not (provider.renews_login or provider.has_login):
+        yield "each renewal needs a browser"
 
 
 def _format_span(seconds: float) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ORIGINS = {
     "token endpoint": "from the site's token endpoint",
     "direct": "from the page, by plain HTTP",
+    "login request": "from a login by request",
     "browser": "from a browser",
     "browser past the cache": "from a browser, past a page cache",
     "a person": "from a login by hand",

@@ -17,7 +17,7 @@ Place: TypeAlias = tuple[str, ...]
 
 OTHERS = re.compile(r"DOORKEY_(REQUIRE|TEST_\w+)")
 """Environment variables that only doorkey's tests use."""
-UNSHOWN = ("key", "proxy", "url", "send", "visit")
+UNSHOWN = ("key", "proxy", "url", "send", "visit", "login", "renew")
 """Settings whose value is or may hold a secret."""
 KINDS = {
     str: "text",

@@ -54,7 +54,8 @@ class Request:
     go along at all. `follow`: how many redirects to follow, each of them checked. `encodings`: the compressions that
     the caller undoes itself (an Accept-Encoding); the body is then passed as the site sends it. `websocket`: the
     subprotocols of a WebSocket that the request opens; None for an ordinary request. `cookies`: what the answers set
-    that redirected here; they go along.
+    that redirected here; they go along. `dressed`: it is complete, so that `Provider.dress` and `Provider.judge` are
+    not asked.
     User agent, cookies, origin and Sec-* are the transport's to set; `headers` holding one raises ValueError.
     """
 
@@ -79,6 +80,7 @@ class Request:
     encodings: str | None = None
     websocket: tuple[str, ...] | None = None
     cookies: tuple[Change, ...] = field(default=(), repr=False)
+    dressed: bool = False
 
     @property
     def media_type(self) -> str:
@@ -202,9 +204,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply(Head):
-    """A whole answer."""
+    """A whole answer. `jar`: the cookies that the session's next request to its URL carries, where a renewal asked."""
 
     body: bytes = field(default=b"", repr=False)
+    jar: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def text(self) -> str:
         return read_text(self.body, self.headers.get("content-type", ""))

@@ -14,6 +14,8 @@ from doorkey.provider import Provider
 
 EARLY = 0.8
 """Share of a needed cookie's life after which the next session is fetched."""
+DISTINCT = 16
+"""Characters of a token that is found in a stored text only because it was put there."""
 TELLING = 2
 """Characters that a token needs, so that to find it in a stored text is no chance."""
 
@@ -60,26 +62,28 @@ class SessionBuilder:
     def age(self, session: Session) -> Session:
         """*session*, born now."""
         wall = self.clock.wall()
-        soft, hard = ages(self.provider, session.cookies, wall)
+        soft, hard = ages(self.provider, replace(session, born=wall))
         return replace(session, gen=0, born=wall, soft=soft, hard=hard)
 
 
 def with_cookies(session: Session, changes: Iterable[Change], provider: Provider) -> Session:
     """*session* after *changes* to its cookies. It lives as long as they do."""
-    cookies = CookieJar(session.cookies).changed(changes).cookies
-    soft, hard = ages(provider, cookies, session.born)
-    return replace(session, cookies=cookies, soft=soft, hard=hard)
+    changed = replace(session, cookies=CookieJar(session.cookies).changed(changes).cookies)
+    soft, hard = ages(provider, changed)
+    return replace(changed, soft=soft, hard=hard)
 
 
-def ages(provider: Provider, cookies: tuple[Cookie, ...], born: float) -> tuple[float, float]:
-    """The soft and the hard age of a session of *cookies* that was born then (wall seconds).
+def ages(provider: Provider, session: Session) -> tuple[float, float]:
+    """The soft and the hard age of *session*, as far as its cookies and tokens tell.
 
-    A session lives no longer than the first of the cookies that its requests need, and its successor is fetched early
-    enough that nobody waits for it.
+    A session lives no longer than the first of the cookies and tokens that its requests need, and its successor is
+    fetched early enough that nobody waits for it.
     """
-    needed = [c for c in cookies if c.name in provider.cookies_needed and c.goes_to_host(provider.site.url)]
-    left = [max(0.0, cookie.expires - born) for cookie in needed if cookie.expires is not None]
-    hard = min([provider.hard, *left])
+    names = {*provider.cookies_needed, *provider.cookies_read}
+    needed = [cookie for cookie in session.cookies if cookie.name in names and cookie.goes_to_host(provider.site.url)]
+    left = [max(0.0, cookie.expires - session.born) for cookie in needed if cookie.expires is not None]
+    lasts = provider.lasts(session.tokens, session.born)
+    hard = min([provider.hard, *left, *([] if lasts is None else [lasts])])
     return (provider.soft, hard) if hard == provider.hard else (min(provider.soft, EARLY * hard), hard)
 
 
@@ -97,6 +101,18 @@ def without_tokens(session: Session) -> dict[str, str]:
     return {name: value for name, value in session.local.items() if not any(token in value for token in tokens)}
 
 
+def with_tokens(session: Session, kept: Tokens, given: Tokens) -> Session:
+    """*session* with the *kept* tokens and those that the site has *given*. What its page has stored of the old ones is
+    replaced, too: a visit must not show the site a token that it has replaced.
+    """
+    swaps = [(session.tokens.get(name), value) for name, value in given.items()]
+    local = dict(session.local)
+    for old, new in swaps:
+        if isinstance(old, str) and isinstance(new, str) and len(old) >= DISTINCT:
+            local = {name: text.replace(old, new) for name, text in local.items()}
+    return replace(session, tokens={**kept, **given}, local=local)
+
+
 def _texts(value: JSON) -> list[str]:
     """All texts and numbers in *value*, as texts."""
     if isinstance(value, dict):
@@ -112,7 +128,8 @@ def is_same_session(found: Session, refused: Session, provider: Provider) -> boo
         return False
     named = provider.cookies_needed
     # After a new login a token may be the old one (an XSRF cookie that the site lets be): its other cookies tell.
-    if found.tokens and not provider.steps and not named:
+    logs_in = provider.steps or provider.has_login or provider.renews_login
+    if found.tokens and not logs_in and not named:
         return True
     ours, theirs = _told_by(found, named), _told_by(refused, named)
     return bool(ours or theirs or found.tokens) and ours == theirs

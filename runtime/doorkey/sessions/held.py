@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from doorkey.errors import DoorkeyError
 from doorkey.model.cookies import Cookie
-from doorkey.model.session import Session
+from doorkey.model.session import Session, Tokens
+from doorkey.sessions.builder import with_tokens
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.source import Journal
 from doorkey.sessions.store import Claim, Store
@@ -18,22 +19,42 @@ log = logging.getLogger("doorkey.keeper")
 
 
 class HeldSession:
-    """`session` has the newest cookies and storage; each rung begins with it. `journal` is None for an identity that
-    does not last: each of its visits begins as a stranger's. `headers` are those of the requests beside the renewal.
+    """`session` has the newest cookies, storage and tokens; each rung begins with it. `journal` is None for an identity
+    that does not last: each of its visits begins as a stranger's. `headers` are those of the requests beside the
+    renewal. `given` are the tokens that declared requests gave in this renewal, `entered` tells whether one logged in.
     """
 
     def __init__(self, session: Session, journal: Journal | None, headers: SessionHeaders | None = None) -> None:
         self.session = session
         self._journal = journal
         self._headers = headers
+        self.given: Tokens = {}
+        self.entered = False
 
     @property
     def lasts(self) -> bool:
         return self._journal is not None
 
+    def as_stranger(self) -> HeldSession:
+        """The same without cookies, of which nothing is kept."""
+        return HeldSession(replace(self.session, cookies=()), None)
+
+    def with_session(self, session: Session) -> HeldSession:
+        """What is kept goes on with *session*, which a visit has made."""
+        return HeldSession(session, self._journal, self._headers)
+
     async def update(self, cookies: tuple[Cookie, ...], local: Mapping[str, str] | None = None) -> None:
         """Keep what the site gave. It is in the store when this returns: only then may it be shown to the site."""
-        changed = replace(self.session, cookies=cookies, local=self.session.local if local is None else dict(local))
+        await self._keep(
+            replace(self.session, cookies=cookies, local=self.session.local if local is None else dict(local))
+        )
+
+    async def take(self, given: Tokens, kept: Tokens) -> None:
+        """Keep tokens that the site gave beside the *kept* ones, as `update` does: one that serves once is not lost."""
+        self.given = {**self.given, **given}
+        await self._keep(with_tokens(self.session, kept, given))
+
+    async def _keep(self, changed: Session) -> None:
         if self._journal is not None and changed != self.session:
             self.session = changed
             await self._journal.write(changed)

@@ -1,4 +1,4 @@
-"""The rungs of a renewal below the browser: the site's own token endpoint, and its page fetched as it is."""
+"""The rungs of a renewal below the browser: requests that renew or log in, and the site's page fetched as it is."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import asyncio
 from dataclasses import replace
 
 from doorkey.clock import Clock
-from doorkey.errors import Changed
-from doorkey.model.cookie_jar import CookieJar
-from doorkey.model.page import Page
-from doorkey.model.request import Head, MiB, Request
+from doorkey.errors import Changed, DoorkeyError, Enough, MissingCookies, SiteDown
+from doorkey.model.page import Page, place_of
+from doorkey.model.request import Head, MiB, Reply, Request
 from doorkey.model.session import Session, Tokens
 from doorkey.model.site import Site
 from doorkey.protections.judge import default_verdict
 from doorkey.provider import Provider
 from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.held import HeldSession
+from doorkey.sessions.http_exchange import HttpExchange
 from doorkey.sessions.identity import Identity
-from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Direct
 from doorkey.transport.holding import read_to_judge
-from doorkey.transport.redirects import allowed_redirect, redirected
-from doorkey.transport.stream import Stream, whole
+from doorkey.transport.stream import whole
 
-REDIRECTS = 3
-"""Redirects of a page that are followed."""
 PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+LARGEST = 8 * MiB
 
 
 class HttpRenewal:
@@ -52,77 +49,127 @@ class HttpRenewal:
 
     async def refresh(self, held: HeldSession) -> Session | None:
         """A session whose tokens come from the site's own token endpoint."""
-        session = held.session
-        flow = self._provider.refresh(session)
+        flow = self._provider.refresh(held.session)
         if flow is None:
             return None
-        conversation = Conversation(self._clock)
-        request = next(flow)
-        while True:
-            dressed = self._provider.dress(request, session)
-            stream = await self._open(dressed, held, conversation)
-            verdict = self._provider.judge(dressed, await read_to_judge(self._provider, dressed, stream), session)
-            if not verdict:
-                stream.close()
-                raise verdict.error(self._site.name, stream.head.status)
+        exchange, kept = self._begin(held), held.session.tokens
+        given = await exchange.run(flow, kept)
+        session = await self._complete("token endpoint", exchange, given, kept)
+        if session is not None and not self._provider.fits(session):
+            found = ", ".join(session.tokens) or "none"
+            raise Changed(f"{self._site.name}: the token endpoint did not give all tokens; there are: {found}")
+        return session
+
+    async def login(self, held: HeldSession, *, last: bool) -> Session | None:
+        """A session of a login that is sent as a request. None where only a browser can read the rest of it.
+
+        Raises NeedsPerson with `retry_after` where the site refused the login, or where it did not lead in and is the
+        *last* way in.
+        """
+        starts = (held, held.as_stranger()) if held.session.cookies else (held,)
+        for start in starts:
+            flow, exchange = self._provider.login(replace(start.session, tokens={})), self._begin(start, logs_in=True)
+            if flow is None:
+                return None
             try:
-                request = flow.send(await whole(stream, request.limit))
-            except StopIteration as stop:
-                tokens = {**session.tokens, **stop.value}
-                return self._renew("token endpoint", replace(session, tokens=tokens), conversation)
+                given = await exchange.run(flow, {})
+                if not given and self._provider.ready is None:
+                    await asyncio.to_thread(exchange.check_refused)
+                session = await self._complete("login request", exchange, given, {})
+                session = session and await self.fill(session, start)
+            except (Enough, SiteDown):
+                raise
+            except DoorkeyError as error:
+                if not exchange.sent and start is not starts[-1]:
+                    continue  # who seems to be logged in may get no login page
+                told = await asyncio.to_thread(exchange.explain, error, last=last)
+                if told is error:
+                    raise
+                raise told from error
+            break
+        if start is not held:
+            await held.update(exchange.cookies)
+            await held.take(start.given, {})
+        held.entered = True
+        return session
+
+    async def fill(self, session: Session, held: HeldSession) -> Session:
+        """*session* with what its page does not hold: the tokens given to *held*, else those of the token endpoint."""
+        provider = self._provider
+        if provider.page_suffices:
+            return session
+        session = replace(session, tokens={**held.given, **session.tokens})
+        if provider.fits(session):
+            return self._builder.age(session)
+        refreshed = await self.refresh(held.with_session(session))
+        if refreshed is None:
+            found = ", ".join(session.tokens) or "none"
+            raise Changed(
+                f"{self._site.name}: tokens are missing that only the answer to login.request or renew.request holds; "
+                f"there are: {found}"
+            )
+        return replace(refreshed, rung=session.rung)
 
     async def page(self, held: HeldSession) -> Session | None:
         """A session whose tokens come from the page, fetched with the held session's cookies."""
         self.cache_sign = ""
+        if self._provider.needs_scripts or not self._provider.page_suffices:
+            return None
+        return await self._read_page("direct", self._begin(held), held.session.tokens)
+
+    def _begin(self, held: HeldSession, *, logs_in: bool = False) -> HttpExchange:
+        return HttpExchange(self._site, self._provider, self._direct, self._clock, held, self._limit, logs_in=logs_in)
+
+    async def _complete(self, rung: str, exchange: HttpExchange, given: Tokens, kept: Tokens) -> Session | None:
+        """The session of what declared requests gave, with what the page has to add."""
+        if self._provider.is_complete(given, kept):
+            return self._renew(rung, exchange, {**kept, **given})
         if self._provider.needs_scripts:
             return None
-        session, conversation = held.session, Conversation(self._clock)
-        page = await self._fetch(self._site.url, held, conversation)
-        others = {path: await self._fetch(path, held, conversation) for path in self._provider.pages}
-        tokens = await asyncio.to_thread(self._read, replace(page, others=others))
-        return self._renew("direct", replace(session, tokens=tokens), conversation)
+        return await self._read_page(rung, exchange, {**kept, **given})
+
+    async def _read_page(self, rung: str, exchange: HttpExchange, tokens: Tokens) -> Session:
+        page = self._find_landing(exchange) or await self._fetch(self._site.url, exchange)
+        others = {path: await self._fetch(path, exchange) for path in self._provider.pages}
+        found = await asyncio.to_thread(self._read, replace(page, others=others))
+        return self._renew(rung, exchange, {**tokens, **found})
 
     def _read(self, page: Page) -> Tokens:
         self._identity.check(page)
         return self._provider.read(page)
 
-    async def _fetch(self, url: str, held: HeldSession, conversation: Conversation) -> Page:
+    async def _fetch(self, url: str, exchange: HttpExchange) -> Page:
         request = Request(url=url, what="the page", accept=PAGE, expects=("text/html",), repeatable=True)
-        stream = await self._open(request, held, conversation)
-        for _ in range(REDIRECTS):
-            onward = redirected(request, stream.head, self._site)
-            if onward is None:
-                break
-            stream.close()
-            request, _ = allowed_redirect(request, onward, self._site)
-            stream = await self._open(request, held, conversation)
-        verdict = default_verdict(request, await read_to_judge(self._provider, request, stream))
+        request, stream = await exchange.open(request, strict=True)
+        head = await read_to_judge(self._provider, request, stream)
+        verdict = default_verdict(request, head, self._provider.recognize(request, head))
         if not verdict:  # a challenge, too, comes with 200 and is a page
             stream.close()
             raise verdict.error(self._site.name, stream.head.status)
-        if stream.head.status != 200 or not stream.head.is_html:
+        if stream.head.status != 200:
             stream.close()
-            raise Changed(f"the page came with HTTP {stream.head.status} ({stream.head.media_type})")
+            raise Changed(f"{place_of(stream.head.url)} came with HTTP {stream.head.status} ({stream.head.media_type})")
         self.cache_sign = self.cache_sign or _find_cache(stream.head)
-        reply = await whole(stream, 8 * MiB)
-        session = held.session
-        cookies = self._jar(session, conversation).values_at(reply.url, self._clock.wall())
-        return Page(url=reply.url, html=reply.text(), cookies=cookies, local=session.local)
+        return self._as_page(await whole(stream, LARGEST), exchange)
 
-    async def _open(self, request: Request, held: HeldSession, conversation: Conversation) -> Stream:
-        """The answer to *request*. The cookies that it set are kept before the next request shows them."""
-        # Of no generation: what the transport remembers of this one's cookies is older.
-        session = replace(held.session, gen=-1)
-        stream = await self._direct.open(request, session, self._site, conversation=conversation, total=self._limit)
-        await held.update(self._jar(held.session, conversation).cookies)
-        return stream
+    def _find_landing(self, exchange: HttpExchange) -> Page | None:
+        """The page of the site, where the login has led there already."""
+        last = exchange.replies[-1] if exchange.replies else None
+        return self._as_page(last, exchange) if last and last.url == self._site.url and last.status == 200 else None
 
-    def _jar(self, session: Session, conversation: Conversation) -> CookieJar:
-        return conversation.over(CookieJar(session.cookies)).alive(self._clock.wall())
+    def _as_page(self, reply: Reply, exchange: HttpExchange) -> Page:
+        cookies, local = exchange.cookies_at(reply.url), exchange.held.session.local
+        return Page(url=reply.url, html=reply.text(), cookies=cookies, local=local)
 
-    def _renew(self, rung: str, session: Session, conversation: Conversation) -> Session:
-        cookies = self._jar(session, conversation).cookies
-        return self._builder.age(replace(session, cookies=cookies, rung=rung))
+    def _renew(self, rung: str, exchange: HttpExchange, tokens: Tokens) -> Session:
+        session = replace(exchange.held.session, tokens=tokens, cookies=exchange.cookies, rung=rung)
+        missing = [name for name in self._provider.cookies_needed if session.cookie(name) is None]
+        if missing and exchange.logs_in:
+            raise MissingCookies(
+                f"{self._site.name}: the login set no cookie called {' or '.join(missing)}, which requests need",
+                site=self._site.name,
+            )
+        return self._builder.age(session)
 
 
 def _find_cache(head: Head) -> str:

@@ -45,12 +45,14 @@ class Identity:
     @property
     def logs_in_itself(self) -> bool:
         """Whether a visit that begins with nothing ends as the same visitor: a stranger, or one whom steps log in."""
-        return not self._passed and (bool(self._provider.steps) or not self.by_hand)
+        return not self._passed and (bool(self._provider.steps) or not (self.by_hand or self._provider.has_login))
 
     @property
     def lasts(self) -> bool:
         """Whether a session's cookies are kept for the next visit: they are somebody's login."""
-        return bool(self._provider.steps) or self.by_hand or bool(self._passed)
+        provider = self._provider
+        configured = bool(provider.steps) or provider.has_login or provider.renews_login
+        return configured or self.by_hand or bool(self._passed)
 
     def cookies(self, need: RenewalReason, previous: Session | None) -> tuple[Cookie, ...]:
         """What the site may know the visitor by. A session that never worked is not tried again, where steps help."""
@@ -97,13 +99,14 @@ class Identity:
     def failed(self, error: DoorkeyError) -> DoorkeyError:
         """*error* of a visit as it is to be raised: with a pause that grows after each login, or calling the person."""
         name = self._site.name
-        if error.retry_after and self._provider.steps and not isinstance(error, SiteDown):
+        logs_in = bool(self._provider.steps) or self._provider.has_login
+        if error.retry_after and logs_in and not isinstance(error, SiteDown):
             error.retry_after = min(LONGEST, error.retry_after * 2.0 ** min(self._failures, 30))
             self._failures += 1
         if isinstance(error, NeedsPerson | Blocked):
             error.args = (error.message.replace("SITE", name),)
             error.message = error.args[0]
         unnamed = isinstance(error, Changed) or (isinstance(error, Blocked) and not error.by)
-        if self.by_hand and unnamed and not self._provider.steps:
+        if self.by_hand and unnamed and not logs_in:
             return NeedsPerson(f"the login has ended ({error.message}). Log in again: doorkey login {name}", site=name)
         return error

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import TypeVar
 
 from doorkey.errors import Changed, DoorkeyError, Enough, SessionRefused
@@ -25,6 +26,8 @@ from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.selector import TransportSelector
 
 T = TypeVar("T")
+LANGUAGES = "en-US,en;q=0.9"
+"""The languages that a session asks for which no browser has made."""
 MOST_LONGER = 5.0
 """Seconds that a visit may wait longer after fresh sessions were refused."""
 
@@ -94,7 +97,8 @@ class SessionSource:
         repeated: list[str] = []
         session: Session | None = None
         async with aclosing(self._rungs(reason, held)) as rungs:
-            async for session in rungs:
+            async for made in rungs:
+                session = await self._fill(made, held)
                 alike = shared_parts(session, reason.refused, self._provider) if reason.refused else ()
                 stored = held.session.local
                 if not alike or (not reason.named and without_tokens(held.session) == stored):
@@ -114,7 +118,16 @@ class SessionSource:
             )
         if refused is None:
             return previous
-        return replace(refused, cookies=previous.cookies, local=previous.local)
+        # A session with a use budget is stored without its tokens.
+        tokens = {**refused.tokens, **previous.tokens}
+        return replace(refused, cookies=previous.cookies, local=previous.local, tokens=tokens)
+
+    async def _fill(self, session: Session, held: HeldSession) -> Session:
+        try:
+            return await self.http.fill(session, held)
+        except DoorkeyError as error:
+            error.site = self._site.name
+            raise self.identity.failed(error) from error.__cause__
 
     def _explain(self, repeated: list[str]) -> Changed:
         cached = self.http.cache_sign
@@ -129,15 +142,23 @@ class SessionSource:
         return Changed(f"{name}: each renewal gave what the site refuses: {'; '.join(repeated)}. {todo}", site=name)
 
     async def _rungs(self, reason: RenewalReason, held: HeldSession) -> AsyncGenerator[Session, None]:
+        provider = self._provider
         known = reason.previous is not None and bool(held.session.cookies or held.session.tokens)
-        # A refusal without a name may be a dead cookie: only a browser in an empty context gets everything anew.
+        # A refusal without a name may be a dead cookie: only what logs in or renews the login gets everything anew.
         # In `page` only a visit leaves a live context behind.
         by_http = self._selector.name(self._site, self.builder.key) == "direct"
-        if known and by_http and (reason.refused is None or reason.named):
-            for rung in (self.http.refresh, self.http.page):
-                session = await self.try_http(rung, held)
-                if session is not None:
-                    yield session
+        named = reason.refused is None or reason.named
+        useless = reason.refused.rung if reason.refused is not None and reason.fresh else ""
+        renews = (named or provider.renews_login) and useless != "token endpoint"
+        for rung, applies in ((self.http.refresh, renews), (self.http.page, named)):
+            if known and by_http and applies and (session := await self.try_http(rung, held)) is not None:
+                yield session
+        if provider.has_login and not (useless == "login request" and provider.steps):
+            session = await self._log_in(held)
+            if session is not None and by_http:
+                yield session
+            if not provider.steps and not (held.entered and (provider.needs_scripts or not by_http)):
+                return  # nothing that a browser could do
         begins = self._browser_rungs(reason, held)
         begin = next(begins)
         while True:
@@ -155,9 +176,36 @@ class SessionSource:
                 return
             begin = following
 
+    async def _log_in(self, held: HeldSession) -> Session | None:
+        """What a login by request yields. Raises the site's refusal, and every failure where no steps could log in."""
+        if not held.session.headers:
+            held.session = replace(held.session, headers=self._plain_headers())
+        self._events.report("login", f"sending the login to {self._site.url}")
+        try:
+            session = await self.http.login(held, last=not self._provider.steps)
+        except Enough:
+            raise
+        except DoorkeyError as error:
+            error.site = self._site.name
+            if error.retry_after is not None or not self._provider.steps:
+                raise self.identity.failed(error) from error.__cause__
+            self._events.report("login", f"the login by request failed: {error.message}; now by steps")
+            return None
+        self.identity.succeeded()
+        self._events.report("login", "logged in by request")
+        return session
+
+    def _plain_headers(self) -> dict[str, str]:
+        """The headers of a session that no browser has made."""
+        agent = self._overrides.user_agent or f"doorkey/{version('doorkey')}"
+        return {"user-agent": agent, "accept-language": LANGUAGES}
+
     def _browser_rungs(self, reason: RenewalReason, held: HeldSession) -> Iterator[Begin]:
         """The browser's rungs: first with all that is held, last with nothing of it, where that is no lost login."""
         url, forgetful = self._site.url, self.identity.logs_in_itself
+        if held.entered:  # its cookies are a login made just now
+            yield Begin("browser", url, held.session.cookies, held.session.local)
+            return
         cookies = self.identity.cookies(reason, held.session if reason.previous else None)
         login = bool(held.session.cookies)
         yield Begin("browser", url, cookies, held.session.local, stranger=login and not cookies)
@@ -173,7 +221,7 @@ class SessionSource:
         return await self.browser.visit(
             begin.rung,
             begin.url,
-            previous=held.session if reason.previous else None,
+            previous=held.session if reason.previous or held.entered else None,
             cookies=begin.cookies,
             local=begin.local,
             longer=self._longer,
@@ -195,7 +243,7 @@ class SessionSource:
             "passed cookies",
             self._site.url,
             cookies=self._overrides.jar(self._site.url),
-            headers={"user-agent": user_agent, "accept-language": "en-US,en;q=0.9"},
+            headers={"user-agent": user_agent, "accept-language": LANGUAGES},
             tokens={},
             local={},
             previous=None,

@@ -137,7 +137,7 @@ class Row:
         held = self.session
         if held is None or held.gen != session.gen or (self.claim and not self.whole):
             return None
-        return replace(self, session=replace(held, cookies=session.cookies, hard=session.hard))
+        return replace(self, session=replace(held, cookies=session.cookies, soft=session.soft, hard=session.hard))
 
     def fail(self, claim: Claim, why: str, code: str, after: float, wall: float) -> Row | None:
         """Remember a failed visit, and heed it for *after* seconds; None when the claim was lost."""

@@ -35,11 +35,14 @@ STATE = """() => {
     const empty = Node.prototype.cloneNode.call(root, false).outerHTML;
     html = empty.slice(0, empty.lastIndexOf("</")) + inside + empty.slice(empty.lastIndexOf("</"));
   }
+  // Chromium shows a text that is no page (JSON, a script) in an element of its own.
+  const text = root && !/html|xml/.test(get(Document, "contentType", document)) && root.querySelector("body > pre");
   const type = get(Document, "doctype", document);
-  html = (type ? new XMLSerializer().serializeToString(type) : "") + html;
+  html = text ? text.textContent : (type ? new XMLSerializer().serializeToString(type) : "") + html;
   return { html: html.toWellFormed(), local: stored("localStorage"), session: stored("sessionStorage") };
 }"""
-"""The document with its open shadow roots, as declarative templates, and both storages of its origin."""
+"""The document with its open shadow roots, as declarative templates, and both storages of its origin. Of a text that is
+no page: the text itself, as plain HTTP gets it."""
 
 LOCAL = """() => {
   const found = {};

@@ -1,0 +1,140 @@
+"""The requests of one rung of a renewal by plain HTTP. They share their cookies, and what the site gives is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from doorkey.clock import Clock
+from doorkey.config.secrets import resolve
+from doorkey.errors import Changed, DoorkeyError
+from doorkey.model.cookie_jar import CookieJar
+from doorkey.model.cookies import Cookie
+from doorkey.model.request import Reply, Request
+from doorkey.model.session import Tokens
+from doorkey.model.site import Site
+from doorkey.model.verdict import Kind
+from doorkey.protections.judge import default_verdict
+from doorkey.provider import Flow, Provider
+from doorkey.sessions.held import HeldSession
+from doorkey.sessions.login_answer import UNSUITED, explain_end, explain_refused, quote, shows_login_form
+from doorkey.sessions.request_secrets import fill_in
+from doorkey.transport.conversation import Conversation
+from doorkey.transport.direct import Direct
+from doorkey.transport.holding import read_to_judge
+from doorkey.transport.redirects import allowed_redirect, redirected
+from doorkey.transport.stream import Stream, whole
+
+REDIRECTS = 5
+"""Redirects of one request that are followed."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(slots=True)
+class HttpExchange:
+    """`logs_in`: the requests are a login. `sent`: the one with the login's values was sent. `limit`: seconds that each
+    request may take. `secrets` are the values that must not be repeated, `replies` the answers so far.
+    """
+
+    site: Site
+    provider: Provider
+    direct: Direct
+    clock: Clock
+    held: HeldSession
+    limit: float
+    logs_in: bool = False
+    sent: bool = False
+    secrets: list[str] = field(default_factory=list, repr=False)
+    replies: list[Reply] = field(default_factory=list, repr=False)
+    conversation: Conversation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.conversation = Conversation(self.clock)
+
+    @property
+    def cookies(self) -> tuple[Cookie, ...]:
+        """The held session's cookies, as the answers left them."""
+        return self._jar.cookies
+
+    def cookies_at(self, url: str) -> dict[str, str]:
+        """The values of the cookies that a request to *url* carries, by name."""
+        return self._jar.values_at(url, self.clock.wall())
+
+    async def run(self, flow: Flow[Tokens], kept: Tokens) -> Tokens:
+        """The tokens that the requests of *flow* give. They are stored, beside the *kept* ones, when this returns.
+
+        Raises NeedsPerson with `retry_after` where the site refused the login, else the error of the refused request.
+        """
+        self.secrets += [value for value in self.held.session.tokens.values() if isinstance(value, str)]
+        request = next(flow)
+        while True:
+            try:
+                request = flow.send(await self._ask(request))
+            except StopIteration as stop:
+                given: Tokens = stop.value
+                await self.held.take(given, kept)
+                return given
+
+    async def open(self, request: Request, *, strict: bool) -> tuple[Request, Stream]:
+        """The answer to *request*, or to the last one that it was redirected to. Raises Changed where a *strict* one is
+        redirected to another place than the site. What the answers set is stored before the next request shows it.
+        """
+        stream = await self._send(request)
+        for _ in range(REDIRECTS):
+            onward = redirected(request, stream.head, self.site)
+            if onward is None or (not strict and request.own_host and not onward.own_host):
+                break
+            stream.close()
+            request, _ = allowed_redirect(request, onward, self.site)
+            stream = await self._send(request)
+        return request, stream
+
+    def check_refused(self) -> None:
+        """Raise NeedsPerson where the site answered the login by its login form. Parses a page."""
+        if self.replies and shows_login_form(self.replies[-1]):
+            raise explain_refused(self.replies[-1], None, tuple(self.secrets))
+
+    def explain(self, error: DoorkeyError, *, last: bool) -> DoorkeyError:
+        """The error of a login that ended in *error*, as `explain_end` does. Parses a page."""
+        if error.retry_after is not None or not (self.sent and self.replies):
+            return error
+        return explain_end(error, self.replies, tuple(self.secrets), last=last)
+
+    async def _ask(self, request: Request) -> Reply:
+        session = self.held.session
+        if not request.dressed:
+            request = self.provider.dress(request, session)
+        filled, secrets = await fill_in(request, resolve)
+        self.secrets += secrets
+        shows_values = self.logs_in and (bool(secrets) or request.method.upper() not in SAFE)
+        self.sent = self.sent or shows_values
+        asked, stream = await self.open(filled, strict=False)
+        head = await read_to_judge(self.provider, asked, stream)
+        if request.dressed:
+            verdict = default_verdict(asked, head, self.provider.recognize(asked, head))
+        else:
+            verdict = self.provider.judge(asked, head, session)
+        if not verdict and not (shows_values and verdict.kind is Kind.REFUSED):
+            stream.close()
+            raise verdict.error(self.site.name, head.status)
+        reply = await whole(stream, request.limit)
+        reply = replace(reply, jar=self.cookies_at(reply.url))
+        before = self.replies[-1] if self.replies else None
+        self.replies.append(reply)
+        if shows_values and (not verdict or (400 <= reply.status < 500 and reply.status not in UNSUITED)):
+            raise await asyncio.to_thread(explain_refused, reply, before, tuple(self.secrets))
+        if request.dressed and reply.status >= 400:
+            said = await asyncio.to_thread(quote, reply, before, tuple(self.secrets))
+            raise Changed(f"{self.site.name}: {request.what} was answered with HTTP {reply.status}{said}")
+        return reply
+
+    async def _send(self, request: Request) -> Stream:
+        # Of no generation: what the transport remembers of this one's cookies is older.
+        session = replace(self.held.session, gen=-1)
+        stream = await self.direct.open(request, session, self.site, conversation=self.conversation, total=self.limit)
+        await self.held.update(self.cookies)
+        return stream
+
+    @property
+    def _jar(self) -> CookieJar:
+        return self.conversation.over(CookieJar(self.held.session.cookies)).alive(self.clock.wall())

@@ -1,0 +1,50 @@
+"""Puts the secrets that a request refers to into it, just before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from doorkey.errors import ConfigurationError
+from doorkey.model.request import Request
+from doorkey.model.secret import Secret
+from doorkey.model.session import JSON
+
+
+async def fill_in(request: Request, resolve: Callable[[str], Awaitable[str]]) -> tuple[Request, tuple[str, ...]]:
+    """Return *request* with each `Secret` replaced by what *resolve* makes of it, and these values.
+
+    Raises ConfigurationError for a secret that can't be read, or that no header can hold.
+    """
+    references = {*_find(request.form), *_find(request.json), *_find(request.headers)}
+    values = {reference: await resolve(reference) for reference in sorted(references)}
+    if not values:
+        return request, ()
+    headers = {name: _filled(value, values) for name, value in request.headers.items()}
+    form = None if request.form is None else {name: _filled(value, values) for name, value in request.form.items()}
+    try:
+        filled = replace(request, headers=headers, form=form, json=_fill(request.json, values))
+    except ValueError:
+        # Not chained: the message must not repeat the value.
+        raise ConfigurationError(f"{request.what}: a secret for a header was expected to be one line") from None
+    return filled, tuple(values.values())
+
+
+def _find(value: object) -> set[Secret]:
+    """The references in *value*, also in what lies inside it."""
+    if isinstance(value, Secret):
+        return {value}
+    inner = value.values() if hasattr(value, "values") else value if isinstance(value, list) else ()
+    return {found for one in inner for found in _find(one)}
+
+
+def _fill(value: JSON, values: dict[Secret, str]) -> JSON:
+    if isinstance(value, dict):
+        return {name: _fill(inner, values) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_fill(inner, values) for inner in value]
+    return _filled(value, values) if isinstance(value, str) else value
+
+
+def _filled(text: str, values: dict[Secret, str]) -> str:
+    return values[text] if isinstance(text, Secret) else text

@@ -1,0 +1,243 @@
+"""Login and renewal by requests that the settings declare: no browser is started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from doorkey import Request, Runtime, Settings
+from doorkey.clock import SystemClock
+from doorkey.errors import DoorkeyError, NeedsPerson
+from doorkey.model.events import Event
+from token_endpoint_site import CLIENT_SECRET, PASSWORD, USER, TokenEndpointSite, serving
+
+API = """
+tokens.access = { json = "data.access_token" }
+tokens.refresh = "json:data.refresh_token"
+send.header.Authorization = "Bearer {access}"
+[sites.api.login.request]
+path = "/auth/login"
+json = { user = "ada", password = "env:API_PASSWORD" }
+[sites.api.renew.request]
+path = "/auth/refresh"
+json = { refresh_token = "{refresh}", client_secret = "file:SECRET_FILE" }
+"""
+FORM = """
+ready = "#out"
+tokens.csrf = "meta[name=csrf]@content"
+send.header.X-CSRF = "{csrf}"
+[sites.api.login.request]
+path = "/auth/form"
+tokens.once = "input[name=csrf]@value"
+form = { user = "ada", pw = "env:API_PASSWORD", csrf = "{once}" }
+"""
+MANNERS = "[manners]\nat_once = 60\nrate = 10000\nqueue = 1000\n"
+
+Opened = Callable[..., Any]
+
+
+class Shifted(SystemClock):
+    """A clock that a test puts forward."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+    def wall(self) -> float:
+        return super().wall() + self.ahead
+
+
+@pytest.fixture(autouse=True)
+def password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("API_PASSWORD", PASSWORD)
+    for kind in ("DATA", "CONFIG", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
+    (tmp_path / "secret").write_text(f"{CLIENT_SECRET}\n")
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[TokenEndpointSite]:
+    async with serving(TokenEndpointSite()) as served:
+        yield served
+
+
+@pytest.fixture
+async def opened(site: TokenEndpointSite, tmp_path: Path) -> AsyncIterator[Opened]:
+    """Opens runtimes on one store, for a site with the *lines* of settings. No Chromium is there to start."""
+    async with AsyncExitStack() as exits:
+
+        async def open_one(lines: str = API, **more: Any) -> Runtime:
+            path = tmp_path / "doorkey.toml"
+            lines = lines.replace("SECRET_FILE", str(tmp_path / "secret"))
+            path.write_text(
+                f'{MANNERS}[browser]\nexecutable = "/nowhere/chromium"\n'
+                f'[store]\nurl = "sqlite://{tmp_path / "sessions.db"}"\n'
+                f'[sites.api]\nprovider = "web"\nurl = "{site.url}"\n{lines}'
+            )
+            return await exits.enter_async_context(Runtime(Settings.load(path), **more))
+
+        yield open_one
+
+
+async def write(runtime: Runtime, text: str = "x") -> int:
+    request = Request(url="/api/items", method="POST", json={"text": text})
+    async with await runtime.send("api", request) as answer:
+        async for _ in answer:
+            pass
+        return answer.head.status
+
+
+async def failure(runtime: Runtime) -> DoorkeyError:
+    with pytest.raises(DoorkeyError) as raised:
+        await write(runtime)
+    return raised.value
+
+
+@pytest.mark.parametrize("stale", ["", "stale = [401]\n"], ids=["unnamed", "named"])
+async def test_fifty_callers_over_two_deaths_cost_one_login_and_two_renewals(
+    site: TokenEndpointSite, opened: Opened, stale: str
+) -> None:
+    runtime = await opened(stale + API)
+    for _ in range(3):
+        assert await asyncio.gather(*(write(runtime, str(number)) for number in range(50))) == [200] * 50
+        site.die()
+    assert (len(site.logins), site.renewals, site.stolen, len(site.wrote)) == (1, 2, False, 150)
+    assert site.logins == [{"user": USER, "password": PASSWORD}]
+    assert [(status.rung, status.visits) for status in runtime.status()] == [("token endpoint", 3)]
+
+
+async def test_a_form_with_the_token_of_its_page_logs_in(site: TokenEndpointSite, opened: Opened) -> None:
+    runtime = await opened("stale = [401]\n" + FORM)
+    assert [await write(runtime), site.die(), await write(runtime)] == [200, None, 200]
+    assert (len(site.logins), runtime.status()[0].rung) == (2, "login request")
+
+
+async def test_who_is_logged_in_already_logs_in_again_when_a_visit_is_asked_for(
+    site: TokenEndpointSite, opened: Opened
+) -> None:
+    runtime = await opened(FORM)
+    first, second = await runtime.visit("api"), await runtime.visit("api")
+    assert (second.gen > first.gen, len(site.logins), second.cookie("sid") in site.sessions) == (True, 2, True)
+    assert await write(runtime) == 200
+
+
+async def test_a_wrong_password_is_tried_once_and_told_in_the_sites_words(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("API_PASSWORD", "wrong guess")
+    events: list[Event] = []
+    runtime = await opened(hooks=[events.append])
+    errors = await asyncio.gather(*(failure(runtime) for _ in range(20)))
+    later = await failure(runtime)
+    assert len(site.logins) == 1
+    assert {type(error) for error in (*errors, later)} == {NeedsPerson}
+    assert 'The site says: "Wrong password …. 2 tries left"' in errors[0].message
+    assert "doorkey login api" in errors[0].message
+    assert later.retry_after is not None
+    assert 50 < later.retry_after <= 60
+    assert "wrong guess" not in f"{errors} {later} {events} {caplog.text} {runtime.status()}"
+
+
+async def test_a_login_form_that_comes_back_is_a_refusal(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_PASSWORD", "wrong guess")
+    error = await failure(await opened(FORM))
+    assert (type(error), len(site.logins)) == (NeedsPerson, 1)
+    assert "did not take the login" in error.message
+    assert 'The site says: "We do not know …"' in error.message
+
+
+async def test_an_answer_without_the_token_is_a_login_that_failed(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_PASSWORD", "wrong guess")
+    site.refusal = web.json_response({"success": False, "message": "Locked for 28 minutes"})
+    error = await failure(await opened(API.partition("[sites.api.renew")[0]))
+    assert (type(error), len(site.logins), round(error.retry_after or 0)) == (NeedsPerson, 1, 60)
+    assert "tokens.access: json:data.access_token is not in the answer to login.request" in error.message
+    assert "JSON with these names: success, message" in error.message
+    assert 'The site says: "Locked for 28 minutes"' in error.message
+
+
+async def test_each_failed_login_doubles_the_pause(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_PASSWORD", "wrong guess")
+    runtime = await opened()
+    pauses = []
+    for _ in range(3):
+        with pytest.raises(NeedsPerson) as raised:
+            await runtime.visit("api")
+        pauses.append(round(raised.value.retry_after or 0))
+    assert pauses == [60, 120, 240]
+
+
+async def test_a_login_that_was_never_sent_starts_no_such_pause(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("API_PASSWORD")
+    error = await failure(await opened())
+    assert (error.code, site.logins) == ("configuration", [])
+    assert (error.retry_after or 0) <= 1
+    assert "API_PASSWORD is not set" in error.message
+    error = await failure(await opened(FORM.replace("input[name=csrf]", "input[name=token]")))
+    assert "login.request.tokens.once: input[name=token]@value is not on /auth/form" in error.message
+    assert "input[name=csrf]" in error.message
+
+
+async def test_a_refresh_token_that_has_ended_leads_to_a_login(site: TokenEndpointSite, opened: Opened) -> None:
+    runtime = await opened()
+    assert await write(runtime) == 200
+    site.die()
+    site.refresh = "another"
+    assert await write(runtime) == 200
+    assert (len(site.logins), site.renewals, runtime.status()[0].rung) == (2, 1, "login request")
+
+
+async def test_two_processes_share_one_renewal_and_the_successor(site: TokenEndpointSite, opened: Opened) -> None:
+    one, two = await opened(), await opened()
+    for _ in range(3):
+        for runtimes in ((one, two), (two, one)):
+            writes = [write(runtime) for runtime in runtimes for _ in range(10)]
+            assert await asyncio.gather(*writes) == [200] * 20
+        site.die()
+    assert (len(site.logins), site.renewals, site.stolen) == (1, 2, False)
+
+
+async def test_an_answer_by_cookie_and_header_renews(site: TokenEndpointSite, opened: Opened) -> None:
+    runtime = await opened(
+        'stale = [401]\nready = "#out"\n'
+        'tokens.access = "header:X-Access"\nsend.header.Authorization = "Bearer {access}"\n'
+        '[sites.api.login.request]\npath = "/auth/form"\ntokens.once = "input[name=csrf]@value"\n'
+        'form = { user = "ada", pw = "env:API_PASSWORD", csrf = "{once}" }\n'
+        '[sites.api.renew]\nrequest.path = "/auth/continue"\n'
+    )
+    assert await write(runtime) == 200
+    site.die()
+    assert await write(runtime) == 200
+    assert (len(site.logins), site.renewals) == (1, 2)
+
+
+async def test_a_renewal_that_can_be_foreseen_keeps_nobody_waiting(site: TokenEndpointSite, opened: Opened) -> None:
+    site.expires_in = 100.0
+    clock = Shifted()
+    runtime = await opened(clock=clock)
+    assert await write(runtime) == 200
+    clock.ahead = 85.0
+    site.released.clear()
+    assert await write(runtime) == 200
+    await site.asked.wait()
+    assert await write(runtime) == 200, "the old token serves while the new one is fetched"
+    site.released.set()
+    while runtime.status()[0].rung != "token endpoint":
+        await asyncio.sleep(0)
+    assert (site.refused, site.renewals, await write(runtime)) == (0, 1, 200)
