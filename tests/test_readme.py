@@ -145,8 +145,10 @@ def recipes() -> list[object]:
 def test_every_toml_block_can_be_used(text: str) -> None:
     data = tomllib.loads(text)
     if SECTIONS & set(data):
-        # An alias may lead to a site of another block: what is looked at here is each key and value.
+        # An alias or a key may name a site of another block: what is looked at here is each key and value.
         sites = {target.partition("/")[0]: {} for targets in data.get("models", {}).values() for target in targets}
+        keys = data.get("service", {}).get("keys", {})
+        sites |= {site: {} for key in keys.values() for site in key.get("sites", ())}
         Settings.model_validate({**data, "sites": {**sites, **data.get("sites", {})}})
         whole = {name: site for name, site in data.get("sites", {}).items() if {"provider", "url"} <= set(site)}
         assert set(build_sites(Settings.model_validate({"sites": whole}))) == set(whole)

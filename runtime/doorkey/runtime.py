@@ -94,15 +94,16 @@ class Runtime:
         them once the site was entered here, or `known` has read the store."""
         return self._asker.models()
 
+    def sites_of(self, model: str) -> tuple[str, ...]:
+        """The sites that *model* leads to: one, or those of an alias."""
+        return tuple(name.partition("/")[0] for name in self.settings.models.get(model, (model,)))
+
     def draws(self, model: str) -> bool:
         """Whether *model* makes images, or an alias may lead to one that does: to ask twice may draw twice."""
         for name in self.settings.models.get(model, (model,)):
-            site, _, overrides = name.partition("/")
+            site, _, inner = name.partition("/")
             provider = self.providers.get(site)
-            if (
-                isinstance(provider, ChatProvider)
-                and provider.model_aliases.get(overrides, overrides) in provider.image_models
-            ):
+            if isinstance(provider, ChatProvider) and provider.model_aliases.get(inner, inner) in provider.image_models:
                 return True
         return False
 

@@ -76,6 +76,9 @@ class DoubleRuntime:
     def models(self) -> tuple[str, ...]:
         return ("aichats/gpt-4", "aichats/dalle", "fast")
 
+    def sites_of(self, model: str) -> tuple[str, ...]:
+        return ("aichats", "other") if model == "fast" else (model.partition("/")[0],)
+
     def draws(self, model: str) -> bool:
         return model == "aichats/dalle"
 

@@ -88,7 +88,7 @@ def _list_settings(settings: Settings) -> list[tuple[str, str, str]]:
     found = []
     for key, _, meaning in describe():
         section, _, name = key.partition(".")
-        if name and section not in ("sites", "models"):
+        if name and section not in ("sites", "models") and ".NAME." not in name:
             value = values[section][name]
             found.append((key, _format(value) or "-", meaning))
     return found

@@ -10,17 +10,17 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from doorkey.config.service_schema import ServiceSettings as ServiceSettings
 from doorkey.config.settings_errors import Sources, explain, near, strangers
 from doorkey.config.settings_schema import BrowserSettings as BrowserSettings
 from doorkey.config.settings_schema import LimitSettings as LimitSettings
 from doorkey.config.settings_schema import MannersSettings as MannersSettings
 from doorkey.config.settings_schema import Names, Section
-from doorkey.config.settings_schema import ServiceSettings as ServiceSettings
 from doorkey.config.settings_schema import SiteSettings as SiteSettings
 from doorkey.config.settings_schema import StoreSettings as StoreSettings
 from doorkey.errors import ConfigurationError
@@ -72,6 +72,12 @@ class Settings(Section):
             f'sites."{name[:80]}": expected a name of a-z, 0-9, _ and - only'
             for name in self.sites
             if not re.fullmatch(r"[a-z0-9_-]+", name)
+        ]
+        faults += [
+            f"service.keys.{name}.sites: no site is called {site[:80]!r}{near(site, self.sites)}"
+            for name, key in self.service.keys.items()
+            for site in key.sites
+            if site != "*" and site not in self.sites
         ]
         for alias, targets in self.models.items():
             if not targets:
@@ -201,7 +207,10 @@ def playwright_downloads() -> Path | None:
 
 
 def describe(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, object, str]]:
-    """Return (key, default, description) of each setting, in order. A site's keys are written `sites.NAME.key`."""
+    """Return (key, default, description) of each setting, in order.
+
+    A setting of one of several named tables is written `sites.NAME.key`.
+    """
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
@@ -209,7 +218,7 @@ def describe(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tu
                 yield key, None, field.description
                 continue
             yield from describe(field.annotation, f"{key}.")
-        elif key == "sites":
-            yield from describe(SiteSettings, "sites.NAME.")
+        elif get_origin(field.annotation) is dict and isinstance(get_args(field.annotation)[1], type):
+            yield from describe(get_args(field.annotation)[1], f"{key}.NAME.")
         else:
             yield key, field.get_default(), field.description or ""

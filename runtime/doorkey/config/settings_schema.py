@@ -14,7 +14,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     SerializationInfo,
     SerializerFunctionWrapHandler,
     field_serializer,
@@ -67,52 +66,6 @@ Count = Annotated[int, Field(gt=0)]
 class Section(BaseModel):
     # The text of an error goes to people and logs, so it must not repeat what was typed.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-APP_ORIGIN = r"(app|chrome-extension|moz-extension|tauri)://[^\s/?#@]+"
-"""The origin of a browser extension or of a desktop program made of web pages."""
-
-
-class ServiceSettings(Section):
-    host: str = Field(
-        default="127.0.0.1", min_length=1, description="Address to listen on; beyond loopback a key is required."
-    )
-    port: int = Field(default=8787, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    key: SecretStr | None = Field(
-        default=None, description="Key that clients send; without one it is made at first start."
-    )
-    hosts: Names = Field(default=(), description="Host names besides loopback by which clients may call the service.")
-    origins: Names = Field(default=(), description="Origins of web pages that may call the service; others get 403.")
-    drain: Seconds = Field(
-        default=25.0, description="Seconds that requests under way have to end when the service is stopped."
-    )
-
-    @field_validator("key")
-    @classmethod
-    def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is None:
-            return None
-        text = key.get_secret_value()
-        if not text.strip():
-            raise ValueError("expected a key that is not empty")
-        if text != text.strip() or not text.isprintable():
-            raise ValueError("expected printable text without blanks around it, so that a header can carry it")
-        return key
-
-    @field_validator("hosts")
-    @classmethod
-    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(r"[\w.-]+|(\[)?([0-9a-fA-F]*:){2}[0-9a-fA-F:.]*(?(1)\])", host) for host in hosts):
-            raise ValueError('expected names without scheme or port, like "doorkey" or "10.0.0.5"; "*" is none')
-        return hosts
-
-    @field_validator("origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        written = tuple(origin if re.fullmatch(APP_ORIGIN, origin) else web_url(origin) for origin in origins)
-        if any(origin != f"{parts.scheme}://{parts.netloc}" for origin in written for parts in (urlsplit(origin),)):
-            raise ValueError("expected origins without a path, like https://app.example.com or tauri://localhost")
-        return written
 
 
 class BrowserSettings(Section):

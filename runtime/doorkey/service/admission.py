@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from doorkey.service.access import KeyRing
 from doorkey.service.failure import Refusal
-from doorkey.service.key import is_loopback, matches
+from doorkey.service.key import is_loopback
 
 Check: TypeAlias = Callable[[web.Request], web.Response | None]
 """Returns a response when no handler is needed, else None. Raises Refusal."""
@@ -105,14 +106,14 @@ def check_origin(origins: Sequence[str]) -> Check:
     return check
 
 
-def check_key(key: str | None) -> Check:
-    """Ask for *key* in one of the headers that `read_keys` reads. None asks for no key."""
+def check_key(keys: KeyRing | None) -> Check:
+    """Ask for one of *keys* in the headers that `read_keys` reads. None asks for no key."""
 
     def check(request: web.Request) -> web.Response | None:
-        if key is None or request.path == HEALTH:
+        if keys is None or request.path == HEALTH:
             return None
         shown = tuple(read_keys(request.headers))
-        if not any(matches(each, key) for each in shown):
+        if not keys.admit(request, shown):
             came = "another came" if shown else "none came"
             raise Refusal(
                 401,

@@ -15,6 +15,7 @@ from aiohttp import web
 from doorkey.errors import Changed, EmptyAnswer
 from doorkey.model.chat import Delta, Image
 from doorkey.model.request import MiB
+from doorkey.service.access import ACCESS, require_sites
 from doorkey.service.client_writer import ClientWriter
 from doorkey.service.cutter import Cutter
 from doorkey.service.failure import Failure, Refusal
@@ -70,6 +71,8 @@ async def answer_question(
     request: web.Request, runtime: Runtime, question: Question, shape: Shape, unread: float
 ) -> web.StreamResponse:
     """Ask a model, and answer *request* in *shape*. A failure before the first text is raised, with its true status."""
+    if ACCESS in request:
+        require_sites(request, runtime.sites_of(question.model))
     if runtime.draws(question.model):
         request[ONCE] = True
     heartbeat = read_heartbeat(request)

@@ -17,6 +17,7 @@ from aiohttp.streams import StreamReader
 
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import ConfigurationError
+from doorkey.service.access import KeyRing
 from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
@@ -53,16 +54,17 @@ def build_app(
 ) -> web.Application:
     """Return the service over *runtime*.
 
-    *key* None asks for no key. *unread* is the seconds that a client may leave its answer unread. Raises
-    ConfigurationError for no key on an address that others can reach.
+    *key* allows everything; None asks for no key. *unread* is the seconds that a client may leave its answer unread.
+    Raises ConfigurationError for no key on an address that others can reach.
     """
     if key is None and not is_loopback(service.host):
         raise ConfigurationError(f"service.host is {service.host}: a service that others can reach needs a key")
     clock = clock or SystemClock()
+    keys = None if key is None else KeyRing(key, service)
     running = RunningRequests()
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[guard(hosts=service.hosts, origins=service.origins, key=key, running=running)],
+        middlewares=[guard(hosts=service.hosts, origins=service.origins, keys=keys, running=running)],
     )
     app[RUNNING] = running
     app.on_response_prepare.append(sign)

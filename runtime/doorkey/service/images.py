@@ -10,6 +10,7 @@ from aiohttp import web
 from doorkey.clock import Clock
 from doorkey.errors import Changed
 from doorkey.model.chat import Image, Message
+from doorkey.service.access import require_sites
 from doorkey.service.answers import data_url, origin_headers
 from doorkey.service.body import read_object
 from doorkey.service.middleware import ONCE
@@ -23,6 +24,7 @@ def image_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
     async def generate(request: web.Request) -> web.Response:
         request[ONCE] = True
         asked = parse_image(await read_object(request))
+        require_sites(request, runtime.sites_of(asked.model))
         question = [Message("user", asked.prompt)]
         answer = await runtime.answer(asked.model, question, kind="image", options=asked.options)
         image: Image | None = None

@@ -38,6 +38,8 @@ def the_key(service: ServiceSettings, *, no_key: bool = False, folder: Path | No
                 f"--no-key is for this machine only, and service.host is {service.host}: others could use your "
                 "sessions. Leave --no-key out, or bind 127.0.0.1"
             )
+        if service.keys:
+            raise ConfigurationError("--no-key asks for no key, and service.keys has some: remove one of the two")
         return ChosenKey(None, "none is asked for: any program on this machine may call")
     if service.key is not None:
         return ChosenKey(_usable(service.key.get_secret_value(), "service.key"), "as set by you (service.key)")

@@ -20,6 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import MiB
 from doorkey.rate.limiter import CALLER
+from doorkey.service.access import KeyRing
 from doorkey.service.admission import CORS, Check, check_host, check_key, check_origin
 from doorkey.service.client_writer import cut
 from doorkey.service.failure import BROKEN_BODY, STOPPED, UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
@@ -84,9 +85,11 @@ LAST_WORDS = 2.0
 """Seconds that a stopped request has to tell its client so."""
 
 
-def guard(*, hosts: Sequence[str], origins: Sequence[str], key: str | None, running: RunningRequests) -> Middleware:
+def guard(
+    *, hosts: Sequence[str], origins: Sequence[str], keys: KeyRing | None, running: RunningRequests
+) -> Middleware:
     """Return the service's only middleware: each one more would cost every request."""
-    checks = (check_host(hosts), check_origin(origins), check_key(key))
+    checks = (check_host(hosts), check_origin(origins), check_key(keys))
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from doorkey.errors import UnknownSite
+from doorkey.service.access import allows_site
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def site_routes(runtime: Runtime) -> list[web.RouteDef]:
     async def list_sites(request: web.Request) -> web.Response:
-        return web.json_response({"sites": [asdict(status) for status in await runtime.known()]})
+        shown = [asdict(status) for status in await runtime.known() if allows_site(request, status.name)]
+        return web.json_response({"sites": shown})
 
     async def show_site(request: web.Request) -> web.Response:
         name = request.match_info["name"]

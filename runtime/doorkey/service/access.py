@@ -1,0 +1,134 @@
+"""What each key allows: which sites, which methods, and whether it may renew and read sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from doorkey.service.failure import Refusal
+from doorkey.service.key import matches
+
+if TYPE_CHECKING:
+    from doorkey.config.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The rights of one key. `sites` and `methods` None: all of them."""
+
+    name: str
+    sites: frozenset[str] | None = None
+    methods: frozenset[str] | None = None
+    admin: bool = False
+
+
+ACCESS = web.RequestKey("ACCESS", Access)
+"""The rights of the request's key, if it is one of limited rights."""
+
+
+class Rule(Enum):
+    """What a key of limited rights needs for a route."""
+
+    OPEN = "nothing"
+    OWN = (
+        "the handler asks `allows_site` or `require_sites`, as the site stands in the body or the answer names several"
+    )
+    SITE = "the site in the path"
+    ALL = "all sites"
+    ADMIN = "the site in the path, and admin"
+
+
+RULES = {
+    "/healthz": Rule.OPEN,
+    "/v1/models": Rule.OWN,
+    "/v1/models/{id}": Rule.OWN,
+    "/v1/chat/completions": Rule.OWN,
+    "/v1/completions": Rule.OWN,
+    "/v1/responses": Rule.OWN,
+    "/v1/messages": Rule.OWN,
+    "/v1/images/generations": Rule.OWN,
+    "/api/sites": Rule.OWN,
+    "/api/sites/{name}": Rule.SITE,
+    "/site/{tail}": Rule.SITE,
+}
+"""The rule of each route. A route without one is closed to keys of limited rights."""
+
+
+class KeyRing:
+    """The keys that the service accepts. *full* may do everything."""
+
+    def __init__(self, full: str, service: ServiceSettings) -> None:
+        self._keys: list[tuple[str, Access | None]] = [(full, None)]
+        for name, key in service.keys.items():
+            access = Access(name, _narrow(key.sites), _narrow(key.methods), key.admin)
+            self._keys.append((key.key.get_secret_value(), access))
+
+    def admit(self, request: web.Request, shown: Sequence[str]) -> bool:
+        """Return whether one of the keys *shown* is right. Raises Refusal for what it does not allow."""
+        # Every pair is compared, so that the time tells nothing about which one is near.
+        found = [access for key, access in self._keys for each in shown if matches(each, key)]
+        if not found:
+            return False
+        if None not in found:
+            access = found[0]
+            assert access is not None
+            request[ACCESS] = access
+            _check_route(request, access)
+        return True
+
+
+def _narrow(names: Iterable[str]) -> frozenset[str] | None:
+    named = frozenset(names)
+    return None if "*" in named else named
+
+
+def _check_route(request: web.Request, access: Access) -> None:
+    """Refuse what the key does not allow on the request's route."""
+    methods = access.methods
+    if methods is not None and request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
+        raise _refusal(access, f"use the method {request.method[:20]}", "methods")
+    if request.match_info.http_exception is not None:
+        return
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else ""
+    rule = RULES.get(route) or RULES.get(f"/v1{route}")
+    match rule:
+        case Rule.SITE:
+            require_sites(request, [_site_in_path(request)])
+        case Rule.ADMIN:
+            require_sites(request, [_site_in_path(request)])
+            if not access.admin:
+                raise _refusal(access, "renew or read sessions", "admin")
+        case Rule.OPEN | Rule.OWN:
+            pass
+        case _:
+            if access.sites is not None:
+                raise _refusal(access, "see what concerns all sites", "sites")
+
+
+def _site_in_path(request: web.Request) -> str:
+    """Return the site's name in `/api/sites/{name}` and `/site/{name}/…`, as their handlers read it."""
+    name = request.match_info.get("name")
+    return name if name is not None else request.raw_path.split("/", 3)[2].partition("?")[0]
+
+
+def allows_site(request: web.Request, site: str) -> bool:
+    """Return whether the request's key allows *site*."""
+    access = request.get(ACCESS)
+    return access is None or access.sites is None or site in access.sites
+
+
+def require_sites(request: web.Request, sites: Iterable[str]) -> None:
+    """Raise Refusal if the request's key does not allow one of *sites*."""
+    for site in sites:
+        if not allows_site(request, site):
+            raise _refusal(request[ACCESS], f"use the site {site[:80]!r}", "sites")
+
+
+def _refusal(access: Access, what: str, setting: str) -> Refusal:
+    message = f"the key {access.name!r} may not {what}. If it should, change service.keys.{access.name}.{setting}"
+    return Refusal(403, "not_allowed_for_key", message)
