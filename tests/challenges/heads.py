@@ -178,6 +178,8 @@ HITS = (
     Case("WordPress, 0", "WordPress, unknown action", Kind.CHANGED, 400, HTML, b"0", AJAX),
     Case("Django", "Django's CSRF check", S, 403, HTML, DJANGO),
     Case("Yii2", "Yii2's CSRF check", S, 400, HTML, YII),
+    Case("MediaWiki, dead", "MediaWiki's token check", S, 200, {**JSON, "mediawiki-api-error": "assertuserfailed"}),
+    Case("MediaWiki, another token", "MediaWiki's token check", S, 200, {**JSON, "mediawiki-api-error": "badtoken"}),
     Case(
         "OpenAI's quota", "OpenAI's quota", Q, 429, JSON,
         b'{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}',
@@ -204,6 +206,7 @@ BADGE = '<script src="https://www.google.com/recaptcha/api.js?render=6Lc"></scri
 REFUSED = Kind.REFUSED
 
 MISSES = (
+    Case("MediaWiki, a title", "", Kind.OK, 200, {**JSON, "mediawiki-api-error": "invalidtitle"}, b'{"error":{}}'),
     Case("Cloudflare as a CDN", "", Kind.OK, 200, {**CLOUDFLARE, **JSON}, ITEMS),
     Case("Cloudflare as a CDN, a page", "", Kind.OK, 200, CF, page("News", "<p>news</p>"), ANY),
     Case("an app's 403 behind Cloudflare", "", REFUSED, 403, {**CLOUDFLARE, **JSON}, b'{"error":"forbidden"}'),

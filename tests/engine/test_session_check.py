@@ -96,6 +96,18 @@ async def test_a_refusal_for_another_reason_costs_a_check_and_no_visit(refusal: 
         assert engine.site.pages - before <= 2
 
 
+async def test_answers_that_set_a_cookie_to_what_it_is_cost_one_check() -> None:
+    def refuse(request: web.Request, sid: str) -> web.Response:
+        return page("<p>wrong field</p>", 400, **{"Set-Cookie": f"sid={sid}; Path=/; Max-Age=1000"})
+
+    async with engaged() as engine:
+        await warm(engine)
+        engine.site.writes["/other"] = refuse
+        before = engine.site.pages
+        await asyncio.gather(*(engine.write(path="/other") for _ in range(10)))
+        assert engine.site.pages - before <= 2
+
+
 async def test_a_death_of_the_same_form_a_moment_later_is_found() -> None:
     async with engaged() as engine:
         await warm(engine)
@@ -207,7 +219,7 @@ async def test_new_calls_wait_for_a_check_before_they_are_sent() -> None:
         assert engine.target.visits == 2
 
 
-async def test_a_success_that_looks_like_others_costsnullcontext() -> None:
+async def test_a_success_that_looks_like_others_costs_nothing() -> None:
     async with engaged() as engine:
         await warm(engine, "/plain")
         pages = engine.site.pages

@@ -13,6 +13,9 @@ from doorkey.protections.table import PROTECTIONS, STANDING
 
 SIGNS = tuple((row, sign) for row in PROTECTIONS for sign in row.signs)
 SIGNS_OF_200 = tuple((row, sign) for row, sign in SIGNS if not sign.status or 200 in sign.status)
+SIGNS_OF_DATA = tuple((row, sign) for row, sign in SIGNS_OF_200 if sign.media == "json")
+DATA_HEADER = "mediawiki-api-error"
+"""The header of all of these."""
 SELECTORS = tuple(
     dict.fromkeys(css for row in PROTECTIONS for mark in row.marks for css in (mark.has, mark.lacks) if css)
 )
@@ -28,11 +31,14 @@ EPOCH = 1e9
 def recognize_head(request: Request, head: Head) -> Finding | None:
     """Return the protection that answered *request* with *head*; None if it is no known one."""
     if head.status == 200:
-        # Nearly every answer has status 200. A protection with that status is always a page.
+        # Nearly every answer has status 200. What stands before a site answers with a page then.
         kind = head.headers.get("content-type", "")
         if kind and "html" not in kind:
-            return None
-        signs = SIGNS_OF_200
+            if DATA_HEADER not in head.headers:
+                return None
+            signs = SIGNS_OF_DATA
+        else:
+            signs = SIGNS_OF_200
     else:
         signs = SIGNS
     for row, sign in signs:

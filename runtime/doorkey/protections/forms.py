@@ -45,6 +45,15 @@ FORMS = (
         tied="the token on the page: both are fetched together",
     ),
     Protection(
+        name="MediaWiki's token check",
+        obstacle=Obstacle.EXPIRED,
+        source="run",
+        signs=(
+            Sign(status=(200,), header="mediawiki-api-error", value="badtoken", media="json"),
+            Sign(status=(200,), header="mediawiki-api-error", value="assertuserfailed", media="json"),
+        ),
+    ),
+    Protection(
         name="OpenAI's quota",
         obstacle=Obstacle.QUOTA,
         source="doc",

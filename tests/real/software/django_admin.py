@@ -26,6 +26,7 @@ def django_admin(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_add,
             writes=lambda mark: _notes(folder / "db.sqlite3", mark),
             kill_sessions=lambda: _truncate(folder / "db.sqlite3"),
+            refused=_empty(),
             environment={"ADMIN_USER": USER, "ADMIN_PASSWORD": PASSWORD},
         )
 
@@ -33,6 +34,12 @@ def django_admin(packages: Packages, folder: Path) -> Iterator[Application]:
 def _add(mark: str) -> Write:
     # What was saved leads on to the list; what was not is the form again.
     return Write("POST", "/admin/notes/note/add/", form={"text": mark}, accepted=lambda status, body: status < 400)
+
+
+def _empty() -> Write:
+    """A note must have a text: the form comes again."""
+    form = {"text": ""}
+    return Write("POST", "/admin/notes/note/add/", form=form, accepted=lambda _, body: b"errorlist" in body)
 
 
 def _notes(database: Path, mark: str) -> dict[str, int]:

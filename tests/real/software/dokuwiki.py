@@ -38,6 +38,7 @@ def dokuwiki(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_save,
             writes=lambda mark: _changes(data / "meta/_dokuwiki.changes", mark),
             kill_sessions=lambda: _rotate(data / "meta/_htcookiesalt2", folder),
+            refused=_spam(),
             environment={"WIKI_USER": USER.lower(), "WIKI_PASSWORD": PASSWORD},
         )
 
@@ -55,6 +56,12 @@ def _configure(shipped: Path, conf: Path, data: Path) -> None:
 def _save(mark: str) -> Write:
     form = {"id": mark, "do": "save", "wikitext": f"This is {mark}.", "summary": mark}
     return Write("POST", "/doku.php", form=form, accepted=lambda status, body: status in (200, 302))
+
+
+def _spam() -> Write:
+    """Its own list of words forbids this address: the form comes again."""
+    form = {"id": "spam", "do": "save", "wikitext": "see bolea.com now", "summary": "spam"}
+    return Write("POST", "/doku.php", form=form, accepted=lambda status, body: status == 200 and b"blocked text" in body)
 
 
 def _changes(log: Path, mark: str) -> dict[str, int]:

@@ -38,6 +38,7 @@ def jupyter(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_put,
             writes=lambda mark: _saved(events, mark),
             kill_sessions=lambda: _rotate(process.pid, folder / "rotations"),
+            refused=_garbled(),
             environment={"JUPYTER_PASSWORD": PASSWORD},
         )
 
@@ -45,6 +46,11 @@ def jupyter(packages: Packages, folder: Path) -> Iterator[Application]:
 def _put(mark: str) -> Write:
     content = {"type": "file", "format": "text", "content": mark}
     return Write("PUT", f"/api/contents/{mark}.txt", json=content, accepted=lambda status, body: status in (200, 201))
+
+
+def _garbled() -> Write:
+    content = {"type": "file", "format": "json", "content": "x"}
+    return Write("PUT", "/api/contents/garbled.txt", json=content, accepted=lambda status, body: status == 400)
 
 
 def _saved(events: Path, mark: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from software.application import PASSWORD, USER, Application, Write, counted, opened
@@ -28,13 +29,22 @@ def mediawiki(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_edit,
             writes=lambda mark: _revisions(folder / "wiki.sqlite", mark),
             kill_sessions=lambda: _log_out(folder / "wikicache.sqlite"),
+            refused=replace(_edit("refused"), form=_form("<none>"), accepted=_invalid),
             environment={"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD},
         )
 
 
 def _edit(mark: str) -> Write:
-    form = {"action": "edit", "format": "json", "title": mark.capitalize(), "appendtext": f"{mark} "}
-    return Write("POST", "/api.php", form=form, accepted=_edited)
+    return Write("POST", "/api.php", form=_form(mark), accepted=_edited)
+
+
+def _form(mark: str) -> dict[str, str]:
+    return {"action": "edit", "format": "json", "title": mark.capitalize(), "appendtext": f"{mark} "}
+
+
+def _invalid(status: int, body: bytes) -> bool:
+    """No page can have this title."""
+    return status == 200 and json.loads(body).get("error", {}).get("code") == "invalidtitle"
 
 
 def _edited(status: int, body: bytes) -> bool:

@@ -15,7 +15,7 @@ from doorkey.engine.check.facts import read_facts
 from doorkey.engine.check.learning import CheckState, Learning
 from doorkey.engine.check.page_check import PageLoad
 from doorkey.engine.check.shapes import shape_of, template_of
-from doorkey.engine.check.suspicion import NONE, find_ground, is_logout, needs_parsing, set_cookies
+from doorkey.engine.check.suspicion import NONE, changed_cookies, find_ground, is_logout, needs_parsing
 from doorkey.engine.decision_tables import CheckOutcome, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import TimeLimit
@@ -140,7 +140,7 @@ class SessionChecks:
     ) -> CheckOutcome:
         """The outcome of a check that covers *reply*: made for it, shared with others, or known already."""
         form = session.gen, shape_of(reply.head)
-        renames = bool(set_cookies(reply.head) & {cookie.name for cookie in session.cookies})
+        renames = bool(changed_cookies(reply.head, session.cookies))
         end = min(call.deadline, self._clock.now() + self._limit)
         while (left := end - self._clock.now()) > 0:
             if state.knowledge.calibration.useless:

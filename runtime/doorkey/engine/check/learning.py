@@ -60,8 +60,7 @@ class CheckState:
     def known(self, session: Session) -> Known:
         """What an answer to a request of *session* is held against."""
         calibration, shapes = self.knowledge.calibration, self.knowledge.shapes
-        names = frozenset(cookie.name for cookie in session.cookies)
-        return Known(self.form, calibration.stranger, calibration.home, names, frozenset(shapes.cookies))
+        return Known(self.form, calibration.stranger, calibration.home, session.cookies, frozenset(shapes.cookies))
 
 
 class Learning:

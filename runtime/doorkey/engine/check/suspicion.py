@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from doorkey.engine.check.facts import LoginForm, PageFacts
 from doorkey.engine.check.shapes import Accepted, Shape, place_of
 from doorkey.engine.decision_tables import Suspicion
+from doorkey.model.cookies import Cookie
 from doorkey.model.request import SAFE_METHODS, Head, Request
 from doorkey.model.verdict import Kind, Verdict
 
@@ -36,15 +38,15 @@ NONE = Ground(Suspicion.NONE)
 class Known:
     """What is known of a site when an answer of it is looked at.
 
-    `form` is its login form, `stranger` and `home` are what the page of the check shows to a stranger and to a session
-    (None where nobody has looked yet). `login_cookies` are the names of the session's cookies, `free_cookies` those
-    that accepted answers set.
+    `form` is its login form, `stranger` and `home` are what the page of the check shows to strangers and to sessions
+    (None where nobody has looked yet). `login_cookies` are the session's, `free_cookies` the names of those that
+    accepted answers set.
     """
 
     form: LoginForm
     stranger: PageFacts | None
     home: PageFacts | None
-    login_cookies: frozenset[str]
+    login_cookies: tuple[Cookie, ...]
     free_cookies: frozenset[str]
 
 
@@ -127,7 +129,7 @@ def _by_difference(
         return Ground(Suspicion.VAGUE, verdict.detail)
     if 400 <= head.status < 500 or head.status == 500:
         return Ground(Suspicion.VAGUE, f"HTTP {head.status}")
-    touched = {name for name in set_cookies(head) if name in known.login_cookies} - known.free_cookies
+    touched = changed_cookies(head, known.login_cookies) - known.free_cookies
     if touched:
         return Ground(Suspicion.VAGUE, f"it sets {len(touched)} of the session's cookies anew or deletes them")
     if shape.leads is not None and not accepted.count and request.method.upper() not in SAFE_METHODS:
@@ -136,6 +138,18 @@ def _by_difference(
             return Ground(Suspicion.VAGUE, f"a redirect to {shape.leads[0]}, where no accepted answer is known yet")
     difference = accepted.difference(shape)
     return Ground(Suspicion.VAGUE, difference) if difference else None
+
+
+def changed_cookies(head: Head, held: Iterable[Cookie]) -> set[str]:
+    """The names of the cookies *held* that an answer deletes or gives another value."""
+    values: dict[str, set[str]] = {}
+    for cookie in held:
+        values.setdefault(cookie.name, set()).add(cookie.value)
+    return {
+        change.name
+        for change in head.cookies
+        if change.name in values and not (isinstance(change, Cookie) and change.value in values[change.name])
+    }
 
 
 def set_cookies(head: Head) -> set[str]:
