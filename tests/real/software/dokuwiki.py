@@ -61,7 +61,9 @@ def _save(mark: str) -> Write:
 def _spam() -> Write:
     """Its own list of words forbids this address: the form comes again."""
     form = {"id": "spam", "do": "save", "wikitext": "see bolea.com now", "summary": "spam"}
-    return Write("POST", "/doku.php", form=form, accepted=lambda status, body: status == 200 and b"blocked text" in body)
+    return Write(
+        "POST", "/doku.php", form=form, accepted=lambda status, body: status == 200 and b"blocked text" in body
+    )
 
 
 def _changes(log: Path, mark: str) -> dict[str, int]:
