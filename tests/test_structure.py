@@ -150,6 +150,7 @@ SOCKETS = (
     "aiohttp.ClientSession", "aiohttp.request", "aiohttp.TCPConnector", "socket.socket", "socket.create_connection",
     "asyncio.open_connection", "asyncio.open_unix_connection", "urllib.request", "http.client", "requests", "httpx",
     "aiohttp_socks", "python_socks", "aiohappyeyeballs",
+    "redis",
 )  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def test_only_the_browser_package_imports_playwright() -> None:
     assert [fault for module in OURS for fault in foreign_importers(module, "playwright", "doorkey.browser")] == []
 
 
-def test_only_the_transport_and_the_filter_open_outgoing_sockets() -> None:
+def test_only_the_transport_the_filter_and_the_store_open_outgoing_sockets() -> None:
     allowed = (
         "doorkey.transport.direct",
         "doorkey.transport.websocket",
@@ -197,6 +198,8 @@ def test_only_the_transport_and_the_filter_open_outgoing_sockets() -> None:
         "doorkey.network.socks",
         "doorkey.network.addresses",
         "doorkey.browser.filter_proxy",
+        "doorkey.sessions.redis_server",
+        "doorkey.sessions.redis_store",
         "doorkey_providers.twins",
     )
     assert [fault for module in OURS for fault in socket_openers(module, *allowed)] == []

@@ -12,6 +12,7 @@ from doorkey.browser import BrowserPool, LivePages, Profile, load_profile
 from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
+from doorkey.config.secrets import resolve
 from doorkey.config.settings import Settings, config_dirs, playwright_downloads, screen, state_dir
 from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.engine import Engine
@@ -22,6 +23,7 @@ from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
+from doorkey.sessions.redis_server import RedisAccess
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
 from doorkey.sessions.target import SiteTarget
@@ -107,8 +109,25 @@ class Assembly:
         url = self.settings.store.url
         if url == "memory://":
             return MemoryStore(self.clock)
+        if url.startswith("redis"):
+            return self._redis_store()
         path = Path(urlsplit(url).path) if url.startswith("sqlite:///") else state_dir() / "sessions.db"
         store = SqliteStore(path, self.clock)
+        self._exits.push_async_callback(store.close)
+        return store
+
+    def _redis_store(self) -> Store:
+        from doorkey.sessions.redis_store import RedisStore  # of the extra "redis"
+
+        settings = self.settings.store
+        assert settings.key is not None, "the settings check that"
+        key, password = settings.key.get_secret_value(), settings.password
+
+        async def access() -> RedisAccess:
+            secret = None if password is None else await resolve(password.get_secret_value())
+            return RedisAccess(settings.url, settings.username, secret, settings.ca)
+
+        store = RedisStore(access, lambda: resolve(key), self.clock, name=RedisAccess(settings.url).name)
         self._exits.push_async_callback(store.close)
         return store
 

@@ -103,7 +103,7 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
         ('[browser]\nsandbox = "maybe"\n', 2, "browser.sandbox"),
         ("[limits]\nvisit = 0\n", 2, "limits.visit: should be greater than 0"),
         ("[limits]\nidle = inf\n", 2, "limits.idle: should be a finite number"),
-        ('[store]\nurl = "postgres://x"\n', 2, "expected memory://, sqlite or sqlite:///absolute/path"),
+        ('[store]\nurl = "postgres://x"\n', 2, "expected memory://, sqlite, sqlite:///absolute/path"),
         ('[sites.x]\nurl = "example.com"\n', 2, "expected an http(s) URL with a host"),
         ('[sites.x]\nurl = "ftp://example.com/"\n', 2, "expected an http(s) URL with a host"),
         ('[sites.x]\nproxy = "socks4://127.0.0.1:1"\n', 2, "expected an http(s) or socks5 proxy"),
@@ -216,6 +216,29 @@ def test_settings_cannot_be_changed() -> None:
 @pytest.mark.parametrize("url", ["memory://", "sqlite", "sqlite:///var/lib/doorkey.db"])
 def test_the_known_stores_are_taken(url: str) -> None:
     assert StoreSettings(url=url).url == url
+
+
+@pytest.mark.parametrize("url", ["redis://localhost", "redis://10.0.0.1:6380/3", "rediss://[::1]:6380/0"])
+def test_a_redis_store_needs_a_key(url: str) -> None:
+    assert StoreSettings(url=url, key="env:KEY").url == url  # type: ignore[arg-type]  # pydantic makes a secret of it
+    with pytest.raises(ValidationError, match="openssl rand"):
+        StoreSettings(url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://user:hunter2@host", "store.password"),
+        ("redis://", "expected"),
+        ("redis://host:70000", "port"),
+        ("redis://host/name", "expected"),
+        ("rediss://host/0?ssl_cert_reqs=none", "expected"),
+    ],
+)
+def test_a_wrong_redis_url_is_a_clear_error(url: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told) as caught:
+        StoreSettings(url=url, key="env:KEY")  # type: ignore[arg-type]  # pydantic makes a secret of it
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_state_folder_is_the_owners_alone(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import Journal, RenewalReason
 from stepped_clock import SteppedClock
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from redis_server import RedisServer, Unavailable, redis_server
 
 KEY = Key("wiki", "http://127.0.0.1:1/")
 
@@ -108,3 +112,13 @@ def keeper(keepers: Callable[..., Keeper]) -> Keeper:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     return tmp_path / "state" / "sessions.db"
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server for all tests; each takes a database of its own, or empties it."""
+    try:
+        with redis_server(tmp_path_factory.mktemp("redis")) as running:
+            yield running
+    except Unavailable as unavailable:
+        pytest.skip(f"redis can't be had here: {unavailable}")

@@ -25,7 +25,10 @@ from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
 from doorkey.status import status_of
 
 if TYPE_CHECKING:
+    from redis_server import RedisServer
     from stepped_clock import SteppedClock
+
+from .redis_stores import empty, redis_store
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from watched_clock import WatchedClock
@@ -50,9 +53,15 @@ def session(clock: SteppedClock | SystemClock, **changes: object) -> Session:
     return replace(plain, **changes)  # type: ignore[arg-type]  # a test's own values
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.real("redis"))])
 async def store(request: pytest.FixtureRequest, clock: SteppedClock, database: Path) -> AsyncIterator[Store]:
-    made: Store = MemoryStore(clock) if request.param == "memory" else SqliteStore(database, clock)
+    made: Store
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis")
+        await empty(server)
+        made = redis_store(server, clock, wall=clock.wall)
+    else:
+        made = MemoryStore(clock) if request.param == "memory" else SqliteStore(database, clock)
     yield made
     await made.close()
 

@@ -22,7 +22,7 @@ from doorkey.config.settings_schema import LimitSettings as LimitSettings
 from doorkey.config.settings_schema import MannersSettings as MannersSettings
 from doorkey.config.settings_schema import Names, Section
 from doorkey.config.settings_schema import SiteSettings as SiteSettings
-from doorkey.config.settings_schema import StoreSettings as StoreSettings
+from doorkey.config.store_schema import StoreSettings as StoreSettings
 from doorkey.errors import ConfigurationError
 
 APP = "doorkey"

@@ -88,20 +88,6 @@ class BrowserSettings(Section):
     memory: Count = Field(default=1500, description="MiB of memory past which the browser is replaced.")
 
 
-class StoreSettings(Section):
-    url: str = Field(
-        default="sqlite",
-        description="Where sessions outlive the process: memory://, sqlite or sqlite:///absolute/path.",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _check_store(cls, url: str) -> str:
-        if url not in ("memory://", "sqlite") and not re.fullmatch(r"sqlite:////?[^/?#][^?#]*", url):
-            raise ValueError("expected memory://, sqlite or sqlite:///absolute/path")
-        return url
-
-
 class LimitSettings(Section):
     first_byte: Seconds = Field(default=60.0, description="Seconds that a site may take to begin its answer.")
     idle: Seconds = Field(default=60.0, description="Seconds that an answer may pause.")

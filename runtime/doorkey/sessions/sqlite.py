@@ -109,6 +109,8 @@ class SqliteStore:
 
         end = self._clock.now() + timeout
         first = await change()
+        if not (await self.row(key)).claim:
+            return  # it changed before we looked
         while (left := end - self._clock.now()) > 0:
             await self._clock.sleep(min(POLL, left))
             if await change() != first:
@@ -190,9 +192,10 @@ class SqliteStore:
         """Write what could not be written before, if that is possible now."""
         if not self._unwritten:
             return
+        rows = list(self._unwritten)
         try:
             with _write_lock(db):
-                for key, row in self._unwritten:
+                for key, row in rows:
                     stored, change = read_row(db, key)
                     if row.gen >= stored.gen:
                         write_row(db, key, row, change + 1)
@@ -200,7 +203,8 @@ class SqliteStore:
             if not _is_unwritable(error):
                 raise
         else:
-            self._unwritten.end()
+            for key, row in rows:
+                self._unwritten.took(key, row)
 
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

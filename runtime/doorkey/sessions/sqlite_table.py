@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from contextlib import closing
@@ -10,8 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from doorkey.errors import ConfigurationError
-from doorkey.model.session import Key, Session
+from doorkey.model.session import Key
 from doorkey.sessions.store import Row
+from doorkey.sessions.stored import KINDS, make_row, read_session, write_session
 
 log = logging.getLogger("doorkey.store")
 
@@ -37,10 +37,7 @@ STEPS = {
     3: (CREATE[2],),
 }
 """How a table of each older version is carried forward."""
-COLUMNS = {
-    "session": (object,), "whole": (int,), "gen": (int,), "claim": (str,), "claimed_until": (float, int),
-    "failed_until": (float, int), "failed_for": (float, int), "why": (str,), "code": (str,), "change": (int,),
-}  # fmt: skip
+COLUMNS = ("session", *KINDS, "change")
 READ = f"select {', '.join(COLUMNS)} from sessions where key = ?"  # noqa: S608 - the names above, nothing from outside
 WRITE = f"replace into sessions (key, {', '.join(COLUMNS)}) values (?{', ?' * len(COLUMNS)})"  # noqa: S608
 
@@ -92,14 +89,8 @@ def read_row(db: sqlite3.Connection, key: Key) -> tuple[Row, int]:
     if found is None:
         return Row(), 0
     values = dict(zip(COLUMNS, found, strict=True))
-    session = _read_session(key, values.pop("session"))
-    wrong = [name for name in values if not isinstance(values[name], COLUMNS[name])]
-    if wrong:
-        log.warning("%s: the store's row has a wrong %s, which counts as absent", key.site, " and ".join(wrong))
-        values = {name: value for name, value in values.items() if name not in wrong}
-    change = values.pop("change", 0)
-    gen = values.pop("gen", session.gen if session is not None else -1)
-    return Row(**{**values, "session": session, "gen": gen, "whole": bool(values.get("whole"))}), change
+    session, change = read_session(key, values.pop("session")), values.pop("change")
+    return make_row(key, session, values), change if isinstance(change, int) else 0
 
 
 def read_change(db: sqlite3.Connection, key: Key) -> int:
@@ -120,10 +111,13 @@ def read_unopened(path: Path, key: Key) -> Row:
 def write_row(db: sqlite3.Connection, key: Key, row: Row, change: int) -> None:
     """Write the row. A session in its place that can't be read is set aside first."""
     held = db.execute("select session from sessions where key = ?", (str(key),)).fetchone()
-    if held is not None and held[0] is not None and _read_session(key, held[0]) is None:
+    if held is not None and held[0] is not None and read_session(key, held[0]) is None:
         db.execute("insert into set_aside (key, session) values (?, ?)", (str(key), held[0]))
-    text = json.dumps(row.session.to_json()) if row.session else None
-    values = (text, *(getattr(row, name) for name in COLUMNS if name not in ("session", "change")), change)
+    values = (
+        write_session(row.session),
+        *(getattr(row, name) for name in COLUMNS if name not in ("session", "change")),
+        change,
+    )
     db.execute(WRITE, (str(key), *values))
 
 
@@ -135,32 +129,3 @@ def read_learned(db: sqlite3.Connection, key: Key) -> str:
 
 def write_learned(db: sqlite3.Connection, key: Key, text: str) -> None:
     db.execute("replace into learned (key, what) values (?, ?)", (str(key), text))
-
-
-def _read_session(key: Key, text: object) -> Session | None:
-    if text is None:
-        return None
-    try:
-        session = Session.from_json(json.loads(str(text)))
-        _check_types(session)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("%s: the stored session can't be read (%s): it counts as absent", key.site, type(error).__name__)
-        return None
-    return session
-
-
-def _check_types(session: Session) -> None:
-    """Raises TypeError for a session whose values are not of the types that its fields have."""
-    texts: list[object] = [session.url, session.visitor, session.rung, *session.key]
-    numbers: list[object] = [session.gen, session.born, session.soft, session.hard]
-    numbers += [] if session.max_uses is None else [session.max_uses]
-    for mapping in (session.headers, session.local, session.rungs, session.tokens, session.seeds):
-        texts += mapping.keys()
-    texts += [*session.headers.values(), *session.local.values()]
-    numbers += session.rungs.values()
-    for cookie in session.cookies:
-        texts += [cookie.name, cookie.value, cookie.domain, cookie.path, cookie.same_site]
-        numbers += [cookie.host_only, cookie.secure, cookie.http_only]
-        numbers += [] if cookie.expires is None else [cookie.expires]
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int | float) for one in numbers):
-        raise TypeError("a value of another type")

@@ -39,12 +39,13 @@ class UnwrittenRows:
             log.warning("%s can't be written (%s): new sessions stay in this process's memory", self._store, why)
         self.trouble = f"{self._store} can't be written ({why}): new sessions stay in this process's memory"
 
-    def end(self) -> None:
-        """The store has taken everything."""
-        self._rows.clear()
-        if self.trouble:
+    def took(self, key: Key, row: Row) -> None:
+        """The store has taken *row*, or has a newer one."""
+        if self._rows.get(key) is row:
+            del self._rows[key]
+        if not self._rows and self.trouble:
             log.warning("%s can be written again: the sessions in memory are in it now", self._store)
-        self.trouble = ""
+            self.trouble = ""
 
     def give_up(self) -> None:
         """The process ends: what the store has not taken is lost."""

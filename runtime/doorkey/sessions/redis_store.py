@@ -1,0 +1,223 @@
+"""Sessions on a Redis or Valkey server, shared by the processes of several machines."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from doorkey.clock import Clock
+from doorkey.errors import ConfigurationError, DoorkeyError
+from doorkey.model.session import Key, Session
+from doorkey.sessions.redis_server import OPEN, READ, WRITE, RedisAccess, ask, evaluate
+from doorkey.sessions.row_cipher import RowCipher
+from doorkey.sessions.store import BeginResult, Claim, Row
+from doorkey.sessions.stored import read_row_text, write_row_text
+from doorkey.sessions.unwritten import UnwrittenRows
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+T = TypeVar("T")
+FORMAT = 1
+"""Of what lies on the server. One with a higher number is left alone."""
+LOOK = 1.0
+"""Seconds between two looks at a row, beside the server's notices, one of which may be lost."""
+
+
+class RedisStore:
+    """Each step reads a row with the server's time, decides, and writes only where nobody has written meanwhile.
+
+    Rows are encrypted before they are sent; only their names can be read on the server. The time is the server's, so
+    that no process's wrong clock matters; *wall* stands in for it in tests. *access* and *keys* are asked for when the
+    first step is taken, as they may have to be read from elsewhere.
+    """
+
+    def __init__(
+        self,
+        access: Callable[[], Awaitable[RedisAccess]],
+        keys: Callable[[], Awaitable[str]],
+        clock: Clock,
+        *,
+        name: str,
+        wall: Callable[[], float] | None = None,
+    ) -> None:
+        self._access, self._keys, self._clock, self._wall = access, keys, clock, wall
+        self._name = name
+        self._ahead = 0.0  # the server's time less this process's
+        self._unwritten = UnwrittenRows(name)
+        self._opening = asyncio.Lock()
+        self._open: tuple[Redis, RowCipher] | None = None
+
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
+        def step(row: Row, wall: float) -> tuple[Row, BeginResult]:
+            return row.begin(key, seen, ttl, wall, patient)
+
+        return await self._step(key, step)
+
+    async def renew(self, claim: Claim, ttl: float) -> bool:
+        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
+            kept = row.renew(claim, ttl, wall)
+            return kept, kept is not None
+
+        return await self._step(claim.key, step)
+
+    async def commit(self, claim: Claim, session: Session) -> Session | None:
+        def step(row: Row, wall: float) -> tuple[Row | None, Session | None]:
+            return row.commit(claim, session, wall) or (None, None)
+
+        try:
+            return await self._step(claim.key, step)
+        except DoorkeyError as error:
+            # The server is away. What was claimed from it was ours: the session serves here until it is back.
+            claimed = Row(session=claim.previous, gen=claim.floor, claim=claim.token)
+            after, committed = step(claimed, self._server_time())
+            assert after is not None, "a claim of its own row is held"
+            self._unwritten.keep(claim.key, after)
+            self._unwritten.begin(error.message)
+            return committed
+
+    async def keep(self, claim: Claim, session: Session) -> bool:
+        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
+            kept = row.keep(claim, session)
+            return kept, kept is not None
+
+        return await self._step(claim.key, step)
+
+    async def renew_cookies(self, session: Session) -> None:
+        def step(row: Row, wall: float) -> tuple[Row | None, None]:
+            return row.renew_cookies(session), None
+
+        await self._step(session.key, step)
+
+    async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
+        def step(row: Row, wall: float) -> tuple[Row | None, None]:
+            return row.fail(claim, why, code, after, wall), None
+
+        await self._step(claim.key, step)
+
+    async def row(self, key: Key) -> Row:
+        def step(row: Row, wall: float) -> tuple[None, Row]:
+            return None, row
+
+        return await self._step(key, step)
+
+    async def changed(self, key: Key, timeout: float) -> None:
+        client, _ = await self._connected()
+        end = self._clock.now() + timeout
+
+        async def listen() -> None:
+            async with client.pubsub() as notices:
+                await notices.subscribe(name_of(key))
+                # What changed before the server listed us is seen here; then a claim no longer stands.
+                while (await self.row(key)).claim and (left := end - self._clock.now()) > 0:
+                    notice = await notices.get_message(ignore_subscribe_messages=True, timeout=min(LOOK, left))
+                    if notice is not None:
+                        return
+
+        await ask(self._name, listen)
+
+    async def learned(self, key: Key) -> str:
+        client, cipher = await self._connected()
+        sealed = await ask(self._name, lambda: client.hget(name_of(key), "learned"))
+        return (cipher.open(sealed if isinstance(sealed, bytes) else sealed.encode()) or "") if sealed else ""
+
+    async def learn(self, key: Key, text: str) -> None:
+        client, cipher = await self._connected()
+        await ask(self._name, lambda: client.hset(name_of(key), "learned", cipher.seal(text)))
+
+    @property
+    def trouble(self) -> str:
+        return self._unwritten.trouble
+
+    async def close(self) -> None:
+        if self._open is None:
+            return
+        client, _ = self._open
+        try:
+            await self._write_rest()
+        except DoorkeyError:
+            self._unwritten.give_up()
+        self._open = None
+        await client.aclose()
+
+    async def _step(self, key: Key, step: Callable[[Row, float], tuple[Row | None, T]]) -> T:
+        await self._write_rest()
+        return await self._exchange(key, step)
+
+    async def _write_rest(self) -> None:
+        """Write what could not be written while the server was away. Raises as `ask` does."""
+        if not self._unwritten:
+            return
+        for key, row in self._unwritten:
+
+            def step(stored: Row, wall: float, row: Row = row) -> tuple[Row | None, None]:
+                return (row if row.gen > stored.gen else None), None
+
+            await self._exchange(key, step)
+            self._unwritten.took(key, row)
+
+    async def _exchange(self, key: Key, step: Callable[[Row, float], tuple[Row | None, T]]) -> T:
+        """Read, decide, write; anew where another process wrote in between. A None for the row leaves it as it was."""
+        client, cipher = await self._connected()
+        tried: dict[bytes, T] = {}
+        while True:
+            read = await evaluate(client, self._name, READ, [name_of(key)])
+            assert isinstance(read, list), "as the script says"
+            time, change, sealed = read
+            if sealed in tried:  # it was written, and only the answer to that was lost
+                return tried[sealed]
+            self._ahead = int(time[0]) + int(time[1]) / 1e6 - self._clock.wall()
+            text = cipher.open(sealed) if sealed is not None else None
+            row, readable = (Row(), sealed is None) if text is None else read_row_text(key, text)
+            after, result = step(row, self._server_time())
+            if after is None or after is row:
+                return result
+            written = cipher.seal(write_row_text(after))
+            tried[written] = result
+            aside = "" if readable else "aside"
+            if await evaluate(client, self._name, WRITE, [name_of(key)], change, written, aside):
+                return result
+
+    def _server_time(self) -> float:
+        return self._wall() if self._wall is not None else self._clock.wall() + self._ahead
+
+    async def _connected(self) -> tuple[Redis, RowCipher]:
+        """The client and the cipher. The first time, the store's format and key are compared with ours.
+
+        Raises ConfigurationError, with nothing written, where they differ.
+        """
+        async with self._opening:
+            if self._open is None:
+                cipher = RowCipher(await self._keys())
+                client = (await self._access()).connect()
+                try:
+                    await self._check(client, cipher)
+                except BaseException:
+                    await client.aclose()
+                    raise
+                self._open = client, cipher
+        return self._open
+
+    async def _check(self, client: Redis, cipher: RowCipher) -> None:
+        names = ["doorkey:format", "doorkey:key"]
+        opened = await evaluate(client, self._name, OPEN, names, str(FORMAT), cipher.prove())
+        assert isinstance(opened, list), "as the script says"
+        found, proof = opened
+        if not found.isdigit() or int(found) > FORMAT:
+            raise ConfigurationError(
+                f"{self._name} was written by a newer doorkey (format {found.decode(errors='replace')[:20]}; this one "
+                f"reads up to {FORMAT}). Update doorkey, or name another server or database in store.url. Nothing was "
+                "changed there"
+            )
+        if not cipher.accepts(proof):
+            raise ConfigurationError(
+                f"{self._name} was written with another key than store.key: correct the key, or name another server "
+                "or database in store.url. Nothing was changed there"
+            )
+
+
+def name_of(key: Key) -> str:
+    """The name of a key's row: the site can be read in it, the page's URL can't."""
+    return f"doorkey:session:{key.site}:{hashlib.sha256(str(key).encode()).hexdigest()[:32]}"

@@ -1,0 +1,253 @@
+"""What a Redis server adds to the contract: encryption, refusals, notices, and being away."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doorkey.clock import SystemClock
+from doorkey.errors import ConfigurationError, DoorkeyError, Unavailable
+from doorkey.model.cookies import Cookie
+from doorkey.model.session import Key, Session
+from doorkey.sessions.redis_server import RedisAccess
+from doorkey.sessions.redis_store import RedisStore, name_of
+from doorkey.sessions.store import Busy, Claim, Newer
+
+from .redis_stores import ENCRYPTION, empty, redis_store
+
+if TYPE_CHECKING:
+    from redis_server import RedisServer
+
+pytestmark = pytest.mark.real("redis")
+KEY = Key("wiki", "http://127.0.0.1:1/")
+CLOCK = SystemClock()
+
+
+def session(sid: str = "s3cret") -> Session:
+    cookies = (Cookie("sid", sid, "127.0.0.1"),)
+    return Session(key=KEY, gen=0, url=KEY.url, born=CLOCK.wall(), soft=600, hard=1200, cookies=cookies)
+
+
+async def claimed(store: RedisStore, seen: int = -1) -> Claim:
+    claim = await store.begin(KEY, seen, 15)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def visit(store: RedisStore, sid: str = "s3cret", seen: int = -1) -> Session:
+    committed = await store.commit(await claimed(store, seen), session(sid))
+    assert committed is not None
+    return committed
+
+
+async def contents(access: RedisAccess) -> dict[bytes, object]:
+    """All that lies on the server, as whoever reads there finds it."""
+    client = access.connect()
+    found: dict[bytes, object] = {}
+    for name in await client.keys("*"):
+        kind = await client.type(name)
+        found[name] = await (client.hgetall(name) if kind == b"hash" else client.get(name))
+    await client.aclose()
+    return found
+
+
+async def test_only_names_can_be_read_on_the_server(redis: RedisServer) -> None:
+    await empty(redis)
+    store = redis_store(redis, CLOCK)
+    await visit(store)
+    await store.learn(KEY, "the form of a login page")
+    assert await store.learned(KEY) == "the form of a login page"
+    await store.fail(await claimed(store, 2**52), "hunter2 was refused", "", 1)
+    await store.close()
+    text = repr(await contents(RedisAccess(redis.url)))
+    assert "doorkey:session:wiki:" in text
+    assert not [word for word in ("s3cret", "sid", "hunter2", "login page", "127.0.0.1", ENCRYPTION) if word in text]
+
+
+async def test_another_key_is_refused_and_nothing_is_written(redis: RedisServer) -> None:
+    await empty(redis)
+    store = redis_store(redis, CLOCK)
+    await visit(store)
+    before = await contents(RedisAccess(redis.url))
+    other = redis_store(redis, CLOCK, keys=base64.b64encode(b"x" * 32).decode())
+    with pytest.raises(ConfigurationError, match=r"another key than store\.key"):
+        await other.begin(KEY, -1, 15)
+    assert await contents(RedisAccess(redis.url)) == before
+    await store.close()
+
+
+async def test_a_key_is_replaced_by_naming_the_new_one_first(redis: RedisServer) -> None:
+    await empty(redis)
+    first = redis_store(redis, CLOCK)
+    made = await visit(first)
+    new = base64.b64encode(b"x" * 32).decode()
+    both = redis_store(redis, CLOCK, keys=f"{new} {ENCRYPTION}")
+    assert (await both.row(KEY)).session == made
+    await first.close()
+    await both.close()
+
+
+@pytest.mark.parametrize("keys", ["", "hunter2", base64.b64encode(b"hunter2").decode()])
+async def test_what_is_no_key_is_a_clear_error(redis: RedisServer, keys: str) -> None:
+    store = redis_store(redis, CLOCK, keys=keys)
+    with pytest.raises(ConfigurationError, match="openssl rand -base64 32") as caught:
+        await store.begin(KEY, -1, 15)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_store_of_a_newer_version_is_left_alone(redis: RedisServer) -> None:
+    await empty(redis)
+    client = RedisAccess(redis.url).connect()
+    await client.set("doorkey:format", "2")
+    store = redis_store(redis, CLOCK)
+    with pytest.raises(ConfigurationError, match="newer doorkey"):
+        await store.begin(KEY, -1, 15)
+    assert await contents(RedisAccess(redis.url)) == {b"doorkey:format": b"2"}
+    await client.aclose()
+
+
+async def test_a_row_that_cannot_be_read_is_set_aside(redis: RedisServer) -> None:
+    await empty(redis)
+    store, client = redis_store(redis, CLOCK), RedisAccess(redis.url).connect()
+    await visit(store)
+    await client.hset(name_of(KEY), "row", "changed by somebody")
+    assert (await store.row(KEY)).session is None
+    made = await visit(store, "new")
+    assert (await store.row(KEY)).session == made
+    assert b"changed by somebody" in (await client.hgetall(name_of(KEY))).values()
+    await client.aclose()
+    await store.close()
+
+
+async def test_of_many_nodes_one_may_visit_and_all_get_its_session(redis: RedisServer) -> None:
+    await empty(redis)
+    nodes = [redis_store(redis, CLOCK) for _ in range(8)]
+    begun = await asyncio.gather(*(node.begin(KEY, -1, 15) for node in nodes for _ in range(4)))
+    claims = [one for one in begun if isinstance(one, Claim)]
+    assert len(claims) == 1
+    assert all(isinstance(one, Busy) for one in begun if one is not claims[0])
+    waiting = [asyncio.create_task(node.changed(KEY, 15)) for node in nodes]
+    made = await nodes[0].commit(claims[0], session())
+    async with asyncio.timeout(5):
+        await asyncio.gather(*waiting)
+    assert made is not None
+    assert [await node.begin(KEY, -1, 15) for node in nodes] == [Newer(made)] * 8
+    for node in nodes:
+        await node.close()
+
+
+async def test_a_change_before_the_wait_began_is_not_waited_for(redis: RedisServer) -> None:
+    await empty(redis)
+    store = redis_store(redis, CLOCK)
+    await visit(store)
+    async with asyncio.timeout(5):
+        await store.changed(KEY, 60)
+    await store.close()
+
+
+async def test_a_node_whose_clock_is_an_hour_ahead_neither_takes_a_claim_nor_holds_one(redis: RedisServer) -> None:
+    class Ahead(SystemClock):
+        def wall(self) -> float:
+            return super().wall() + 3600
+
+    await empty(redis)
+    right, ahead = redis_store(redis, CLOCK), redis_store(redis, Ahead())
+    claim = await claimed(right)
+    assert isinstance(await ahead.begin(KEY, -1, 15), Busy)
+    await right.fail(claim, "", "", 0)
+    await claimed(ahead)
+    busy = await right.begin(KEY, -1, 15)
+    assert isinstance(busy, Busy)
+    assert busy.seconds <= 15
+    await right.close()
+    await ahead.close()
+
+
+def access_of(server: RedisServer, **changes: object) -> RedisAccess:
+    return replace(RedisAccess(server.url), **changes)  # type: ignore[arg-type]  # a test's own values
+
+
+async def refusal(server: RedisServer, access: RedisAccess) -> str:
+    store = redis_store(server, CLOCK, access=access)
+    with pytest.raises(ConfigurationError) as caught:
+        await store.begin(KEY, -1, 15)
+    assert "hunter2" not in str(caught.value)
+    return caught.value.message
+
+
+ACL = (
+    "user default off",
+    "user doorkey on >right ~doorkey:* &doorkey:* -@all +@read +@write +@scripting +@pubsub +@connection +time",
+    "user reader on >right ~* -@all +@read +@connection",
+)
+
+
+async def test_a_wrong_password_and_a_missing_right_are_clear_errors(tmp_path: Path) -> None:
+    from redis_server import redis_server
+
+    (tmp_path / "users.acl").write_text("\n".join(ACL) + "\n")
+    with redis_server(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:
+        store = redis_store(server, CLOCK, access=access_of(server, username="doorkey", password="right"))
+        waiting = asyncio.create_task(_wait_for_claim(store))
+        made = await visit(store)
+        await waiting
+        assert (await store.row(KEY)).session == made
+        wrong = access_of(server, username="doorkey", password="hunter2")
+        assert "store.password" in await refusal(server, wrong)
+        assert "store.password" in await refusal(server, access_of(server))
+        assert "+@scripting" in await refusal(server, access_of(server, username="reader", password="right"))
+        await store.close()
+
+
+async def _wait_for_claim(store: RedisStore) -> None:
+    await store.changed(KEY, 5)
+
+
+async def test_tls_is_checked(tmp_path: Path) -> None:
+    from redis_server import redis_server
+
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*make, *names], check=True, capture_output=True)
+    options = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-auth-clients", "no")
+    with redis_server(tmp_path, *options, tls=True) as server:
+        store = redis_store(server, CLOCK, access=access_of(server, ca=certificate))
+        await visit(store)
+        await store.close()
+        assert "store.ca" in await refusal(server, access_of(server))
+
+
+async def test_no_server_and_a_wrong_database_are_told(redis: RedisServer) -> None:
+    assert "store.url" in await refusal(redis, access_of(redis, url=redis.url[:-1] + "99"))
+    store = redis_store(redis, CLOCK, access=access_of(redis, url="redis://127.0.0.1:1"))
+    with pytest.raises(Unavailable, match="can't be used now"):
+        await store.begin(KEY, -1, 15)
+
+
+async def test_a_session_made_while_the_server_is_away_is_written_when_it_is_back(tmp_path: Path) -> None:
+    from redis_server import redis_server
+
+    with redis_server(tmp_path) as server:
+        store, other = redis_store(server, CLOCK), redis_store(server, CLOCK)
+        first = await visit(store, "first")
+        claim = await claimed(store, first.gen)
+        server.kill()
+        made = await store.commit(claim, session("second"))
+        assert made is not None
+        assert made.gen > first.gen
+        assert "memory" in store.trouble
+        with pytest.raises(DoorkeyError):
+            await store.row(KEY)
+        server.start()
+        assert (await store.row(KEY)).session == made
+        assert store.trouble == ""
+        assert await other.begin(KEY, first.gen, 15) == Newer(made)
+        await store.close()
+        await other.close()
