@@ -29,6 +29,7 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, 
 @click.option(
     "--key", help="The key that clients must send. Safer in DOORKEY_SERVICE__KEY: others can see a command line."
 )
+@click.option("--socket", type=click.Path(path_type=Path), help="Listen on this Unix socket instead.")
 @click.option("--no-key", is_flag=True, help="Require no key; only on a loopback address.")
 @headed_option
 @json_option
@@ -36,6 +37,7 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, 
 def serve(
     host: str | None,
     port: int | None,
+    socket: Path | None,
     key: str | None,
     no_key: bool,
     headed: bool,
@@ -52,13 +54,14 @@ def serve(
     Examples:
       doorkey serve
       doorkey serve --port 9000 --no-key
-      DOORKEY_SERVICE__KEY=... doorkey serve --host 0.0.0.0
+      DOORKEY_SERVICE__PLAIN_HTTP=true doorkey serve --host 0.0.0.0
     """
     if key is not None and no_key:
         raise click.UsageError("--key and --no-key exclude each other")
     from doorkey.config.settings import Settings
 
-    overrides = {name: value for name, value in (("host", host), ("port", port), ("key", key)) if value is not None}
+    given = (("host", host), ("port", port), ("socket", socket), ("key", key))
+    overrides = {name: value for name, value in given if value is not None}
     try:
         run(_serve(Settings.load(config, service=overrides), no_key=no_key, headed=headed, as_json=as_json))
     except Terminated:
@@ -68,13 +71,18 @@ def serve(
 async def _serve(settings: Settings, *, no_key: bool, headed: bool, as_json: bool) -> None:
     from doorkey.runtime import Runtime
     from doorkey.service.app import build_app, calm_collector, serve
-    from doorkey.service.key import the_key
+    from doorkey.service.key import check_exposure, the_key
+    from doorkey.service.listening import make_tls
 
     service = settings.service
     chosen = the_key(service, no_key=no_key)
+    check_exposure(service)
+    tls = make_tls(service)
     async with Runtime(settings, headed=headed) as runtime:
         app = build_app(runtime, service=service, key=chosen.value)
-        async with serve(app, service.host, service.port, shutdown=service.drain) as base:
+        async with serve(
+            app, service.host, service.port, socket=service.socket, tls=tls, shutdown=service.drain
+        ) as base:
             file = _key_file(service) if chosen.value is not None else None
             await runtime.known()
             banner = Banner(
@@ -114,11 +122,25 @@ class Banner:
     pages: Mapping[str, str]
     without_sites: str
 
+    @property
+    def socket(self) -> str:
+        """The Unix socket that the service listens on, or empty."""
+        return self.base.removeprefix("unix:") if self.base.startswith("unix:") else ""
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients on this machine."""
+        base = "http://localhost" if self.socket else self.base
+        for wildcard, address in WILDCARDS.items():
+            base = base.replace(f"//{wildcard}:", f"//{address}:")
+        return base
+
     def as_json(self) -> str:
         """One line of JSON, without the key itself. `key_file` is null if the key was given by the user."""
         return json.dumps(
             {
-                "base_url": f"{self.base}/v1",
+                "base_url": f"{self.url}/v1",
+                **({"socket": self.socket} if self.socket else {}),
                 "key": self.asks_key,
                 "key_file": str(self.file) if self.file else None,
                 "models": self.models,
@@ -131,25 +153,22 @@ class Banner:
             return "\n".join([*lines, self.without_sites])
         lines.append(f"sites              {', '.join(self.pages)}")
         if self.models:
-            lines.append(f"models             {', '.join(self.models)}  (OpenAI's API at {self.base}/v1)")
+            lines.append(f"models             {', '.join(self.models)}  (OpenAI's API at {self.url}/v1)")
         return "\n".join([*lines, "", "try it:", *(f"  {sample}" for sample in self.samples()), "", "Ctrl-C ends it."])
 
     def samples(self) -> Iterator[str]:
         """Commands to paste into a shell. They read a key of the user's own from $KEY."""
-        bearer = ""
+        options = f" --unix-socket {shlex.quote(self.socket)}" if self.socket else ""
         if self.asks_key:
             key = f"$(cat {shlex.quote(str(self.file))})" if self.file else "$KEY"
-            bearer = f' -H "Authorization: Bearer {key}"'
-        base = self.base
-        for wildcard, address in WILDCARDS.items():
-            base = base.replace(f"//{wildcard}:", f"//{address}:")
+            options += f' -H "Authorization: Bearer {key}"'
         name, path = next(iter(self.pages.items()))
-        yield f"curl{bearer} {shlex.quote(f'{base}/site/{name}{path}')}"
+        yield f"curl{options} {shlex.quote(f'{self.url}/site/{name}{path}')}"
         if self.models:
-            yield curl(base, bearer, self.models[0])
+            yield curl(self.url, options, self.models[0])
 
 
-def curl(base: str, bearer: str, model: str) -> str:
-    """A command that asks *model* for a streamed answer. *bearer* is curl's option for the key, or empty."""
+def curl(base: str, options: str, model: str) -> str:
+    """A command that asks *model* for a streamed answer. *options* are curl's, for the key and the socket."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": True})
-    return f"curl -N {base}/v1/chat/completions{bearer} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+    return f"curl -N {base}/v1/chat/completions{options} -H 'Content-Type: application/json' -d {shlex.quote(body)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -38,7 +39,12 @@ class KeySettings(Section):
 
 class ServiceSettings(Section):
     host: str = Field(
-        default="127.0.0.1", min_length=1, description="Address to listen on; beyond loopback a key is required."
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on; beyond loopback a key and TLS are required.",
+    )
+    socket: Path | None = Field(
+        default=None, description="Unix socket to listen on in place of an address; only your user can connect."
     )
     port: int = Field(default=8787, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     key: KeyText | None = Field(
@@ -49,9 +55,30 @@ class ServiceSettings(Section):
     )
     hosts: Names = Field(default=(), description="Host names besides loopback by which clients may call the service.")
     origins: Names = Field(default=(), description="Origins of web pages that may call the service; others get 403.")
+    certificate: Path | None = Field(
+        default=None, description="PEM file of a certificate and its chain; the service then speaks HTTPS."
+    )
+    certificate_key: Path | None = Field(
+        default=None, description="PEM file of the certificate's private key, if it is not in the same file."
+    )
+    plain_http: bool = Field(
+        default=False,
+        description="Whether plain HTTP is allowed beyond loopback: behind a proxy that speaks HTTPS, in a container.",
+    )
+    base_path: str = Field(
+        default="",
+        pattern=r"^((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?$",
+        description='Path under which a proxy offers the service, such as "/doorkey".',
+    )
     drain: Seconds = Field(
         default=25.0, description="Seconds that requests under way have to end when the service is stopped."
     )
+
+    @model_validator(mode="after")
+    def _check_certificate(self) -> Self:
+        if self.certificate_key is not None and self.certificate is None:
+            raise ValueError("certificate_key: expected a certificate, too")
+        return self
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:

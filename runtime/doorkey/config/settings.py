@@ -221,4 +221,4 @@ def describe(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tu
         elif get_origin(field.annotation) is dict and isinstance(get_args(field.annotation)[1], type):
             yield from describe(get_args(field.annotation)[1], f"{key}.NAME.")
         else:
-            yield key, field.get_default(), field.description or ""
+            yield key, None if field.is_required() else field.get_default(), field.description or ""

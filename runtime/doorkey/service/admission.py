@@ -81,7 +81,7 @@ def check_origin(origins: Sequence[str]) -> Check:
                     "service. To open it yourself, type the address into the browser's address bar",
                 )
             return None
-        if origin.lower() == f"http://{request.host.lower()}":
+        if origin.lower() == f"{request.scheme}://{request.host.lower()}":
             return None
         if origin.lower() not in known:
             raise Refusal(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import resource
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiohttp import web
@@ -24,8 +25,9 @@ from doorkey.service.client_writer import UNREAD
 from doorkey.service.connection import HEAD, STALLED, ByteWriter, Connection, Connections
 from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
-from doorkey.service.key import is_loopback
-from doorkey.service.middleware import BODY_LIMIT, RunningRequests, guard, normalize, sign
+from doorkey.service.key import is_exposed
+from doorkey.service.listening import listen_on_address, listen_on_socket
+from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, RunningRequests, guard, normalize, sign
 from doorkey.service.models import model_routes
 from doorkey.service.responses import responses_routes
 from doorkey.service.sites import site_routes
@@ -57,7 +59,7 @@ def build_app(
     *key* allows everything; None asks for no key. *unread* is the seconds that a client may leave its answer unread.
     Raises ConfigurationError for no key on an address that others can reach.
     """
-    if key is None and not is_loopback(service.host):
+    if key is None and is_exposed(service):
         raise ConfigurationError(f"service.host is {service.host}: a service that others can reach needs a key")
     clock = clock or SystemClock()
     keys = None if key is None else KeyRing(key, service)
@@ -67,6 +69,7 @@ def build_app(
         middlewares=[guard(hosts=service.hosts, origins=service.origins, keys=keys, running=running)],
     )
     app[RUNNING] = running
+    app[BASE_PATH] = service.base_path
     app.on_response_prepare.append(sign)
     for route in (
         *chat_routes(runtime, clock, unread),
@@ -95,12 +98,14 @@ async def serve(
     host: str,
     port: int,
     *,
+    socket: Path | None = None,
+    tls: ssl.SSLContext | None = None,
     shutdown: float = SHUTDOWN,
     connections: int | None = None,
     head: float = HEAD,
     stalled: float = STALLED,
 ) -> AsyncIterator[str]:
-    """Listen, and yield the base URL. Port 0 takes a free one.
+    """Listen, and yield the base URL. Port 0 takes a free one. With *socket*, listen there and yield `unix:PATH`.
 
     At the end no more requests are accepted; those under way have *shutdown* seconds to end, then they are stopped.
     *connections* is the most to hold at a time (None: as many as file descriptors allow); *head* and *stalled* are as
@@ -111,29 +116,27 @@ async def serve(
     await runner.setup()
     server = runner.server
     assert server is not None
-    server.request_factory = _request_factory(server.request_factory)
+    server.request_factory = _request_factory(server.request_factory, app[BASE_PATH])
     opened = Connections(connections or connection_limit(), SystemClock(), head, stalled)
     loop = asyncio.get_running_loop()
     handle_others = loop.get_exception_handler()
     loop.set_exception_handler(_handle_exhaustion(opened, handle_others))
     try:
-        try:
-            listener = await loop.create_server(lambda: Connection(server, opened), host, port)
-        except OSError as error:
-            raise ConfigurationError(_explain(error, host, port)) from error
-        try:
-            bound = listener.sockets[0].getsockname()[1]
-            yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
-        finally:
-            listener.close()
-            server.pre_shutdown()
-            await app[RUNNING].drain(shutdown)
+        listening = listen_on_socket(socket) if socket is not None else listen_on_address(host, port, tls)
+        async with listening as listen:
+            listener, base = await listen(lambda: Connection(server, opened))
+            try:
+                yield base if socket is not None else f"{base}{app[BASE_PATH]}"
+            finally:
+                listener.close()
+                server.pre_shutdown()
+                await app[RUNNING].drain(shutdown)
     finally:
         loop.set_exception_handler(handle_others)
         await runner.cleanup()
 
 
-def _request_factory(make: Any) -> Any:
+def _request_factory(make: Any, base_path: str) -> Any:
     """Return aiohttp's maker of requests, with our writer of headers, and what `normalize` takes out."""
 
     def made(
@@ -143,7 +146,7 @@ def _request_factory(make: Any) -> Any:
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        message, kept = normalize(message)
+        message, kept = normalize(message, base_path)
         request: web.BaseRequest = make(message, payload, protocol, ByteWriter(protocol, task.get_loop()), task)
         for name, value in kept.items():
             request[name] = value
@@ -181,13 +184,3 @@ def connection_limit() -> int:
         soft = wanted
     usable = MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
     return max(16, min(MOST_CONNECTIONS, (usable - SPARE_DESCRIPTORS) // 2))
-
-
-def _explain(error: OSError, host: str, port: int) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"port {port} on {host} is taken by another program; choose another with --port or service.port"
-        case errno.EACCES:
-            return f"port {port} may not be used by this user; choose one above 1023 with --port or service.port"
-        case _:
-            return f"{host}:{port} can't be listened on ({error.__class__.__name__}); see service.host and service.port"

@@ -169,8 +169,8 @@ class Connection(web.RequestHandler):
         if self._lingering is not None:
             self._lingering.end()
             return False
-        if self.idle or self._upgraded or self.transport is None:
-            return False
+        if self.idle or self._upgraded or self.transport is None or self.transport.get_extra_info("sslcontext"):
+            return False  # TLS has no half-closed connections
         self._watcher = self._loop.create_task(self._watch_half_closed())
         return True
 

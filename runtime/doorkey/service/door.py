@@ -19,7 +19,7 @@ from doorkey.service.client_writer import ClientWriter, cut
 from doorkey.service.door_headers import accepted, destination, passed_in, passed_out
 from doorkey.service.door_websocket import asks_websocket, pass_messages, read_subprotocols
 from doorkey.service.failure import Refusal
-from doorkey.service.middleware import BEGUN, ID, UNTYPED, Begun
+from doorkey.service.middleware import BASE_PATH, BEGUN, ID, UNTYPED, Begun
 
 if TYPE_CHECKING:
     from doorkey.engine.answer import Answer
@@ -119,7 +119,7 @@ async def _stream(writer: ClientWriter, site: Site, answer: Answer[bytes]) -> we
 
 
 def _headers(request: web.Request, site: Site, answer: Answer[bytes]) -> CIMultiDict[str]:
-    headers = CIMultiDict([*passed_out(answer.head, site), *origin_headers(answer).items()])
+    headers = CIMultiDict([*passed_out(answer.head, site, request.app[BASE_PATH]), *origin_headers(answer).items()])
     if not answer.verdict:
         headers["x-doorkey-verdict"] = answer.verdict.kind.value
     if "content-type" not in headers:

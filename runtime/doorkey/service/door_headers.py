@@ -112,8 +112,11 @@ def accepted(headers: Mapping[str, str]) -> str:
 _readable = lru_cache(256)(readable)
 
 
-def passed_out(head: Head, site: Site) -> list[tuple[str, str]]:
-    """Return the answer's headers as the client gets them: URLs at the *site*'s origin lead behind the door."""
+def passed_out(head: Head, site: Site, base_path: str = "") -> list[tuple[str, str]]:
+    """Return the answer's headers as the client gets them: URLs at the *site*'s origin lead behind the door.
+
+    *base_path* is where a proxy offers the service.
+    """
     gone = dropped(head.headers)
     # A page of the site's that a browser shows here must not act as a page of doorkey's.
     out = [("Content-Security-Policy", "sandbox")]
@@ -123,13 +126,13 @@ def passed_out(head: Head, site: Site) -> list[tuple[str, str]]:
             continue
         rewrite = REWRITTEN.get(lower)
         if rewrite is not None:
-            value = rewrite(value, lambda url: move(url, head.url, site.name, site.origin))
+            value = rewrite(value, lambda url: move(url, head.url, f"{base_path}/site/{site.name}", site.origin))
         out.append((header, FORBIDDEN.sub(" ", value)))
     return out
 
 
-def move(url: str, base: str, name: str, origin: str) -> str:
-    """Return *url*, told by an answer at *base*, as a path behind the door; one of another origin stays as it is."""
+def move(url: str, base: str, door: str, origin: str) -> str:
+    """Return *url*, told by an answer at *base*, as a path behind *door*; one of another origin stays as it is."""
     try:
         parts = urlsplit(urljoin(base, url))
         if origin_of(parts.geturl()) != origin:
@@ -137,7 +140,7 @@ def move(url: str, base: str, name: str, origin: str) -> str:
     except ValueError:
         return url
     rest = parts._replace(scheme="", netloc="").geturl()
-    return percent_encode(f"/site/{name}/{rest.lstrip('/')}")
+    return percent_encode(f"{door}/{rest.lstrip('/')}")
 
 
 Move: TypeAlias = Callable[[str], str]

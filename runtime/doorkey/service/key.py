@@ -33,7 +33,7 @@ def the_key(service: ServiceSettings, *, no_key: bool = False, folder: Path | No
     Raises ConfigurationError for a key that can't be used, and for no key on an address others can reach.
     """
     if no_key:
-        if not is_loopback(service.host):
+        if is_exposed(service):
             raise ConfigurationError(
                 f"--no-key is for this machine only, and service.host is {service.host}: others could use your "
                 "sessions. Leave --no-key out, or bind 127.0.0.1"
@@ -50,6 +50,21 @@ def the_key(service: ServiceSettings, *, no_key: bool = False, folder: Path | No
     path = folder / KEY_FILE
     value, made = _kept(path)
     return ChosenKey(value, f"{value}  (new; shown this once, kept in {path})" if made else f"kept in {path}")
+
+
+def is_exposed(service: ServiceSettings) -> bool:
+    """Return whether others than this machine's users can reach the service."""
+    return service.socket is None and not is_loopback(service.host)
+
+
+def check_exposure(service: ServiceSettings) -> None:
+    """Raise ConfigurationError if keys and answers would cross a network in clear text, and nobody allowed that."""
+    if is_exposed(service) and service.certificate is None and not service.plain_http:
+        raise ConfigurationError(
+            f"service.host is {service.host}, and keys would cross the network in clear text. Set service.certificate "
+            "to speak HTTPS, or bind 127.0.0.1. Behind a proxy that speaks HTTPS, or in a container whose port only "
+            "this machine reaches, set service.plain_http"
+        )
 
 
 def matches(shown: str, key: str) -> bool:

@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import MiB
@@ -52,6 +53,8 @@ EXPECT = web.RequestKey("EXPECT", str)
 UNKNOWN_VERSION = web.RequestKey("UNKNOWN_VERSION", bool)
 """Set for a version of HTTP that this service doesn't speak."""
 VERSIONS = (HttpVersion10, HttpVersion11)
+BASE_PATH = web.AppKey("BASE_PATH", str)
+"""The path under which a proxy offers the service; empty for none."""
 UNTYPED = web.RequestKey("UNTYPED", bool)
 """Set where the answer has no Content-Type and must not get one."""
 BODY_LIMIT = 8 * MiB
@@ -168,12 +171,20 @@ def add_vary(response: web.StreamResponse, name: str) -> None:
         response.headers["Vary"] = ", ".join([*named, name])
 
 
-def normalize(message: RawRequestMessage) -> tuple[RawRequestMessage, dict[web.RequestKey[Any], Any]]:
+def normalize(
+    message: RawRequestMessage, base_path: str = ""
+) -> tuple[RawRequestMessage, dict[web.RequestKey[Any], Any]]:
     """Take out of *message* what aiohttp would act on before the guard; return it as keys for the request.
 
-    aiohttp sends `100 Continue` before the key is checked, and answers HTTP/7.3 in HTTP/7.3.
+    aiohttp sends `100 Continue` before the key is checked, and answers HTTP/7.3 in HTTP/7.3. *base_path* is taken off
+    the path, if the path has it.
     """
     kept: dict[web.RequestKey[Any], Any] = {}
+    if base_path and re.match(rf"{re.escape(base_path)}(?=[/?]|$)", message.path):
+        path = message.path.removeprefix(base_path)
+        path = path if path.startswith("/") else f"/{path}"
+        plain = URL.build(path=path.partition("?")[0], query_string=path.partition("?")[2], encoded=True)
+        message = message._replace(path=path, url=plain)
     if message.version not in VERSIONS:
         message, kept[UNKNOWN_VERSION] = message._replace(version=HttpVersion11, should_close=True), True
     expect = message.headers.get("Expect")

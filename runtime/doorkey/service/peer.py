@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import select
+import socket
 import struct
 import sys
 from pathlib import Path
@@ -17,6 +19,11 @@ INODE = 9
 
 
 class Socket(Protocol):
+    @property
+    def family(self) -> int: ...
+
+    def fileno(self) -> int: ...
+
     def getsockname(self) -> tuple[str, int]: ...
 
     def getpeername(self) -> tuple[str, int]: ...
@@ -30,6 +37,10 @@ async def has_closed(connection: Socket | None, request: web.BaseRequest | None)
     """
     if connection is None:
         return True
+    if connection.family == socket.AF_UNIX:
+        watch = select.poll()
+        watch.register(connection.fileno(), 0)
+        return bool(watch.poll(0))  # POLLHUP: both directions are closed
     try:
         peer, own = connection.getpeername()[:2], connection.getsockname()[:2]
     except OSError:
