@@ -44,7 +44,7 @@ def load_certificate(context: ssl.SSLContext, service: ServiceSettings) -> None:
     except ssl.SSLError as error:
         raise ConfigurationError(
             f"service.certificate: {certificate} and {key or 'the key in it'} can't be used"
-            f"{f' ({error.reason})' if error.reason else ''}: expected PEM files of a certificate and its unencrypted key"
+            f"{f' ({error.reason})' if error.reason else ''}: expected PEM files of it and its unencrypted key"
         ) from error
     except OSError as error:
         missing = certificate if key is None or not _is_readable(certificate) else key
