@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from doorkey.browser.lease import Lease
     from doorkey.browser.live.live_page import LivePage, PageRequest
     from doorkey.browser.live.registry import LivePages
+    from doorkey.browser.live.socket_page import SocketRequest
     from doorkey.browser.manual.window import WindowState, open_window
     from doorkey.browser.pool import BrowserPool
     from doorkey.browser.profile import Profile, load_profile
@@ -24,6 +25,7 @@ _HOMES = {
     "Lease": "lease",
     "PageRequest": "live.live_page",
     "Profile": "profile",
+    "SocketRequest": "live.socket_page",
     "LivePage": "live.live_page",
     "LivePages": "live.registry",
     "VisitSpec": "visit.spec",
@@ -42,6 +44,7 @@ __all__ = [
     "LivePages",
     "PageRequest",
     "Profile",
+    "SocketRequest",
     "VisitResult",
     "VisitSpec",
     "WindowState",

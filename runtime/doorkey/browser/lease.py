@@ -29,7 +29,7 @@ from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext
+    from playwright.async_api import BrowserContext, Page
 
 log = logging.getLogger("doorkey.browser")
 
@@ -112,12 +112,16 @@ class Lease:
         """Keep the context of a finished visit open, with a live page that sends requests."""
         if self._visit is None or self._opening is None:
             raise RuntimeError("a live page needs a visit before it")
-        context = await self._opening
-        self._visit.opening = True
-        try:
-            live_page = await LivePage.open(context, self._routing.site_url)
-        finally:
-            self._visit.opening = False
+        context, visit = await self._opening, self._visit
+
+        async def open_page() -> Page:
+            visit.opening = True
+            try:
+                return await context.new_page()
+            finally:
+                visit.opening = False
+
+        live_page = await LivePage.open(context, self._routing.site_url, open_page)
         self.kept_open = True
         self._on_kept_open()
         return live_page

@@ -58,9 +58,8 @@ class TransportSelector:
         return "direct"
 
     def of(self, request: Request, site: Site, key: Key) -> Transport:
-        """What carries *request*. Requests to other hosts, and WebSockets, go by `direct` in any case."""
-        by_page = request.own_host and request.websocket is None
-        if self._page is not None and by_page and self.name(site, key) == "page":
+        """What carries *request*. Requests to other hosts go by `direct` in any case."""
+        if self._page is not None and request.own_host and self.name(site, key) == "page":
             return self._page
         return self._direct
 

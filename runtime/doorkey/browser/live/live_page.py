@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from doorkey.browser.live.blank_page import make_blank
 from doorkey.browser.live.page_fetch import AHEAD, STEP, PageFetch
-from doorkey.browser.live.script import BLANK, SCRIPT
+from doorkey.browser.live.script import SCRIPT
+from doorkey.browser.live.socket_page import SocketPage
 from doorkey.browser.playwright_errors import limited, translate
 from doorkey.errors import BrowserFailed, DoorkeyError, RequestError
 from doorkey.model.cookie_jar import CookieJar
@@ -19,10 +21,9 @@ from doorkey.model.cookies import Cookie, Identity
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, CDPSession, Page
 
+OpenPage: TypeAlias = "Callable[[], Awaitable[Page]]"
 CALL = 10.0
 """Seconds for one call into the page."""
-BUFFER = 128 * 1024 * 1024
-"""Bytes of bodies that DevTools keeps: more than arrive before the page reads them or DevTools streams them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,11 @@ class PageRequest:
 class LivePage:
     """Made by `Lease.open_live_page`. `changed` is called whenever a request begins or ends, and when the page dies."""
 
-    def __init__(self, context: BrowserContext, page: Page, devtools: CDPSession) -> None:
+    def __init__(
+        self, context: BrowserContext, page: Page, devtools: CDPSession, url: str, open_page: OpenPage
+    ) -> None:
         self._context, self._page, self._devtools = context, page, devtools
+        self.sockets = SocketPage(open_page, url, lambda: self.changed())
         self._count = 0
         self._by_mark: dict[str, PageFetch] = {}
         self._by_id: dict[str, PageFetch] = {}
@@ -53,25 +57,18 @@ class LivePage:
         self.changed: Callable[[], None] = lambda: None
 
     @classmethod
-    async def open(cls, context: BrowserContext, url: str) -> LivePage:
-        """Open a blank page at *url*. The site's own policies and scripts don't apply to it. Raises BrowserFailed."""
+    async def open(cls, context: BrowserContext, url: str, open_page: OpenPage) -> LivePage:
+        """Open a blank page at *url*, by *open_page*. Raises BrowserFailed."""
         async with limited("opening a page for requests", CALL):
-            page = await context.new_page()
-            devtools = await context.new_cdp_session(page)
-            # The site's service worker must neither answer the blank page nor change its requests.
-            await devtools.send("Network.enable", {"maxTotalBufferSize": BUFFER, "maxResourceBufferSize": BUFFER})
-            await devtools.send("Network.setBypassServiceWorker", {"bypass": True})
-            await page.route("**/*", lambda route: route.fulfill(body=BLANK, content_type="text/html"))
-            await page.goto(url)
-            await page.unroute("**/*")
-            live_page = cls(context, page, devtools)
+            page = await open_page()
+            live_page = cls(context, page, await make_blank(page, url), url, open_page)
             await live_page._listen()
         return live_page
 
     @property
     def busy(self) -> bool:
-        """Whether requests are under way."""
-        return bool(self._by_mark)
+        """Whether requests are under way, or WebSockets open."""
+        return bool(self._by_mark) or self.sockets.busy
 
     async def fetch(self, page_request: PageRequest, fetching: Callable[[PageFetch], None]) -> None:
         """Send *page_request*. *fetching* is called with the request as soon as it exists.
@@ -136,13 +133,14 @@ class LivePage:
                 one.fail(BrowserFailed(why))
             self._by_mark.clear()
             self._by_id.clear()
+            self.sockets.end(why)
             self.changed()
 
     async def close(self) -> None:
         self.end("the live page was closed")
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self.sockets.end_tasks(), return_exceptions=True)
 
     async def _listen(self) -> None:
         self._page.on("crash", lambda _: self.end("the live page crashed"))

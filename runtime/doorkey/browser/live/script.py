@@ -1,11 +1,14 @@
-"""The blank page that sends requests, and the script that runs in it."""
+"""The script of the blank page that sends requests."""
 
 from __future__ import annotations
 
-BLANK = "<!doctype html><title>doorkey</title>"
 SCRIPT = """(() => {
   const held = new Map();
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const bytes = (text) => {
+    const raw = atob(text), found = new Uint8Array(raw.length);
+    for (let at = 0; at < raw.length; at += 1) found[at] = raw.charCodeAt(at);
+    return found;
+  };
   const text = (bytes) => {
     let said = "";
     for (let at = 0; at < bytes.length; at += 32768) said += String.fromCharCode(...bytes.subarray(at, at + 32768));

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from doorkey.browser.live.script import BLANK
+from doorkey.browser.live.blank_page import BLANK
 from doorkey.browser.playwright_errors import TRANSIENT, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge

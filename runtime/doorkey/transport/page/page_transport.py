@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError
 from doorkey.model.cookie_jar import CookieJar
-from doorkey.model.cookies import Change, Cookie, Deletion, Identity, on_path, path_of
+from doorkey.model.cookies import Change, Cookie, Deletion
 from doorkey.model.request import Head, Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
@@ -20,17 +22,20 @@ from doorkey.network.url_policy import request_url
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Limits
 from doorkey.transport.headers import SessionHeaders
+from doorkey.transport.page.page_cookies import cookies_at, goes_to, put_change, replace_cookies, set_names
+from doorkey.transport.page.page_exchange import Exchange, begin_fetch, begin_socket
 from doorkey.transport.page.page_request import gather_body, make_page_request
+from doorkey.transport.page.page_websocket import PageWebSocket, make_socket_request
 from doorkey.transport.page.send_slots import SendSlot, SendSlots
 from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.stream import Stream
 from doorkey.transport.timeouts import Timeout, Timeouts
+from doorkey.transport.websocket import NoBody
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDict
-
-    from doorkey.browser import LivePage, LivePages, PageRequest
+    from doorkey.browser import LivePage, LivePages
     from doorkey.browser.live.page_fetch import PageFetch
+    from doorkey.browser.live.page_socket import PageSocket
 
 
 class PageTransport:
@@ -82,15 +87,25 @@ class PageTransport:
             # Before it takes a slot: a caller who sends a body slowly must not hold up others.
             with Timeout(self._waits, "first byte", self._limits.first_byte, deadline, upload):
                 request = await gather_body(request)
+            refused: int | None = None
+            if request.websocket is not None:
+                stream = await self._connect(request, url, session, site, conversation, sliding, deadline)
+                if stream.websocket is not None:
+                    return stream
+                # A page can't read how a WebSocket is refused: as an ordinary request it can.
+                request, refused, follow = replace(request, websocket=None), stream.head.status, 0
             for _ in range(follow + 1):
                 page_request = await make_page_request(request, url, session, site)
                 with Timeout(self._waits, "total", float("inf"), deadline):
                     slots = self._slots.setdefault(session.key, SendSlots())
                     turn = await (slots.take_alone() if alone else slots.take())
-                one = _One(self, turn, session, site, conversation, sliding)
+                one: _One[PageFetch] = _One(self, turn, session, site, conversation, sliding)
                 with Timeout(self._waits, "first byte", self._limits.first_byte, deadline):
-                    head, fetching = await one.begun(page_request, url)
+                    head, fetching = await one.begun(partial(begin_fetch, page_request), url)
                 onward = redirected(request, head, site) if follow else None
+                if refused is not None and head.status != refused:
+                    fetching.close()
+                    return stream
                 if onward is None:
                     return Stream(fetching, head, b"", self._waits, self._limits.idle, deadline, transport="page")
                 fetching.close()
@@ -99,6 +114,25 @@ class PageTransport:
             error.site = site.name
             raise
         raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
+
+    async def _connect(
+        self,
+        request: Request,
+        url: str,
+        session: Session,
+        site: Site,
+        conversation: Conversation,
+        sliding: tuple[str, ...],
+        deadline: float,
+    ) -> Stream:
+        """The answer to the opening of a WebSocket: without one if the site refused it."""
+        with Timeout(self._waits, "total", float("inf"), deadline):
+            turn = await self._slots.setdefault(session.key, SendSlots()).take()
+        one: _One[PageSocket] = _One(self, turn, session, site, conversation, sliding)
+        with Timeout(self._waits, "first byte", self._limits.first_byte, deadline):
+            head, socket = await one.begun(partial(begin_socket, make_socket_request(request, url)), url)
+        opened = PageWebSocket(socket) if head.status == 101 else None
+        return Stream(NoBody(), head, b"", self._waits, self._limits.idle, deadline, transport="page", websocket=opened)
 
     def live_page(self, session: Session) -> tuple[LivePage, Session]:
         """The live page for *session*, and the session whose cookies it holds. Raises BrowserFailed."""
@@ -109,12 +143,7 @@ class PageTransport:
 
     async def give_cookies(self, live_page: LivePage, whose: Session, session: Session) -> None:
         """Put the cookies of *session* into the jar in place of those of *whose*, which it was made from by a check."""
-        before = {cookie.identity: cookie.value for cookie in whose.cookies}
-        for cookie in session.cookies:
-            if before.pop(cookie.identity, None) != cookie.value:
-                await live_page.set_cookie(cookie)
-        for identity in before:
-            await live_page.delete_cookie(identity)
+        await replace_cookies(live_page, whose.cookies, session.cookies)
         self._live_pages.update(session)
 
     @property
@@ -160,7 +189,10 @@ class LoneRequests:
         )
 
 
-class _One:
+T = TypeVar("T", bound=Exchange)
+
+
+class _One(Generic[T]):
     """One request on its way. Its cookies are put into the page's jar and taken out again."""
 
     def __init__(
@@ -174,10 +206,12 @@ class _One:
     ) -> None:
         self._page, self._turn, self._session, self._site = page, turn, session, site
         self._conversation, self._sliding = conversation, sliding
-        self._fetching: asyncio.Future[PageFetch] = asyncio.get_running_loop().create_future()
+        self._fetching: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-    async def begun(self, page_request: PageRequest, url: str) -> tuple[Head, PageFetch]:
-        """Send the request. Return the answer's head, and the fetch that goes on with its body."""
+    async def begun(
+        self, begin: Callable[[LivePage, Callable[[T], None]], Awaitable[None]], url: str
+    ) -> tuple[Head, T]:
+        """Send the request by *begin*. Return the answer's head, and what goes on after it."""
         try:
             live_page, whose = self._page.live_page(self._session)
             if self._session.rung == "check" and whose.born == self._session.born and whose.gen < self._session.gen:
@@ -188,12 +222,12 @@ class _One:
             raise
         # A task of its own: a caller who hangs up must not leave cookies behind, nor give back the slot too early.
         tidied = asyncio.Event()
-        lent = [change for change in self._conversation.changes if _goes_to(change.identity, url)]
+        lent = [change for change in self._conversation.changes if goes_to(change.identity, url)]
         self._page.spawn(self._tidy(live_page, whose, url, lent, tidied))
         try:
             for change in lent:
-                await _put(live_page, change)
-            await live_page.fetch(page_request, self._on_sent)
+                await put_change(live_page, change)
+            await begin(live_page, self._on_sent)
             fetching = self._fetching.result()
             status, headers = await fetching.wait_for_head()
             await tidied.wait()
@@ -205,7 +239,7 @@ class _One:
             raise
         return Head(status=status, headers=headers, url=url, received=self._page.wall()), fetching
 
-    def _on_sent(self, fetching: PageFetch) -> None:
+    def _on_sent(self, fetching: T) -> None:
         fetching.on_begun = self._turn.started
         self._fetching.set_result(fetching)
 
@@ -220,7 +254,7 @@ class _One:
                 await fetching.settled.wait()
             names = {change.name for change in lent}
             if fetching is not None and self._session.gen > 0:  # a stranger's answer sets nothing in the jar
-                names |= _set_names(fetching.headers)
+                names |= set_names(fetching.headers)
             mixed = bool(names) and await self._take_back(live_page, whose, url, names, lent)
             if fetching is not None and fetching.headers:
                 self._turn.answered(mixed=mixed)
@@ -243,7 +277,7 @@ class _One:
         """
         headers, ours = self._page.headers, whose.born == self._session.born
         carried = headers.jar(self._session) if ours else CookieJar(whose.cookies)
-        held, there = _at(carried, url, names), _at(await live_page.cookies(), url, names)
+        held, there = cookies_at(carried, url, names), cookies_at(await live_page.cookies(), url, names)
         new: list[Change] = [
             cookie
             for identity, cookie in there.items()
@@ -257,26 +291,6 @@ class _One:
             headers.slide(self._session, slid, carried)
         strange = [change for change in new if change not in slid]
         for change in strange:
-            await _put(live_page, held.get(change.identity) or Deletion(change.identity))
+            await put_change(live_page, held.get(change.identity) or Deletion(change.identity))
         values = {identity: cookie.value for identity, cookie in held.items()}
         return any(values.get(c.identity) != (c.value if isinstance(c, Cookie) else None) for c in strange)
-
-
-def _at(cookies: Iterable[Cookie], url: str, names: set[str]) -> dict[Identity, Cookie]:
-    return {cookie.identity: cookie for cookie in cookies if cookie.name in names and cookie.goes_to_host(url)}
-
-
-def _goes_to(identity: Identity, url: str) -> bool:
-    return identity.reaches(url) and on_path(identity.path, path_of(url))
-
-
-async def _put(live_page: LivePage, change: Change) -> None:
-    if isinstance(change, Cookie):
-        await live_page.set_cookie(change)
-    else:
-        await live_page.delete_cookie(change.identity)
-
-
-def _set_names(headers: CIMultiDict[str]) -> set[str]:
-    lines = (line.partition(";")[0] for line in headers.getall("set-cookie", ()))
-    return {line.partition("=")[0].strip() if "=" in line else "" for line in lines}
