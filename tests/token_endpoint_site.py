@@ -21,7 +21,8 @@ class TokenEndpointSite:
     `/auth/refresh` continues. A refresh token that comes a second time ends the login for good (`stolen`).
 
     `expires_in`: what answers say of the access token's life, None: nothing. `released`: answers of the token endpoint
-    wait for it, and `asked` is set when one does. `refusal`: the answer to a wrong password.
+    wait for it, and `asked` is set when one does. `refusal`: the answer to a wrong password. `script`: what the page
+    shows to everybody, in place of leading strangers to the form.
     """
 
     url: str = ""
@@ -39,6 +40,7 @@ class TokenEndpointSite:
     forms: set[str] = field(default_factory=set)
     sessions: set[str] = field(default_factory=set)
     refusal: web.Response | None = None
+    script: str = ""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -92,7 +94,10 @@ class TokenEndpointSite:
     def form(self, said: str) -> web.Response:
         token = f"form-{next(self.numbers)}"
         self.forms.add(token)
-        answer = page(f'<p>{said}</p><form><input name=csrf value="{token}"><input type=password name=pw></form>')
+        answer = page(
+            f'<p>{said}</p><form method=post action=/auth/form><input name=csrf value="{token}">'
+            "<input id=user name=user><input id=pw type=password name=pw><button id=go>Log in</button></form>"
+        )
         answer.set_cookie("pre", token)
         return answer
 
@@ -133,6 +138,8 @@ class TokenEndpointSite:
     async def home(self, request: web.Request) -> web.Response:
         self.pages += 1
         session = request.cookies.get("sid", "")
+        if self.script:
+            return page(f"<body>{self.script}</body>")
         if session not in self.sessions:
             raise web.HTTPFound("/auth/form")
         return page(f'<meta name=csrf content="csrf-{session}"><a id=out>out</a>')

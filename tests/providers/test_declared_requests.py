@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from doorkey import Request, Runtime, Settings
+from doorkey.browser import BrowserPool
 from doorkey.clock import SystemClock
 from doorkey.errors import DoorkeyError, NeedsPerson
 from doorkey.model.events import Event
@@ -189,8 +191,8 @@ async def test_a_login_that_was_never_sent_starts_no_such_pause(
     assert (error.code, site.logins) == ("configuration", [])
     assert (error.retry_after or 0) <= 1
     assert "API_PASSWORD is not set" in error.message
-    error = await failure(await opened(FORM.replace("input[name=csrf]", "input[name=token]")))
-    assert "login.request.tokens.once: input[name=token]@value is not on /auth/form" in error.message
+    error = await failure(await opened(FORM.replace("input[name=csrf]", "input[name=csrf_token]")))
+    assert "login.request.tokens.once: input[name=csrf_token]@value is not on /auth/form" in error.message
     assert "input[name=csrf]" in error.message
 
 
@@ -241,3 +243,75 @@ async def test_a_renewal_that_can_be_foreseen_keeps_nobody_waiting(site: TokenEn
     while runtime.status()[0].rung != "token endpoint":
         await asyncio.sleep(0)
     assert (site.refused, site.renewals, await write(runtime)) == (0, 1, 200)
+
+
+STEPS = """
+ready = "#out"
+stale = [401]
+tokens.csrf = "meta[name=csrf]@content"
+send.header.X-CSRF = "{csrf}"
+visit.steps = [
+  { open = "/auth/form" },
+  { fill = "#user", value = "ada" },
+  { fill = "#pw", value = "env:API_PASSWORD" },
+  { click = "#go" },
+]
+[sites.api.login.request]
+path = "PATH"
+json = { user = "ada", password = "env:API_PASSWORD" }
+"""
+
+
+async def test_a_refused_login_is_not_sent_again_by_steps(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_PASSWORD", "wrong guess")
+    error = await failure(await opened(STEPS.replace("PATH", "/auth/login")))
+    assert (type(error), len(site.logins)) == (NeedsPerson, 1)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", ["/auth/moved", "/auth/login"], ids=["not there", "no session by it"])
+async def test_a_login_that_does_not_lead_in_is_followed_by_the_steps(
+    site: TokenEndpointSite, opened: Opened, browsers: BrowserPool, path: str
+) -> None:
+    runtime = await opened(STEPS.replace("PATH", path), pool=browsers)
+    assert await write(runtime) == 200
+    assert (len(site.logins), runtime.status()[0].rung) == (1 + (path == "/auth/login"), "browser")
+
+
+STORED = """
+ready = "#out"
+stale = [401]
+tokens.access = { local = "auth", inside = "access_token" }
+tokens.refresh = { local = "auth", inside = "refresh_token" }
+send.header.Authorization = "Bearer {access}"
+[sites.api.renew.request]
+path = "/auth/refresh"
+json = { refresh_token = "{refresh}" }
+answer = { access = "json:data.access_token", refresh = "json:data.refresh_token" }
+"""
+
+
+@pytest.mark.browser
+async def test_tokens_of_local_storage_are_renewed_by_request_and_put_back_there(
+    site: TokenEndpointSite, opened: Opened, browsers: BrowserPool
+) -> None:
+    """The page keeps its tokens in local storage. It would end the login by an old refresh token."""
+    site.script = """<script>
+      const held = JSON.parse(localStorage.auth || "null");
+      fetch(held ? "/auth/refresh" : "/auth/login", {
+        method: "POST", body: JSON.stringify(held || {password: "PASSWORD"}),
+        headers: {"content-type": "application/json"},
+      }).then(one => one.json()).then(one => {
+        localStorage.auth = JSON.stringify(one.data);
+        document.body.insertAdjacentHTML("beforeend", "<a id=out>out</a>");
+      });
+    </script>""".replace("PASSWORD", PASSWORD)
+    runtime = await opened(STORED, pool=browsers)
+    assert await write(runtime) == 200
+    for _ in range(2):
+        site.die()
+        assert await write(runtime) == 200
+    assert (len(site.logins), site.renewals, runtime.status()[0].rung) == (1, 2, "token endpoint")
+    assert json.loads((await runtime.session("api")).local["auth"])["refresh_token"] == site.refresh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import AsyncIterator
@@ -129,6 +130,46 @@ def test_what_a_visit_needs_is_known_from_the_tokens() -> None:
     busy = made(tokens={"a": "script:app.token", "b": "request:authorization"})
     assert (busy.script_values, busy.needs_scripts, busy.sees_requests) == (("app.token",), True, True)
     assert not made().needs_page
+
+
+def test_a_page_tells_nothing_of_tokens_that_it_does_not_hold() -> None:
+    renew = {"request": {"path": "/refresh"}}
+    told = made(ready="#out", tokens={"a": "meta[name=a]@content"}, renew=renew)
+    assert (told.check_url, told.page_suffices) == (URL, True)
+    untold = made(ready="#out", tokens={"a": "json:access_token"}, renew=renew)
+    assert (untold.check_url, untold.page_suffices, untold.on_pages) == (None, False, {})
+    named = made(tokens={"a": "json:access_token"}, renew=renew, check={"url": "/api/me", "holds": 200})
+    assert named.check_url == "/api/me"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "lasts"),
+    [
+        ({}, None),
+        ({"expires_in": 300}, 300),
+        ({"expires_in": "300"}, 300),
+        ({"expires_in": 1_700_000_060}, 60),
+        ({"expires_in": 1_700_000_060_000}, 60),
+        ({"expires_in": "2023-11-14T22:14:20Z"}, 60),
+        ({"expires_in": "soon"}, None),
+        ({"expires_in": 0}, None),
+        ({"expires_in": True}, None),
+        ({"a": {"exp": 1_700_000_120}}, 120),
+        ({"a": {"exp": 1_700_000_120}, "expires_in": 60}, 60),
+        ({"a": {"exp": 1_699_999_990, "iat": 1_699_999_930}}, 60),
+        ({"a": {"exp": 1_600_000_000, "iat": 1_500_000_000}}, None),
+        ({"a": {"exp": "soon"}}, None),
+        ({"kept": {"exp": 1_700_000_120}}, None),
+    ],
+)
+def test_a_session_lasts_as_long_as_its_tokens_say(tokens: dict[str, Any], lasts: float | None) -> None:
+    def write(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return f"e30.{base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip('=')}.x"
+
+    site = made(tokens={"a": "b", "kept": "c"}, send={"header": {"X": "{a}"}})
+    assert site.lasts({name: write(value) for name, value in tokens.items()}, 1_700_000_000.0) == lasts
 
 
 def test_the_steps_of_a_login_are_the_configured_ones() -> None:
@@ -490,6 +531,21 @@ def test_a_token_in_a_sliding_cookie_follows_the_cookie() -> None:
         ({"life": {"soft": "2h", "hard": "1h"}}, "soft to be no longer than hard"),
         ({"ready": "a["}, "expected a CSS selector"),
         ({"max_uses": 0}, "greater than 0"),
+        ({"login": {"request": {"path": "login"}}}, "expected a path like /login"),
+        ({"login": {"request": {"path": "https://u:p@x.example/"}}}, "expected a path like /login"),
+        ({"login": {"request": {"path": "/", "method": "post"}}}, "capital letters"),
+        ({"login": {"request": {"path": "/", "form": {}, "json": {}}}}, "form: expected form or json, came both"),
+        ({"login": {"request": {"path": "/", "form": {"a": [1]}}}}, "form.a: expected a text, a number"),
+        ({"login": {"request": {"path": "/", "json": {"u": {"password": "hunter2"}}}}}, "json.u.password: the value"),
+        ({"login": {"request": {"path": "/", "form": {"pin": 1234}}}}, "form.pin: the value of what looks like"),
+        ({"login": {"request": {"path": "/", "header": {"Cookie": "x"}}}}, "header.Cookie"),
+        ({"login": {"request": {"path": "/", "form": {"a": "{b}"}}}}, "login.request: no token is called 'b'"),
+        ({"login": {"request": {"path": "/", "tokens": {"a": "local:b"}}}}, "tokens.a: expected css, html"),
+        ({"login": {"request": {"path": "/", "form": {"a": "env:"}}}}, "form.a: expected a name after env:"),
+        ({"login": {"request": {"path": "/login"}}}, "expected ready, a token in its answer"),
+        ({"renew": {"request": {"path": "/", "answer": {"a": "json:b"}}}}, "renew.request.answer.a: no token"),
+        ({"renew": {"request": {"path": "/", "answer": {"a": "local:b"}}}}, "came local:"),
+        ({"tokens": {"ab": "a"}, "renew": {"request": {"path": "/", "json": {"x": "{abc}"}}}}, "did you mean 'ab'?"),
         ({"visit": {"steps": [{"open": "/login"}]}}, "visit.steps: expected ready"),
         ({"ready": "b", "visit": {"steps": [{"fill": "#pw", "value": "literal"}]}}, "looks like a password"),
     ],

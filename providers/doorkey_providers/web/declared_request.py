@@ -111,7 +111,8 @@ class DeclaredRequest:
         value = AnswerToken(source, token.inside, token.decode).find(reply)
         if value in (None, ""):
             page = Page(url=reply.url, html=reply.text(), cookies=reply.jar)
-            came = "" if source.kind == "header" else f"; the page has {describe_instead(source, page)}"
+            instead = "" if source.kind == "header" else describe_instead(source, page, logs_in=True)
+            came = instead and f"; the page has {instead}"
             raise Changed(f"{self.key}.tokens.{name}: {source} is not on {self.options.before}{came}")
         return value
 

@@ -23,10 +23,11 @@ PATHS = ("script", "request-body", "response-body", "json")
 """Kinds of source whose name is a path into a value."""
 
 
-def describe_instead(source: Source, page: Page) -> str:
-    """Return the end of the sentence "the page has …"; empty when nothing useful is known."""
+def describe_instead(source: Source, page: Page, *, logs_in: bool = False) -> str:
+    """Return the end of the sentence "the page has …"; empty when nothing useful is known. *logs_in*: the page is
+    opened for its login form."""
     said = " and ".join(filter(None, (_describe_alternative(source, page), _find_elsewhere(source, page))))
-    if source.kind not in OF_REQUESTS and page.html and page.find("input[type=password]") is not None:
+    if not logs_in and source.kind not in OF_REQUESTS and page.html and page.find("input[type=password]") is not None:
         said = f"{said + ', and ' if said else ''}a login form: it may want you to log in"
     return said
 

@@ -21,21 +21,37 @@ def _parse_answer(value: object) -> object:
     return parse_source(value, IN_ANSWERS) if isinstance(value, str) else value
 
 
+def _check_path(value: object) -> object:
+    if isinstance(value, str) and not re.match(r"/([^/\\]|$)|https?://[^/@\\]+(/|$)", value):
+        raise ValueError("expected a path like /login, or a complete URL")
+    return value
+
+
+def _check_page(value: object) -> object:
+    if isinstance(value, str) and not re.match(r"/([^/\\]|$)", value):
+        raise ValueError("expected the path of a page of the site, like /login")
+    return value
+
+
+def _check_method(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[A-Z]+", value):
+        raise ValueError("expected a method in capital letters, like POST")
+    return value
+
+
 AnswerSource = Annotated[Source, BeforeValidator(_parse_answer)]
 
 
 class RequestOptions(Table):
     """A request of `login` or `renew`. Its values are texts with `{name}` for tokens, or env:, file: or command:."""
 
-    path: str = Field(
-        pattern=r"^(/([^/\\]|$)|https?://[^/@]+(/|$))", description="A path of the site, or a complete URL."
-    )
-    method: str = Field(default="POST", pattern=r"^[A-Z]+$", description="The HTTP method.")
+    path: Annotated[str, BeforeValidator(_check_path)] = Field(description="A path of the site, or a complete URL.")
+    method: Annotated[str, BeforeValidator(_check_method)] = Field(default="POST", description="The HTTP method.")
     form: dict[str, Any] | None = Field(default=None, repr=False, description="The fields of its form.")
     body: dict[str, Any] | None = Field(default=None, alias="json", repr=False, description="Its JSON object.")
     header: dict[str, str] = Field(default={}, repr=False, description="Headers beside those of a browser.")
-    page: str | None = Field(
-        default=None, pattern=r"^/([^/\\]|$)", description="A page that is fetched before it; by default its own path."
+    page: Annotated[str | None, BeforeValidator(_check_page)] = Field(
+        default=None, description="A page that is fetched before it; if it has tokens, by default its own path."
     )
     tokens: dict[str, TokenOptions] = Field(default={}, description="The tokens of that page, for this request only.")
     answer: dict[str, AnswerSource] = Field(

@@ -73,7 +73,9 @@ class WebSite(Provider):
         self.page_suffices = len(tokens) == len(options.tokens) and (
             bool(tokens or self.ready) or not (self.has_login or self.renews_login)
         )
-        self.check_url = options.check.url or (site.url if options.ready or options.check.holds else None)
+        # A page tells nothing of tokens that it does not hold.
+        told_by_page = options.ready is not None and len(tokens) == len(options.tokens)
+        self.check_url = options.check.url or (site.url if told_by_page or options.check.holds else None)
         self.checks_page = options.check.holds is None
         looked_for = options.check.holds.text if options.check.holds else options.ready
         self.check_rule = f"{options.check.url or 'url'}: {looked_for}"

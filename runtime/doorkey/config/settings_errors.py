@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -144,9 +145,18 @@ def explain(
             told[f"{sources.where(place)}unknown key {_join_place(place)}{near(place[-1], known)}"] = None
         else:
             came = _came(place, fault["input"]) if fault["type"] != "value_error" else ""
+            said = "expected a table" if fault["type"] in ("model_type", "dict_type") else said
             for line in said.splitlines():
-                told[f"{sources.where(place)}{_join_place(place)}: {line[:1].lower()}{line[1:]}{came}"] = None
+                within, rest = _find_key(line) if isinstance(fault["input"], dict) else ("", line)
+                inside = place + _read_path(within) if within else place
+                told[f"{sources.where(inside)}{_join_place(inside)}: {rest[:1].lower()}{rest[1:]}{came}"] = None
     return list(told)
+
+
+def _find_key(line: str) -> tuple[str, str]:
+    """Return the key in a table that *line* begins with ("form.user: expected …") and the rest; "" without one."""
+    found = re.match(r"([\w-]+(?:\.[\w-]+)*): ", line)
+    return (found[1], line[found.end() :]) if found else ("", line)
 
 
 def unknown_keys(keys: Iterable[str], known: Iterable[str], sources: Sources, table: Place) -> list[str]:
@@ -174,8 +184,14 @@ def _find_type(model: object, name: str) -> object:
     """Return the type under *name* in a table that *model* describes; None if *name* is not allowed there."""
     if isinstance(model, type) and issubclass(model, BaseModel):
         known = next((field for key, field in model.model_fields.items() if name in (key, field.alias)), None)
-        return known.annotation if known else None
+        return _unwrap_optional(known.annotation) if known else None
     return get_args(model)[1] if getattr(model, "__origin__", None) is dict else None
+
+
+def _unwrap_optional(model: object) -> object:
+    """Return what *model* is where it is set."""
+    members = [member for member in get_args(model) if member is not type(None)]
+    return members[0] if isinstance(model, UnionType) and len(members) == 1 else model
 
 
 def _is_list(model: object) -> bool:
