@@ -193,7 +193,12 @@ class MissingToken(Changed, RuntimeError):
 
     def at(self, site: str) -> MissingToken:
         """The same, told of *site*."""
-        return MissingToken(self.name, self.sought, site=site, came=self.came)
+        told = self.again()
+        told.site = site
+        told.message = self.message.replace("doorkey visit SITE", f"doorkey visit {site}").replace(
+            "sites.SITE.", f"sites.{site}."
+        )
+        return told
 
 
 class MissingCookies(Changed, RuntimeError):

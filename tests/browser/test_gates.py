@@ -236,3 +236,52 @@ async def test_the_sites_own_words_do_not_count_on_the_page_that_is_ready(
     site.page(f"{BEHIND}<script>const said = 'You are in the queue'</script>")
     rules = own(person=["body:in the queue"])
     assert (await visit(browsers, site, ready="#in", **rules)).tokens
+
+
+@pytest.mark.parametrize("way", ["a page", "a frame", "a script"])
+async def test_a_host_that_the_page_may_not_reach_is_named_with_the_line_to_add(
+    browsers: BrowserPool, site: LocalSite, way: str
+) -> None:
+    place = "http://127.0.0.1:9/sign-in"
+    site.page(
+        {
+            "a page": f"<script>location.href = '{place}'</script>",
+            "a frame": f"<iframe src='{place}'></iframe>",
+            "a script": f"<script src='{place}'></script>",
+        }[way]
+    )
+    with pytest.raises(DoorkeyError, match=r'sites\.SITE\.reach = \["\*", "127\.0\.0\.1:9"\]'):
+        await visit(browsers, site, read=nothing, ready="#in", limit=6.0)
+
+
+async def test_what_refuses_before_a_login_is_no_fault_of_its_steps(browsers: BrowserPool, site: LocalSite) -> None:
+    site.page("<h1>Only for members of the club</h1>", status=403)
+    steps = steps_of([{"fill": "#user", "value": "me"}, {"click": "button"}])
+    with pytest.raises(Blocked, match='HTTP 403, which says "Only for members of the club"'):
+        await visit(browsers, site, read=nothing, ready="#in", steps=steps, limit=8.0)
+
+
+WALL = "<div id=layer><button id=accept>accept</button></div>"
+
+
+async def test_a_consent_wall_is_no_login_in_what_is_said(browsers: BrowserPool, site: LocalSite) -> None:
+    async def home(request: web.Request) -> web.StreamResponse:
+        return html(BEHIND if request.cookies.get("consent") else WALL + CONSENTS)
+
+    site.pages["/"] = home
+    steps, said = steps_of([{"click": "#accept"}]), list[str]()
+    await visit(browsers, site, said, read=nothing, ready="#in", steps=steps)
+    assert said
+    assert [line for line in said if "login" in line or "logged" in line] == []
+
+
+async def test_a_consent_wall_that_stays_is_no_login_in_its_error(browsers: BrowserPool, site: LocalSite) -> None:
+    site.page(WALL)
+    for css in ("#accept", "#refuse"):
+        with pytest.raises(Changed) as caught:
+            await visit(browsers, site, read=nothing, ready="#in", steps=steps_of([{"click": css}]), limit=24.0)
+        assert "login" not in caught.value.message
+        assert caught.value.retry_after is None
+
+
+CONSENTS = "<script>accept.onclick = () => { document.cookie = 'consent=1'; layer.remove() }</script>"

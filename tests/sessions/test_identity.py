@@ -27,7 +27,7 @@ SITE = Site(name="wiki", url="http://127.0.0.1:1/")
 
 class Steps(Provider):
     ready = "#out"
-    steps = (Step("click", "button"),)
+    steps = (Step("fill", "#pw", value="env:PW"), Step("click", "button"))
 
 
 class Plain(Provider):

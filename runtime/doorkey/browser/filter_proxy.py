@@ -111,7 +111,7 @@ class FilterProxy:
         try:
             addresses = await routing.resolve(head.url)
         except EgressRefused as why:
-            routing.report_refusal("connection", str(why))
+            routing.report_refusal("connection", str(why), head.url)
             writer.write(_format_answer("403 Forbidden", f"doorkey refuses this: {why}\n"))
             await writer.drain()
             return

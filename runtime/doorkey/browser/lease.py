@@ -23,7 +23,15 @@ from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.config.secrets import resolve
-from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, SiteDown, TimeLimit
+from doorkey.errors import (
+    BrowserFailed,
+    ConfigurationError,
+    DoorkeyError,
+    HeadlessDenied,
+    RateLimited,
+    SiteDown,
+    TimeLimit,
+)
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
@@ -85,6 +93,9 @@ class Lease:
                 raise TimeLimit("visit", limit, setting="limits.visit")
             return work.result()
         except DoorkeyError as error:
+            if not isinstance(error, RateLimited | ConfigurationError | HeadlessDenied):
+                advice = self._routing.refusals.advise(self._routing.egress.reach)
+                error.message += f". {advice}" if advice else ""
             # A site that went away in between takes one more try: it has not answered the login.
             if self._visit is not None and self._visit.form_sent and not isinstance(error, SiteDown):
                 error.retry_after = max(PAUSE, error.retry_after or 0.0)

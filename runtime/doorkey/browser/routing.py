@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from doorkey.browser.egress_refusals import EgressRefusals
 from doorkey.clock import Clock
 from doorkey.errors import SiteDown
 from doorkey.model.events import SiteEvents
@@ -32,8 +33,8 @@ class RequestRouting:
 
     Only requests to other hosts than the site's pass through Python: Playwright's driver lets those to the site go by
     the pattern. Playwright does not route redirects again, so only the filter proxy sees them.
-    `last_failure` tells why the site could not be reached the last time, None once it was. `refusals` holds the
-    reasons for refused requests, each once.
+    `last_failure` tells why the site could not be reached the last time, None once it was. `refusals` says which
+    requests were refused.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class RequestRouting:
         self.site_url = site_url
         self.egress = egress
         self.last_failure: SiteDown | None = None
-        self.refusals: list[str] = []
+        self.refusals = EgressRefusals()
         self._clock = clock
         self._events = events
         self._resolve = resolve or system_resolve
@@ -98,11 +99,10 @@ class RequestRouting:
         if self._is_own_host(urlsplit(url).hostname or ""):
             self.last_failure = error
 
-    def report_refusal(self, what: str, why: str) -> None:
-        """Report that *what* of the page was refused."""
+    def report_refusal(self, what: str, why: str, url: str, *, document: bool = False) -> None:
+        """Report that *what* of the page, a request to *url*, was refused. *document*: for a page or a frame."""
         self._events.report("egress", f"the page's {what} was refused: {why}")
-        if why not in self.refusals:
-            self.refusals.append(why)
+        self.refusals.add(url, why, document=document)
 
     async def attach(self, context: BrowserContext) -> None:
         foreign = self._match_foreign()
@@ -131,7 +131,7 @@ class RequestRouting:
         if why is None:
             await route.continue_()
             return
-        self.report_refusal("request", why)
+        self.report_refusal("request", why, url, document=route.request.is_navigation_request())
         await route.abort("blockedbyclient")
 
     async def _socket(self, socket_route: WebSocketRoute) -> None:
@@ -139,7 +139,7 @@ class RequestRouting:
         if why is None:
             socket_route.connect_to_server()
             return
-        self.report_refusal("WebSocket", why)
+        self.report_refusal("WebSocket", why, socket_route.url)
         await socket_route.close(code=1008, reason="refused")
 
     async def _look_up(self, host: str) -> tuple[str, ...]:

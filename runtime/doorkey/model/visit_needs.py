@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from doorkey.model.login_steps import Step
+from doorkey.model.login_steps import Step, is_login
 from doorkey.model.page import Page
 from doorkey.model.request import Head, Request
 from doorkey.model.session import Tokens
@@ -38,6 +38,11 @@ class VisitNeeds:
     def of(cls, provider: object, **more: Any) -> Self:
         """Return the needs that *provider* declares, with *more* fields of a subclass."""
         return cls(**{field.name: getattr(provider, field.name) for field in fields(VisitNeeds)} | more)
+
+    @property
+    def logs_in(self) -> bool:
+        """Whether the steps log in. Others only clear the way, such as through a consent wall."""
+        return is_login(self.steps)
 
     def is_ready(self, page: Page) -> bool:
         """Tell whether *page* shows `ready`, where that is asked for. Parses the page: not for the event loop."""

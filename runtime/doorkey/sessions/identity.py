@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from doorkey.errors import Blocked, Changed, DoorkeyError, MissingToken, NeedsPerson, SiteDown
 from doorkey.model.cookies import Cookie
+from doorkey.model.login_steps import is_login
 from doorkey.model.page import Page
 from doorkey.model.session import Session
 from doorkey.model.site import Site
@@ -99,13 +100,12 @@ class Identity:
     def failed(self, error: DoorkeyError) -> DoorkeyError:
         """*error* of a visit as it is to be raised: with a pause that grows after each login, or calling the person."""
         name = self._site.name
-        logs_in = bool(self._provider.steps) or self._provider.has_login
+        logs_in = is_login(self._provider.steps) or self._provider.has_login
         if error.retry_after and logs_in and not isinstance(error, SiteDown):
             error.retry_after = min(LONGEST, error.retry_after * 2.0 ** min(self._failures, 30))
             self._failures += 1
-        if isinstance(error, NeedsPerson | Blocked):
-            error.args = (error.message.replace("SITE", name),)
-            error.message = error.args[0]
+        error.args = (error.message.replace("SITE", name), *error.args[1:])
+        error.message = error.args[0]
         unnamed = isinstance(error, Changed) or (isinstance(error, Blocked) and not error.by)
         if self.by_hand and unnamed and not logs_in:
             return NeedsPerson(f"the login has ended ({error.message}). Log in again: doorkey login {name}", site=name)

@@ -170,7 +170,7 @@ class Challenge:
         self._reloaded = True
         self._events.report("challenge", f"{why}; loading the page once more")
         try:
-            await self._page.goto(self._reader.opened, wait_until="commit", timeout=LOAD * 1000)
+            await self._page.goto(self._reader.url, wait_until="commit", timeout=LOAD * 1000)
         except Error as error:
             if self._page.is_closed():
                 raise BrowserFailed("the page was closed") from error

@@ -21,17 +21,17 @@ POLL = 0.1
 class FactsReader:
     """Looks at one page. *needs* say what is known of the page behind, and what the provider itself recognizes.
 
-    `opened` is the URL that was loaded last, and `led_on` tells whether its page has led to another one since.
+    `url` is the one that was loaded last, and `led_on` tells whether its page has led to another one since.
     """
 
     def __init__(self, inspector: PageInspector, network_log: NetworkLog, needs: VisitNeeds, clock: Clock) -> None:
         self._inspector, self._network_log, self._needs, self._clock = inspector, network_log, needs, clock
         self._patient = needs.ready is not None or bool(needs.cookies_needed)
-        self.opened, self._documents = "", 0
+        self.url, self._documents = "", 0
 
     def note_opened(self, url: str) -> None:
         """Take note that *url* is loaded now."""
-        self.opened, self._documents = url, self._network_log.documents
+        self.url, self._documents = url, self._network_log.documents
 
     @property
     def led_on(self) -> bool:
@@ -44,7 +44,7 @@ class FactsReader:
     def recognize(self, facts: Facts, *, widgets: bool, final: bool = False) -> Finding | None:
         """Return what stands before the site by *facts*. *final*: the page was given its time to open by itself."""
         if self._needs.recognizes:
-            asked = Request(url=self.opened or facts.url, what="the page", expects=("text/html",))
+            asked = Request(url=self.url or facts.url, what="the page", expects=("text/html",))
             own = recognize_own(facts, asked, self._needs.recognize)
             if own is not None:
                 return own

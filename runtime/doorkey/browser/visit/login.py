@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from doorkey.browser.playwright_errors import translate
 from doorkey.browser.routing import RequestRouting
@@ -19,6 +18,7 @@ from doorkey.browser.visit.step_target import POLL, Found, StepTargets
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, DoorkeyError
 from doorkey.model.events import SiteEvents
+from doorkey.model.events import Step as Stage
 from doorkey.model.login_steps import Step, is_login
 from doorkey.model.urls import origin_of
 
@@ -54,6 +54,8 @@ class StepLogin:
         self._spec, self._routing, self._challenge, self._reader = spec, routing, challenge, reader
         self._codes, self._clock, self._events = codes, clock, events
         self._limit = min(STEP, spec.limit / 4)
+        self._stage: Stage = "login" if spec.logs_in else "page"
+        self._noun = "login step" if spec.logs_in else "step"
         self._filled: list[tuple[Locator, str]] = []
         self.waiting = False
 
@@ -71,7 +73,7 @@ class StepLogin:
         for number, step in enumerate(steps, 1):
             if not step.selector or await self._find(step, OPTIONAL) is None:
                 break
-            self._events.report("login", f"step {number} clears the way: {step}")
+            self._events.report(self._stage, f"step {number} clears the way: {step}")
             await self._run_step(number, step)
             done = True
         return done
@@ -91,7 +93,7 @@ class StepLogin:
         acted = False
         try:
             for number, step in enumerate(self._spec.steps, 1):
-                self._events.report("login", f"login step {number}: {step}")
+                self._events.report(self._stage, f"{self._noun} {number}: {step}")
                 self._observer.filling = any(later.action == "fill" for later in self._spec.steps[number:])
                 await self._run_step(number, step)
                 acted = acted or step.action in ("click", "press")
@@ -104,18 +106,18 @@ class StepLogin:
     async def _run_step(self, number: int, step: Step) -> None:
         from playwright.async_api import Error
 
-        name = f"login step {number} ({step})"
+        name = f"{self._noun} {number} ({step})"
         popup = self._targets.popup
         try:
             if step.optional and step.selector and await self._find(step, min(OPTIONAL, self._limit)) is None:
-                self._events.report("login", f"{name}: not there, and optional")
+                self._events.report(self._stage, f"{name}: not there, and optional")
                 return
             await self._perform(name, step)
         except _NotThereError:
             what = "the page did not get there" if step.place else "it is not there"
             failure = await self._observer.explain_step(f"{name}: {what} (waited {self._limit:g} s)", fields=True)
             # Not chained, here and below: Playwright's own text has a log of its calls, with what was filled in.
-            raise failure from None
+            raise await self._find_refusal() or failure from None
         except Error as error:
             if popup is not None and popup.is_closed():
                 return  # the step did what it should: the popup has closed itself
@@ -196,7 +198,7 @@ class StepLogin:
         self.waiting = True  # for a person, a program, or the next period of a code
         if step.kind == "totp":
             return await self._codes.make(await self._spec.value_of(step.value))
-        self._events.report("login", f"{name}: waiting up to {self._spec.challenge:g} s for a one-time code")
+        self._events.report(self._stage, f"{name}: waiting up to {self._spec.challenge:g} s for a one-time code")
         return (await self._spec.code_of(step.value, self._spec.challenge)).strip()
 
     async def _fill_again(self) -> None:
@@ -234,7 +236,7 @@ class StepLogin:
             reason = explain(error.message, self._limit)
             if not enter or reason not in ("it lies off screen", "it is hidden"):
                 raise
-            self._events.report("login", f"{step}: {reason}; pressing Enter in the form, as a person would")
+            self._events.report(self._stage, f"{step}: {reason}; pressing Enter in the form, as a person would")
             await self._act(step, self._filled[-1][0].press("Enter", timeout=self._limit * 1000))
 
     async def _act(self, step: Step, action: Awaitable[None]) -> None:
@@ -247,7 +249,9 @@ class StepLogin:
         except PlaywrightTimeout:  # Playwright waits for the navigation that the action began, too
             if not self._observer.leaving:
                 raise
-            self._events.report("login", f"{step}: done; the site has not answered within {self._limit:g} s, waiting")
+            self._events.report(
+                self._stage, f"{step}: done; the site has not answered within {self._limit:g} s, waiting"
+            )
             await self._wait_until(self._observer.has_navigated, self._spec.limit)
 
     async def _wait(self, step: Step) -> None:
@@ -255,17 +259,9 @@ class StepLogin:
             if await self._targets.find(step.target, step.frame, self._limit, lambda _: True) is None:
                 raise _NotThereError
             return
-        if not await self._wait_until(lambda: self._is_at(step.place), self._limit):
+        if not await self._wait_until(lambda: self._targets.is_at(step.place, self._routing.site_url), self._limit):
             raise _NotThereError
         await self._targets.inspector.page.wait_for_load_state("load", timeout=self._limit * 1000)
-
-    async def _is_at(self, glob: str) -> bool:
-        url = self._targets.inspector.page.url
-        if "://" in glob:
-            return fnmatchcase(url, glob)
-        parts = urlsplit(url)
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-        return origin_of(url) == origin_of(self._routing.site_url) and fnmatchcase(path, glob)
 
     async def _is_answered(self, ready: Callable[[], Awaitable[bool]]) -> bool:
         if self._targets.popup is None and await self._observer.has_navigated():
@@ -289,8 +285,13 @@ class StepLogin:
         return await self._observer.ask() == PASSWORD
 
     async def explain_failure(self, why: str) -> DoorkeyError:
-        """Return the error where all steps were run and `ready` does not show, for the reason *why*."""
-        return await self._observer.explain_end(why)
+        """Return the error where all steps were run and the page does not show `ready`: *why* says so."""
+        why = f"the {self._noun}s are done, but {why}"
+        return await self._find_refusal() or await self._observer.explain_end(why)
+
+    async def _find_refusal(self) -> DoorkeyError | None:
+        """Return the error of a page that lets nobody in, if no login was sent and it asks for none."""
+        return None if self.sent or await self._observer.ask() else await self._challenge.explain()
 
 
 class _NotThereError(Exception):

@@ -15,7 +15,6 @@ from doorkey.browser.visit.step_failure import select_new_text
 from doorkey.browser.visit.step_target import StepTargets
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError, NeedsPerson, SiteDown
 from doorkey.model.events import SiteEvents
-from doorkey.model.login_steps import is_login
 from doorkey.model.request import SAFE_METHODS
 from doorkey.model.urls import origin_of
 from doorkey.model.visit_needs import VisitNeeds
@@ -106,8 +105,8 @@ class LoginObserver:
         shown = await self._read_list(FIELDS) if fields else []
         has = f", which shows {', '.join(shown)}" if shown else ""
         return Changed(
-            f"{why}; {self._describe_sent()}; the page is {self._where}{has}{said}{self._describe_passkey()}. "
-            "Compare visit.steps with the site's login page"
+            f"{why}{self._describe_sent()}; the page is {self._where}{has}{said}{self._describe_passkey()}. "
+            f"Compare visit.steps with the site's {'login ' if self._needs.logs_in else ''}page"
         )
 
     async def explain_end(self, why: str) -> DoorkeyError:
@@ -132,16 +131,16 @@ class LoginObserver:
         if self.sent and asks:
             return NeedsPerson(f"after the login steps, {self._where} asks for {asks}{said}. {_advise(asks)}")
         return Changed(
-            f"{why}; {self._describe_sent()}. The page after the steps was {self._ended}, now it is {self._where}{said}"
-            f"{self._describe_passkey()}. Compare visit.steps with the site's login page"
+            f"{why}{self._describe_sent()}. The page after the steps was {self._ended}, now it is {self._where}{said}"
+            f"{self._describe_passkey()}. Compare visit.steps with the site's "
+            f"{'login ' if self._needs.logs_in else ''}page"
         )
 
     def _explain_error_page(self) -> DoorkeyError:
         """Return the error where the browser shows a page of its own in place of the site's answer."""
-        if self._routing.refusals:
-            return Changed(
-                f"the login led to a place that doorkey does not let its pages reach: {self._routing.refusals[-1]}"
-            )
+        why = self._routing.refusals.last
+        if why:
+            return Changed(f"the login led to a place that doorkey does not let its pages reach: {why}")
         return SiteDown("the site closed the connection and did not answer a step of the login")
 
     def _not_taken(self, where: str, said: str) -> DoorkeyError:
@@ -151,9 +150,9 @@ class LoginObserver:
         )
 
     def _describe_sent(self) -> str:
-        if not is_login(self._needs.steps):
-            return "no login was made"
-        return "the login was sent" if self.sent else "no login was sent"
+        if not self._needs.logs_in:
+            return ""
+        return "; the login was sent" if self.sent else "; no login was sent"
 
     def _describe_passkey(self) -> str:
         if not self._passkey:

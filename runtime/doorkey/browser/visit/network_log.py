@@ -52,7 +52,7 @@ class NetworkLog:
         self._tasks: set[asyncio.Task[None]] = set()
         self.recording = recording
         self.awaited: set[str] = set()
-        self._own: dict[str, str] = {}  # the methods of requests to the page's own origin that can fail
+        self._checks: dict[str, str] = {}  # the methods of requests to the page's own origin that can fail
         self.answers = self.failures = self.documents = 0
         self.sent: dict[str, str] = {}
         self.status = 0
@@ -99,7 +99,7 @@ class NetworkLog:
         if event.get("type") in SCRIPTS:
             self.awaited.add(event["requestId"])
         if event.get("type") in CHECKS and origin_of(event["request"]["url"]) == origin_of(self._page.url):
-            self._own[event["requestId"]] = event["request"]["method"]
+            self._checks[event["requestId"]] = event["request"]["method"]
         if event.get("type") == "Document" and not self._first:
             self._first, self._frame = event["requestId"], event.get("frameId", "")
 
@@ -112,11 +112,11 @@ class NetworkLog:
 
     def _on_failed(self, event: dict[str, Any]) -> None:
         self._on_end(event)
-        if self._own.pop(event["requestId"], None) is not None and not event.get("canceled"):
+        if self._checks.pop(event["requestId"], None) is not None and not event.get("canceled"):
             self.failures += 1
 
     def _on_response(self, event: dict[str, Any]) -> None:
-        method, status = self._own.pop(event["requestId"], None), int(event["response"]["status"])
+        method, status = self._checks.pop(event["requestId"], None), int(event["response"]["status"])
         self.answers += event.get("type") in CHECKS
         if method is not None and status >= 400 and status != 404 and (method != "GET" or event["type"] != "Document"):
             self.failures += 1

@@ -202,7 +202,8 @@ class PageVisit:
             raise ConfigurationError("login steps need `ready`: a selector of what only a page that let one in has")
         if await self._wait_ready(WAIT_READY):
             if not await self._login.clear_way():
-                self._events.report("login", "the site still knows the session: no login is needed")
+                if self._spec.logs_in:
+                    self._events.report("login", "the site still knows the session: no login is needed")
                 return
             await self._load()
             if await self._wait_ready(min(TOKENS, self._share)):
@@ -215,8 +216,11 @@ class PageVisit:
         self._network_log.clear()
         await self._load()
         if not await self._wait_ready(min(TOKENS, self._share)):
-            raise await self._login.explain_failure(f"the login steps are done, but {self._spec.ready} is not there")
-        self._events.report("login", "logged in")
+            raise await self._login.explain_failure(f"{self._spec.ready} is not there")
+        if self._spec.logs_in:
+            self._events.report("login", "logged in")
+        else:
+            self._events.report("page", "the steps have opened the page")
         if self._watch is not None:
             await self._watch.begin()
 

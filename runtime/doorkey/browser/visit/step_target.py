@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.clock import Clock
+from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import ElementHandle, Frame, Locator
@@ -68,6 +71,15 @@ class StepTargets:
         self.accepting = False
         for inspector in self._open()[1:]:
             await inspector.page.close()
+
+    async def is_at(self, glob: str, site_url: str) -> bool:
+        """Tell whether the newest page is at the URL, or the path of the site, that *glob* describes."""
+        url = self.inspector.page.url
+        if "://" in glob:
+            return fnmatchcase(url, glob)
+        parts = urlsplit(url)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        return origin_of(url) == origin_of(site_url) and fnmatchcase(path, glob)
 
     async def find(self, css: str, frame: str, limit: float, holds: Callable[[Found], bool]) -> Found | None:
         """Return the first element that *css* selects and for which *holds* is true, within *limit* seconds.
