@@ -194,10 +194,7 @@ class MissingToken(Changed, RuntimeError):
     def at(self, site: str) -> MissingToken:
         """The same, told of *site*."""
         told = self.again()
-        told.site = site
-        told.message = self.message.replace("doorkey visit SITE", f"doorkey visit {site}").replace(
-            "sites.SITE.", f"sites.{site}."
-        )
+        told.site, told.message = site, self.message.replace("SITE", site)
         return told
 
 
