@@ -191,12 +191,6 @@ class MissingToken(Changed, RuntimeError):
         self.sought = sought
         self.came = came
 
-    def at(self, site: str) -> MissingToken:
-        """The same, told of *site*."""
-        told = self.again()
-        told.site, told.message = site, self.message.replace("SITE", site)
-        return told
-
 
 class MissingCookies(Changed, RuntimeError):
     """A visit ended without a cookie that the site's requests need."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from doorkey.errors import BrowserFailed, DoorkeyError, HeadlessDenied, MissingToken
+from doorkey.errors import BrowserFailed, DoorkeyError, HeadlessDenied
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.session import Session
@@ -135,8 +135,6 @@ class BrowserRenewal:
                 session = self.build(rung, result, previous, url="" if spec.url == self.site.url else self.site.url)
                 if self.selector.name(self.site, self.builder.key) == "page":
                     self.selector.keep(session, await context.open_live_page(), exits.pop_all())
-        except MissingToken as error:
-            raise self.identity.failed(error.at(self.site.name)) from error
         except DoorkeyError as error:
             error.site = self.site.name
             raise self.identity.failed(error) from error.__cause__
