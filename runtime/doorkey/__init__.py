@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from doorkey import errors as errors
     from doorkey.clients.aio import client
+    from doorkey.clients.live_session import storage_state
     from doorkey.clients.sync import sync_client
     from doorkey.config.settings import Settings
     from doorkey.model.chat import Chat, Delta
@@ -49,6 +50,7 @@ _HOMES = {
     "Session": "model.session",
     "Settings": "config.settings",
     "sync_client": "clients.sync",
+    "storage_state": "clients.live_session",
     "Tokens": "model.session",
     "Verdict": "model.verdict",
 }
@@ -73,6 +75,7 @@ __all__ = [
     "Tokens",
     "Verdict",
     "client",
+    "storage_state",
     "sync_client",
 ]
 

@@ -22,6 +22,7 @@ from doorkey.cli.login import login
 from doorkey.cli.logout import logout
 from doorkey.cli.open import open_site
 from doorkey.cli.serve import serve
+from doorkey.cli.session import session
 from doorkey.cli.sites import sites
 from doorkey.cli.terminal import is_terminal
 from doorkey.cli.visit import visit
@@ -70,7 +71,7 @@ def cli(context: click.Context, log: str | None) -> None:
     logging.getLogger("doorkey").setLevel((log or usual).upper())
 
 
-for command in (serve, ask, fetch, demo, add, sites, check, visit, login, logout, open_site, browser, config):
+for command in (serve, ask, fetch, demo, add, sites, check, visit, login, logout, session, open_site, browser, config):
     cli.add_command(command)
 
 
