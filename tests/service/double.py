@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from doorkey.config.settings import Settings
 from doorkey.errors import EmptyAnswer, UnknownModel
 from doorkey.model.chat import Delta, FinishReason, Message, parse_messages
 from doorkey.status import SiteStatus
@@ -71,6 +72,7 @@ class DoubleRuntime:
     finish_reason: FinishReason | None = None
     asked: list[Asked] = field(default_factory=list)
     answers: list[DoubleAnswer] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
     sites: Mapping[str, object] = field(default_factory=lambda: {"aichats": object()})
 
     def models(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from doorkey.config.settings_schema import Names, Seconds, Section, web_url
+from doorkey.config.settings_schema import Count, Names, Seconds, Section, web_url
 
 APP_ORIGIN = r"(app|chrome-extension|moz-extension|tauri)://[^\s/?#@]+"
 """The origin of a browser extension or of a desktop program made of web pages."""
@@ -70,6 +70,10 @@ class ServiceSettings(Section):
         pattern=r"^((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?$",
         description='Path under which a proxy offers the service, such as "/doorkey".',
     )
+    at_once: Count = Field(
+        default=2000, description="Requests that the service handles at a time, over all sites; others wait."
+    )
+    queue: int = Field(default=500, ge=0, description="Requests that may wait for that; further ones are refused.")
     drain: Seconds = Field(
         default=25.0, description="Seconds that requests under way have to end when the service is stopped."
     )

@@ -44,6 +44,8 @@ class Rule(Enum):
 
 RULES = {
     "/healthz": Rule.OPEN,
+    "/readyz": Rule.OPEN,
+    "/metrics": Rule.ALL,
     "/v1/models": Rule.OWN,
     "/v1/models/{id}": Rule.OWN,
     "/v1/chat/completions": Rule.OWN,

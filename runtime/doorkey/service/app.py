@@ -27,9 +27,12 @@ from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_exposed
 from doorkey.service.listening import listen_on_address, listen_on_socket
-from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, RunningRequests, guard, normalize, sign
+from doorkey.service.metrics import ServiceMetrics, metric_routes
+from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, guard, normalize, sign
 from doorkey.service.models import model_routes
+from doorkey.service.readiness import readiness_routes
 from doorkey.service.responses import responses_routes
+from doorkey.service.running import RunningRequests
 from doorkey.service.sites import site_routes
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ MOST_DESCRIPTORS = 65536
 EXHAUSTED = "socket.accept() out of system resource"
 """What asyncio calls the lack of file descriptors."""
 Handler: TypeAlias = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
+METRICS = web.AppKey("METRICS", ServiceMetrics)
 RUNNING = web.AppKey("RUNNING", RunningRequests)
 
 
@@ -63,12 +67,15 @@ def build_app(
         raise ConfigurationError(f"service.host is {service.host}: a service that others can reach needs a key")
     clock = clock or SystemClock()
     keys = None if key is None else KeyRing(key, service)
-    running = RunningRequests()
+    running = RunningRequests(service.at_once, service.queue)
+    metrics = ServiceMetrics()
+    metrics.gauges.append(lambda: {"requests_under_way": len(running), "requests_waiting": running.waiting})
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[guard(hosts=service.hosts, origins=service.origins, keys=keys, running=running)],
+        middlewares=[guard(hosts=service.hosts, origins=service.origins, keys=keys, running=running, metrics=metrics)],
     )
     app[RUNNING] = running
+    app[METRICS] = metrics
     app[BASE_PATH] = service.base_path
     app.on_response_prepare.append(sign)
     for route in (
@@ -82,6 +89,8 @@ def build_app(
         short = web.RouteDef(route.method, route.path.removeprefix("/v1"), route.handler, route.kwargs)
         app.add_routes([route, short])
     app.add_routes(site_routes(runtime))
+    app.add_routes(readiness_routes(runtime, running, clock))
+    app.add_routes(metric_routes(runtime, metrics))
     app.add_routes(door_routes(runtime, unread))
     return app
 
@@ -118,6 +127,7 @@ async def serve(
     assert server is not None
     server.request_factory = _request_factory(server.request_factory, app[BASE_PATH])
     opened = Connections(connections or connection_limit(), SystemClock(), head, stalled)
+    app[METRICS].gauges.append(lambda: {"connections": len(opened), "connections_refused": opened.refused})
     loop = asyncio.get_running_loop()
     handle_others = loop.get_exception_handler()
     loop.set_exception_handler(_handle_exhaustion(opened, handle_others))

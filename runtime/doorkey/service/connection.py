@@ -60,7 +60,9 @@ class Connections:
         self._most = most
         self._clock = clock
         self._open: dict[Connection, None] = {}
-        self._refused = 0
+        self.refused = 0
+        """How many were refused so far."""
+        self._told = 0
         self._logged = -math.inf
 
     def __len__(self) -> int:
@@ -89,10 +91,10 @@ class Connections:
         self._count_refused()
 
     def _count_refused(self) -> None:
-        self._refused += 1
+        self.refused += 1
         if self._clock.now() - self._logged >= QUIET:
-            log.warning("%d connections are open, %d more were refused", len(self._open), self._refused)
-            self._logged, self._refused = self._clock.now(), 0
+            log.warning("%d connections are open, %d more were refused", len(self._open), self.refused - self._told)
+            self._logged, self._told = self._clock.now(), self.refused
 
 
 class Connection(web.RequestHandler):

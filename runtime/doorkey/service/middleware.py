@@ -25,6 +25,8 @@ from doorkey.service.access import KeyRing
 from doorkey.service.admission import CORS, Check, check_host, check_key, check_origin
 from doorkey.service.client_writer import cut
 from doorkey.service.failure import BROKEN_BODY, STOPPED, UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
+from doorkey.service.metrics import ServiceMetrics
+from doorkey.service.running import RunningRequests
 
 log = logging.getLogger(__name__)
 
@@ -58,52 +60,31 @@ BASE_PATH = web.AppKey("BASE_PATH", str)
 UNTYPED = web.RequestKey("UNTYPED", bool)
 """Set where the answer has no Content-Type and must not get one."""
 BODY_LIMIT = 8 * MiB
-
-
-class RunningRequests:
-    """The requests under way, each by its task. `stop` ends them when the service's time to finish is over."""
-
-    def __init__(self) -> None:
-        self.stopped = False
-        self._tasks: set[asyncio.Task[object]] = set()
-
-    def add(self, task: asyncio.Task[object]) -> None:
-        self._tasks.add(task)
-
-    def remove(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-
-    async def drain(self, limit: float) -> None:
-        """Wait until no request is under way, at most *limit* seconds, then stop those that are left."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=limit)
-        self.stopped = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=LAST_WORDS)
-
-
-LAST_WORDS = 2.0
-"""Seconds that a stopped request has to tell its client so."""
+NEVER_QUEUED = ("/healthz", "/readyz", "/metrics")
+"""Paths that tell how the service is, above all when it is busy."""
 
 
 def guard(
-    *, hosts: Sequence[str], origins: Sequence[str], keys: KeyRing | None, running: RunningRequests
+    *,
+    hosts: Sequence[str],
+    origins: Sequence[str],
+    keys: KeyRing | None,
+    running: RunningRequests,
+    metrics: ServiceMetrics,
 ) -> Middleware:
     """Return the service's only middleware: each one more would cost every request."""
     checks = (check_host(hosts), check_origin(origins), check_key(keys))
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began, status = monotonic(), 0
+        began, status, site = monotonic(), 0, ""
         identify(request)
         task = asyncio.current_task()
         assert task is not None
         running.add(task)
         try:
             try:
-                response = await _answer(request, checks, handler)
+                response = await _answer(request, checks, running, handler)
             except asyncio.CancelledError:
                 if not running.stopped or _has_left(request):
                     raise
@@ -113,26 +94,32 @@ def guard(
                 response = await _tell(request, _failure(request, error))
                 if _has_left(request):
                     return response
-            status = response.status
+            status, site = response.status, response.headers.get("x-doorkey-site", "")
             return response
         finally:
-            running.remove(task)
+            took = monotonic() - began
+            running.remove(task, took)
+            # The template, not the path: what a caller types into an address may be a secret.
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource is not None else "-"
+            metrics.count(route, site, status, took)
             if log.isEnabledFor(logging.INFO):
-                # The template, not the path: what a caller types into an address may be a secret.
-                route = request.match_info.route.resource.canonical if request.match_info.route.resource else "-"
-                took = monotonic() - began
                 log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status or "left", took)
 
     return guarded
 
 
-async def _answer(request: web.Request, checks: Sequence[Check], handler: Handler) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, checks: Sequence[Check], running: RunningRequests, handler: Handler
+) -> web.StreamResponse:
     if request.get(UNKNOWN_VERSION):
         raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
     for check in checks:
         response = check(request)
         if response is not None:
             return response
+    if running.full and request.path not in NEVER_QUEUED:
+        await running.wait_turn()
     if EXPECT in request:
         await _ask_for_body(request)
     return await handler(request)

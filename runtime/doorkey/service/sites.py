@@ -1,4 +1,4 @@
-"""`GET /api/sites`: the state of the configured sites. `GET /healthz`: whether the service is alive."""
+"""`GET /api/sites`: the state of the configured sites."""
 
 from __future__ import annotations
 
@@ -29,11 +29,7 @@ def site_routes(runtime: Runtime) -> list[web.RouteDef]:
             raise UnknownSite(f"no site is called {name[:80]!r}; {hint}", param="name")
         return web.json_response(asdict(known[name]))
 
-    async def show_health(request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
-
     return [
         web.get("/api/sites", list_sites),
         web.get("/api/sites/{name}", show_site),
-        web.get("/healthz", show_health),
     ]

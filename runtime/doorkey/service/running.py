@@ -1,0 +1,87 @@
+"""The requests under way: how many there may be at a time, who waits, and their end when the service stops."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+
+from doorkey.service.failure import Refusal
+
+LAST_WORDS = 2.0
+"""Seconds that a stopped request has to tell its client so."""
+RECENT = 0.1
+"""The share of the latest request in the average of how long one takes."""
+
+
+class RunningRequests:
+    """The requests under way, each by its task. `stop` ends them when the service's time to finish is over.
+
+    At most *at_once* are served at a time; *queue* more may wait, first come, first served.
+    """
+
+    def __init__(self, at_once: int, queue: int) -> None:
+        self.stopping = False
+        self.stopped = False
+        self._at_once = at_once
+        self._most_waiting = queue
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._took = 0.0
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether more are under way than may be, so that a request that is among them already has to wait."""
+        return len(self._tasks) - len(self._waiting) > self._at_once
+
+    def add(self, task: asyncio.Task[object]) -> None:
+        self._tasks.add(task)
+
+    def remove(self, task: asyncio.Task[object], took: float) -> None:
+        """*took* is the seconds from the request's arrival to its end."""
+        self._tasks.discard(task)
+        self._took += RECENT * (took - self._took)
+        if self._waiting and len(self._tasks) - len(self._waiting) < self._at_once:
+            self._wake()
+
+    async def wait_turn(self) -> None:
+        """Wait until an earlier request ends. Raises Refusal 429 if too many wait already."""
+        if len(self._waiting) >= self._most_waiting:
+            after = max(1, min(60, math.ceil(self._took * (len(self._waiting) + 1) / self._at_once)))
+            raise Refusal(
+                429,
+                "queue_full",
+                f"{self._at_once} requests are under way and {len(self._waiting)} wait, which is the most "
+                "(service.at_once, service.queue); send it again later",
+                headers={"Retry-After": str(after)},
+            )
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        finally:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+
+    def _wake(self) -> None:
+        turn = self._waiting.popleft()
+        if not turn.done():
+            turn.set_result(None)
+
+    async def drain(self, limit: float) -> None:
+        """Wait until no request is under way, at most *limit* seconds, then stop those that are left."""
+        self.stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=limit)
+        self.stopped = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WORDS)
