@@ -50,10 +50,10 @@ class ServiceMetrics:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         told = "Requests that ended, by route, site and status; status 0: the client left."
-        requests = CounterMetricFamily("doorkey_requests", told, labels=("route", "site", "status"))
+        counted = CounterMetricFamily("doorkey_requests", told, labels=("route", "site", "status"))
         for (route, site, status), count in self._requests.items():
-            requests.add_metric((route, site, str(status)), count)
-        yield requests
+            counted.add_metric((route, site, str(status)), count)
+        yield counted
         times = HistogramMetricFamily("doorkey_request_seconds", "Seconds that requests took.", labels=("route",))
         for route, counts in self._times.items():
             buckets, total = [], 0
