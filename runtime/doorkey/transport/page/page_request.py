@@ -48,19 +48,35 @@ async def make_page_request(request: Request, url: str, session: Session, site: 
     from doorkey.browser import PageRequest
 
     body, kind = await _body(request)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    headers = {name: value for name, value in headers.items() if name not in UNSETTABLE and name[:6] != "proxy-"}
-    if kind and "content-type" not in headers:
-        headers["content-type"] = kind
     referrer = request.referer or ("" if "text/html" in request.expects else session.url)
     return PageRequest(
         url=url,
         method=request.method.upper(),
-        headers={"accept": request.accept, **headers},
+        headers=_choose_headers(request, kind),
         referrer=referrer if origin_of(referrer) == site.origin else "",
         body=body if request.method.upper() not in BODILESS else None,
         with_cookies=session.gen > 0,
     )
+
+
+def _choose_headers(request: Request, kind: str | None) -> dict[str, str]:
+    """The headers that the page sets itself; *kind* is the media type of the body that *request* implies.
+
+    They are spelled as given, because Chromium sends them so over HTTP/1.1. `*/*` is left to Chromium: it sends the
+    Accept of a script that sets none in another place than that of one that does (measured).
+    """
+    chosen: dict[str, tuple[str, str]] = {}
+    for name, value in request.headers.items():
+        lower = name.lower()
+        if lower not in UNSETTABLE and not lower.startswith("proxy-"):
+            chosen[lower] = name, value
+    if request.accept != "*/*":
+        chosen.setdefault("accept", ("Accept", request.accept))
+    if chosen.get("accept", ("", ""))[1] == "*/*":
+        del chosen["accept"]
+    if kind:
+        chosen.setdefault("content-type", ("Content-Type", kind))
+    return dict(chosen.values())
 
 
 async def _body(request: Request) -> tuple[bytes | None, str | None]:
