@@ -12,9 +12,9 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, Unpack
 
-from doorkey.clients.payload import Data, body_of
+from doorkey.clients.payload import Data, Params, RequestOptions, body_of
 from doorkey.clients.response import Response
 from doorkey.clients.websocket import ClientWebSocket, PendingWebSocket, take_websocket
 from doorkey.clock import Clock, check_seconds
@@ -29,7 +29,6 @@ from doorkey.transport.redirects import REDIRECTS, redirected
 
 MOST_REDIRECTS = 10
 WEBSOCKET = re.compile(r"\Aws(s)?://", re.I)
-Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
 
 
 class Sender(Protocol):
@@ -136,25 +135,26 @@ class Client:
         )
         return PendingResponse(self, request, limit, follow=allow_redirects)
 
-    def get(self, url: str, **more: Any) -> PendingResponse:
+    def get(self, url: str, **more: Unpack[RequestOptions]) -> PendingResponse:
         return self.request("GET", url, **more)
 
-    def options(self, url: str, **more: Any) -> PendingResponse:
+    def options(self, url: str, **more: Unpack[RequestOptions]) -> PendingResponse:
         return self.request("OPTIONS", url, **more)
 
-    def head(self, url: str, **more: Any) -> PendingResponse:
-        return self.request("HEAD", url, **{"allow_redirects": False, **more})
+    def head(self, url: str, **more: Unpack[RequestOptions]) -> PendingResponse:
+        more.setdefault("allow_redirects", False)
+        return self.request("HEAD", url, **more)
 
-    def post(self, url: str, **more: Any) -> PendingResponse:
+    def post(self, url: str, **more: Unpack[RequestOptions]) -> PendingResponse:
         return self.request("POST", url, **more)
 
-    def put(self, url: str, **more: Any) -> PendingResponse:
+    def put(self, url: str, **more: Unpack[RequestOptions]) -> PendingResponse:
         return self.request("PUT", url, **more)
 
-    def patch(self, url: str, **more: Any) -> PendingResponse:
+    def patch(self, url: str, **more: Unpack[RequestOptions]) -> PendingResponse:
         return self.request("PATCH", url, **more)
 
-    def delete(self, url: str, **more: Any) -> PendingResponse:
+    def delete(self, url: str, **more: Unpack[RequestOptions]) -> PendingResponse:
         return self.request("DELETE", url, **more)
 
     def ws_connect(

@@ -7,9 +7,9 @@ import io
 import mimetypes
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, TypedDict
 from urllib.parse import urlencode
 
 from doorkey.model.upload import Upload
@@ -22,6 +22,21 @@ Data: TypeAlias = (
 )
 """Text, bytes, an open file, an iterator of bytes, or the fields of a form. A form is multipart if one of its fields
 is a file or a tuple (filename, file or bytes[, media type])."""
+
+
+Params: TypeAlias = "Mapping[str, Any] | Sequence[tuple[str, Any]] | str"
+
+
+class RequestOptions(TypedDict, total=False):
+    """The arguments of a client's request, beside method and URL. `timeout` is in seconds, for the whole request."""
+
+    params: Params | None
+    data: Data | None
+    json: Any
+    files: Any
+    headers: Mapping[str, str] | None
+    allow_redirects: bool
+    timeout: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Coroutine, Generator, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from doorkey.clients.aio import Client, Sender
+from doorkey.clients.payload import RequestOptions
 from doorkey.clients.response import LIMIT, Response
 from doorkey.model.request import Reply
 
@@ -88,6 +89,13 @@ async def _next(pieces: Any) -> bytes | None:
     return found
 
 
+class SyncOptions(RequestOptions, total=False):
+    """What a blocking request takes besides: `stream` leaves the body unread, `limit` is how many bytes it may hold."""
+
+    stream: bool
+    limit: int | None
+
+
 class SyncClient:
     """Requests to one site, each with its session, from any thread. A thread of its own does the work."""
 
@@ -152,7 +160,7 @@ class SyncClient:
             self.wait(ending)
 
     def request(
-        self, method: str, url: str, *, stream: bool = False, limit: int | None = LIMIT, **more: Any
+        self, method: str, url: str, *, stream: bool = False, limit: int | None = LIMIT, **more: Unpack[RequestOptions]
     ) -> SyncResponse:
         """As `Client.request`. The body is read at once; with *stream* it is left to be read as it comes.
 
@@ -167,25 +175,26 @@ class SyncClient:
 
         return SyncResponse(self, self.wait(work()), limit)
 
-    def get(self, url: str, **more: Any) -> SyncResponse:
+    def get(self, url: str, **more: Unpack[SyncOptions]) -> SyncResponse:
         return self.request("GET", url, **more)
 
-    def options(self, url: str, **more: Any) -> SyncResponse:
+    def options(self, url: str, **more: Unpack[SyncOptions]) -> SyncResponse:
         return self.request("OPTIONS", url, **more)
 
-    def head(self, url: str, **more: Any) -> SyncResponse:
-        return self.request("HEAD", url, **{"allow_redirects": False, **more})
+    def head(self, url: str, **more: Unpack[SyncOptions]) -> SyncResponse:
+        more.setdefault("allow_redirects", False)
+        return self.request("HEAD", url, **more)
 
-    def post(self, url: str, **more: Any) -> SyncResponse:
+    def post(self, url: str, **more: Unpack[SyncOptions]) -> SyncResponse:
         return self.request("POST", url, **more)
 
-    def put(self, url: str, **more: Any) -> SyncResponse:
+    def put(self, url: str, **more: Unpack[SyncOptions]) -> SyncResponse:
         return self.request("PUT", url, **more)
 
-    def patch(self, url: str, **more: Any) -> SyncResponse:
+    def patch(self, url: str, **more: Unpack[SyncOptions]) -> SyncResponse:
         return self.request("PATCH", url, **more)
 
-    def delete(self, url: str, **more: Any) -> SyncResponse:
+    def delete(self, url: str, **more: Unpack[SyncOptions]) -> SyncResponse:
         return self.request("DELETE", url, **more)
 
 
