@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorkey.config.settings import Settings
-from doorkey.errors import EmptyAnswer, UnknownModel
+from doorkey.errors import EmptyAnswer, NeedsPerson, UnknownModel
 from doorkey.model.chat import Delta, FinishReason, Message, parse_messages
 from doorkey.status import SiteStatus
 
@@ -71,6 +71,7 @@ class DoubleRuntime:
     renewed: int = 0
     finish_reason: FinishReason | None = None
     asked: list[Asked] = field(default_factory=list)
+    visited: list[str] = field(default_factory=list)
     answers: list[DoubleAnswer] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     sites: Mapping[str, object] = field(default_factory=lambda: {"aichats": object()})
@@ -83,6 +84,12 @@ class DoubleRuntime:
 
     def draws(self, model: str) -> bool:
         return model == "aichats/dalle"
+
+    async def visit(self, site: str) -> None:
+        self.visited.append(site)
+
+    def target(self, site: str) -> None:
+        raise NeedsPerson("a person has to log in", site=site)
 
     def status(self) -> list[SiteStatus]:
         return [SiteStatus(name="aichats", provider="aichats", url="http://127.0.0.1:1/", state="none")]

@@ -55,6 +55,8 @@ RULES = {
     "/v1/images/generations": Rule.OWN,
     "/api/sites": Rule.OWN,
     "/api/sites/{name}": Rule.SITE,
+    "/api/sites/{name}/renew": Rule.ADMIN,
+    "/api/sites/{name}/session": Rule.ADMIN,
     "/site/{tail}": Rule.SITE,
 }
 """The rule of each route. A route without one is closed to keys of limited rights."""

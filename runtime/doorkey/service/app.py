@@ -33,6 +33,7 @@ from doorkey.service.models import model_routes
 from doorkey.service.readiness import readiness_routes
 from doorkey.service.responses import responses_routes
 from doorkey.service.running import RunningRequests
+from doorkey.service.session import session_routes
 from doorkey.service.sites import site_routes
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def build_app(
         short = web.RouteDef(route.method, route.path.removeprefix("/v1"), route.handler, route.kwargs)
         app.add_routes([route, short])
     app.add_routes(site_routes(runtime))
+    app.add_routes(session_routes(runtime, clock))
     app.add_routes(readiness_routes(runtime, running, clock))
     app.add_routes(metric_routes(runtime, metrics))
     app.add_routes(door_routes(runtime, unread))

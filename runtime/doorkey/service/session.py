@@ -1,0 +1,50 @@
+"""`POST /api/sites/{name}/renew` and `GET /api/sites/{name}/session`, for keys with admin."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from doorkey.accounts.exports import FORMS, build_storage_state
+from doorkey.clients.live_session import live_session
+from doorkey.clock import Clock
+from doorkey.errors import RequestError
+
+if TYPE_CHECKING:
+    from doorkey.model.session import Session
+    from doorkey.runtime import Runtime
+
+SECRET = {"Cache-Control": "no-store"}
+
+
+def session_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
+    async def renew(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        await runtime.visit(name)
+        status = next(status for status in runtime.status() if status.name == name)
+        return web.json_response(asdict(status))
+
+    async def show(request: web.Request) -> web.Response:
+        name, form = request.match_info["name"], request.query.get("as", "")
+        if form and form not in FORMS:
+            raise RequestError(f"as must be one of {', '.join(FORMS)}", param="as")
+        session = await live_session(runtime, name)
+        if form:
+            return web.Response(text=FORMS[form](session, clock.wall()), headers=SECRET)
+        return web.json_response(_describe(session, clock.wall()), headers=SECRET)
+
+    return [web.post("/api/sites/{name}/renew", renew), web.get("/api/sites/{name}/session", show)]
+
+
+def _describe(session: Session, wall: float) -> dict[str, object]:
+    return {
+        "site": session.key.site,
+        "url": session.key.url,
+        "generation": session.gen,
+        "age": round(wall - session.born, 3),
+        "storage_state": build_storage_state(session),
+        "headers": dict(session.headers),
+        "tokens": dict(session.tokens),
+    }

@@ -1,0 +1,41 @@
+"""A session renewed and read through the service, at a site with a real page."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from doorkey import Runtime, Settings
+from doorkey.service.app import build_app, serve
+from doorkey_providers.twins.wordpress import ChatgptFreeTwin
+
+pytestmark = pytest.mark.browser
+
+
+async def test_a_session_is_renewed_and_read() -> None:
+    async with ChatgptFreeTwin() as twin:
+        settings = Settings.model_validate({"sites": {twin.name: {"url": twin.url}}, "store": {"url": "memory://"}})
+        async with (
+            Runtime(settings) as runtime,
+            serve(build_app(runtime, service=settings.service, key=None), "127.0.0.1", 0, shutdown=1.0) as base,
+            aiohttp.ClientSession(base) as client,
+        ):
+            generations = []
+            for _ in range(2):
+                async with client.post(f"/api/sites/{twin.name}/renew") as response:
+                    status = await response.json()
+                    assert (response.status, status["state"]) == (200, "fresh")
+                    generations.append(status["gen"])
+            assert generations[1] > generations[0]
+            async with client.get(f"/api/sites/{twin.name}/session") as response:
+                told = await response.json()
+                assert response.headers["Cache-Control"] == "no-store"
+            assert told["site"] == twin.name
+            assert "user-agent" in told["headers"]
+            assert set(told["storage_state"]) == {"cookies", "origins"}
+            async with client.get(f"/api/sites/{twin.name}/session?as=cookies.txt") as response:
+                assert (await response.text()).startswith("# Netscape HTTP Cookie File")
+            async with client.get(f"/api/sites/{twin.name}/session?as=xml") as response:
+                assert (response.status, (await response.json())["error"]["param"]) == (400, "as")
+            async with client.post("/api/sites/nobody/renew") as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (404, "site_not_found")
