@@ -13,13 +13,15 @@ from doorkey.rate.limiter import RateStatus
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.store import Row
 
-State = Literal["none", "fresh", "stale", "visiting", "pausing", "needs person"]
+State = Literal["none", "fresh", "stale", "visiting", "pausing", "open", "needs person"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteStatus:
     """How a site stands. Ages and pauses are seconds; `gen` is -1 before the first session.
 
+    `state`: "open" where the site refused several new sessions in a row before they ever worked. Visits go on at
+    growing pauses; a session that works closes it.
     `transport`: what carries its requests now, "direct" or "page".
     `rungs`: how often each way of entering or renewing made a session, over all processes that share the store.
     `waiting`: calls that wait, for a visit or for their turn; `pace` tells of the turns, None without limits.
@@ -73,6 +75,8 @@ def status_of(
         state = "visiting"
     elif isinstance(key_state.pause.why, NeedsPerson) or (not here and stored.code == NeedsPerson.code):
         state = "needs person"
+    elif key_state.is_open:
+        state = "open"
     elif pause > 0:
         state = "pausing"
     elif session is not None and age is not None:

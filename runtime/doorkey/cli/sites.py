@@ -88,7 +88,7 @@ def details(status: SiteStatus) -> Iterator[tuple[str, str]]:
 
 def describe_session(status: SiteStatus) -> str:
     """The state of a site's session with its age, and the time for which visits still pause."""
-    parts: list[str] = [status.state]
+    parts: list[str] = ["refused: new sessions don't work" if status.state == "open" else status.state]
     if status.retry_after is not None:
         parts.append(f"{describe_age(status.retry_after)} left")
     if status.age is not None:

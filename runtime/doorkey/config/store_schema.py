@@ -52,6 +52,6 @@ class StoreSettings(Section):
     def _check_key(self) -> Self:
         if self.url.startswith("redis") and self.key is None:
             raise ValueError(
-                "key: expected a key that encrypts what the Redis server keeps; `openssl rand -base64 32` makes one"
+                "expected store.key, which encrypts what the Redis server keeps; `openssl rand -base64 32` makes one"
             )
         return self

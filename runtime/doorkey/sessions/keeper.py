@@ -7,32 +7,21 @@ keeper: a caller who hangs up does not end it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from contextvars import Context
 
 from doorkey.clock import Clock
-from doorkey.errors import (
-    Changed,
-    ConfigurationError,
-    DoorkeyError,
-    NeedsPerson,
-    SessionRefused,
-    SiteDown,
-    TimeLimit,
-    VisitFailed,
-)
+from doorkey.errors import Changed, ConfigurationError, NeedsPerson, SessionRefused, SiteDown, TimeLimit, VisitFailed
 from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
-from doorkey.sessions.held import StoreJournal
-from doorkey.sessions.key_state import KeyState, KeyStates
-from doorkey.sessions.pause import PauseRule, remembered
+from doorkey.sessions.flights import Flights, birth
+from doorkey.sessions.key_state import KeyState
+from doorkey.sessions.key_states import KeyStates
+from doorkey.sessions.pause import PauseRule
 from doorkey.sessions.renewed_cookies import RenewedCookies
 from doorkey.sessions.source import Source, Target
-from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store, hold_claim
-
-log = logging.getLogger("doorkey.keeper")
+from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
@@ -62,14 +51,14 @@ class Keeper:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._store = store
-        self._private = private
         self._clock = clock
-        self._limit = limit
         self._patience = patience
         self._away = away
         self._claim_ttl = claim_ttl
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
-        self._uniform = uniform
+        self._flights = Flights(
+            store, private, clock, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters, uniform=uniform
+        )
         self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
         self._closed = False
@@ -120,13 +109,13 @@ class Keeper:
         # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
         row = Row() if target.key.caller else await self._store.row(target.key)
         if row.session is not None and row.whole:
-            state.publish(row.session, self._birth(row.session))
+            state.publish(row.session, birth(self._clock, row.session))
         state.hurry()
         return await self.get(target, newer_than=state.generation, deadline=deadline)
 
     async def adopt(self, target: Target, session: Session) -> Session:
         """Make *session*, which was made without a visit of the keeper, the current one for all who share the store."""
-        state, store = self._states[target.key], self._store_of(target.key)
+        state, store = self._states[target.key], self._flights.store_of(target.key)
         seen = state.generation
         while True:
             match await store.begin(target.key, seen, self._claim_ttl, patient=False):
@@ -166,9 +155,6 @@ class Keeper:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _store_of(self, key: Key) -> Store:
-        return self._private if key.caller else self._store
-
     async def _wait_out(self, source: Source, state: KeyState, now: float, deadline: float) -> None:
         """Wait for the end of the pause, where that is short; else raise the error that it was begun for."""
         pause = state.pause.until - now
@@ -191,7 +177,7 @@ class Keeper:
         stored = row.session
         if stored is None or not row.whole or not source.fits(stored):
             return False
-        born, newest = self._birth(stored), max(state.refused, state.generation)
+        born, newest = birth(self._clock, stored), max(state.refused, state.generation)
         if not state.is_usable(stored, born, newest, self._clock.now()):
             return False
         state.join(stored, born)
@@ -201,7 +187,7 @@ class Keeper:
         if self._closed:
             raise VisitFailed(f"{state.key.site}: doorkey is shutting down", site=state.key.site)
         # In a context of its own: the visit is nobody's in particular.
-        flight = self._fly(source, state, seen)
+        flight = self._flights.fly(source, state, seen)
         state.begin_flight(asyncio.create_task(flight, name=f"visit {state.key.site}", context=Context()))
 
     async def _wait(self, state: KeyState, deadline: float) -> None:
@@ -221,79 +207,5 @@ class Keeper:
             if self._closed:
                 raise VisitFailed(f"{state.key.site}: doorkey is shutting down", site=state.key.site)
         elif self._clock.now() >= deadline:
-            raise TimeLimit(
-                "total, while a visit goes on", round(max(left, 0.0), 3), site=state.key.site, setting="limits.total"
-            )
-
-    async def _fly(self, source: Source, state: KeyState, seen: int) -> None:
-        """Ask the store who visits, and visit where it is this process. Ends with a session or a pause."""
-        store, site = self._store_of(state.key), state.key.site
-        try:
-            while True:
-                match await store.begin(state.key, seen, self._claim_ttl, patient=not state.hurried):
-                    case Newer(session) if not source.fits(session):
-                        seen = session.gen
-                    case Newer(session):
-                        state.join(session, self._birth(session))
-                        return
-                    case Backoff(seconds, why, code):
-                        message = f"{site}: {why.removeprefix(f'{site}: ')}"
-                        state.back_off(seconds, remembered(code, message, site=site), self._clock.now())
-                        return
-                    case Busy(seconds):
-                        await store.changed(state.key, seconds * self._uniform(1.0, 1.1))
-                    case Claim() as claim:
-                        if await self._visit(source, state, store, claim):
-                            return
-        except DoorkeyError as error:
-            # The store itself failed: remembered as a visit that failed, so that it is not asked at every request.
-            self._remember(state, error, known=False)
-        except Exception:  # the rim of a background task
-            log.exception("%s: the visit ended by a fault of doorkey's own", site)
-            self._remember(state, VisitFailed(f"{site}: a fault of doorkey's own; see its log", site=site), known=False)
-            raise
-        finally:
-            state.end_flight()
-
-    async def _visit(self, source: Source, state: KeyState, store: Store, claim: Claim) -> bool:
-        """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
-        try:
-            async with hold_claim(store, claim, self._claim_ttl, self._clock), self.limiters.page(state.key):
-                state.begin_visit(self._clock.now())
-                made = await self._make(source, state, StoreJournal(store, claim, state))
-            session = await store.commit(claim, made)
-            if session is None:
-                return False
-            state.end_visit(session, self._clock.now())
-            log.info("%s: session %d by %s", state.key.site, session.gen, session.rung)
-        except DoorkeyError as error:
-            known = claim.previous is not None or state.current is not None
-            after = self._remember(state, error, known=known)
-            await asyncio.shield(store.fail(claim, error.message, error.code, after))
-        except BaseException:
-            # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.
-            await asyncio.shield(store.fail(claim, "the visiting process ended", "", 0.0))
-            raise
-        return True
-
-    async def _make(self, source: Source, state: KeyState, journal: StoreJournal) -> Session:
-        """The session that *source* makes. Raises TimeLimit after the visit's limit, and what the source raises."""
-        try:
-            async with asyncio.timeout(self._limit):
-                return await source.make(state.reason(journal.claim.previous), journal)
-        except TimeoutError as error:
-            if isinstance(error, DoorkeyError):
-                raise
-            raise TimeLimit("visit", self._limit, site=state.key.site, setting="limits.visit") from error
-
-    def _remember(self, state: KeyState, error: DoorkeyError, *, known: bool) -> float:
-        """Begin a pause for *error*; returns its seconds. *known*: see `Pause.remember`."""
-        now = self._clock.now()
-        state.fail_visit(error, now, known=known)
-        after = state.pause.until - now
-        log.warning("%s: visit failed, next in %.1f s: %s", state.key.site, after, error.message)
-        return after
-
-    def _birth(self, session: Session) -> float:
-        """When *session* was born, by this process's clock."""
-        return self._clock.now() - max(0.0, self._clock.wall() - session.born)
+            what = f"total, while {state.waits or 'a visit goes on'}"
+            raise TimeLimit(what, round(max(left, 0.0), 3), site=state.key.site, setting="limits.total")

@@ -11,13 +11,16 @@ from typing import Any, ParamSpec, TypeVar
 
 from doorkey.errors import DoorkeyError
 from doorkey.model.session import Key, Session, Tokens
-from doorkey.rate.limits import VisitLimit
 from doorkey.sessions.pause import Pause, PauseRule
 from doorkey.sessions.source import RenewalReason
 from doorkey.sessions.use_budget import UseBudget
 
 P = ParamSpec("P")
 T = TypeVar("T")
+EARLIEST = 0.9
+"""Share of the soft age after which the next session is fetched at the earliest."""
+OPEN = 3
+"""Sessions in a row that were refused before they ever worked, after which the site counts as closed to us."""
 TRANSITIONS: list[str] = []
 """The names of the methods that change a key's state."""
 
@@ -39,7 +42,9 @@ class KeyState:
     `shared`: another process uses this key's sessions, too. `hurried`: a visit was asked for by name, so that no pause
     holds it back. `callers` counts those who wait; `visits` counts the sessions made here, `made` is the
     last one's generation. `token_turn` is held while
-    a single-use token is used up.
+    a single-use token is used up. `soft_at` is when the current session's successor is fetched: a little before its
+    soft age, so that many sites and processes do not all begin at once. `unproven` counts the sessions made here in a
+    row that were refused before they ever worked. `waits` says what a flight waits for now.
     """
 
     key: Key
@@ -57,6 +62,9 @@ class KeyState:
     callers: int = 0
     visits: int = 0
     made: int = -1
+    soft_at: float = 0.0
+    unproven: int = 0
+    waits: str = ""
     visit_began: float | None = None
     flight: asyncio.Task[None] | None = field(default=None, repr=False)
     token_turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -65,6 +73,11 @@ class KeyState:
     def generation(self) -> int:
         """Of the current session; -1 without one."""
         return self.current.gen if self.current is not None else -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether new sessions are refused: visits go on at growing pauses, but a person should look."""
+        return self.unproven >= OPEN
 
     @property
     def spent(self) -> bool:
@@ -80,7 +93,7 @@ class KeyState:
         session = self.current
         if session is None or self.flight is not None or self.waiting_session is not None or now < self.pause.until:
             return False
-        return now >= self.born + session.soft or self.budget.runs_out(session)
+        return now >= self.soft_at or self.budget.runs_out(session)
 
     def reason(self, stored: Session | None) -> RenewalReason:
         """Why a visit is made now. *stored* is the last session that the store knows.
@@ -128,6 +141,7 @@ class KeyState:
     @transition
     def adopt(self, session: Session, now: float) -> None:
         """Take a session that was made without a visit (a login by hand); it ends a pause."""
+        self.unproven = 0
         self.pause.end()
         self._take(session, now)
 
@@ -135,7 +149,7 @@ class KeyState:
     def accept(self, gen: int) -> None:
         """The site accepted a request with the session *gen*. Only this ends the growth of the pauses."""
         if gen > self.accepted:
-            self.accepted = gen
+            self.accepted, self.unproven = gen, 0
             self.pause.forget()
         if self.pause.useless:
             self.pause.forgive(gen)
@@ -157,6 +171,7 @@ class KeyState:
                 self.budget.learn()
         self.doubted = max(self.doubted, gen)
         if self.accepted < gen <= self.made:
+            self.unproven += 1
             self.pause.grow(now)
 
     def pause_after(self, gen: int, now: float) -> float:
@@ -186,12 +201,17 @@ class KeyState:
     @transition
     def end_flight(self) -> None:
         """The flight has ended: with a session, or a pause."""
-        self.flight, self.hurried, self.visit_began = None, False, None
+        self.flight, self.hurried, self.visit_began, self.waits = None, False, None, ""
 
     @transition
     def begin_visit(self, now: float) -> None:
         """A visit sets out under this process's claim."""
-        self.visit_began = now
+        self.visit_began, self.waits = now, ""
+
+    @transition
+    def wait_for(self, what: str) -> None:
+        """The flight under way waits for *what*."""
+        self.waits = what
 
     @transition
     def end_visit(self, session: Session, now: float) -> None:
@@ -250,30 +270,13 @@ class KeyState:
 
     def _take(self, session: Session, born: float) -> None:
         self.current, self.born, self.waiting_session = session, born, None
+        self.soft_at = born + session.soft * self.pause.rule.uniform(EARLIEST, 1.0)
         self.budget.restart()
 
     def _count_visit(self, made: Session | DoorkeyError) -> None:
         began, self.visit_began = self.visit_began, None
         if began is not None:
             self.pause.count(began, made)
-
-
-class KeyStates(dict[Key, KeyState]):
-    """The states by key. Of callers' own cookies, the oldest idle ones are forgotten when they are many."""
-
-    def __init__(self, rule: PauseRule, limit_of: Callable[[Key], VisitLimit | None], most: int = 1000) -> None:
-        super().__init__()
-        self._rule = rule
-        self._limit_of = limit_of
-        self._most = most
-
-    def __missing__(self, key: Key) -> KeyState:
-        if key.caller:
-            idle = [own for own, state in self.items() if own.caller and state.flight is None and not state.callers]
-            for own in idle[: max(0, len(idle) - self._most + 1)]:
-                del self[own]
-        state = self[key] = KeyState(key, Pause(self._rule, self._limit_of(key)))
-        return state
 
 
 def check_transitions() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from doorkey.clock import Clock
-from doorkey.errors import ConfigurationError, DoorkeyError
+from doorkey.errors import ConfigurationError, DoorkeyError, Unavailable
 from doorkey.model.session import Key, Session
 from doorkey.sessions.redis_server import OPEN, READ, WRITE, RedisAccess, ask, evaluate
 from doorkey.sessions.row_cipher import RowCipher
@@ -104,10 +104,10 @@ class RedisStore:
         return await self._step(key, step)
 
     async def changed(self, key: Key, timeout: float) -> None:
-        client, _ = await self._connected()
         end = self._clock.now() + timeout
 
         async def listen() -> None:
+            client, _ = await self._connected()
             async with client.pubsub() as notices:
                 await notices.subscribe(name_of(key))
                 # What changed before the server listed us is seen here; then a claim no longer stands.
@@ -116,7 +116,10 @@ class RedisStore:
                     if notice is not None:
                         return
 
-        await ask(self._name, listen)
+        try:
+            await ask(self._name, listen)
+        except Unavailable:  # the next step tells, if it lasts
+            await self._clock.sleep(max(0.0, min(LOOK, end - self._clock.now())))
 
     async def learned(self, key: Key) -> str:
         client, cipher = await self._connected()
