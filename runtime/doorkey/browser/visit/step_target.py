@@ -73,10 +73,14 @@ class StepTargets:
             await inspector.page.close()
 
     async def is_at(self, glob: str, site_url: str) -> bool:
-        """Tell whether the newest page is at the URL, or the path of the site, that *glob* describes."""
-        url = self.inspector.page.url
+        """Tell whether the newest page is at the URL, or the path of the site, that *glob* describes.
+
+        One of its frames may be at the URL: the form of another host.
+        """
+        page = self.inspector.page
         if "://" in glob:
-            return fnmatchcase(url, glob)
+            return any(fnmatchcase(frame.url, glob) for frame in page.frames)
+        url = page.url
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         return origin_of(url) == origin_of(site_url) and fnmatchcase(path, glob)
