@@ -91,6 +91,9 @@ class SessionChecks:
         template, shape = template_of(request, head.url), shape_of(head)
         ground = find_ground(request, head, reply.verdict, state.knowledge.shapes.of(template), shape, facts, known)
         if ground is NONE:
+            if state.alive and reply.verdict:
+                # Such requests are accepted again: the next refusal of one is another matter.
+                state.alive = {form: count for form, count in state.alive.items() if form[0] != template}
             self._learn(call, session, state, reply)
             return
         reply.suspicion, reply.ground, reply.check = ground.suspicion, ground.why, CheckOutcome.OPEN
