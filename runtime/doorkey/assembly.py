@@ -42,6 +42,11 @@ class Assembly:
         self._exits = AsyncExitStack()
         self._lent = pool
 
+    def adopt(self, settings: Settings) -> None:
+        """Take over what *settings* say of sites and manners. Parts that exist keep what they were made with."""
+        self.settings = settings
+        self.keeper.limiters.adopt(partial(rate_limits_of, settings))
+
     async def close(self) -> None:
         """End the visits under way, the connections, the browser and the store."""
         await self._exits.aclose()

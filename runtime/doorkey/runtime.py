@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from doorkey.accounts.login import Logins
 from doorkey.assembly import Assembly, profile
@@ -13,10 +13,10 @@ from doorkey.browser import BrowserPool
 from doorkey.clock import Clock, SystemClock, check_seconds
 from doorkey.config.registry import build_sites, make_provider, page_url
 from doorkey.config.settings import Settings
-from doorkey.engine.answer import Answer
+from doorkey.engine.answer import Answer, name_timeout
 from doorkey.engine.chat import ChatKind, ChatRouter
 from doorkey.engine.check.probe import Probed, probe_site
-from doorkey.errors import DoorkeyError, UnknownSite, name_caller_timeout
+from doorkey.errors import UnknownSite
 from doorkey.model.chat import Delta
 from doorkey.model.events import Events, Hook
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
@@ -29,7 +29,6 @@ from doorkey.sessions.store import Row
 from doorkey.sessions.target import SiteTarget
 from doorkey.status import SiteStatus, status_of
 
-T = TypeVar("T")
 MOST_TARGETS = 1000
 
 
@@ -89,6 +88,19 @@ class Runtime:
             raise UnknownSite(self.settings.sources.explain_missing_site(site, self.providers))
         return self.providers[site]
 
+    def adopt(self, settings: Settings) -> None:
+        """Take over the sites, models and manners of *settings*; calls under way go on. Raises ConfigurationError.
+
+        The settings of the browser, the store and the limits stay those of the start.
+        """
+        sites = build_sites(settings)
+        providers = {name: make_provider(site, settings.sites[name].provider or name) for name, site in sites.items()}
+        self.settings = settings
+        self._parts.adopt(settings)
+        self._targets.clear()
+        self.__dict__.pop("_asker", None)
+        self.__dict__.update(sites=sites, providers=providers)
+
     def models(self) -> tuple[str, ...]:
         """All model names: "site/model" of each site that chats, then the aliases. What only a page tells is among
         them once the site was entered here, or `known` has read the store."""
@@ -130,7 +142,7 @@ class Runtime:
             deadline=self._deadline(timeout),
             overrides=overrides or NO_OVERRIDES,
         )
-        return await (answering if timeout is None else _name_timeout(answering))
+        return await (answering if timeout is None else name_timeout(answering))
 
     async def ask(
         self,
@@ -151,7 +163,7 @@ class Runtime:
     async def send(self, site: str, request: Request, *, timeout: float | None = None) -> Answer[bytes]:
         """The site's answer to *request*, whatever its status; its body is still to be read. Raises DoorkeyError."""
         answering = self._parts.engine.send(self.target(site), request, deadline=self._deadline(timeout))
-        return await (answering if timeout is None or timeout == math.inf else _name_timeout(answering))
+        return await (answering if timeout is None or timeout == math.inf else name_timeout(answering))
 
     async def session(self, site: str, *, overrides: CallerOverrides | None = None) -> Session:
         """The site's current session; visits when there is none."""
@@ -283,14 +295,3 @@ class Runtime:
             tokens=self._tokens,
             clock=self.clock,
         )
-
-
-async def _name_timeout(answering: Awaitable[Answer[T]]) -> Answer[T]:
-    """*answering*'s answer. Errors of its total limit name the caller's timeout, which that limit is."""
-    try:
-        answer = await answering
-    except DoorkeyError as error:
-        name_caller_timeout(error)
-        raise
-    answer.by_timeout = True
-    return answer

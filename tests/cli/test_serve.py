@@ -117,3 +117,33 @@ async def test_a_key_of_ones_own_is_never_printed(doorkey: Doorkey, twin: Twin) 
     text = await until_it_rests(process)
     assert "my-own-key" not in text
     assert "Bearer $KEY" in text
+
+
+async def test_changed_settings_are_taken_over_and_faulty_ones_do_no_harm(doorkey: Doorkey) -> None:
+    path = doorkey.folder / "doorkey.toml"
+    site = '[sites.aichats]\nurl = "http://127.0.0.1:9/"\n[service]\nkey = "{}"\n'
+    odd = '[sites.odd]\nprovider = "nobody"\nurl = "http://127.0.0.1:9/"\n'
+    path.write_text(odd + site.format("old"))
+    process = await doorkey.start("serve", "--port", "0", "--json")
+    base = json.loads(await line(process))["base_url"]
+    async with aiohttp.ClientSession() as client:
+
+        async def accepts(key: str) -> bool:
+            async with client.get(f"{base}/models", headers={"x-api-key": key}) as answer:
+                return answer.status == 200
+
+        assert await accepts("old")
+        path.write_text(site.format("new"))
+        process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(LIMIT):
+            while not await accepts("new"):
+                pass
+        assert not await accepts("old")
+        path.write_text("[sites")
+        process.send_signal(signal.SIGHUP)
+        assert await accepts("new")
+    process.send_signal(signal.SIGTERM)
+    done = await doorkey.end(process)
+    assert done.code == 0
+    assert "the site odd is left out" in done.err
+    assert "not taken over" in done.err

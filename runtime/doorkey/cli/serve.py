@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shlex
-from collections.abc import Iterator, Mapping
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +18,13 @@ import click
 
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import Terminated, run
+from doorkey.cli.terminal import is_terminal
 
 if TYPE_CHECKING:
+    from doorkey.clock import Clock
     from doorkey.config.settings import ServiceSettings, Settings
+
+log = logging.getLogger(__name__)
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared, not listened on
 """Addresses that mean "all interfaces", each with one that a client on this machine can call."""
@@ -48,7 +55,8 @@ def serve(
 
     Prints the address, the key or its file, and a command to try; with --json, one line for the program that started
     it. Serves until Ctrl-C or SIGTERM: requests under way then have service.drain seconds to end, and a second signal
-    ends the process at once. A browser starts only when a request needs one.
+    ends the process at once. Changed settings are taken over while it runs. A browser starts only when a request needs
+    one.
 
     \b
     Examples:
@@ -62,24 +70,44 @@ def serve(
 
     given = (("host", host), ("port", port), ("socket", socket), ("key", key))
     overrides = {name: value for name, value in given if value is not None}
+
+    def load() -> Settings:
+        return Settings.load(config, service=overrides)
+
     try:
-        run(_serve(Settings.load(config, service=overrides), no_key=no_key, headed=headed, as_json=as_json))
+        run(_serve(load, config, no_key=no_key, headed=headed, as_json=as_json))
     except Terminated:
         return  # a service that was told to end, and did, has not failed
 
 
-async def _serve(settings: Settings, *, no_key: bool, headed: bool, as_json: bool) -> None:
+async def _serve(
+    load: Callable[[], Settings], config: Path | None, *, no_key: bool, headed: bool, as_json: bool
+) -> None:
     from doorkey.runtime import Runtime
-    from doorkey.service.app import build_app, calm_collector, serve
+    from doorkey.service.app import adopt, build_app, calm_collector, serve
     from doorkey.service.key import check_exposure, the_key
-    from doorkey.service.listening import make_tls
+    from doorkey.service.listening import load_certificate, make_tls
+    from doorkey.service.sites import BROKEN
 
+    settings, broken = _leave_out_broken(load())
     service = settings.service
     chosen = the_key(service, no_key=no_key)
     check_exposure(service)
     tls = make_tls(service)
+
+    def take_over(changed: Settings) -> None:
+        usable, faults = _leave_out_broken(changed)
+        key = the_key(usable.service, no_key=no_key).value
+        if tls is not None:
+            load_certificate(tls, usable.service)
+        runtime.adopt(usable)
+        adopt(app, usable.service, key)
+        app[BROKEN].clear()
+        app[BROKEN].update(faults)
+
     async with Runtime(settings, headed=headed) as runtime:
         app = build_app(runtime, service=service, key=chosen.value)
+        app[BROKEN].update(broken)
         async with serve(
             app, service.host, service.port, socket=service.socket, tls=tls, shutdown=service.drain
         ) as base:
@@ -96,7 +124,42 @@ async def _serve(settings: Settings, *, no_key: bool, headed: bool, as_json: boo
             )
             click.echo(banner.as_json() if as_json else banner.as_text())
             calm_collector()
-            await asyncio.Event().wait()
+            await _reload_until_ended(settings, config, load, take_over, runtime.clock)
+
+
+def _leave_out_broken(settings: Settings) -> tuple[Settings, dict[str, str]]:
+    """Return the settings that can be served, and the faults of the other sites, which are logged."""
+    from doorkey.config.registry import leave_out_broken
+
+    usable, faults = leave_out_broken(settings)
+    for name, fault in faults.items():
+        log.error("the site %s is left out: %s", name, fault)
+    return usable, faults
+
+
+async def _reload_until_ended(
+    settings: Settings,
+    config: Path | None,
+    load: Callable[[], Settings],
+    take_over: Callable[[Settings], None],
+    clock: Clock,
+) -> None:
+    """Take changed settings over: on SIGHUP, and when their file or the certificate's changes.
+
+    On a terminal SIGHUP says that the terminal is gone, and ends the service as for every command.
+    """
+    from doorkey.config.settings import FILE, config_dirs
+    from doorkey.service.reload import Reloader
+
+    def files(settings: Settings) -> Iterator[Path]:
+        yield from [config] if config is not None else [folder / FILE for folder in config_dirs()]
+        certificates = (settings.service.certificate, settings.service.certificate_key)
+        yield from (path for path in certificates if path is not None)
+
+    reloader = Reloader(settings, load=load, adopt=take_over, files=files, clock=clock)
+    if not is_terminal(sys.stderr) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.reload)
+    await reloader.watch()
 
 
 def _key_file(service: ServiceSettings) -> Path | None:

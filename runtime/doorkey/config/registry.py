@@ -87,8 +87,39 @@ def page_url(url: str, provider: type[Provider] | Provider) -> str:
 
 def build_sites(settings: Settings) -> dict[str, Site]:
     """Build the configured sites. Raises ConfigurationError, which lists every site that can't be used."""
+    sites, faults = _build_each(settings)
+    if faults:
+        raise ConfigurationError(_list_faults(fault for each in faults.values() for fault in each))
+    return sites
+
+
+def leave_out_broken(settings: Settings) -> tuple[Settings, dict[str, str]]:
+    """Return *settings* without the sites that can't be used, and the faults of those, by name.
+
+    Raises ConfigurationError if no site is left.
+    """
+    sites, faults = _build_each(settings)
+    for name, site in sites.items():
+        try:
+            make_provider(site, settings.sites[name].provider)
+        except ConfigurationError as exc:
+            faults[name] = [str(exc)]
+    usable = {name: configured for name, configured in settings.sites.items() if name not in faults}
+    if faults and not usable:
+        raise ConfigurationError(_list_faults(fault for each in faults.values() for fault in each))
+    chains = {
+        alias: tuple(model for model in chain if model.partition("/")[0] in usable)
+        for alias, chain in settings.models.items()
+    }
+    models = {alias: chain for alias, chain in chains.items() if chain}
+    told = {name: "; ".join(each) for name, each in faults.items()}
+    return (settings.model_copy(update={"sites": usable, "models": models}) if told else settings), told
+
+
+def _build_each(settings: Settings) -> tuple[dict[str, Site], dict[str, list[str]]]:
+    """Return the sites that can be used, and the faults of the others, each by name."""
     sites: dict[str, Site] = {}
-    faults: list[str] = []
+    faults: dict[str, list[str]] = {}
     for name, configured in settings.sites.items():
         try:
             kind = provider_class(configured.provider or name)
@@ -96,22 +127,21 @@ def build_sites(settings: Settings) -> dict[str, Site]:
             missing = (
                 "" if configured.provider or name in provider_names() else f"sites.{name}.provider is not set, and "
             )
-            faults.append(f"sites.{name}: {missing}{exc}")
-            faults += _find_misspelt(settings, name)
+            faults[name] = [f"sites.{name}: {missing}{exc}", *_find_misspelt(settings, name)]
             continue
         options, wrong = _check_options(kind, settings, name)
         if wrong:
-            faults += wrong
+            faults[name] = wrong
             continue
         if configured.models and not issubclass(kind, ChatProvider):
             # Without an error, people would think that the setting has an effect.
             called = configured.provider or name
-            faults.append(
+            faults[name] = [
                 f"sites.{name}.models: the provider {called} is no chat and has no models: remove this setting"
-            )
+            ]
             continue
         if configured.url is None:
-            faults.append(f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)")
+            faults[name] = [f"sites.{name} has no url: hosts are presumed dead: say where it is (sites.{name}.url)"]
             continue
         url = page_url(configured.url, kind)
         sites[name] = Site(
@@ -126,9 +156,7 @@ def build_sites(settings: Settings) -> dict[str, Site]:
             credentials=None if configured.http_credentials is None else configured.http_credentials.build(),
             tls=build_tls(configured, url),
         )
-    if faults:
-        raise ConfigurationError(_list_faults(faults))
-    return sites
+    return sites, faults
 
 
 def build_tls(configured: SiteSettings, url: str) -> TlsSetup | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -196,3 +196,14 @@ class Answer(Generic[T]):
         except DoorkeyError as error:
             self._explain(error)
             raise
+
+
+async def name_timeout(answering: Awaitable[Answer[T]]) -> Answer[T]:
+    """*answering*'s answer. Errors of its total limit name the caller's timeout, which that limit is."""
+    try:
+        answer = await answering
+    except DoorkeyError as error:
+        name_caller_timeout(error)
+        raise
+    answer.by_timeout = True
+    return answer

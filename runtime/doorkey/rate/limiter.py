@@ -125,6 +125,11 @@ class RateLimiter:
     def idle(self) -> bool:
         return not self._inside and not self._queue and max(self._next, self._rests) <= self._clock.now()
 
+    def adopt(self, at_once: int, rate: float, queue: int, patience: float) -> None:
+        """Take over other limits."""
+        self._at_once, self._rate, self._most, self._patience = at_once, rate, queue, patience
+        self._nudge()
+
     def status(self) -> RateStatus:
         rests = self._rests - self._clock.now()
         queue = tuple(

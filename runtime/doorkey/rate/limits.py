@@ -84,6 +84,24 @@ class RateLimiters:
         self._calls: dict[tuple[str, str], RateLimiter] = {}
         self._pages: dict[tuple[str, str], RateLimiter] = {}
 
+    def adopt(self, limits_of: Callable[[Key], RateLimits | None]) -> None:
+        """Take over other limits. Calls under way and those that wait keep their places; rests go on."""
+        known, self._limits_of = tuple(self._known), limits_of
+        self._known.clear()
+        for key in known:
+            try:
+                limits = limits_of(key)
+            except KeyError:  # the site is configured no more
+                continue
+            if limits is None:
+                continue
+            calls = self._calls.get(_place_of(key))
+            if calls is not None:
+                calls.adopt(limits.at_once, limits.rate, limits.queue, limits.patience)
+            pages = self._pages.get(_place_of(key))
+            if pages is not None:
+                pages.adopt(limits.pages, float("inf"), limits.queue, float("inf"))
+
     def of(self, key: Key) -> RateLimiter | None:
         """The limiter of requests to *key*'s site; None without limits."""
         try:
@@ -132,8 +150,7 @@ class RateLimiters:
         *,
         patience: float = float("inf"),
     ) -> RateLimiter:
-        parts = urlsplit(key.url)
-        place = key.site, f"{parts.scheme}://{parts.netloc}"
+        place = _place_of(key)
         if place not in limiters:
             for idle in [known for known, limiter in limiters.items() if limiter.idle][
                 : max(0, len(limiters) - MOST + 1)
@@ -150,3 +167,9 @@ class RateLimiters:
                 uniform=self._uniform,
             )
         return limiters[place]
+
+
+def _place_of(key: Key) -> tuple[str, str]:
+    """What shares a limiter: a site and an origin."""
+    parts = urlsplit(key.url)
+    return key.site, f"{parts.scheme}://{parts.netloc}"

@@ -28,13 +28,13 @@ from doorkey.service.images import image_routes
 from doorkey.service.key import is_exposed
 from doorkey.service.listening import listen_on_address, listen_on_socket
 from doorkey.service.metrics import ServiceMetrics, metric_routes
-from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, guard, normalize, sign
+from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, Rules, guard, normalize, sign
 from doorkey.service.models import model_routes
 from doorkey.service.readiness import readiness_routes
 from doorkey.service.responses import responses_routes
 from doorkey.service.running import RunningRequests
 from doorkey.service.session import session_routes
-from doorkey.service.sites import site_routes
+from doorkey.service.sites import BROKEN, site_routes
 
 if TYPE_CHECKING:
     from doorkey.config.settings import ServiceSettings
@@ -53,6 +53,7 @@ EXHAUSTED = "socket.accept() out of system resource"
 """What asyncio calls the lack of file descriptors."""
 Handler: TypeAlias = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 METRICS = web.AppKey("METRICS", ServiceMetrics)
+RULES = web.AppKey("RULES", Rules)
 RUNNING = web.AppKey("RUNNING", RunningRequests)
 
 
@@ -64,18 +65,19 @@ def build_app(
     *key* allows everything; None asks for no key. *unread* is the seconds that a client may leave its answer unread.
     Raises ConfigurationError for no key on an address that others can reach.
     """
-    if key is None and is_exposed(service):
-        raise ConfigurationError(f"service.host is {service.host}: a service that others can reach needs a key")
     clock = clock or SystemClock()
-    keys = None if key is None else KeyRing(key, service)
+    rules = Rules()
     running = RunningRequests(service.at_once, service.queue)
     metrics = ServiceMetrics()
     metrics.gauges.append(lambda: {"requests_under_way": len(running), "requests_waiting": running.waiting})
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[guard(hosts=service.hosts, origins=service.origins, keys=keys, running=running, metrics=metrics)],
+        middlewares=[guard(rules, running, metrics)],
     )
     app[RUNNING] = running
+    app[RULES] = rules
+    app[BROKEN] = {}
+    adopt(app, service, key)
     app[METRICS] = metrics
     app[BASE_PATH] = service.base_path
     app.on_response_prepare.append(sign)
@@ -95,6 +97,14 @@ def build_app(
     app.add_routes(metric_routes(runtime, metrics))
     app.add_routes(door_routes(runtime, unread))
     return app
+
+
+def adopt(app: web.Application, service: ServiceSettings, key: str | None) -> None:
+    """Let *app* keep to the hosts, origins, keys and limits of *service* from now on. Raises ConfigurationError."""
+    if key is None and is_exposed(service):
+        raise ConfigurationError(f"service.host is {service.host}: a service that others can reach needs a key")
+    app[RULES].adopt(service.hosts, service.origins, None if key is None else KeyRing(key, service))
+    app[RUNNING].adopt(service.at_once, service.queue)
 
 
 def calm_collector() -> None:

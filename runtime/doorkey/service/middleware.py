@@ -64,16 +64,18 @@ NEVER_QUEUED = ("/healthz", "/readyz", "/metrics")
 """Paths that tell how the service is, above all when it is busy."""
 
 
-def guard(
-    *,
-    hosts: Sequence[str],
-    origins: Sequence[str],
-    keys: KeyRing | None,
-    running: RunningRequests,
-    metrics: ServiceMetrics,
-) -> Middleware:
+class Rules:
+    """Who may call. `checks` are run for each request, in this order."""
+
+    checks: tuple[Check, ...] = ()
+
+    def adopt(self, hosts: Sequence[str], origins: Sequence[str], keys: KeyRing | None) -> None:
+        """Take over other rules, for requests that come from now on."""
+        self.checks = (check_host(hosts), check_origin(origins), check_key(keys))
+
+
+def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics) -> Middleware:
     """Return the service's only middleware: each one more would cost every request."""
-    checks = (check_host(hosts), check_origin(origins), check_key(keys))
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -84,7 +86,7 @@ def guard(
         running.add(task)
         try:
             try:
-                response = await _answer(request, checks, running, handler)
+                response = await _answer(request, rules.checks, running, handler)
             except asyncio.CancelledError:
                 if not running.stopped or _has_left(request):
                     raise

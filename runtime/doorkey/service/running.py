@@ -41,6 +41,12 @@ class RunningRequests:
         """Whether more are under way than may be, so that a request that is among them already has to wait."""
         return len(self._tasks) - len(self._waiting) > self._at_once
 
+    def adopt(self, at_once: int, queue: int) -> None:
+        """Take over other limits."""
+        self._at_once, self._most_waiting = at_once, queue
+        while self._waiting and len(self._tasks) - len(self._waiting) < at_once:
+            self._wake()
+
     def add(self, task: asyncio.Task[object]) -> None:
         self._tasks.add(task)
 

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from doorkey.errors import UnknownSite
+from doorkey.errors import ConfigurationError, UnknownSite
 from doorkey.service.access import allows_site
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
 
 
+BROKEN = web.AppKey("BROKEN", dict[str, str])
+"""The faults of configured sites that can't be used, by name."""
+
+
 def site_routes(runtime: Runtime) -> list[web.RouteDef]:
     async def list_sites(request: web.Request) -> web.Response:
         shown = [asdict(status) for status in await runtime.known() if allows_site(request, status.name)]
-        return web.json_response({"sites": shown})
+        broken = {name: fault for name, fault in request.app[BROKEN].items() if allows_site(request, name)}
+        return web.json_response({"sites": shown, "broken": broken})
 
     async def show_site(request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -26,6 +31,8 @@ def site_routes(runtime: Runtime) -> list[web.RouteDef]:
         if name not in known:
             nearest = difflib.get_close_matches(name[:200], known, 1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"configured: {', '.join(known) or 'none'}"
+            if name in request.app[BROKEN]:
+                raise ConfigurationError(f"the site {name!r} can't be used: {request.app[BROKEN][name]}", site=name)
             raise UnknownSite(f"no site is called {name[:80]!r}; {hint}", param="name")
         return web.json_response(asdict(known[name]))
 
