@@ -11,6 +11,7 @@ import re
 import statistics
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -91,6 +92,12 @@ def the_door(url: str) -> web.Application:
 
 
 def bare_proxy(url: str) -> web.Application:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", bare_handler(url))
+    return app
+
+
+def bare_handler(url: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     clients: list[aiohttp.ClientSession] = []
     cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in COOKIES)
     said = {**HEADERS, **FETCH, "accept": "*/*", "referer": url, "cookie": cookie}
@@ -116,9 +123,7 @@ def bare_proxy(url: str) -> web.Application:
             await response.write_eof()
             return response
 
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", passed)
-    return app
+    return passed
 
 
 def the_site(_: str) -> web.Application:
@@ -158,9 +163,9 @@ class Process:
         self.port = port
 
     @classmethod
-    async def start(cls, kind: str, url: str = "") -> Process:
+    async def start(cls, kind: str, url: str = "", script: str = __file__) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, kind, url, stdout=asyncio.subprocess.PIPE
+            sys.executable, script, kind, url, stdout=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
         return cls(process, int(await process.stdout.readline()))

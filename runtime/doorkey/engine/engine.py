@@ -30,6 +30,7 @@ from doorkey.provider import Flow
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import hold_token
 from doorkey.sessions.target import SiteTarget
+from doorkey.transport.large_body import encode_large
 from doorkey.transport.selector import TransportSelector
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Engine:
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached,
         MayHaveArrived, SessionEnded, NeedsPerson where what stands before it lets no session in, TimeLimit.
         """
+        request = await encode_large(request)
         call: Call[bytes] = Call(target, deadline, self._clock, single=request)
         if target.provider.single_use and target.provider.uses_up(request):
             async with hold_token(self._keeper.key_state(target.key), deadline, self._clock):
