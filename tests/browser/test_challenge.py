@@ -193,7 +193,7 @@ async def test_half_of_the_next_challenge_is_not_taken_for_the_page_behind(
 
 async def test_a_gate_without_a_name_has_a_moment_to_open(browsers: BrowserPool, gate: Gate) -> None:
     gate.page, gate.status = "<p>You will be let in soon.</p>" + CLEARS.replace("400", "1500"), 403
-    result = await visit(browsers, gate.site, read=nothing)
+    result = await visit(browsers, gate.site, read=nothing, settle=0.25)
     assert result.page.cookies["pass"] == "1"
     assert "hello" in result.page.html
 

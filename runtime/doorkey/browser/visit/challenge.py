@@ -109,20 +109,24 @@ class Challenge:
         """Wait until *finding*, or what replaced it, is gone and another document than that of *facts* is there."""
         clock = self._clock
         told = since = clock.now()  # since when only a person could pass it
-        progress, born, began_by_itself = Progress(clock, self._network_log), facts.born, not _needs_person(finding)
+        progress, born, began_by_itself = (
+            Progress(clock, self._network_log, self._reader),
+            facts.born,
+            not _needs_person(finding),
+        )
         gone: float | None = None
         while gone is None or clock.now() - gone < CALM:
             now = clock.now()
             by_person = _needs_person(finding) and now - since >= GRACE
             if gone is None and (now >= end or by_person):
-                stopped = by_person and (began_by_itself or progress.failed)
+                stopped = by_person and (began_by_itself or self._reader.failed)
                 if self._reloaded or now >= end or not stopped:
                     raise self._make_error(finding, progress, by_limit=now >= end)
                 await self._reload(f"{finding.name} stopped")
-                progress, since = Progress(clock, self._network_log), clock.now()
+                progress, since = Progress(clock, self._network_log, self._reader), clock.now()
             elif gone is None and not self._reloaded and progress.is_stuck(self._limit):
                 await self._reload(progress.describe())
-                progress = Progress(clock, self._network_log)
+                progress = Progress(clock, self._network_log, self._reader)
             if now - told >= TELL:
                 told = now
                 self._events.report("challenge", f"{finding.name}: {end - now:.0f} s are left")
@@ -168,6 +172,7 @@ class Challenge:
         from playwright.async_api import Error
 
         self._reloaded = True
+        self._reader.note_opened(self._reader.url)
         self._events.report("challenge", f"{why}; loading the page once more")
         try:
             await self._page.goto(self._reader.url, wait_until="commit", timeout=LOAD * 1000)

@@ -21,21 +21,27 @@ POLL = 0.1
 class FactsReader:
     """Looks at one page. *needs* say what is known of the page behind, and what the provider itself recognizes.
 
-    `url` is the one that was loaded last, and `led_on` tells whether its page has led to another one since.
+    `url` is the one that was loaded last. Since then, `led_on` tells whether its page has led to another one, and
+    `failed` whether the site refused what the page's scripts sent, or did not answer it.
     """
 
     def __init__(self, inspector: PageInspector, network_log: NetworkLog, needs: VisitNeeds, clock: Clock) -> None:
         self._inspector, self._network_log, self._needs, self._clock = inspector, network_log, needs, clock
         self._patient = needs.ready is not None or bool(needs.cookies_needed)
-        self.url, self._documents = "", 0
+        self.url, self._documents, self._failures = "", 0, 0
 
     def note_opened(self, url: str) -> None:
         """Take note that *url* is loaded now."""
-        self.url, self._documents = url, self._network_log.documents
+        log = self._network_log
+        self.url, self._documents, self._failures = url, log.documents, log.failures
 
     @property
     def led_on(self) -> bool:
         return self._network_log.documents > self._documents + 1
+
+    @property
+    def failed(self) -> bool:
+        return self._network_log.failures > self._failures
 
     async def find(self, *, widgets: bool) -> Finding | None:
         """Return what stands before the site now. `recognize_page` describes *widgets*."""

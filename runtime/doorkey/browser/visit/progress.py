@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.clock import Clock
 from doorkey.protections.signs import Facts
@@ -18,9 +19,9 @@ QUIET = 2 / 3
 class Progress:
     """What happened in a page since a moment: its document changed, or the site answered its scripts."""
 
-    def __init__(self, clock: Clock, network_log: NetworkLog) -> None:
-        self._clock, self._network_log = clock, network_log
-        self._failures, self._answers = network_log.failures, network_log.answers
+    def __init__(self, clock: Clock, network_log: NetworkLog, reader: FactsReader) -> None:
+        self._clock, self._network_log, self._reader = clock, network_log, reader
+        self._answers = network_log.answers
         self._seen: tuple[float, int] | None = None
         self._since = self._answered = clock.now()
         self._moved = False
@@ -36,24 +37,19 @@ class Progress:
         self._seen, self._answers = seen, answers
 
     @property
-    def failed(self) -> bool:
-        """Whether the site refused what the page's scripts sent, or did not answer it."""
-        return self._network_log.failures > self._failures
-
-    @property
     def is_moving(self) -> bool:
         """Whether something has changed lately."""
-        return self._moved and self._quiet < (RETRY if self.failed else MOVING)
+        return self._moved and self._quiet < (RETRY if self._reader.failed else MOVING)
 
     def is_stuck(self, limit: float) -> bool:
         """Whether nothing has changed for so long that nothing will. *limit* is that of the whole challenge."""
-        if self.failed:
+        if self._reader.failed:
             return self._quiet >= RETRY or self._clock.now() - self._answered >= UNANSWERED
         return self._quiet >= limit * QUIET
 
     def describe(self) -> str:
         """Say why it is stuck."""
-        what = "the site refused its check" if self.failed else "nothing changes"
+        what = "the site refused its check" if self._reader.failed else "nothing changes"
         return f"{what} (for {self._quiet:.0f} s)"
 
     @property
