@@ -194,6 +194,7 @@ def test_only_the_transport_the_filter_and_the_store_open_outgoing_sockets() -> 
     allowed = (
         "doorkey.transport.direct",
         "doorkey.transport.websocket",
+        "doorkey.accounts.notifier",
         "doorkey.network.dial",
         "doorkey.network.socks",
         "doorkey.network.addresses",

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from doorkey.accounts.login import Logins
+from doorkey.accounts.notifier import Notifier
 from doorkey.browser import BrowserPool, LivePages, Profile, load_profile
 from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
@@ -41,6 +42,8 @@ class Assembly:
         self.events = Events(clock)
         self._exits = AsyncExitStack()
         self._lent = pool
+        if settings.notify.command or settings.notify.webhook:
+            self.events.hooks.append(self._notifier.on_event)
 
     def adopt(self, settings: Settings) -> None:
         """Take over what *settings* say of sites and manners. Parts that exist keep what they were made with."""
@@ -89,6 +92,14 @@ class Assembly:
             proxy=parse_proxy(site.proxy) if site.proxy else None,
             events=target.events,
         )
+
+    @cached_property
+    def _notifier(self) -> Notifier:
+        notify = self.settings.notify
+        url = None if notify.webhook is None else notify.webhook.get_secret_value()
+        notifier = Notifier(self.clock, command=notify.command, webhook=None if url is None else lambda: resolve(url))
+        self._exits.push_async_callback(notifier.close)
+        return notifier
 
     @cached_property
     def direct(self) -> Direct:

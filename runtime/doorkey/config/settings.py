@@ -15,6 +15,7 @@ from typing import Any, Self, get_args, get_origin
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from doorkey.config.notify_schema import NotifySettings
 from doorkey.config.service_schema import ServiceSettings as ServiceSettings
 from doorkey.config.settings_errors import Sources, explain, near, strangers
 from doorkey.config.settings_schema import BrowserSettings as BrowserSettings
@@ -38,6 +39,7 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
     manners: MannersSettings = MannersSettings()
+    notify: NotifySettings = NotifySettings()
     sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each under its name.")
     models: dict[str, Names] = Field(
         default={},
@@ -188,6 +190,11 @@ def state_dir() -> Path:
 def screen() -> str | None:
     """Return the screen of this desktop session (X11 or Wayland); None if there is none."""
     return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or None
+
+
+def environment() -> dict[str, str]:
+    """A copy of the environment, for a program that is started."""
+    return dict(os.environ)
 
 
 def variable(name: str) -> str | None:

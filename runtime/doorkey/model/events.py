@@ -20,6 +20,7 @@ Step: TypeAlias = Literal[
     "window",  # what a person's window or browser shows
     "queue",  # a call waits for its turn at the site
     "check",  # an answer was suspect, or the session check has an outcome
+    "person",  # a person is needed
     "attempt",  # a request was answered by the site
 ]
 

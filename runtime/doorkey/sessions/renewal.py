@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TypeVar
 
-from doorkey.errors import Changed, DoorkeyError, Enough, SessionRefused
+from doorkey.errors import Changed, DoorkeyError, Enough, NeedsPerson, SessionRefused
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.overrides import CallerOverrides
@@ -75,7 +75,11 @@ class SessionSource:
 
     async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         """A session without a generation. Raises what the last rung raised, or Changed when all repeat the refused."""
-        session = await self._make(reason, journal)
+        try:
+            session = await self._make(reason, journal)
+        except NeedsPerson as error:
+            self._events.report("person", error.message)
+            raise
         before = reason.previous.rungs if reason.previous else {}
         return replace(session, rungs={**before, session.rung: before.get(session.rung, 0) + 1})
 
