@@ -89,7 +89,9 @@ async def _serve(
     from doorkey.service.listening import load_certificate, make_tls
     from doorkey.service.sites import BROKEN
 
-    settings, broken = _leave_out_broken(load())
+    loaded = load()
+    _choose_log_format(loaded.service)
+    settings, broken = _leave_out_broken(loaded)
     service = settings.service
     chosen = the_key(service, no_key=no_key)
     check_exposure(service)
@@ -125,6 +127,15 @@ async def _serve(
             click.echo(banner.as_json() if as_json else banner.as_text())
             calm_collector()
             await _reload_until_ended(settings, config, load, take_over, runtime.clock)
+
+
+def _choose_log_format(service: ServiceSettings) -> None:
+    from doorkey.service.log_format import JsonFormatter, TextFormatter
+
+    as_text = service.log == "text" or (service.log == "auto" and is_terminal(sys.stderr))
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
 
 
 def _leave_out_broken(settings: Settings) -> tuple[Settings, dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
@@ -74,6 +74,9 @@ class ServiceSettings(Section):
         default=2000, description="Requests that the service handles at a time, over all sites; others wait."
     )
     queue: int = Field(default=500, ge=0, description="Requests that may wait for that; further ones are refused.")
+    log: Literal["auto", "text", "json"] = Field(
+        default="auto", description='The log\'s form: lines for people, JSON, or "auto": JSON if it is no terminal.'
+    )
     drain: Seconds = Field(
         default=25.0, description="Seconds that requests under way have to end when the service is stopped."
     )

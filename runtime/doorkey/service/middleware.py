@@ -21,10 +21,11 @@ from yarl import URL
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import MiB
 from doorkey.rate.limiter import CALLER
-from doorkey.service.access import KeyRing
+from doorkey.service.access import ACCESS, KeyRing
 from doorkey.service.admission import CORS, Check, check_host, check_key, check_origin
 from doorkey.service.client_writer import cut
 from doorkey.service.failure import BROKEN_BODY, STOPPED, UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
+from doorkey.service.log_format import FIELDS
 from doorkey.service.metrics import ServiceMetrics
 from doorkey.service.running import RunningRequests
 
@@ -106,7 +107,11 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics) -> Mi
             route = resource.canonical if resource is not None else "-"
             metrics.count(route, site, status, took)
             if log.isEnabledFor(logging.INFO):
-                log.info("%s %s %s %s %.3f s", request[ID], request.method, route, status or "left", took)
+                fields = {"method": request.method, "route": route, "status": status, "site": site, "took": took}
+                if ACCESS in request:
+                    fields["key"] = request[ACCESS].name
+                told = (request[ID], request.method, route, status or "left", took)
+                log.info("%s %s %s %s %.3f s", *told, extra={FIELDS: fields})
 
     return guarded
 

@@ -1,0 +1,41 @@
+"""The service's log: lines for people on a terminal, JSON for programs otherwise. Each has its request's id."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from doorkey.rate.limiter import CALLER
+
+FIELDS = "fields"
+"""The attribute of a log record that holds values by name, for JSON."""
+
+
+class TextFormatter(logging.Formatter):
+    """One line for each record, with the id of the request at its end if the message does not have it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        line, request = super().formatMessage(record), CALLER.get()
+        return f"{line} [{request}]" if request and request not in line else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One object for each record, on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if request := CALLER.get():
+            told["request"] = request
+        told |= getattr(record, FIELDS, {})
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False, default=str)
