@@ -45,6 +45,33 @@ class EndpointProvider(NonceProvider):
         return {"nonce": reply.text()}
 
 
+class RequestLoginProvider(EndpointProvider):
+    """Code that logs in by a request, with a secret that it never sees."""
+
+    has_login = renews_login = True
+
+    def login(self, session: Session) -> Flow[Tokens]:
+        assert not session.tokens
+        secret = {"X-Key": self.secret("env:NONCE_KEY")}
+        reply: Reply = yield Request(
+            url="/in", method="POST", json={"key": [self.secret("env:NONCE_KEY")]}, headers=secret, dressed=True
+        )
+        return {"nonce": reply.text()}
+
+    def dress(self, request: Request, session: Session) -> Request:
+        return request.with_headers(**{"X-Nonce": str(session.tokens["nonce"])})
+
+
+class ReadingProvider(Provider):
+    """Reads a token from a cookie, and knows for how long its tokens are good."""
+
+    cookies_read = ("sid",)
+    hard = 1000.0
+
+    def lasts(self, tokens: Tokens, born: float) -> float | None:
+        return 300.0
+
+
 class LoginProvider(NonceProvider):
     steps = Provider.steps_of([{"open": "/login"}])
 
@@ -72,6 +99,7 @@ class NonceSite:
     shown: list[tuple[str | None, str | None]] = field(default_factory=list)
     known: Callable[[], str | None] = lambda: None
     loads: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
     async def page(self, request: web.Request) -> web.Response:
         self.loads.append(request.headers.get("user-agent", ""))
@@ -88,6 +116,10 @@ class NonceSite:
 
     async def endpoint(self, request: web.Request) -> web.Response:
         return web.Response(text=self.nonce)
+
+    async def log_in(self, request: web.Request) -> web.Response:
+        self.keys += [(await request.json())["key"][0], request.headers["x-key"]]
+        return web.Response(text=self.nonce, status=self.status)
 
 
 @dataclass
@@ -138,6 +170,7 @@ async def nonces() -> AsyncIterator[NonceSite]:
     app = web.Application()
     app.router.add_get("/", site.page)
     app.router.add_post("/nonce", site.endpoint)
+    app.router.add_post("/in", site.log_in)
     async with TestServer(app, host="127.0.0.1") as server:
         site.url = str(server.make_url("/"))
         yield site
@@ -400,3 +433,38 @@ async def test_the_soft_age_follows_the_first_cookie_that_ends(
     pool.expires = None
     lasting = await targets(Needing).source.make(RenewalReason(), Notebook())
     assert (lasting.soft, lasting.hard) == (Needing.soft, Needing.hard)
+
+
+async def test_a_providers_own_login_gets_its_secrets_just_before_they_are_sent(
+    targets: Callable[..., SiteTarget], pool: PaperPool, nonces: NonceSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NONCE_KEY", "key 1")
+    source, notebook = targets(RequestLoginProvider).source, Notebook()
+    first = await source.make(RenewalReason(), notebook)
+    assert (first.rung, first.tokens, nonces.keys, pool.visits) == ("login request", {"nonce": "n1"}, ["key 1"] * 2, [])
+    nonces.nonce = "n2"
+    renewed = await source.make(RenewalReason(first, refused=first), notebook)
+    assert (renewed.rung, renewed.tokens) == ("token endpoint", {"nonce": "n2"})
+    nonces.nonce = "n3"
+    again = await source.make(RenewalReason(renewed, refused=renewed, fresh=True), notebook)
+    assert (again.rung, pool.visits) == ("login request", []), "what the endpoint gave never worked"
+
+
+async def test_a_login_at_a_busy_site_is_a_rate_limit_and_no_failed_login(
+    targets: Callable[..., SiteTarget], nonces: NonceSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NONCE_KEY", "key 1")
+    nonces.status = 429
+    with pytest.raises(RateLimited):
+        await targets(RequestLoginProvider).source.make(RenewalReason(), Notebook())
+
+
+async def test_a_session_lasts_no_longer_than_its_tokens_and_the_cookies_that_they_are_read_from(
+    targets: Callable[..., SiteTarget], pool: PaperPool
+) -> None:
+    target = targets(ReadingProvider)
+    session = await target.source.make(RenewalReason(), Notebook())
+    assert (session.soft, session.hard) == (240.0, 300.0)
+    pool.expires = session.born + 100
+    session = await target.source.make(RenewalReason(), Notebook())
+    assert 70 < session.soft < 82
