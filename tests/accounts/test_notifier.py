@@ -25,7 +25,7 @@ WRITES = """
 import json, os
 
 with open({!r}, "a") as file:
-    print(json.dumps([os.environ["DOORKEY_SITE"], os.environ["DOORKEY_REASON"]]), file=file)
+    print(json.dumps([os.environ["NOTIFY_SITE"], os.environ["NOTIFY_REASON"]]), file=file)
 """
 
 

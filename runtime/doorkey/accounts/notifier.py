@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from doorkey.clock import Clock
-from doorkey.config.settings import environment
+from doorkey.config.settings import environment_with
 from doorkey.errors import ConfigurationError
 from doorkey.model.events import Event, VisitEvent
 
@@ -24,7 +24,7 @@ log = logging.getLogger("doorkey.notify")
 class Notifier:
     """Subscribes to events (`on_event`). Notices go out behind: nobody waits for them, and one that fails is logged.
 
-    `command` is run without a shell, with DOORKEY_SITE and DOORKEY_REASON in its environment. `webhook` returns the URL
+    `command` is run without a shell, with NOTIFY_SITE and NOTIFY_REASON in its environment. `webhook` returns the URL
     that gets a POST of JSON: `site`, `reason`, `at` (ISO 8601). Neither holds a secret. `limit`: see LIMIT.
     """
 
@@ -34,11 +34,9 @@ class Notifier:
         *,
         command: str | None = None,
         webhook: Callable[[], Awaitable[str]] | None = None,
-        environment: Callable[[], dict[str, str]] = environment,
         limit: float = LIMIT,
     ) -> None:
         self._clock, self._command, self._webhook, self._limit = clock, command, webhook, limit
-        self._environment = environment
         self._told: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -74,7 +72,7 @@ class Notifier:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, command: str, event: VisitEvent) -> None:
-        environment = {**self._environment(), "DOORKEY_SITE": event.site, "DOORKEY_REASON": event.detail}
+        environment = environment_with(NOTIFY_SITE=event.site, NOTIFY_REASON=event.detail)
         child = await asyncio.create_subprocess_exec(
             *shlex.split(command), env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
         )

@@ -15,7 +15,7 @@ class NotifySettings(Section):
     """`notify`: who is told when a site needs a person. At most once an hour for each site."""
 
     command: str | None = Field(
-        default=None, description="A program that is run without a shell, with DOORKEY_SITE and DOORKEY_REASON set."
+        default=None, description="A program that is run without a shell, with NOTIFY_SITE and NOTIFY_REASON set."
     )
     webhook: SecretStr | None = Field(
         default=None,

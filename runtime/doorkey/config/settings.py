@@ -192,11 +192,6 @@ def screen() -> str | None:
     return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or None
 
 
-def environment() -> dict[str, str]:
-    """A copy of the environment, for a program that is started."""
-    return dict(os.environ)
-
-
 def variable(name: str) -> str | None:
     """Return the environment variable *name*, to which a login step refers; None if it is not set."""
     return os.environ.get(name)
