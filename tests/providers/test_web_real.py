@@ -205,3 +205,24 @@ async def test_a_token_in_data_or_in_a_script_file_is_renewed_without_a_browser(
         wiki.kill()
         assert await write(runtime, "two") == 200
         assert [status.rung for status in runtime.status()] == ["direct"]
+
+
+class Data(Wiki):
+    """A site without pages: its URL answers with JSON."""
+
+    async def home(self, request: web.Request) -> web.Response:
+        answer = await super().home(request)
+        answer.content_type = "application/json"
+        return answer
+
+
+async def test_a_site_whose_url_is_data_is_entered_and_renewed(tmp_path: Path, browsers: BrowserPool) -> None:
+    wiki = Data('{"data": {"token": "{token}"}, "mark": "<&>"}')
+    lines = """tokens.csrf = "json:data.token"
+        send.header.X-CSRF-Token = "{csrf}"
+        stale = ["400 json:error.code=badtoken"]"""
+    async with serving(wiki, tmp_path, lines, browsers) as runtime:
+        assert await write(runtime, "one") == 200
+        wiki.kill()
+        assert await write(runtime, "two") == 200
+        assert [status.rung for status in runtime.status()] == ["direct"]
