@@ -114,6 +114,8 @@ class Engine:
     async def _carry(self, call: Call[T]) -> Answer[T]:
         while True:
             session = self._get_ready(call) or await self._session(call)
+            if self._checks is not None and self._judge.watches(call):
+                await self._checks.prepare(call, session)
             reply = await self._attempts.make(call, session)
             accepted = reply.accepted and not self._judge.watches(call)
             match ACCEPTED if accepted else await self._judge.judge(call, session, reply):

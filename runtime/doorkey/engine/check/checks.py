@@ -15,7 +15,7 @@ from doorkey.engine.check.facts import read_facts
 from doorkey.engine.check.learning import CheckState, Learning
 from doorkey.engine.check.page_check import PageLoad
 from doorkey.engine.check.shapes import shape_of, template_of
-from doorkey.engine.check.suspicion import NONE, changed_cookies, find_ground, is_logout, needs_parsing
+from doorkey.engine.check.suspicion import FOUND_DEAD, NONE, changed_cookies, find_ground, is_logout, needs_parsing
 from doorkey.engine.decision_tables import CheckOutcome, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import TimeLimit
@@ -79,6 +79,17 @@ class SessionChecks:
         if state.task is not None:
             raise TimeLimit("session check", round(left, 3), site=key.site, setting="limits.check")
 
+    async def prepare(self, call: Call[Any], session: Session) -> None:
+        """Have the check calibrated before *session* is used, where that was not done yet.
+
+        Else a session that dies early would leave nobody who can tell that it did. Waits at most `limit` seconds.
+        """
+        state = self.learning.get(session.key) or await self.learning.know(call.target)
+        calibrating = self.learning.begin_calibration(call.target, session, state)
+        if calibrating is not None:
+            left = min(self._limit, call.deadline - self._clock.now())
+            await asyncio.wait([calibrating], timeout=max(0.0, left))
+
     async def inspect(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> None:
         """Say in *reply* whether it is suspect. An answer that is not teaches how accepted answers look."""
         state = self.learning.get(session.key) or await self.learning.know(call.target)
@@ -89,7 +100,10 @@ class SessionChecks:
         if needs_parsing(head, known):
             facts = await asyncio.to_thread(read_facts, head.status, head.url, head.text(), state.form)
         template, shape = template_of(request, head.url), shape_of(head)
-        ground = find_ground(request, head, reply.verdict, state.knowledge.shapes.of(template), shape, facts, known)
+        accepted = state.knowledge.shapes.of(template)
+        ground = find_ground(request, head, reply.verdict, accepted, shape, facts, known)
+        if ground is NONE and state.dead >= session.gen and shape not in accepted.shapes and reply.verdict:
+            ground = FOUND_DEAD
         if ground is NONE:
             if state.alive and reply.verdict:
                 # Such requests are accepted again: the next refusal of one is another matter.

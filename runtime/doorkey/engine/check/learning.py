@@ -28,7 +28,10 @@ from doorkey.transport.selector import TransportSelector
 T = TypeVar("T")
 log = logging.getLogger("doorkey.check")
 RETRY = 60.0
-"""Seconds between two attempts to calibrate a check."""
+LONGEST_RETRY = 3600.0
+"""Seconds between two attempts to calibrate a check: twice as many after each that failed."""
+EAGER = 3
+"""Attempts that failed, up to which a new session is tried at once."""
 
 
 @dataclass(slots=True)
@@ -38,7 +41,7 @@ class CheckState:
     `anonymous` are the shapes of answers whose new cookies the site does not know, by generation.
     `dead` is the highest generation that was found dead, and `led` says which places show a login to it. `alive`
     counts the checks that found the session alive, by template and status of the suspect answer. `later`: a check that
-    nobody waits for is under way.
+    nobody waits for is under way. `tries` counts the attempts to calibrate, `tried` is the last one's generation.
     """
 
     knowledge: Knowledge
@@ -49,6 +52,8 @@ class CheckState:
     task: asyncio.Task[CheckOutcome] | None = None
     later: bool = False
     calibrating: asyncio.Task[None] | None = None
+    tries: int = 0
+    tried: int = -1
     next_try: float = 0.0
     dead: int = -1
     alive: dict[tuple[Template, int], int] = field(default_factory=dict)
@@ -56,6 +61,12 @@ class CheckState:
     anonymous: set[tuple[int, Shape]] = field(default_factory=set)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     checks: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to find out about the check."""
+        calibration = self.knowledge.calibration
+        return calibration.tells_dead or calibration.useless
 
     def known(self, session: Session) -> Known:
         """What an answer to a request of *session* is held against."""
@@ -99,14 +110,21 @@ class Learning:
         """Remember the form of an accepted answer; the first one has the check calibrated."""
         knowledge, head = state.knowledge, reply.head
         knowledge.shapes.add(template_of(reply.request, head.url), shape_of(head), set_cookies(head))
-        if state.calibrating is not None:
-            return
-        if not knowledge.calibration.tells_dead and self._clock.now() >= state.next_try:
-            state.next_try = self._clock.now() + RETRY
-            state.calibrating = self.spawn(self._calibrate_behind(target, session, state))
-        elif knowledge.shapes.changed:
+        if self.begin_calibration(target, session, state) is None and knowledge.shapes.changed:
             knowledge.shapes.changed = False
             self.spawn(self.save(target, knowledge))
+
+    def begin_calibration(self, target: SiteTarget, session: Session, state: CheckState) -> asyncio.Task[None] | None:
+        """Have the check calibrated with *session* where that is due; the calibration under way, if any."""
+        if state.settled or state.calibrating is not None:
+            return state.calibrating
+        eager, now = session.gen > state.tried and state.tries < EAGER, self._clock.now()
+        if not eager and now < state.next_try:
+            return None
+        state.next_try = now + min(LONGEST_RETRY, RETRY * 2.0**state.tries)
+        state.tries, state.tried = min(state.tries + 1, 30), session.gen
+        state.calibrating = self.spawn(self._calibrate_behind(target, session, state))
+        return state.calibrating
 
     async def _calibrate_behind(self, target: SiteTarget, session: Session, state: CheckState) -> None:
         try:
@@ -116,8 +134,7 @@ class Learning:
 
     async def calibrate(self, target: SiteTarget, session: Session, state: CheckState) -> None:
         """See what the check's page shows to the session and to a stranger, and keep it."""
-        home = await self.load(target, session, state)
-        await self.see_stranger(target, session, state)
+        home, _ = await asyncio.gather(self.load(target, session, state), self.see_stranger(target, session, state))
         calibration = state.knowledge.calibration
         if home is not None and home.shows:
             varying = {name for name, value in (home.tokens or {}).items() if session.tokens.get(name) != value}

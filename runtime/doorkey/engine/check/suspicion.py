@@ -32,6 +32,7 @@ class Ground:
 
 
 NONE = Ground(Suspicion.NONE)
+FOUND_DEAD = Ground(Suspicion.VAGUE, "the session was found dead meanwhile")
 
 
 @dataclass(frozen=True, slots=True)
