@@ -118,6 +118,6 @@ def test_accepted_elsewhere_means_sent_later_with_this_generation_and_of_this_ki
     refusals.accept(session(gen=2), asked("good"), 10.0)
     assert refusals.was_accepted_later(session(gen=2), asked("bad"), 5.0)
     assert not refusals.was_accepted_later(session(gen=2), asked("bad"), 15.0)
-    assert not refusals.was_accepted_later(session(gen=2), asked("bad"), 9.99), "requests may overtake each other"
+    assert not refusals.was_accepted_later(session(gen=2), asked("bad"), 10.0), "requests may overtake each other"
     assert not refusals.was_accepted_later(session(gen=1), asked("bad"), 5.0)
     assert not refusals.was_accepted_later(session(gen=2), asked("bad", path="/other"), 5.0)

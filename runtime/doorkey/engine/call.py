@@ -59,8 +59,9 @@ class JudgedReply(Generic[T]):
 class Call(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
-    `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `refused` is the
-    last generation that was refused. `shapes` are those of the refusals that the session was renewed for. `verdict` is
+    `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `renewals` counts the
+    renewals, `excused` those for sessions that had worked: they died early, which is not for this call to suffer.
+    `refused` is the last generation that was refused. `shapes` are those of the refusals that the session was renewed for. `verdict` is
     the site's last word, None before it had one.
     """
 
@@ -74,6 +75,7 @@ class Call(Generic[T]):
     pending: Request | None = None
     spent: bool = False
     renewals: int = 0
+    excused: int = 0
     refused: int = -1
     told: DoorkeyError | None = None
     shapes: list[Shape] = field(default_factory=list)

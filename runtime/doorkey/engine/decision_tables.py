@@ -12,7 +12,9 @@ from typing import Literal, TypeAlias
 from doorkey.model.verdict import Kind
 
 MOST_RENEWALS = 2
-"""How often one call may have its session renewed."""
+"""How often one call may have its session renewed, not counting sessions that worked for others."""
+MOST_EXCUSED = 20
+"""How often one call may meet a session that worked for others and has died since."""
 
 
 class Suspicion(Enum):

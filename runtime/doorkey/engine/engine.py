@@ -18,7 +18,7 @@ from doorkey.engine.attempts import REFUSALS, Attempts
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.decision import Deliver, Fail, Refused, Renew
-from doorkey.engine.decision_tables import MOST_RENEWALS
+from doorkey.engine.decision_tables import MOST_EXCUSED, MOST_RENEWALS
 from doorkey.engine.judge import Judge
 from doorkey.engine.refusal_memory import RefusalMemory, shape_of
 from doorkey.errors import BrowserFailed, DoorkeyError, VisitFailed
@@ -149,6 +149,8 @@ class Engine:
     def _renew(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
         """The call goes on with a newer session; the answer is nobody's."""
         reply.close()
+        if call.renewals and call.excused < MOST_EXCUSED and self._keeper.key_state(session.key).has_worked(session.gen):
+            call.excused += 1
         call.renewals += 1
         call.refused = session.gen
         site, status = call.target.site, reply.head.status

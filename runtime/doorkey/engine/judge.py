@@ -73,13 +73,13 @@ class Judge:
             remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
             # Or no newer session is to be had, as new ones were refused as well.
             remembered = remembered or (kind is Kind.REFUSED and self._keeper.is_refusing(session, call.deadline))
-        if self._refusals.was_accepted_later(session, request, reply.sent):
+        if self._refusals.was_accepted_later(session, request, reply.came):
             news = News.ACCEPTED
         elif state.generation > session.gen:
             news = News.SUPERSEDED
         elif call.refused >= 0 and state.made == session.gen and state.accepted < session.gen:
             news = News.FRESH
-        carried = self._selector.carries(session, site)
+        carried, resend = self._selector.carries(session, site), find_resend(call, reply)
         return Case(
             kind=kind,
             suspicion=reply.suspicion,
@@ -89,8 +89,8 @@ class Judge:
             movable=kind is Kind.CHALLENGED
             and call.is_fresh(session)
             and (self._selector.can_move(site, key) or not carried),
-            renewals=min(call.renewals, MOST_RENEWALS),
-            resend=find_resend(call, reply),
+            renewals=min(call.renewals - (call.excused if resend is Resend.HARMLESS else 0), MOST_RENEWALS),
+            resend=resend,
             rule=call.target.provider.resend,
         )
 

@@ -17,8 +17,6 @@ Asked: TypeAlias = tuple[str, str]
 """The kind of a request: method and path."""
 
 MOST = 2000
-REORDERED = 0.1
-"""Seconds by which a site may take up requests in another order than they were sent in."""
 MOST_DOUBTS = 64
 """Refusals in a row after which a session is renewed for them again, at most."""
 
@@ -93,10 +91,13 @@ class RefusalMemory:
         if self._useless:
             self._reconsider(session, kind, request)
 
-    def was_accepted_later(self, session: Session, request: Request, sent: float) -> bool:
-        """Whether a request of the same kind, sent after one sent at *sent*, was accepted with the same session."""
+    def was_accepted_later(self, session: Session, request: Request, came: float) -> bool:
+        """Whether a request of the same kind, sent after an answer that came at *came*, was accepted with the session.
+
+        A request that was only sent after another one proves nothing: sites take requests up in any order.
+        """
         gen, latest = self._accepted.get((session.key, kind_of(request)), (-1, 0.0))
-        return gen == session.gen and latest > sent + REORDERED
+        return gen == session.gen and latest > came
 
     def is_useless(self, session: Session, request: Request, shape: Shape) -> bool:
         """Whether renewing for this refusal is not worth a try now."""

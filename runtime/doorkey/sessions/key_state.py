@@ -174,6 +174,10 @@ class KeyState:
             self.unproven += 1
             self.pause.grow(now)
 
+    def has_worked(self, gen: int) -> bool:
+        """Whether the session *gen* was accepted here, or may have been where it came from."""
+        return gen <= self.accepted or gen != self.made
+
     def pause_after(self, gen: int, now: float) -> float:
         """Seconds without a visit, if the session *gen* were refused now without a name."""
         begins = self.accepted < gen <= self.made and gen > max(self.refused, self.doubted)
