@@ -149,7 +149,11 @@ class Engine:
     def _renew(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
         """The call goes on with a newer session; the answer is nobody's."""
         reply.close()
-        if call.renewals and call.excused < MOST_EXCUSED and self._keeper.key_state(session.key).has_worked(session.gen):
+        if (
+            call.renewals
+            and call.excused < MOST_EXCUSED
+            and self._keeper.key_state(session.key).has_worked(session.gen)
+        ):
             call.excused += 1
         call.renewals += 1
         call.refused = session.gen
