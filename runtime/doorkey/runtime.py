@@ -59,6 +59,7 @@ class Runtime:
         self._parts = Assembly(settings, self.clock, pool)
         self.events.hooks.extend(hooks)
         self._targets: dict[Key, SiteTarget] = {}
+        self._plain: dict[str, SiteTarget] = {}
         self._rows: dict[str, Row] = {}
 
     async def __aenter__(self) -> Self:
@@ -71,6 +72,7 @@ class Runtime:
         """End the visits under way, the connections, the browser and the store."""
         await self._parts.close()
         self._targets.clear()
+        self._plain.clear()
 
     @cached_property
     def sites(self) -> Mapping[str, Site]:
@@ -199,6 +201,8 @@ class Runtime:
 
     def target(self, site: str, overrides: CallerOverrides = NO_OVERRIDES) -> SiteTarget:
         """The way into a site, for callers of these circumstances."""
+        if overrides is NO_OVERRIDES and (known := self._plain.get(site)) is not None:
+            return known
         configured = self.provider(site).site
         if overrides.proxy:
             parse_proxy(overrides.proxy)  # a setting was checked when it was read; this came with a call
@@ -224,7 +228,10 @@ class Runtime:
                 headed=self._headed,
                 events=self.events.of(site),
             )
-        return self._targets[key]
+        target = self._targets[key]
+        if overrides is NO_OVERRIDES:
+            self._plain[site] = target
+        return target
 
     async def user_agent(self) -> str:
         """The installed Chromium's own user agent, read without opening a page."""

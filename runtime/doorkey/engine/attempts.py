@@ -208,7 +208,7 @@ class Attempts:
 
     async def _once(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
         provider, site = call.target.provider, call.target.site
-        if is_large(request):
+        if request.body and is_large(request):
             # A thread, so that looking through the body does not hold up everybody else's answers.
             dressed = await asyncio.to_thread(provider.dress, request, session)
         else:
@@ -223,8 +223,8 @@ class Attempts:
             total=call.deadline - sent,
         )
         came = self._clock.now()
-        if slid := call.conversation.taken():
-            await self._renew_cookies(slid, provider, session, stream)
+        if call.conversation.slid:
+            await self._renew_cookies(call.conversation.taken(), provider, session, stream)
         head = stream.head
         if request.own_host:
             head = await read_to_judge(provider, dressed, stream)

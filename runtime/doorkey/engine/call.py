@@ -59,10 +59,11 @@ class JudgedReply(Generic[T]):
 class Call(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
-    `deadline` is the clock's `now`. `spent`: a request that must not be sent twice has succeeded. `renewals` counts the
-    renewals, `excused` those for sessions that had worked: they died early, which is not for this call to suffer.
-    `refused` is the last generation that was refused. `shapes` are those of the refusals that the session was renewed for. `verdict` is
-    the site's last word, None before it had one.
+    `deadline` is the clock's `now`. `watched`: answers are held against what is known of the site's sessions. `spent`:
+    a request that must not be sent twice has succeeded. `renewals` counts the renewals, `excused` those for sessions
+    that had worked: they died early, which is not for this call to suffer. `refused` is the last generation that was
+    refused. `shapes` are those of the refusals that the session was renewed for. `verdict` is the site's last word,
+    None before it had one.
     """
 
     target: SiteTarget
@@ -70,6 +71,7 @@ class Call(Generic[T]):
     clock: Clock
     start: Callable[[Session], Flow[Any]] | None = None
     single: Request | None = None
+    watched: bool = False
     conversation: Conversation = field(init=False)
     flow: Flow[Any] | None = None
     pending: Request | None = None
@@ -105,8 +107,10 @@ class Call(Generic[T]):
         """The request to send now: the flow begins anew with each session, unless something was spent."""
         if self.single is not None:
             # What was set beside a session that was refused since must not take the place of the new one's cookies.
-            held = {cookie.identity for cookie in session.cookies} if self.renewals else set()
-            given = (change for change in self.single.cookies if change.identity not in held)
+            given = self.single.cookies
+            if given and self.renewals:
+                held = {cookie.identity for cookie in session.cookies}
+                given = tuple(change for change in given if change.identity not in held)
             self.conversation, self.pending = Conversation(self.clock, given), self.single
         elif self.start is not None and (self.flow is None or not self.spent):
             self.conversation = Conversation(self.clock)

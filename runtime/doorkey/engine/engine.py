@@ -86,7 +86,8 @@ class Engine:
 
     async def _enter(self, call: Call[T]) -> Answer[T]:
         """Carry *call* when it is its turn at the site. Its place is free again when its answer has ended."""
-        if self._checks is not None and self._judge.watches(call):
+        if self._checks is not None and call.target.provider.check_url is not None:
+            call.watched = True
             await self._checks.settle(call.target.key, call.deadline)
         limiter = self._keeper.limiters.of(call.target.key)
         slot = None if limiter is None else await limiter.enter(call.deadline, call.target.events)
@@ -114,11 +115,10 @@ class Engine:
     async def _carry(self, call: Call[T]) -> Answer[T]:
         while True:
             session = self._get_ready(call) or await self._session(call)
-            if self._checks is not None and self._judge.watches(call):
+            if call.watched and self._checks is not None:
                 await self._checks.prepare(call, session)
             reply = await self._attempts.make(call, session)
-            accepted = reply.accepted and not self._judge.watches(call)
-            match ACCEPTED if accepted else await self._judge.judge(call, session, reply):
+            match ACCEPTED if reply.accepted and not call.watched else await self._judge.judge(call, session, reply):
                 case Deliver() as delivered:
                     return await self._deliver(call, session, reply, delivered)
                 case Renew(refused):

@@ -32,14 +32,10 @@ class Judge:
         self._refusals = refusals
         self._checks = checks
 
-    def watches(self, call: Call[Any]) -> bool:
-        """Whether answers to *call* are held against what is known of the site's sessions."""
-        return self._checks is not None and call.target.provider.check_url is not None
-
     async def judge(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
         """The decision on *reply*, by the session check where it takes one."""
         checks, watched = self._checks, reply.error is None and reply.request.own_host
-        if not watched or not self.watches(call):
+        if not watched or not call.watched:
             checks = None
         try:
             if checks is not None:

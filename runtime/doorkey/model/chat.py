@@ -62,8 +62,9 @@ class Message:
     @property
     def blank(self) -> bool:
         """Whether the message has neither text nor image."""
-        parts = (self.content,) if isinstance(self.content, str) else self.content
-        return not any(part if isinstance(part, Image) else part.strip() for part in parts)
+        if isinstance(self.content, str):
+            return not self.content.strip()
+        return not any(part if isinstance(part, Image) else part.strip() for part in self.content)
 
     @classmethod
     def parse(cls, data: object, param: str = "messages") -> Message:
@@ -133,10 +134,13 @@ def parse_messages(messages: Iterable[object]) -> tuple[Message, ...]:
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise RequestError(f"messages must be a list of messages, not {kind_of(messages)}", param="messages")
-    parsed = tuple(Message.parse(message, f"messages[{at}]") for at, message in enumerate(describe_tools(messages)))
-    if all(message.blank for message in parsed):
+    parsed, blank = [], True
+    for at, message in enumerate(describe_tools(messages)):
+        parsed.append(Message.parse(message, f"messages[{at}]"))
+        blank = blank and parsed[-1].blank
+    if blank:
         raise RequestError("messages must contain at least one message with content", param="messages")
-    return parsed
+    return tuple(parsed)
 
 
 def format_prompt(messages: Iterable[object]) -> str:

@@ -28,13 +28,16 @@ CHARSET = re.compile(r"charset\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;\"']+))", r
 XML_DECLARATION = re.compile(rb"\s*<\?xml\s[^>]*?encoding\s*=\s*[\"']([^\"']+)[\"']")
 
 
+LONGEST_MARK = max(len(mark) for mark, _ in MARKS)
+
+
 def read_text(body: bytes, content_type: str = "", *, cut: bool = False) -> str:
     """Decode *body*; bytes that are not valid in its encoding become U+FFFD.
 
     `find_encoding` says which encoding that is. *cut*: *body* is the beginning of a longer one, so an incomplete
     character at its end is dropped.
     """
-    if cut and _may_become_mark(body):
+    if cut and len(body) < LONGEST_MARK and _may_become_mark(body):
         return ""
     encoding, mark = find_encoding(body, content_type)
     decoder = _codec(encoding).incrementaldecoder(errors="replace")
@@ -75,7 +78,7 @@ class TextDecoder:
         """The text of *data*, as far as its characters are complete; *final*: nothing follows."""
         if self._decoder is None:
             self._held += data
-            if not final and _may_become_mark(self._held):
+            if not final and len(self._held) < LONGEST_MARK and _may_become_mark(self._held):
                 return ""
             encoding, mark = find_encoding(self._held, self._content_type)
             self._decoder = _codec(encoding).incrementaldecoder(errors="replace")

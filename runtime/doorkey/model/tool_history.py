@@ -16,9 +16,9 @@ def describe_tools(messages: Iterable[object]) -> Iterator[object]:
         if not isinstance(message, Mapping):
             yield message
             continue
-        calls = list(_calls(message))
-        names |= {call_id: name for call_id, name, _ in calls}
+        calls = list(_calls(message)) if "tool_calls" in message or "function_call" in message else []
         if calls:
+            names |= {call_id: name for call_id, name, _ in calls}
             told = "\n".join(f"[called {name} with {given}]" for _, name, given in calls)
             yield {**message, "content": _joined(message.get("content"), told, first=False)}
         elif message.get("role") in ("tool", "function"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import lru_cache
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 PORTS = {"http": 80, "https": 443}
@@ -12,6 +13,7 @@ CONTROLS = "".join(map(chr, range(0x21)))
 """C0 controls and the blank: browsers strip them from both ends of a URL."""
 
 
+@lru_cache(1024)
 def origin_of(url: str) -> str:
     """Scheme, host and port of *url* (RFC 6454), in lower case and ASCII, without the scheme's default port."""
     parts = urlsplit(url)
@@ -61,6 +63,7 @@ def join_location(url: str, location: str) -> str:
     return re.sub(r'[<>"]', _percent, encode_url(join_url(url, path.replace("\\", "/") + mark + rest)))
 
 
+@lru_cache(1024)
 def encode_url(url: str) -> str:
     """An absolute *url* as it is sent: its host in ASCII, its path and query encoded by `percent_encode`, no fragment.
 

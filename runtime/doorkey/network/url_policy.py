@@ -60,7 +60,8 @@ def request_url(request: Request, site: Site) -> str:
     Raises RequestError if the request may not go there.
     """
     if PLAIN_PATH.fullmatch(request.url):
-        return _with_query(site.origin + request.url, request)
+        url = site.origin + request.url
+        return _with_query(url, request) if request.query else url
     reference = request.url.strip(" ")
     url = reference if "://" in reference.partition("?")[0] else join_url(site.url, reference)
     parts = urlsplit(url)
@@ -73,14 +74,12 @@ def request_url(request: Request, site: Site) -> str:
     if not request.own_host and not same_host(url, site) and _is_private_literal(parts.hostname, site):
         raise Changed(f"{site.name}: {request.what} leads to a private address: refused", site=site.name)
     try:
-        return _with_query(encode_url(url), request)
+        return _with_query(encode_url(url), request) if request.query else encode_url(url)
     except ValueError as error:
         raise RequestError(f"{request.what}: the URL's host or port can't be read", site=site.name) from error
 
 
 def _with_query(url: str, request: Request) -> str:
-    if not request.query:
-        return url
     added = URL().extend_query(request.query).raw_query_string
     return url.rstrip("?") + ("&" if "?" in url.rstrip("?") else "?") + added
 

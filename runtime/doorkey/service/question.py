@@ -67,7 +67,9 @@ def read_limit(data: Mapping[str, Any], name: str) -> int | None:
 
 def read_stop(data: Mapping[str, Any], name: str = "stop", most: int = 4) -> tuple[str, ...]:
     stop = data.get(name)
-    given = [stop] if isinstance(stop, str) else [] if stop is None else stop
+    if stop is None:
+        return ()
+    given = [stop] if isinstance(stop, str) else stop
     if not isinstance(given, list) or len(given) > most or not all(isinstance(text, str) and text for text in given):
         raise RequestError(f"{name} must be a text or a list of at most {most}, none of them empty", param=name)
     return tuple(given)
@@ -75,16 +77,18 @@ def read_stop(data: Mapping[str, Any], name: str = "stop", most: int = 4) -> tup
 
 def read_sampling(data: Mapping[str, Any], names: Iterable[str]) -> dict[str, int | float]:
     """Read sampling parameters: finite numbers, and a whole number as seed."""
-    given = {
-        name: read_field(data, name, int, "a whole number")
-        if name == "seed"
-        else read_field(data, name, (int, float), "a finite number")
-        for name in names
-    }
-    for name, value in given.items():
-        if isinstance(value, float) and not math.isfinite(value):
+    given: dict[str, int | float] = {}
+    for name in names:
+        if data.get(name) is None:
+            continue
+        if name == "seed":
+            given[name] = read_field(data, name, int, "a whole number")
+            continue
+        value = read_field(data, name, (int, float), "a finite number")
+        if not math.isfinite(value):
             raise RequestError(f"{name} must be a finite number", param=name)
-    return {name: value for name, value in given.items() if value is not None}
+        given[name] = value
+    return given
 
 
 def read_field(data: Mapping[str, Any], name: str, kind: type | tuple[type, ...], called: str) -> Any:
@@ -104,4 +108,4 @@ def refuse(checks: Mapping[str, tuple[bool, str]]) -> None:
 
 def find_ignored(data: Mapping[str, Any], *names: str) -> tuple[str, ...]:
     """Return which of *names* the request sets to something."""
-    return tuple(name for name in names if data.get(name))
+    return tuple(filter(data.get, names))

@@ -82,7 +82,10 @@ class KeyState:
     @property
     def spent(self) -> bool:
         """Whether the current session has no use left in its budget."""
-        return self.budget.is_spent(self.current)
+        session = self.current
+        if session is None or (session.max_uses is None and self.budget.learned is None):
+            return False
+        return self.budget.is_spent(session)
 
     def is_usable(self, session: Session | None, born: float, newer_than: int, now: float) -> bool:
         """Whether *session* is newer than *newer_than*, was not refused, and is within its hard age."""
@@ -93,7 +96,8 @@ class KeyState:
         session = self.current
         if session is None or self.flight is not None or self.waiting_session is not None or now < self.pause.until:
             return False
-        return now >= self.soft_at or self.budget.runs_out(session)
+        counts = session.max_uses is not None or self.budget.learned is not None
+        return now >= self.soft_at or (counts and self.budget.runs_out(session))
 
     def reason(self, stored: Session | None) -> RenewalReason:
         """Why a visit is made now. *stored* is the last session that the store knows.
@@ -153,7 +157,7 @@ class KeyState:
             self.pause.forget()
         if self.pause.useless:
             self.pause.forgive(gen)
-        if gen == self.generation:
+        if self.current is not None and gen == self.current.gen:
             self.budget.successes += 1
 
     @transition

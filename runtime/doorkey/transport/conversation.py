@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from multidict import CIMultiDictProxy
 
@@ -17,21 +17,21 @@ class Conversation:
     request that follows a redirect.
 
     Sites have put a whole conversation into a cookie of the answer: on a shared jar two callers read each other's text.
-    Only `sliding` cookies, which the site's settings name, belong to everybody.
+    Only `sliding` cookies, which the site's settings name, belong to everybody: `slid` are those not yet taken over.
     """
 
-    def __init__(self, clock: Clock, changes: Iterable[Change] = ()) -> None:
+    def __init__(self, clock: Clock, changes: Sequence[Change] = ()) -> None:
         self._clock = clock
-        self._changes: dict[Identity, Change] = {change.identity: change for change in changes}
-        self._slid: list[Change] = []
+        self.by_identity: dict[Identity, Change] = {change.identity: change for change in changes} if changes else {}
+        self.slid: list[Change] = []
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        return tuple(self._changes.values())
+        return tuple(self.by_identity.values())
 
     def over(self, held: CookieJar) -> CookieJar:
         """The cookies *held* by the session, as this call's answers left them."""
-        return held.changed(self._changes.values()) if self._changes else held
+        return held.changed(self.by_identity.values()) if self.by_identity else held
 
     def keep(
         self, url: str, headers: CIMultiDictProxy[str], held: CookieJar, sliding: tuple[str, ...]
@@ -49,14 +49,14 @@ class Conversation:
         slid = []
         for change in changes:
             if change.name in sliding:
-                self._changes.pop(change.identity, None)
+                self.by_identity.pop(change.identity, None)
                 slid.append(change)
             else:
-                self._changes[change.identity] = change
-        self._slid += slid
+                self.by_identity[change.identity] = change
+        self.slid += slid
         return tuple(slid)
 
     def taken(self) -> tuple[Change, ...]:
         """The session's own changes since this was asked last."""
-        slid, self._slid = tuple(self._slid), []
+        slid, self.slid = tuple(self.slid), []
         return slid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -124,7 +125,8 @@ class Direct:
             onward = redirected(request, head, site) if follow else None
             if onward is None:
                 try:
-                    exchange = response if request.encodings is not None else unpack_exchange(response, head.headers)
+                    packed = request.encodings is None and "content-encoding" in head.headers
+                    exchange = unpack_exchange(response, head.headers) if packed else response
                 except DoorkeyError as error:
                     error.site = site.name
                     raise
@@ -150,15 +152,15 @@ class Direct:
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
         client, proxy = self._way(request, url, site)
-        own = origin_of(url) == site.origin
+        ordinary = (site.tls is None and site.credentials is None) or origin_of(url) != site.origin
         return client.request(
             request.method,
             wire_url(url),
             data=body,
             headers=headers,
             proxy=proxy,
-            ssl=self._context(site) if own else True,
-            middlewares=self._middlewares(site) if own else None,
+            ssl=True if ordinary else self._context(site),
+            middlewares=None if ordinary else self._middlewares(site),
             allow_redirects=False,
             auto_decompress=False,
             skip_auto_headers=NEVER_ADDED,
@@ -205,7 +207,7 @@ class Direct:
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> CIMultiDict[str]:
         headers = self.headers.for_request(request, session, url, site)
-        if conversation.changes and not request.anonymous:
+        if conversation.by_identity and not request.anonymous:
             headers.popall("cookie", None)
             cookie = conversation.over(self.headers.jar(session)).header_for(url, self._clock.wall())
             if cookie is not None:
@@ -240,6 +242,7 @@ def _connector(way: str) -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION, resolver=resolver)
 
 
+@lru_cache(256)
 def wire_url(url: str) -> URL:
     """*url*, as `request_url` made it, for aiohttp: sent byte for byte."""
     if url.endswith("?"):

@@ -35,7 +35,7 @@ async def read_to_judge(provider: Provider, request: Request, stream: Stream) ->
     if most and stream.body is None:
         await stream.hold(most, SAFE_SECONDS if request.method.upper() in SAFE_METHODS else UNSAFE_SECONDS)
     held = stream.held
-    if request.encodings is not None:
+    if request.encodings is not None and "content-encoding" in head.headers:
         held = unpacked(held, head.headers, MOST + 1)
     readable = bool(held) or not stream.held
     complete = stream.body is not None and readable and len(held) <= MOST

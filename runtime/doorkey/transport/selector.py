@@ -59,9 +59,8 @@ class TransportSelector:
 
     def of(self, request: Request, site: Site, key: Key) -> Transport:
         """What carries *request*. Requests to other hosts go by `direct` in any case."""
-        if self._page is not None and request.own_host and self.name(site, key) == "page":
-            return self._page
-        return self._direct
+        may = request.own_host and (site.transport == "page" or bool(self._moved))
+        return self._page if may and self._page is not None and self.name(site, key) == "page" else self._direct
 
     def for_page(self, site: Site, key: Key) -> Transport:
         """What carries a load of the site's page for *key*, beside the calls under way."""
@@ -80,7 +79,9 @@ class TransportSelector:
 
     def carries(self, session: Session, site: Site) -> bool:
         """Whether requests can go with *session* now: the live page needs the context it came from."""
-        return self._page is None or self.name(site, session.key) == "direct" or self._page.live(session)
+        if self._page is None or (site.transport != "page" and not self._moved):
+            return True
+        return self.name(site, session.key) == "direct" or self._page.live(session)
 
     def keep(self, session: Session, live_page: LivePage, exits: AsyncExitStack) -> None:
         """Keep the context that *session* came from, for its requests."""

@@ -44,7 +44,8 @@ class Exchange(Protocol):
 class Stream:
     """An answer whose head has come. *start* is what came of its body with the head.
 
-    `transport` names what carries it; `websocket` is what a request for one opened. If `read` or `hold` fails, or its
+    `transport` names what carries it; `websocket` is what a request for one opened. `held` is what was read of the body
+    so far: `read` and `chunks` give it again. If `read` or `hold` fails, or its
     caller leaves, the request is ended at the site, too.
     """
 
@@ -65,7 +66,7 @@ class Stream:
         self.transport = transport
         self.websocket = websocket
         self._response = response
-        self._start = start
+        self.held = start
         self._waits = waits
         self._idle = idle
         self._deadline = deadline
@@ -74,12 +75,12 @@ class Stream:
     @property
     def body(self) -> bytes | None:
         """The whole body, where all of it has come already."""
-        return self._start if self._response.content.at_eof() else None
+        return self.held if self._response.content.at_eof() else None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body, one piece for each read. Raises Cut when it breaks off, and TimeLimit ("idle", "total")."""
-        if self._start:
-            yield self._start
+        if self.held:
+            yield self.held
         content, at_once = self._response.content, 0
         while not content.at_eof():
             # What lies there already needs no timer.
@@ -94,22 +95,17 @@ class Stream:
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises Changed past *limit* bytes; a bomb is never held, only its first *limit* bytes."""
         await self.hold(limit + 1)
-        if len(self._start) > limit:
+        if len(self.held) > limit:
             self.close()
             raise Changed(f"the answer is longer than {limit} bytes")
-        return self._start
-
-    @property
-    def held(self) -> bytes:
-        """What was read of the body so far; `read` and `chunks` give it again."""
-        return self._start
+        return self.held
 
     def take(self) -> None:
         """Read ahead what has come already, without waiting. Raises DoorkeyError if the answer broke off."""
         if self._response.content.at_eof():
             return
         try:
-            self._start += buffered(self._response.content)
+            self.held += buffered(self._response.content)
         except DoorkeyError:
             self.close()
             raise
@@ -117,9 +113,9 @@ class Stream:
     async def hold(self, limit: int, seconds: float | None = None) -> bool:
         """Read ahead, up to *limit* bytes and for at most *seconds*, and say whether that is all of the body."""
         content = self._response.content
-        if content.at_eof() or len(self._start) >= limit:
+        if content.at_eof() or len(self.held) >= limit:
             return content.at_eof()
-        body = bytearray(self._start)
+        body = bytearray(self.held)
         try:
             async with asyncio.timeout(seconds):
                 at_once = AT_ONCE
@@ -136,7 +132,7 @@ class Stream:
         except BaseException:
             self.close()
             raise
-        self._start = bytes(body)
+        self.held = bytes(body)
         return content.at_eof()
 
     async def _more(self) -> bytes:
