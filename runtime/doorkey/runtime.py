@@ -212,10 +212,9 @@ class Runtime:
         if key not in self._targets:
             while len(self._targets) >= MOST_TARGETS:
                 self._targets.pop(next(iter(self._targets)))
-            provider = self.provider(site) if moved == configured else type(self.provider(site))(moved)
             self._targets[key] = SiteTarget.build(
                 site=moved,
-                provider=provider,
+                provider=self.provider(site) if moved == configured else type(self.provider(site))(moved),
                 profile=lambda: profile(moved.profile),
                 pool=self.pool,
                 direct=self._parts.direct,
@@ -228,10 +227,7 @@ class Runtime:
                 headed=self._headed,
                 events=self.events.of(site),
             )
-        target = self._targets[key]
-        if overrides is NO_OVERRIDES:
-            self._plain[site] = target
-        return target
+        return self._plain.setdefault(site, self._targets[key]) if overrides is NO_OVERRIDES else self._targets[key]
 
     async def user_agent(self) -> str:
         """The installed Chromium's own user agent, read without opening a page."""

@@ -35,16 +35,15 @@ def transition(method: Callable[P, T]) -> Callable[P, T]:
 class KeyState:
     """What this process knows of one key. Only the methods below change it; times are the clock's `now`.
 
-    `current` is the session that requests get, `born` its birth by this process's clock. `waiting_session` was
-    fetched before the use budget of the current one was spent. `refused` is the highest generation that the site
-    refused by a verdict with a name, `doubted` the highest one refused without a name, `accepted` the highest one
-    that worked.
+    `current` is the session that requests get, `born` its birth by this process's clock. `waiting_session` was fetched
+    before the use budget of the current one was spent. `refused` is the highest generation that the site refused by a
+    verdict with a name, `doubted` the highest one refused without a name, `accepted` the highest one that worked.
     `shared`: another process uses this key's sessions, too. `hurried`: a visit was asked for by name, so that no pause
-    holds it back. `callers` counts those who wait; `visits` counts the sessions made here, `made` is the
-    last one's generation. `token_turn` is held while
-    a single-use token is used up. `soft_at` is when the current session's successor is fetched: a little before its
-    soft age, so that many sites and processes do not all begin at once. `unproven` counts the sessions made here in a
-    row that were refused before they ever worked. `waits` says what a flight waits for now.
+    holds it back. `callers` counts those who wait; `visits` counts the sessions made here, `made` is the last one's
+    generation. `token_turn` is held while a single-use token is used up. `soft_at` is when the current session's
+    successor is fetched: a little before its soft age, so that many sites and processes do not all begin at once.
+    `unproven` counts the sessions made here in a row that were refused before they ever worked. `waits` says what a
+    flight waits for now.
     """
 
     key: Key
@@ -82,10 +81,9 @@ class KeyState:
     @property
     def spent(self) -> bool:
         """Whether the current session has no use left in its budget."""
-        session = self.current
-        if session is None or (session.max_uses is None and self.budget.learned is None):
-            return False
-        return self.budget.is_spent(session)
+        current = self.current
+        counts = current is not None and (current.max_uses or self.budget.learned) is not None
+        return counts and self.budget.is_spent(current)
 
     def is_usable(self, session: Session | None, born: float, newer_than: int, now: float) -> bool:
         """Whether *session* is newer than *newer_than*, was not refused, and is within its hard age."""
@@ -96,7 +94,7 @@ class KeyState:
         session = self.current
         if session is None or self.flight is not None or self.waiting_session is not None or now < self.pause.until:
             return False
-        counts = session.max_uses is not None or self.budget.learned is not None
+        counts = (session.max_uses or self.budget.learned) is not None
         return now >= self.soft_at or (counts and self.budget.runs_out(session))
 
     def reason(self, stored: Session | None) -> RenewalReason:
@@ -177,10 +175,6 @@ class KeyState:
         if self.accepted < gen <= self.made:
             self.unproven += 1
             self.pause.grow(now)
-
-    def has_worked(self, gen: int) -> bool:
-        """Whether the session *gen* was accepted here, or may have been where it came from."""
-        return gen <= self.accepted or gen != self.made
 
     def pause_after(self, gen: int, now: float) -> float:
         """Seconds without a visit, if the session *gen* were refused now without a name."""
