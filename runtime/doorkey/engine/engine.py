@@ -149,11 +149,9 @@ class Engine:
     def _renew(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
         """The call goes on with a newer session; the answer is nobody's."""
         reply.close()
-        if (
-            call.renewals
-            and call.excused < MOST_EXCUSED
-            and self._keeper.key_state(session.key).has_worked(session.gen)
-        ):
+        state = self._keeper.key_state(session.key)
+        worked = session.gen <= state.accepted or session.gen != state.made  # here, or maybe where it was made
+        if call.renewals and worked and call.excused < MOST_EXCUSED:
             call.excused += 1
         call.renewals += 1
         call.refused = session.gen

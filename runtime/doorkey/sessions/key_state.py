@@ -36,14 +36,14 @@ class KeyState:
     """What this process knows of one key. Only the methods below change it; times are the clock's `now`.
 
     `current` is the session that requests get, `born` its birth by this process's clock. `waiting_session` was fetched
-    before the use budget of the current one was spent. `refused` is the highest generation that the site refused by a
-    verdict with a name, `doubted` the highest one refused without a name, `accepted` the highest one that worked.
-    `shared`: another process uses this key's sessions, too. `hurried`: a visit was asked for by name, so that no pause
-    holds it back. `callers` counts those who wait; `visits` counts the sessions made here, `made` is the last one's
-    generation. `token_turn` is held while a single-use token is used up. `soft_at` is when the current session's
-    successor is fetched: a little before its soft age, so that many sites and processes do not all begin at once.
-    `unproven` counts the sessions made here in a row that were refused before they ever worked. `waits` says what a
-    flight waits for now.
+    before the use budget of the current one was spent. `refused` is the highest generation that the site refused by
+    name, `doubted` the highest one refused without a name, `accepted` the highest one that worked. `shared`: another
+    process uses this key's sessions, too. `hurried`: a visit was asked for by name, so that no pause holds it back.
+    `callers` counts those who wait; `visits` counts the sessions made here, `made` is the last one's generation.
+    `token_turn` is held while a single-use token is used up. `soft_at` is when the current session's successor is
+    fetched: a little before its soft age, so that many sites and processes do not all begin at once. `unproven` counts
+    the sessions made here in a row that were refused before they ever worked. `waits` says what a flight waits for
+    now.
     """
 
     key: Key
@@ -81,9 +81,8 @@ class KeyState:
     @property
     def spent(self) -> bool:
         """Whether the current session has no use left in its budget."""
-        current = self.current
-        counts = current is not None and (current.max_uses or self.budget.learned) is not None
-        return counts and self.budget.is_spent(current)
+        held = self.current
+        return held is not None and (held.max_uses or self.budget.learned) is not None and self.budget.is_spent(held)
 
     def is_usable(self, session: Session | None, born: float, newer_than: int, now: float) -> bool:
         """Whether *session* is newer than *newer_than*, was not refused, and is within its hard age."""
