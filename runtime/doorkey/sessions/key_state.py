@@ -93,8 +93,7 @@ class KeyState:
         session = self.current
         if session is None or self.flight is not None or self.waiting_session is not None or now < self.pause.until:
             return False
-        counts = (session.max_uses or self.budget.learned) is not None
-        return now >= self.soft_at or (counts and self.budget.runs_out(session))
+        return now >= self.soft_at or self.budget.runs_out(session)
 
     def reason(self, stored: Session | None) -> RenewalReason:
         """Why a visit is made now. *stored* is the last session that the store knows.
