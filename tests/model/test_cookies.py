@@ -70,6 +70,14 @@ def test_what_no_browser_takes_is_refused(line: str) -> None:
         ("; Domain=[::1]", "http://[0::1]/", "[::1]", True),
         ("; Domain=BÜCHER.test", "http://xn--bcher-kva.test/", "xn--bcher-kva.test", False),
         ("; Domain=" + "x" * 1025, PLAIN, "a.site.test", True),
+        ("; Domain=me.github.io", "http://a.me.github.io/", "me.github.io", False),
+        ("; Domain=github.io", "http://github.io/", "github.io", True),
+        (
+            "; Domain=xn--bcher-kva.xn--55qx5d.cn",
+            "http://xn--bcher-kva.xn--55qx5d.cn/",
+            "xn--bcher-kva.xn--55qx5d.cn",
+            False,
+        ),
     ],
 )
 def test_the_domain_is_the_hosts_or_one_above_it(said: str, url: str, domain: str, host_only: bool) -> None:
@@ -82,6 +90,7 @@ def test_the_domain_is_the_hosts_or_one_above_it(said: str, url: str, domain: st
     [
         ("b.site.test", PLAIN), ("test", PLAIN), ("..site.test", PLAIN), ("site.test.", PLAIN), (".", PLAIN),
         ('"site.test"', PLAIN), ("localhost", "http://sub.localhost/"), ("0.0.1", "http://127.0.0.1/"),
+        ("co.uk", "http://a.co.uk/"), ("github.io", "http://me.github.io/"), ("io", "http://me.github.io/"),
         ("127.1", "http://127.0.0.1/"), ("::1", "http://[::1]/"), ("ite.test", "http://site.test/"),
     ],
 )  # fmt: skip

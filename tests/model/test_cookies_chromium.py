@@ -19,6 +19,8 @@ from doorkey.model.cookie_jar import CookieJar
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 HOSTS = ("localhost", "sub.localhost", "127.0.0.1", "site.test", "a.site.test", "b.a.site.test")
+MAPPED = ("*.test", "co.uk", "*.co.uk", "*.b.ck", "b.ck", "www.ck", "*.xn--55qx5d.cn", "xn--55qx5d.cn", "*.kobe.jp")
+"""Names that lead to the site: those below public suffixes stand for each kind of rule that their list has."""
 PATHS = ("/", "/x", "/x/", "/x/y", "/x/y/z", "/xy", "/%C3%A9/")
 
 
@@ -71,7 +73,7 @@ async def browse(site: Hops) -> AsyncIterator[object]:
         browser = await playwright.chromium.launch(
             executable_path=find_chromium().path,
             chromium_sandbox=os.geteuid() != 0,
-            args=["--host-resolver-rules=MAP *.test 127.0.0.1", "--no-proxy-server"],
+            args=["--host-resolver-rules=" + ",".join(f"MAP {host} 127.0.0.1" for host in MAPPED), "--no-proxy-server"],
         )
         context = await browser.new_context()
         page = await context.new_page()
@@ -231,3 +233,22 @@ async def test_the_jar_sends_what_chromium_sends(setters, site: Hops, browse) ->
     ]
     known = {cookie.identity: (cookie.secure, cookie.http_only, cookie.same_site or "Lax") for cookie in jar}
     assert known == {cookie.identity: (cookie.secure, cookie.http_only, cookie.same_site) for cookie in held}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "domains"),
+    [
+        (("a.co.uk", "co.uk"), ("a.co.uk", "co.uk", "uk")),
+        (("a.b.ck", "b.ck", "www.ck"), ("a.b.ck", "b.ck", "www.ck", "ck")),
+        (("a.xn--55qx5d.cn", "xn--55qx5d.cn"), ("a.xn--55qx5d.cn", "xn--55qx5d.cn", "cn")),
+        (("a.c.kobe.jp", "c.kobe.jp", "city.kobe.jp"), ("c.kobe.jp", "city.kobe.jp", "kobe.jp", "jp")),
+    ],
+)
+async def test_no_cookie_is_for_a_public_suffix(hosts, domains, site: Hops, browse) -> None:  # type: ignore[no-untyped-def]
+    setters = [
+        (f"{host}/", [f"c{n}=1; Domain={domain}".encode()]) for host in hosts for n, domain in enumerate(domains)
+    ]
+    hops = [*setters, *((f"{host}/", []) for host in hosts)]
+    (theirs, _), (ours, jar) = await browse(hops), simulate(site, hops)
+    assert ours == theirs
+    assert any(not cookie.host_only for cookie in jar)

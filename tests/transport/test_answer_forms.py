@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -14,13 +14,14 @@ from doorkey import Runtime
 from doorkey.browser import BrowserPool
 from doorkey.clients.aio import client
 from doorkey.config.settings import ServiceSettings
+from doorkey.service import door_headers
 from doorkey.service.app import build_app, serve
-from doorkey.transport import compression
+from doorkey.transport import compression, direct
 
 from .paged import PagedSite, runtime_for, serving
 
 pytestmark = pytest.mark.browser
-FILLING = "<p>" + "Grüße aus dem Wiki. " * 400
+FILLING = "<p>" + "Grüße aus dem Wiki. " * 200
 FINE = f"<!doctype html>{FILLING}<p>saved".encode()
 DEAD = f"<!doctype html>{FILLING}<p>Your session has expired.".encode()
 """A refusal that only its text tells, past the first 4 KiB."""
@@ -30,9 +31,13 @@ if compression.BROTLI is not None:
 
 
 class FormSite(PagedSite):
-    """Answers /save in the coding of its query, one byte a chunk. Only the newest session is alive; `end` ends it."""
+    """Answers /save in the coding of its query, if the request accepts it, one byte a chunk.
+
+    Only the newest session is alive; `end` ends it. `codings` are those of the answers.
+    """
 
     alive_from = 1
+    codings: list[str]
 
     def end(self) -> None:
         self.alive_from = self.loads + 1
@@ -41,13 +46,16 @@ class FormSite(PagedSite):
         await request.read()
         alive = int(request.cookies["sid"].removeprefix("s")) >= self.alive_from
         coding = request.query["coding"]
+        if coding not in request.headers.get("accept-encoding", ""):
+            coding = "identity"
+        self.codings.append(coding)
         response = web.StreamResponse(headers={"content-type": "text/html; charset=utf-8"})
         if coding != "identity":
             response.headers["content-encoding"] = coding
         await response.prepare(request)
         packed = CODINGS[coding](FINE if alive else DEAD)
-        for at in range(0, len(packed), 1 if coding != "identity" else 40):
-            await response.write(packed[at : at + (1 if coding != "identity" else 40)])
+        for at in range(len(packed)):
+            await response.write(packed[at : at + 1])
         return response
 
 
@@ -81,6 +89,7 @@ WAYS: dict[str, Callable[[Runtime, str], Awaitable[tuple[int, bytes, int]]]] = {
 @asynccontextmanager
 async def entered(transport: str, browsers: BrowserPool) -> AsyncIterator[tuple[FormSite, Runtime]]:
     site = FormSite()
+    site.codings = []
     site.routes["/save"] = site.save
     more = {"transport": transport, "stale": ["body:session has expired"], "manners": {"rate": 100.0}}
     more |= {"tokens": {}, "send": {}}
@@ -88,9 +97,22 @@ async def entered(transport: str, browsers: BrowserPool) -> AsyncIterator[tuple[
         yield site, runtime
 
 
+@pytest.fixture(params=["br installed", "br missing"])
+def has_brotli(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    missing = request.param == "br missing"
+    if missing:
+        monkeypatch.delitem(compression.DECOMPRESSORS, "br", raising=False)
+        monkeypatch.setattr(direct, "ACCEPTED", "gzip, deflate")
+    door_headers._readable.cache_clear()
+    yield "br" in CODINGS and not missing
+    door_headers._readable.cache_clear()
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("transport", ["direct", "page"])
-async def test_each_form_has_the_same_verdict_and_bytes(transport: str, way: str, browsers: BrowserPool) -> None:
+async def test_each_form_has_the_same_verdict_and_bytes(
+    transport: str, way: str, has_brotli: bool, browsers: BrowserPool
+) -> None:
     async with entered(transport, browsers) as (site, runtime):
         for coding in CODINGS:
             for renewed in (0, 1):
@@ -99,3 +121,5 @@ async def test_each_form_has_the_same_verdict_and_bytes(transport: str, way: str
                 status, body, told = await WAYS[way](runtime, f"/save?coding={coding}")
                 assert (coding, status, body == FINE) == (coding, 200, True)
                 assert told <= 1  # a session check, which loads the page, makes a session of its own there
+    assert ("br" in site.codings) is ("br" in CODINGS and (has_brotli or transport == "page"))
+    assert {"identity", "gzip"} <= set(site.codings)

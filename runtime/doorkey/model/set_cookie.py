@@ -22,6 +22,7 @@ from doorkey.model.cookies import (
     size,
     trustworthy,
 )
+from doorkey.model.public_suffix import is_public_suffix
 
 LONGEST_ATTRIBUTE = 1024
 """Bytes of an attribute's value; one that is longer is ignored."""
@@ -39,7 +40,6 @@ def parse_set_cookie(line: str, url: str, wall: float, *, date: float | None = N
     """What the Set-Cookie *line* of the answer at *url* does; None where a browser refuses it.
 
     *wall* is now, and *date* what the answer said of its time: Expires is meant by the site's clock, as in Chromium.
-    Public suffixes of several labels (co.uk) are not known here, and taken for domains: a jar belongs to one site.
     """
     first, *rest = line.strip(BLANK).split(";")
     name, equals, value = first.partition("=")
@@ -88,11 +88,10 @@ def _domain(said: str, host: str) -> tuple[str, bool]:
         named = host_of(f"http://{said.removeprefix('.')}/") if not said.isascii() else said.lower().removeprefix(".")
     except ValueError:
         return "", True
-    if is_address(host) or "." not in host:
+    if is_address(host) or is_public_suffix(host):
         return (host, True) if named == host else ("", True)
     within = host == named or host.endswith("." + named)
-    # A single label is a public suffix to browsers: no cookie is for all of .com, or of .localhost.
-    return (named, False) if within and "." in named.strip(".") and not named.startswith(".") else ("", True)
+    return (named, False) if within and not named.startswith(".") and not is_public_suffix(named) else ("", True)
 
 
 def _path(said: str, url: str) -> str:
