@@ -21,7 +21,8 @@ class TokenEndpointSite:
     `/auth/refresh` continues. A refresh token that comes a second time ends the login for good (`stolen`).
 
     `expires_in`: what answers say of the access token's life, None: nothing. `released`: answers of the token endpoint
-    wait for it, and `asked` is set when one does. `refusal`: the answer to a wrong password. `script`: what the page
+    wait for it, and `asked` is set when one does. `refusal`: the answer to a wrong password, and to
+    each form. `script`: what the page
     shows to everybody, in place of leading strangers to the form.
     """
 
@@ -104,6 +105,8 @@ class TokenEndpointSite:
     async def take_form(self, request: web.Request) -> web.Response:
         data = {name: str(value) for name, value in (await request.post()).items()}
         self.logins.append(data)
+        if self.refusal is not None:
+            return self.refusal
         if data.get("csrf") not in self.forms or request.cookies.get("pre") != data["csrf"]:
             raise web.HTTPForbidden
         if (data.get("user"), data.get("pw")) != (USER, PASSWORD):

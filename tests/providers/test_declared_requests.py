@@ -158,6 +158,14 @@ async def test_a_login_form_that_comes_back_is_a_refusal(
     assert 'The site says: "We do not know …"' in error.message
 
 
+async def test_what_stands_before_the_site_is_no_refused_login(site: TokenEndpointSite, opened: Opened) -> None:
+    site.refusal = web.Response(status=403, text="<h1>CSRF verification failed</h1>", content_type="text/html")
+    error = await failure(await opened(FORM))
+    assert error.code == "session_refused"
+    assert "Django's CSRF check" in error.message
+    assert "did not take the login" not in error.message
+
+
 async def test_an_answer_without_the_token_is_a_login_that_failed(
     site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:

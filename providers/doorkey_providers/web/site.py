@@ -24,7 +24,7 @@ from doorkey_providers.web.sources import (
     find_on_page,
 )
 from doorkey_providers.web.templates import Template
-from doorkey_providers.web.token_life import read_life
+from doorkey_providers.web.token_life import EXPIRES_IN, read_life
 from doorkey_providers.web.token_options import TokenOptions
 from doorkey_providers.web.values import JSON
 
@@ -116,7 +116,7 @@ class WebSite(Provider):
         return {name: self._read_token(name, token, page) for name, token in self.on_pages.items()}
 
     def fits(self, session: Session) -> bool:
-        return session.tokens.keys() >= self.options.tokens.keys()
+        return session.tokens.keys() >= self.options.tokens.keys() - {EXPIRES_IN}
 
     def login(self, session: Session) -> Flow[Tokens] | None:
         return None if self.login_request is None else self.login_request.run({})

@@ -27,13 +27,16 @@ from doorkey.transport.stream import Stream, whole
 
 REDIRECTS = 5
 """Redirects of one request that are followed."""
+TELLING = 4
+"""Characters of a token that is taken out of the site's words: a shorter one may be any word."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(slots=True)
 class HttpExchange:
-    """`logs_in`: the requests are a login. `sent`: the one with the login's values was sent. `limit`: seconds that each
-    request may take. `secrets` are the values that must not be repeated, `replies` the answers so far.
+    """`logs_in`: the requests are a login. `sent`: the one with the login's values was sent. `answer` is what that got,
+    `before` the answer before it, and `last` the one that came last. `limit`: seconds that each request may take.
+    `secrets` are the values that must not be repeated.
     """
 
     site: Site
@@ -45,7 +48,9 @@ class HttpExchange:
     logs_in: bool = False
     sent: bool = False
     secrets: list[str] = field(default_factory=list, repr=False)
-    replies: list[Reply] = field(default_factory=list, repr=False)
+    last: Reply | None = field(default=None, repr=False)
+    before: Reply | None = field(default=None, repr=False)
+    answer: Reply | None = field(default=None, repr=False)
     conversation: Conversation = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +70,8 @@ class HttpExchange:
 
         Raises NeedsPerson with `retry_after` where the site refused the login, else the error of the refused request.
         """
-        self.secrets += [value for value in self.held.session.tokens.values() if isinstance(value, str)]
+        tokens = self.held.session.tokens.values()
+        self.secrets += [value for value in tokens if isinstance(value, str) and len(value) >= TELLING]
         request = next(flow)
         while True:
             try:
@@ -91,14 +97,14 @@ class HttpExchange:
 
     def check_refused(self) -> None:
         """Raise NeedsPerson where the site answered the login by its login form. Parses a page."""
-        if self.replies and shows_login_form(self.replies[-1]):
-            raise explain_refused(self.replies[-1], None, tuple(self.secrets))
+        if self.answer is not None and shows_login_form(self.answer):
+            raise explain_refused(self.answer, self.before, tuple(self.secrets))
 
     def explain(self, error: DoorkeyError, *, last: bool) -> DoorkeyError:
         """The error of a login that ended in *error*, as `explain_end` does. Parses a page."""
-        if error.retry_after is not None or not (self.sent and self.replies):
+        if error.retry_after is not None or self.answer is None:
             return error
-        return explain_end(error, self.replies, tuple(self.secrets), last=last)
+        return explain_end(error, self.answer, self.before, tuple(self.secrets), last=last)
 
     async def _ask(self, request: Request) -> Reply:
         session = self.held.session
@@ -119,8 +125,9 @@ class HttpExchange:
             raise verdict.error(self.site.name, head.status)
         reply = await whole(stream, request.limit)
         reply = replace(reply, jar=self.cookies_at(reply.url))
-        before = self.replies[-1] if self.replies else None
-        self.replies.append(reply)
+        before, self.last = self.last, reply
+        if shows_values:
+            self.before, self.answer = before, reply
         if shows_values and (not verdict or (400 <= reply.status < 500 and reply.status not in UNSUITED)):
             raise await asyncio.to_thread(explain_refused, reply, before, tuple(self.secrets))
         if request.dressed and reply.status >= 400:

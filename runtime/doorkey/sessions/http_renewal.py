@@ -115,7 +115,7 @@ class HttpRenewal:
         self.cache_sign = ""
         if self._provider.needs_scripts or not self._provider.page_suffices:
             return None
-        return await self._read_page("direct", self._begin(held), held.session.tokens)
+        return await self._read_page("direct", self._begin(held), {})
 
     def _begin(self, held: HeldSession, *, logs_in: bool = False) -> HttpExchange:
         return HttpExchange(self._site, self._provider, self._direct, self._clock, held, self._limit, logs_in=logs_in)
@@ -154,7 +154,7 @@ class HttpRenewal:
 
     def _find_landing(self, exchange: HttpExchange) -> Page | None:
         """The page of the site, where the login has led there already."""
-        last = exchange.replies[-1] if exchange.replies else None
+        last = exchange.last
         return self._as_page(last, exchange) if last and last.url == self._site.url and last.status == 200 else None
 
     def _as_page(self, reply: Reply, exchange: HttpExchange) -> Page:

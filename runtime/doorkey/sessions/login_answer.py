@@ -37,13 +37,14 @@ def explain_refused(reply: Reply, before: Reply | None, secrets: Iterable[str]) 
     )
 
 
-def explain_end(error: DoorkeyError, replies: list[Reply], secrets: Iterable[str], *, last: bool) -> DoorkeyError:
-    """The error where the login was sent and *error* came after it. Parses the page that answered the login.
+def explain_end(
+    error: DoorkeyError, reply: Reply, before: Reply | None, secrets: Iterable[str], *, last: bool
+) -> DoorkeyError:
+    """The error where *reply* answered the login and *error* came after it. Parses the page that answered the login.
 
     The site's login form means that it refused the login. Else the login may be good and the settings wrong; *last*: no
     other way in is left to try.
     """
-    reply, before = replies[-1], replies[-2] if len(replies) > 1 else None
     if shows_login_form(reply):
         return explain_refused(reply, before, secrets)
     said = f"{_describe(reply)}, but that did not lead in: {error.message}{quote(reply, before, secrets)}"
