@@ -46,6 +46,8 @@ RULES = {
     "/healthz": Rule.OPEN,
     "/readyz": Rule.OPEN,
     "/metrics": Rule.ALL,
+    "/openapi.json": Rule.OPEN,
+    "/docs": Rule.OPEN,
     "/v1/models": Rule.OWN,
     "/v1/models/{id}": Rule.OWN,
     "/v1/chat/completions": Rule.OWN,

@@ -120,11 +120,21 @@ def check_key(keys: KeyRing | None) -> Check:
                 "invalid_api_key",
                 "this service's key was expected in Authorization: Bearer …, in x-api-key, or as the password of "
                 f"Authorization: Basic …; {came}. `doorkey serve` says where the key is kept",
-                headers={"WWW-Authenticate": "Bearer"},
+                headers={"WWW-Authenticate": _challenge(request)},
             )
         return None
 
     return check
+
+
+def _challenge(request: web.Request) -> str:
+    """Let browsers ask a person for the key, on a page that was opened by hand.
+
+    A browser sends such a password with requests of other pages, too. Those are refused by `Sec-Fetch-Site`, so only
+    browsers that send it are asked.
+    """
+    by_hand = request.headers.get("Sec-Fetch-Mode") == "navigate"
+    return 'Basic realm="doorkey", charset="UTF-8"' if by_hand else "Bearer"
 
 
 def read_keys(headers: Mapping[str, str]) -> Iterator[str]:

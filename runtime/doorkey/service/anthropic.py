@@ -11,19 +11,16 @@ from aiohttp import web
 from doorkey.errors import RequestError
 from doorkey.model.chat import kind_of
 from doorkey.service.answers import End, answer_question
+from doorkey.service.bodies import MessagesBody, read_body
 from doorkey.service.body import read_object
 from doorkey.service.failure import Failure
 from doorkey.service.middleware import ERROR_BODY, ID
 from doorkey.service.question import (
     Question,
     find_ignored,
-    read_field,
-    read_limit,
     read_messages,
-    read_model,
-    read_sampling,
-    read_stop,
     refuse,
+    require_model,
 )
 
 if TYPE_CHECKING:
@@ -59,20 +56,20 @@ def parse_question(data: Mapping[str, Any]) -> Question:
     choice = data.get("tool_choice")
     chosen = choice.get("type") if isinstance(choice, dict) else choice
     refuse({"tool_choice": (chosen not in (None, "auto", "none"), "sites have no tools, so none can be required")})
-    if read_limit(data, "max_tokens") is None:
+    body = read_body(MessagesBody, data)
+    if body.max_tokens is None:
         raise RequestError("max_tokens is missing: a whole number was expected", param="max_tokens")
-    given = read_field(data, "messages", list, "a list of messages")
-    messages = [each for at, message in enumerate(given or ()) for each in _convert(message, f"messages[{at}]")]
-    system = _read_text(data.get("system"), "system")
+    messages = [each for at, message in enumerate(body.messages or ()) for each in _convert(message, f"messages[{at}]")]
+    system = _read_text(body.system, "system")
     if system:
         messages.insert(0, {"role": "system", "content": system})
     return Question(
-        model=read_model(data),
+        model=require_model(body.model),
         messages=read_messages(messages),
-        stream=bool(read_field(data, "stream", bool, "true or false")),
-        stop=read_stop(data, "stop_sequences", 16),
-        max_tokens=read_limit(data, "max_tokens"),
-        options=read_sampling(data, ("temperature", "top_p")),
+        stream=bool(body.stream),
+        stop=body.stop_sequences,
+        max_tokens=body.max_tokens,
+        options=body.sampling(),
         ignored=find_ignored(data, "tools", "thinking"),
     )
 

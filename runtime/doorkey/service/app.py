@@ -30,6 +30,7 @@ from doorkey.service.listening import listen_on_address, listen_on_socket
 from doorkey.service.metrics import ServiceMetrics, metric_routes
 from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, Rules, guard, normalize, sign
 from doorkey.service.models import model_routes
+from doorkey.service.openapi import document_routes
 from doorkey.service.readiness import readiness_routes
 from doorkey.service.responses import responses_routes
 from doorkey.service.running import RunningRequests
@@ -93,6 +94,7 @@ def build_app(
         app.add_routes([route, short])
     app.add_routes(site_routes(runtime))
     app.add_routes(session_routes(runtime, clock))
+    app.add_routes(document_routes())
     app.add_routes(readiness_routes(runtime, running, clock))
     app.add_routes(metric_routes(runtime, metrics))
     app.add_routes(door_routes(runtime, unread))

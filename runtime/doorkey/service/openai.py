@@ -9,20 +9,16 @@ from typing import Any
 
 from doorkey.errors import RequestError
 from doorkey.service.answers import End
+from doorkey.service.bodies import ChatBody, CompletionBody, ImageBody, read_body
 from doorkey.service.failure import Failure
 from doorkey.service.question import (
     Question,
     find_ignored,
-    read_field,
-    read_limit,
     read_messages,
-    read_model,
-    read_sampling,
-    read_stop,
     refuse,
+    require_model,
 )
 
-SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
 IGNORED = ("tools", "functions", "logit_bias", "reasoning_effort", "verbosity", "web_search_options")
 """Parameters of a chat that no site is told. The answer names those that were set in `x-doorkey-ignored`."""
 MARK = "\0"
@@ -50,16 +46,15 @@ def parse_chat(data: Mapping[str, Any]) -> Question:
             "logprobs": (bool(data.get("logprobs")), "sites give no probabilities"),
         }
     )
-    limit = "max_completion_tokens" if data.get("max_completion_tokens") is not None else "max_tokens"
-    most = read_limit(data, limit)
+    body = read_body(ChatBody, data)
     return Question(
-        messages=read_messages(data.get("messages")),
-        model=read_model(data),
-        stream=bool(read_field(data, "stream", bool, "true or false")),
-        include_usage=_read_include_usage(data),
-        stop=read_stop(data),
-        max_tokens=most,
-        options=read_sampling(data, SAMPLING),
+        messages=read_messages(body.messages),
+        model=require_model(body.model),
+        stream=bool(body.stream),
+        include_usage=body.include_usage,
+        stop=body.stop,
+        max_tokens=body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens,
+        options=body.sampling(),
         ignored=find_ignored(data, *IGNORED),
     )
 
@@ -80,21 +75,22 @@ def parse_completion(data: Mapping[str, Any]) -> Question:
             "logprobs": (data.get("logprobs") is not None, "sites give no probabilities"),
         }
     )
+    body = read_body(CompletionBody, data)
     return Question(
-        model=read_model(data),
+        model=require_model(body.model),
         messages=read_messages([{"role": "user", "content": prompt}]),
-        stream=bool(read_field(data, "stream", bool, "true or false")),
-        include_usage=_read_include_usage(data),
-        stop=read_stop(data),
-        max_tokens=read_limit(data, "max_tokens"),
-        options=read_sampling(data, SAMPLING),
+        stream=bool(body.stream),
+        include_usage=body.include_usage,
+        stop=body.stop,
+        max_tokens=body.max_tokens,
+        options=body.sampling(),
     )
 
 
 def parse_image(data: Mapping[str, Any]) -> ImageRequest:
     """Read an image's request. Raises RequestError naming the parameter."""
-    prompt = read_field(data, "prompt", str, "a text")
-    if not prompt or not prompt.strip():
+    body = read_body(ImageBody, data)
+    if not body.prompt or not body.prompt.strip():
         raise RequestError("prompt must say what the image is to show", param="prompt")
     refuse(
         {
@@ -102,12 +98,12 @@ def parse_image(data: Mapping[str, Any]) -> ImageRequest:
             "stream": (bool(data.get("stream")), "images are not streamed"),
         }
     )
-    shape = data.get("response_format")
+    shape = body.response_format
     if shape not in (None, "b64_json", "url"):
         raise RequestError("response_format must be b64_json or url", param="response_format")
-    looks = {name: read_field(data, name, str, "a text") for name in ("size", "quality", "style")}
-    options = {name: value for name, value in looks.items() if value is not None}
-    return ImageRequest(model=read_model(data), prompt=prompt, as_url=shape == "url", options=options)
+    return ImageRequest(
+        model=require_model(body.model), prompt=body.prompt, as_url=shape == "url", options=body.looks()
+    )
 
 
 class ChatShape:
@@ -184,8 +180,3 @@ def write_data(event: Mapping[str, Any]) -> bytes:
 
 def _is_one(number: object) -> bool:
     return number is None or (number == 1 and not isinstance(number, bool))
-
-
-def _read_include_usage(data: Mapping[str, Any]) -> bool:
-    options = read_field(data, "stream_options", dict, "an object") or {}
-    return bool(read_field(options, "include_usage", bool, "true or false"))

@@ -13,18 +13,16 @@ from doorkey.errors import RequestError
 from doorkey.model.chat import kind_of
 from doorkey.service.answers import End, answer_question
 from doorkey.service.anthropic import write_event
+from doorkey.service.bodies import ResponseBody, read_body
 from doorkey.service.body import read_object
 from doorkey.service.failure import Failure
 from doorkey.service.middleware import ID
 from doorkey.service.question import (
     Question,
     find_ignored,
-    read_field,
-    read_limit,
     read_messages,
-    read_model,
-    read_sampling,
     refuse,
+    require_model,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +57,8 @@ def responses_routes(runtime: Runtime, clock: Clock, unread: float) -> list[web.
 
 def parse_question(data: Mapping[str, Any]) -> Question:
     """Read a request. Raises RequestError, naming the parameter, for what is wrong or needs state."""
-    text = read_field(data, "text", dict, "an object") or {}
-    form = text.get("format")
+    body = read_body(ResponseBody, data)
+    form = (body.text or {}).get("format")
     plain = form is None or (isinstance(form, dict) and form.get("type") == "text")
     stateless = "responses are not kept, so each request must hold all of its input"
     refuse(
@@ -76,16 +74,15 @@ def parse_question(data: Mapping[str, Any]) -> Question:
             ),
         }
     )
-    messages = _read_input(data.get("input"))
-    instructions = read_field(data, "instructions", str, "a text")
-    if instructions:
-        messages.insert(0, {"role": "system", "content": instructions})
+    messages = _read_input(body.input)
+    if body.instructions:
+        messages.insert(0, {"role": "system", "content": body.instructions})
     return Question(
-        model=read_model(data),
+        model=require_model(body.model),
         messages=read_messages(messages, "input"),
-        stream=bool(read_field(data, "stream", bool, "true or false")),
-        max_tokens=read_limit(data, "max_output_tokens"),
-        options=read_sampling(data, ("temperature", "top_p")),
+        stream=bool(body.stream),
+        max_tokens=body.max_output_tokens,
+        options=body.sampling(),
         ignored=find_ignored(data, "tools", "reasoning"),
     )
 
