@@ -22,7 +22,7 @@ EXPECTED = {
     "model_attributes_type": "an object",
 }
 """What a field must be, by the type of pydantic's error."""
-ONE = {"const": 1, "default": 1}
+ONE = {"enum": [1, None]}
 TEXT_OR_PARTS = {
     "anyOf": [
         {"type": "string"},
