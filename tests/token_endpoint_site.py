@@ -21,9 +21,8 @@ class TokenEndpointSite:
     `/auth/refresh` continues. A refresh token that comes a second time ends the login for good (`stolen`).
 
     `expires_in`: what answers say of the access token's life, None: nothing. `released`: answers of the token endpoint
-    wait for it, and `asked` is set when one does. `refusal`: the answer to a wrong password, and to
-    each form. `script`: what the page
-    shows to everybody, in place of leading strangers to the form.
+    wait for it, and `asked` is set when one does. `refusal`: the answer to a wrong password, and to each form.
+    `script`: what the page shows to everybody, in place of leading strangers to the form.
     """
 
     url: str = ""

@@ -237,6 +237,22 @@ async def test_an_answer_by_cookie_and_header_renews(site: TokenEndpointSite, op
     assert (len(site.logins), site.renewals) == (1, 2)
 
 
+async def test_an_imported_login_is_proven_and_renewed_by_the_token_endpoint(
+    site: TokenEndpointSite, opened: Opened, tmp_path: Path
+) -> None:
+    runtime = await opened(
+        'stale = [401]\ntokens.access = "header:X-Access"\nsend.header.Authorization = "Bearer {access}"\n'
+        '[sites.api.renew]\nrequest.path = "/auth/continue"\n'
+    )
+    file = tmp_path / "solved.json"
+    cookie = {"name": "device", "value": "d1", "domain": "127.0.0.1", "path": "/"}
+    file.write_text(json.dumps({"solution": {"cookies": [cookie], "userAgent": "Elsewhere/1"}}))
+    await runtime.logins.import_login(runtime.target("api"), file)
+    assert await write(runtime) == 200
+    site.die()
+    assert (await write(runtime), site.renewals, site.logins) == (200, 2, [])
+
+
 async def test_a_renewal_that_can_be_foreseen_keeps_nobody_waiting(site: TokenEndpointSite, opened: Opened) -> None:
     site.expires_in = 100.0
     clock = Shifted()

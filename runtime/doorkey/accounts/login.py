@@ -126,7 +126,10 @@ class Logins:
         if not target.provider.needs_page and target.provider.ready is None:
             return held
         try:
-            session = await source.try_http(source.http.page, HeldSession(held, None)) or await source.browser.visit(
+            session = await source.try_http(source.http.page, HeldSession(held, None))
+            if session is None and target.provider.renews_login:
+                session = await source.try_http(source.http.refresh, HeldSession(held, None))
+            session = session or await source.browser.visit(
                 "browser", target.site.url, previous=held, cookies=held.cookies, local=held.local
             )
         except (Changed, NeedsPerson) as error:
