@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from doorkey.service.app import build_app, serve
 from doorkey.transport.direct import Limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from entered import EnteredRuntime, TokenSite
+from entered import EnteredRuntime, TokenSite, until
 
 MODEL = "aichats/gpt-4"
 WAYS = {
@@ -75,8 +74,8 @@ async def lose(request: web.Request) -> web.StreamResponse:
 
 async def keep_silent(request: web.Request) -> web.StreamResponse:
     await request.read()
-    await asyncio.sleep(3)
-    return web.Response()
+    await until(lambda: request.transport is None or request.transport.is_closing())
+    raise ConnectionResetError
 
 
 @pytest.mark.parametrize("lost", [lose, keep_silent])

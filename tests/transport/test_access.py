@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey import Runtime, Settings
+from doorkey.browser import BrowserPool
 from doorkey.clients.aio import client
 from doorkey.errors import ConfigurationError, DoorkeyError
 
@@ -23,10 +24,11 @@ pytestmark = pytest.mark.browser
 PAGE = "<!doctype html><title>inside</title><p>hello"
 
 
-def runtime_for(url: str, **more: Any) -> Runtime:
+def runtime_for(url: str, pool: BrowserPool, **more: Any) -> Runtime:
     site = {"provider": "web", "url": url, **more}
     return Runtime(
-        Settings.model_validate({"sites": {"wiki": site}, "store": {"url": "memory://"}, "limits": {"visit": 20}})
+        Settings.model_validate({"sites": {"wiki": site}, "store": {"url": "memory://"}, "limits": {"visit": 20}}),
+        pool=pool,
     )
 
 
@@ -74,14 +76,14 @@ SCHEMES = {
 @pytest.mark.parametrize("transport", ["direct", "page"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_a_password_by_http_is_given_by_both_transports(
-    scheme: str, transport: str, monkeypatch: pytest.MonkeyPatch
+    scheme: str, transport: str, browsers: BrowserPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WIKI_PASSWORD", "p:w")
     gate, challenge = SCHEMES[scheme]
     credentials = {"username": "me", "password": "env:WIKI_PASSWORD"}
     async with (
         serving(gate, challenge) as url,
-        runtime_for(url, transport=transport, http_credentials=credentials) as r,
+        runtime_for(url, browsers, transport=transport, http_credentials=credentials) as r,
         client("wiki", runtime=r) as wiki,
     ):
         for _ in range(2):
@@ -90,15 +92,19 @@ async def test_a_password_by_http_is_given_by_both_transports(
     assert "p:w" not in repr(r.settings)
 
 
-async def test_a_password_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_password_that_is_not_there_is_told(browsers: BrowserPool, monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = {"username": "me", "password": "env:WIKI_PASSWORD"}
     async with (
         serving(*SCHEMES["basic"]) as url,
-        runtime_for(url, http_credentials=credentials) as runtime,
+        runtime_for(url, browsers, http_credentials=credentials) as runtime,
         client("wiki", runtime=runtime) as wiki,
     ):
         with pytest.raises(ConfigurationError, match="WIKI_PASSWORD is not set"):
             await wiki.get("/x")
+
+
+EC = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+"""Keys that are made at once; RSA's take a while."""
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -110,7 +116,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CA, and certificates by it for a server at 127.0.0.1 and for a client, whose key has a password."""
     folder = tmp_path_factory.mktemp("certificates")
     openssl(
-        folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30",
+        folder, "req", "-x509", "-newkey", *EC, "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30",
         "-subj", "/CN=Home CA", "-addext", "basicConstraints=critical,CA:TRUE",
         "-addext", "keyUsage=critical,keyCertSign,cRLSign",
     )  # fmt: skip
@@ -122,7 +128,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "ext").write_text(extension)
         key = ["-nodes"] if name == "server" else ["-passout", "pass:secret"]
         openssl(
-            folder, "req", "-newkey", "rsa:2048", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj",
+            folder, "req", "-newkey", *EC, *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj",
             f"/CN={name}",
         )  # fmt: skip
         openssl(
@@ -161,9 +167,19 @@ async def serving_tls(certificates: Path, *, asks: bool) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+@pytest.fixture(scope="module")
+async def tls_sites(certificates: Path) -> AsyncIterator[dict[bool, str]]:
+    """A site with the server's certificate, and by True one that asks for the client's: a browser each serves both
+    transports."""
+    async with serving_tls(certificates, asks=False) as open_site, serving_tls(certificates, asks=True) as asking:
+        yield {False: open_site, True: asking}
+
+
 @pytest.mark.parametrize("transport", ["direct", "page"])
 @pytest.mark.parametrize("asks", [False, True])
-async def test_a_site_with_certificates_of_its_own_is_entered(certificates: Path, transport: str, asks: bool) -> None:
+async def test_a_site_with_certificates_of_its_own_is_entered(
+    certificates: Path, tls_sites: dict[bool, str], browsers: BrowserPool, transport: str, asks: bool
+) -> None:
     secret = certificates / "secret"
     secret.write_text("secret\n")
     shown = {
@@ -173,18 +189,18 @@ async def test_a_site_with_certificates_of_its_own_is_entered(certificates: Path
     }
     more = {"client_certificate": shown} if asks else {}
     async with (
-        serving_tls(certificates, asks=asks) as url,
-        runtime_for(url, transport=transport, ca_file=str(certificates / "ca.pem"), **more) as runtime,
+        runtime_for(
+            tls_sites[asks], browsers, transport=transport, ca_file=str(certificates / "ca.pem"), **more
+        ) as runtime,
         client("wiki", runtime=runtime) as wiki,
     ):
         answer = await wiki.get("/who")
         assert (await answer.text(), answer.answer.transport) == ("client" if asks else "nobody", transport)
 
 
-async def test_another_site_is_not_trusted_by_it(certificates: Path) -> None:
+async def test_another_site_is_not_trusted_by_it(tls_sites: dict[bool, str], browsers: BrowserPool) -> None:
     async with (
-        serving_tls(certificates, asks=False) as url,
-        runtime_for(url) as runtime,
+        runtime_for(tls_sites[False], browsers) as runtime,
         client("wiki", runtime=runtime) as wiki,
     ):
         with pytest.raises(DoorkeyError):
@@ -203,12 +219,14 @@ async def test_another_site_is_not_trusted_by_it(certificates: Path) -> None:
         ({"client_certificate": {"certificate": "client.pem", "key": "client.key"}}, "client_certificate.password"),
     ],
 )
-async def test_files_that_can_not_be_used_are_told(certificates: Path, more: dict[str, Any], told: str) -> None:
+async def test_files_that_can_not_be_used_are_told(
+    certificates: Path, browsers: BrowserPool, more: dict[str, Any], told: str
+) -> None:
     def placed(value: Any) -> Any:
         return {k: placed(v) for k, v in value.items()} if isinstance(value, dict) else str(certificates / value)
 
     async with (
-        runtime_for("https://127.0.0.1:9/", **placed(more)) as runtime,
+        runtime_for("https://127.0.0.1:9/", browsers, **placed(more)) as runtime,
         client("wiki", runtime=runtime) as wiki,
     ):
         with pytest.raises(ConfigurationError, match=told):
