@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorkey.config.settings import Settings
-from doorkey.errors import EmptyAnswer, NeedsPerson, UnknownModel
+from doorkey.errors import EmptyAnswer, NeedsPerson, UnknownModel, UnknownSite
 from doorkey.model.chat import Delta, FinishReason, Message, parse_messages
 from doorkey.status import SiteStatus
 
@@ -86,6 +86,8 @@ class DoubleRuntime:
         return model == "aichats/dalle"
 
     async def visit(self, site: str) -> None:
+        if site not in self.sites:
+            raise UnknownSite(f"no site is called {site[:80]!r}")
         self.visited.append(site)
 
     def target(self, site: str) -> None:

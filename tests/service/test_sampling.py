@@ -28,6 +28,17 @@ async def test_what_is_no_number_is_refused_by_name(client: aiohttp.ClientSessio
     assert f"{name} must be a " in message
 
 
+@pytest.mark.parametrize(
+    ("value", "status"), [("5", 200), ("5.0", 200), ("null", 200), ("5.5", 400), ("0", 400), ("true", 400)]
+)
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+async def test_a_number_of_tokens_is_whole_and_positive(
+    client: aiohttp.ClientSession, name: str, value: str, status: int
+) -> None:
+    came, param, _ = await ask(client, f'"{name}": {value}')
+    assert (came, param) == (status, None if status == 200 else name)
+
+
 async def test_a_seed_is_whole(client: aiohttp.ClientSession) -> None:
     assert await ask(client, '"seed": 1.5') == (400, "seed", "seed must be a whole number, not a number")
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from doorkey.errors import RequestError
 from doorkey.model.chat import kind_of
+from doorkey.service.question import ROLES
 
 Body = TypeVar("Body", bound=BaseModel)
 EXPECTED = {
@@ -23,18 +24,19 @@ EXPECTED = {
 }
 """What a field must be, by the type of pydantic's error."""
 ONE = {"enum": [1, None]}
+SOME_TEXT = {"type": "string", "pattern": r"\S"}
 TEXT_OR_PARTS = {
     "anyOf": [
-        {"type": "string"},
+        SOME_TEXT,
         {
             "type": "array",
+            "minItems": 1,
             "items": {
                 "type": "object",
-                "properties": {"type": {"type": "string"}, "text": {"type": "string"}},
-                "required": ["type"],
+                "properties": {"type": {"const": "text"}, "text": SOME_TEXT},
+                "required": ["type", "text"],
             },
         },
-        {"type": "null"},
     ]
 }
 
@@ -43,7 +45,7 @@ def _message(*roles: str) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {"role": {"enum": [*roles]}, "content": TEXT_OR_PARTS},
-        "required": ["role"],
+        "required": ["role", "content"],
     }
 
 
@@ -74,9 +76,19 @@ def _read_number(value: object) -> object:
 
 
 Number = Annotated[Any, BeforeValidator(_read_number), WithJsonSchema({"type": ["number", "null"]})]
-Tokens = Annotated[int | None, Field(ge=1)]
+
+
+def _read_whole(value: object) -> object:
+    """Return 5.0 as 5: to JSON both are the same whole number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int | None, BeforeValidator(_read_whole)]
+Tokens = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_read_whole)]
 Stop = Annotated[tuple[str, ...], _read_stop(4), _stop_schema(4)]
 ManyStops = Annotated[tuple[str, ...], _read_stop(16), _stop_schema(16)]
+Required = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": r"\S"})]
+"""A text that must be there. The model lets it be missing, so that the error can say what to do."""
 Ignored = Annotated[Any, Field(description="Taken, without effect; `x-doorkey-ignored` names it.")]
 
 
@@ -85,7 +97,7 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    model: str | None = Field(default=None, description="The model, as `site/model`, or an alias.")
+    model: Required = Field(default=None, description="The model, as `site/model`, or an alias.")
     stream: bool | None = Field(default=None, description="Whether the answer is a stream of events.")
 
 
@@ -102,7 +114,7 @@ class Sampling(Fields):
     top_p: Number = None
     presence_penalty: Number = None
     frequency_penalty: Number = None
-    seed: int | None = None
+    seed: Whole = None
     stop: Stop = ()
     max_tokens: Tokens = None
     stream_options: StreamOptions | None = None
@@ -120,9 +132,7 @@ class Sampling(Fields):
 class ChatBody(Sampling):
     """A chat in OpenAI's shape."""
 
-    messages: Annotated[
-        Any, WithJsonSchema(_messages("system", "developer", "user", "assistant", "tool", "function"))
-    ] = None
+    messages: Annotated[Any, WithJsonSchema(_messages(*ROLES))] = None
     max_completion_tokens: Tokens = None
     tools: Ignored = None
 
@@ -132,7 +142,7 @@ class CompletionBody(Sampling):
 
     prompt: Annotated[
         Any,
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 1}]}),
+        WithJsonSchema({"anyOf": [SOME_TEXT, {"type": "array", "items": SOME_TEXT, "minItems": 1, "maxItems": 1}]}),
     ] = None
 
 
@@ -141,7 +151,7 @@ class ResponseBody(Fields):
 
     input: Annotated[
         Any,
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]}),
+        WithJsonSchema({"anyOf": [SOME_TEXT, {"type": "array", "items": _message(*ROLES), "minItems": 1}]}),
     ] = None
     instructions: str | None = None
     temperature: Number = None
@@ -159,7 +169,7 @@ class MessagesBody(Fields):
     """A chat in Anthropic's shape."""
 
     messages: Annotated[list[Any] | None, WithJsonSchema(_messages("user", "assistant"))] = None
-    system: Annotated[Any, WithJsonSchema(TEXT_OR_PARTS)] = None
+    system: Annotated[Any, WithJsonSchema({"anyOf": [*TEXT_OR_PARTS["anyOf"], {"type": "null"}]})] = None
     max_tokens: Tokens = None
     stop_sequences: ManyStops = ()
     temperature: Number = None
@@ -176,8 +186,8 @@ class ImageBody(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    model: str | None = Field(default=None, description="The model, as `site/model`, or an alias.")
-    prompt: str | None = Field(default=None, description="What the image is to show.")
+    model: Required = Field(default=None, description="The model, as `site/model`, or an alias.")
+    prompt: Required = Field(default=None, description="What the image is to show.")
     response_format: Annotated[Any, WithJsonSchema({"enum": ["b64_json", "url", None]})] = None
     size: str | None = None
     quality: str | None = None
