@@ -285,3 +285,21 @@ def test_a_host_that_no_call_could_have_is_refused(write: Write, host: str) -> N
 @pytest.mark.parametrize("host", ["doorkey", "My_Box.local", "10.0.0.5", "[fd00::1]", "fd00::1"])
 def test_a_host_may_be_a_name_or_an_address(write: Write, host: str) -> None:
     assert Settings.load(write(f'[service]\nhosts = ["{host}"]\n')).service.hosts == (host,)
+
+
+def test_one_site_may_have_more_time_for_its_challenge(tmp_path: Path) -> None:
+    path = tmp_path / "doorkey.toml"
+    site = '[sites.{}]\nprovider = "web"\nurl = "https://{}.example/"\n'
+    path.write_text(f"{site.format('slow', 'slow')}limits.challenge = 90\n{site.format('fast', 'fast')}")
+    settings = Settings.load(path)
+    assert [settings.challenge_of(name) for name in ("slow", "fast")] == [90.0, 45.0]
+    assert settings.entering == settings.limits.visit + 90.0
+
+
+def test_a_limit_that_no_site_may_have_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "doorkey.toml"
+    path.write_text('[sites.a]\nprovider = "web"\nurl = "https://a.example/"\nlimits.chalenge = 90\nlimits.idle = 3\n')
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load(path)
+    assert "line 4: unknown key sites.a.limits.chalenge (did you mean 'challenge'?)" in caught.value.message
+    assert "line 5: unknown key sites.a.limits.idle" in caught.value.message

@@ -11,6 +11,7 @@ from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.network_log import NetworkLog
+from doorkey.browser.visit.obstacle_errors import MISSING
 from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitSpec
 from doorkey.clock import Clock
@@ -65,13 +66,11 @@ class PageSettler:
         """Return the first snapshot with everything that is needed, of a page that is the site's own."""
         share = min(TOKENS, self._spec.limit / 3)
         came, widgets, first = self._clock.now(), False, True
-        gate, opening = await self._find_gate(GATE), await self._find_gate(OPENING)
         while True:
             try:
                 # Not before the first snapshot: `settle` checks after the last one.
                 if not first and await self._challenge.wait_passed(widgets=widgets):
                     came = self._clock.now()
-                    gate, opening = await self._find_gate(GATE), await self._find_gate(OPENING)
                 snapshot = await self._snapshot()
                 tokens = await self._read(snapshot)
                 if self._spec.steps or self._is_proven(snapshot, tokens):
@@ -79,14 +78,17 @@ class PageSettler:
                 if widgets:
                     if not self._refuses():
                         return snapshot, tokens
-                    if self._clock.now() >= came + gate:
+                    if self._clock.now() >= came + await self._challenge.find_opening_time(GATE):
                         await self._raise_refusal()
                     await self._clock.sleep(POLL)
             except (MissingToken, MissingCookies, Changed, BrowserFailed) as error:
                 waited = self._clock.now() - came
                 # A page that asks for a password shows by itself that nobody is logged in.
-                time = max(share, opening) if self._refuses() else share
-                if waited >= time or (waited >= WAIT_READY and not self._ready and await self._login.asks_password()):
+                time = await self._challenge.find_opening_time(OPENING) if self._refuses() else share
+                over = waited >= time or (
+                    waited >= WAIT_READY and not self._ready and await self._login.asks_password()
+                )
+                if over and not first:
                     raise await self._explain(error) from error
                 if not first:
                     await self._clock.sleep(POLL)
@@ -167,10 +169,7 @@ class PageSettler:
     def _refuses(self) -> bool:
         """Tell whether the page came with a status that lets nobody in."""
         status = self._network_log.status
-        return status in (401, 403, 429) or status >= 500
-
-    async def _find_gate(self, usual: float) -> float:
-        return await self._challenge.find_opening_time(usual) if self._refuses() else 0.0
+        return status >= 400 and status not in MISSING
 
     async def _raise_refusal(self) -> None:
         error = await self._challenge.explain()
