@@ -65,6 +65,8 @@ class Challenge:
         if self._network_log.status < 400:
             return 0.0
         facts = await self._reader.read()
+        if facts.status < 400:
+            return usual  # it has opened just now
         if not facts.may_open:
             return 0.0
         self.waiting = True
