@@ -1,0 +1,66 @@
+"""The properties of keepers hold for each seed; and each fault of a list, put into the source, breaks one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from .fleet_world import World
+from .keeper_properties import PROPERTIES, Property
+from .patched_modules import Fault, Parts, load
+from .seeded_faults import FAULTS
+from .virtual_loop import simulate
+
+SEEDS = range(int(os.environ.get("SIMULATIONS", "30")))
+
+FEW = 6
+"""Seeds that have to be enough to find a fault."""
+
+
+async def run_in(world: World, held: Property) -> None:
+    await held(world)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def check(parts: Parts, held: Property, seed: int) -> None:
+    simulate(seed, run_in(World(parts, seed), held))
+
+
+@pytest.fixture(scope="module")
+def right() -> Parts:
+    return load()
+
+
+@pytest.mark.parametrize("held", PROPERTIES, ids=lambda held: held.__name__)
+def test_it_holds(right: Parts, held: Property) -> None:
+    for seed in SEEDS:
+        try:
+            check(right, held, seed)
+        except BaseException as error:
+            error.add_note(f"seed {seed}")
+            raise
+
+
+def breaks(parts: Parts, held: Property, seed: int) -> bool:
+    try:
+        check(parts, held, seed)
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever a fault leads to
+        return True
+    return False
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_found(fault: Fault) -> None:
+    parts = load(fault)
+    assert any(breaks(parts, held, seed) for seed in SEEDS[:FEW] for held in PROPERTIES)
+
+
+def test_the_list_is_long_and_no_fault_stands_twice() -> None:
+    assert len(FAULTS) >= 40
+    assert len({(fault.module, fault.right, fault.wrong) for fault in FAULTS}) == len(FAULTS)
