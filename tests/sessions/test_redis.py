@@ -89,8 +89,14 @@ async def test_a_key_is_replaced_by_naming_the_new_one_first(redis: RedisServer)
     new = base64.b64encode(b"x" * 32).decode()
     both = redis_store(redis, CLOCK, keys=f"{new} {ENCRYPTION}")
     assert (await both.row(KEY)).session == made
+    renewed = await visit(both, "second", made.gen)
+    alone = redis_store(redis, CLOCK, keys=new)
+    assert (await alone.row(KEY)).session == renewed
+    with pytest.raises(ConfigurationError, match="another key"):
+        await redis_store(redis, CLOCK).row(KEY)
     await first.close()
     await both.close()
+    await alone.close()
 
 
 @pytest.mark.parametrize("keys", ["", "hunter2", base64.b64encode(b"hunter2").decode()])

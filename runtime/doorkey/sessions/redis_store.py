@@ -219,6 +219,8 @@ class RedisStore:
                 f"{self._name} was written with another key than store.key: correct the key, or name another server "
                 "or database in store.url. Nothing was changed there"
             )
+        if not cipher.is_current(proof):  # another key of ours made it: the first one encrypts from now on
+            await ask(self._name, lambda: client.set(names[1], cipher.prove()))
 
 
 def name_of(key: Key) -> str:

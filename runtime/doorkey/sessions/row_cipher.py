@@ -26,17 +26,15 @@ class RowCipher:
     """
 
     def __init__(self, keys: str) -> None:
-        self._fernet = MultiFernet([_read_key(key) for key in keys.split()] or [_read_key("")])
+        each = [_read_key(key) for key in keys.split()] or [_read_key("")]
+        self._first, self._fernet = MultiFernet(each[:1]), MultiFernet(each)
 
     def seal(self, text: str) -> bytes:
         return self._fernet.encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str | None:
         """The text; None when it was encrypted with another key, or changed."""
-        try:
-            return self._fernet.decrypt(sealed).decode()
-        except (InvalidToken, UnicodeDecodeError):
-            return None
+        return _decrypt(self._fernet, sealed)
 
     def prove(self) -> bytes:
         """A proof of the key, to lie in the store."""
@@ -45,6 +43,17 @@ class RowCipher:
     def accepts(self, proof: bytes) -> bool:
         """Whether the key, or one of them, made *proof*."""
         return self.open(proof) == PROOF.decode()
+
+    def is_current(self, proof: bytes) -> bool:
+        """Whether the first key made *proof*."""
+        return _decrypt(self._first, proof) == PROOF.decode()
+
+
+def _decrypt(fernet: MultiFernet, sealed: bytes) -> str | None:
+    try:
+        return fernet.decrypt(sealed).decode()
+    except (InvalidToken, UnicodeDecodeError):
+        return None
 
 
 def _read_key(text: str) -> Fernet:
