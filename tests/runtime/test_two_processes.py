@@ -53,7 +53,7 @@ url = "{url}"
 ready = "#in"
 {steps}
 """
-STEPS = 'visit.steps = [{ open = "/login" }, { fill = "#user", value = "ada" }, { click = "#go" }]'
+STEPS = 'max_uses = 40\nvisit.steps = [{ open = "/login" }, { fill = "#user", value = "ada" }, { click = "#go" }]'
 USES = 40
 CALLERS = 20
 FORM = "<title>Log in</title><form method=post action=/login><input id=user name=user><button id=go>in</button></form>"

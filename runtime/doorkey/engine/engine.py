@@ -160,7 +160,7 @@ class Engine:
             if reply.verdict.kind is Kind.CHALLENGED:
                 self._selector.move(site, session.key)
             return
-        self._keeper.refuse(session, named=refused == "named")
+        self._keeper.refuse(session, named=refused == "named", login=bool(call.target.provider.steps))
         call.told = None if reply.verdict else reply.verdict.error(site.name, status)
         if reply.verdict.kind in REFUSALS:
             call.shapes.append(shape_of(reply.head, reply.request, reply.verdict.kind))
@@ -197,7 +197,7 @@ class Engine:
         """Mark the session refused, where it was, and renew it for the next call."""
         if decision.refused == "not":
             return
-        self._keeper.refuse(session, named=decision.refused == "named")
+        self._keeper.refuse(session, named=decision.refused == "named", login=bool(call.target.provider.steps))
         if not decision.behind:
             return
         if self._checks is not None and isinstance(decision, Fail):

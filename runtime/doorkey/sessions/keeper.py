@@ -7,6 +7,7 @@ keeper: a caller who hangs up does not end it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from contextvars import Context
@@ -18,6 +19,7 @@ from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.flights import Flights, birth
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.key_states import KeyStates
+from doorkey.sessions.login_war import LoginWars
 from doorkey.sessions.pause import PauseRule
 from doorkey.sessions.renewed_cookies import RenewedCookies
 from doorkey.sessions.source import Source, Target
@@ -25,6 +27,8 @@ from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
+
+log = logging.getLogger("doorkey.keeper")
 
 
 class Keeper:
@@ -61,6 +65,7 @@ class Keeper:
         )
         self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
+        self._wars = LoginWars()
         self._closed = False
 
     def key_state(self, key: Key) -> KeyState:
@@ -143,9 +148,19 @@ class Keeper:
         if before is not None and state.current is not None and state.current is not before and not session.key.caller:
             await self._renewed_cookies.write(before, state.current)
 
-    def refuse(self, session: Session, *, named: bool) -> None:
-        """The site refused *session*; *named*: by a verdict that says so. A refusal of an older one is ignored."""
-        self._states[session.key].refuse(session.gen, self._clock.now(), named=named)
+    def refuse(self, session: Session, *, named: bool, login: bool = False) -> None:
+        """The site refused *session*; *named*: by a verdict that says so. A refusal of an older one is ignored.
+
+        *login*: it came from a login. Logins that the site ends soon, again and again, lead to a pause.
+        """
+        state, now = self._states[session.key], self._clock.now()
+        before = state.refused
+        state.refuse(session.gen, now, named=named)
+        if login and session.max_uses is None and before < session.gen == state.refused <= state.accepted:
+            error = self._wars.note(session.key, now - state.born, now)
+            if error is not None:
+                log.warning("%s", error.message)
+                state.fail_visit(error, now, known=True)
 
     async def close(self) -> None:
         """End the visits under way and wait for them."""

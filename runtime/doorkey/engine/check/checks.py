@@ -228,7 +228,7 @@ class SessionChecks:
                 state.dead = max(state.dead, session.gen)
                 state.led.clear()
                 state.anonymous.clear()
-                self._keeper.refuse(session, named=True)
+                self._keeper.refuse(session, named=True, login=bool(target.provider.steps))
         finally:
             state.task = None
             if cookies is None:
