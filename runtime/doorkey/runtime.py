@@ -27,7 +27,7 @@ from doorkey.network.egress import parse_proxy
 from doorkey.provider import ChatProvider, Provider
 from doorkey.sessions.store import Row
 from doorkey.sessions.target import SiteTarget
-from doorkey.status import SiteStatus, status_of
+from doorkey.status import SiteStatus, status_of, stored_row
 
 MOST_TARGETS = 1000
 
@@ -241,7 +241,7 @@ class Runtime:
         """`status`, with what the store remembers of sites that this process has not entered."""
         for site in self.sites.values():
             await self._parts.robots.remember(site)
-        self._rows = {name: await self._parts.store.row(key_of(site)) for name, site in self.sites.items()}
+        self._rows = {name: await stored_row(self._parts.store, key_of(site)) for name, site in self.sites.items()}
         return [self._status(name, row) for name, row in self._rows.items()]
 
     def _status(self, name: str, stored: Row) -> SiteStatus:

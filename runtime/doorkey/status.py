@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from doorkey.clock import Clock
-from doorkey.errors import NeedsPerson
+from doorkey.errors import NeedsPerson, Unavailable
+from doorkey.model.session import Key
 from doorkey.model.site import Site
 from doorkey.rate.limiter import RateStatus
 from doorkey.sessions.key_state import KeyState
-from doorkey.sessions.store import Row
+from doorkey.sessions.store import Row, Store
 
 State = Literal["none", "fresh", "stale", "visiting", "pausing", "open", "needs person"]
 
@@ -27,7 +28,7 @@ class SiteStatus:
     `waiting`: calls that wait, for a visit or for their turn; `pace` tells of the turns, None without limits.
     `checks`: how many session checks this process made; `noticed`: how well a dead session would be noticed.
     `robots`: what the site's robots.txt says of its page, once that was read.
-    `store`: why new sessions stay in this process's memory; empty while the store takes them.
+    `store`: why new sessions stay in this process's memory, or that the store is away; empty while all is well.
     """
 
     name: str
@@ -102,3 +103,11 @@ def status_of(
         noticed=noticed,
         store=store,
     )
+
+
+async def stored_row(store: Store, key: Key) -> Row:
+    """What *store* holds for *key*; an empty row while it is away, which `Store.trouble` tells then."""
+    try:
+        return await store.row(key)
+    except Unavailable:
+        return Row()

@@ -47,6 +47,7 @@ class RedisStore:
         self._name = name
         self._ahead = 0.0  # the server's time less this process's
         self._unwritten = UnwrittenRows(name)
+        self._absent = ""
         self._opening = asyncio.Lock()
         self._open: tuple[Redis, RowCipher] | None = None
 
@@ -132,7 +133,7 @@ class RedisStore:
 
     @property
     def trouble(self) -> str:
-        return self._unwritten.trouble
+        return self._unwritten.trouble or self._absent
 
     async def close(self) -> None:
         if self._open is None:
@@ -146,8 +147,14 @@ class RedisStore:
         await client.aclose()
 
     async def _step(self, key: Key, step: Callable[[Row, float], tuple[Row | None, T]]) -> T:
-        await self._write_rest()
-        return await self._exchange(key, step)
+        try:
+            await self._write_rest()
+            result = await self._exchange(key, step)
+        except Unavailable as error:
+            self._absent = f"{error.message}: requests go on with the sessions at hand"
+            raise
+        self._absent = ""
+        return result
 
     async def _write_rest(self) -> None:
         """Write what could not be written while the server was away. Raises as `ask` does."""

@@ -157,7 +157,7 @@ class Store(Protocol):
 
     @property
     def trouble(self) -> str:
-        """Why sessions stay in this process's memory now, in words; empty while the store takes them."""
+        """Why sessions stay in this process's memory now, or that the store is away; empty while all is well."""
         ...
 
     async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult: ...
