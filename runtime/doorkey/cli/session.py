@@ -15,7 +15,12 @@ from doorkey.cli.run import run
 
 @click.group()
 def session() -> None:
-    """Give a site's session to another program."""
+    """Give a site's session to another program.
+
+    \b
+    Examples:
+      doorkey session export wiki -o state.json
+    """
 
 
 @session.command()
