@@ -83,7 +83,8 @@ class RotatingSite:
         return str(self.rotations)
 
     def rotate(self, answer: web.Response) -> web.Response:
-        self.older.add(self.remember)
+        if self.remember:  # a stranger shows no older value
+            self.older.add(self.remember)
         self.remember = f"r{self.count()}"
         answer.set_cookie("remember", self.remember, max_age=10**6, httponly=True)
         return answer

@@ -115,8 +115,8 @@ class Engine:
     async def _carry(self, call: Call[T]) -> Answer[T]:
         while True:
             session = self._get_ready(call) or await self._session(call)
-            if call.watched and self._checks is not None:
-                await self._checks.prepare(call, session)
+            if call.watched and self._checks is not None and not await self._checks.prepare(call, session):
+                continue
             reply = await self._attempts.make(call, session)
             match ACCEPTED if reply.accepted and not call.watched else await self._judge.judge(call, session, reply):
                 case Deliver() as delivered:

@@ -61,7 +61,7 @@ class SessionChecks:
         self._refusals = refusals
         self._clock = clock
         self._limit = limit
-        self.learning = Learning(keeper.limiters, selector, store, clock, limit=limit)
+        self.learning = Learning(keeper.limiters, selector, store, clock, limit=limit, take_over=self._take_over)
 
     async def settle(self, key: Key, deadline: float) -> None:
         """Wait while a check of *key*'s session, or a renewal after one, is under way.
@@ -79,16 +79,18 @@ class SessionChecks:
         if state.task is not None:
             raise TimeLimit("session check", round(left, 3), site=key.site, setting="limits.check")
 
-    async def prepare(self, call: Call[Any], session: Session) -> None:
+    async def prepare(self, call: Call[Any], session: Session) -> bool:
         """Have the check calibrated before *session* is used, where that was not done yet.
 
         Else a session that dies early would leave nobody who can tell that it did. Waits at most `limit` seconds.
+        Return whether *session* is still the newest: the check's page may have changed its cookies.
         """
         state = self.learning.get(session.key) or await self.learning.know(call.target)
         calibrating = self.learning.begin_calibration(call.target, session, state)
         if calibrating is not None:
             left = min(self._limit, call.deadline - self._clock.now())
             await asyncio.wait([calibrating], timeout=max(0.0, left))
+        return calibrating is None or self._keeper.key_state(session.key).generation <= session.gen
 
     async def inspect(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> None:
         """Say in *reply* whether it is suspect. An answer that is not teaches how accepted answers look."""

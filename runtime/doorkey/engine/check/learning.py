@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -77,12 +77,20 @@ class CheckState:
 class Learning:
     """Learns how a site's accepted answers look, and what the check's page shows to a stranger and to a session.
 
-    `limit`: seconds that one load of the page may take.
+    `limit`: seconds that one load of the page may take. `take_over` gives the session what the page has changed.
     """
 
     def __init__(
-        self, limiters: RateLimiters, selector: TransportSelector, store: Store, clock: Clock, *, limit: float
+        self,
+        limiters: RateLimiters,
+        selector: TransportSelector,
+        store: Store,
+        clock: Clock,
+        *,
+        limit: float,
+        take_over: Callable[[SiteTarget, Session, Conversation, Knowledge, PageLoad], Awaitable[object]],
     ) -> None:
+        self._take_over = take_over
         self._limiters = limiters
         self._selector = selector
         self._store = store
@@ -134,12 +142,17 @@ class Learning:
 
     async def calibrate(self, target: SiteTarget, session: Session, state: CheckState) -> None:
         """See what the check's page shows to the session and to a stranger, and keep it."""
-        home, _ = await asyncio.gather(self.load(target, session, state), self.see_stranger(target, session, state))
+        conversation = Conversation(self._clock)
+        home, _ = await asyncio.gather(
+            self.load(target, session, state, conversation=conversation), self.see_stranger(target, session, state)
+        )
         calibration = state.knowledge.calibration
         if home is not None and home.shows:
             varying = {name for name, value in (home.tokens or {}).items() if session.tokens.get(name) != value}
             calibration = replace(calibration, home=home.facts, varying=calibration.varying | varying)
         state.knowledge.calibration = calibration
+        if home is not None and home.shows and conversation.changes:
+            await self._take_over(target, session, conversation, state.knowledge, home)
         log.info("%s: %s", target.site.name, calibration.describe())
         await self.save(target, state.knowledge)
 
