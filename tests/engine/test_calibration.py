@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from aiohttp import web
+
 from doorkey.clock import SystemClock
 from doorkey.engine.check.learning import EAGER, RETRY
 
@@ -17,6 +19,18 @@ class Ahead(SystemClock):
 
     def now(self) -> float:
         return super().now() + self.by
+
+
+class RotatingSite(LoginSite):
+    """Gives another cookie with each load of its page. The one before is dead then."""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        answer = await super().handle(request)
+        sid = request.cookies.get("sid", "")
+        if request.method == "GET" and sid in self.live:
+            self.live.discard(sid)
+            answer.headers["Set-Cookie"] = f"sid={self.log_in()}; Path=/"
+        return answer
 
 
 async def loads_in(minutes: int, site: LoginSite) -> int:
@@ -54,3 +68,11 @@ async def test_the_first_request_waits_for_the_calibration() -> None:
         assert "a dead session is noticed" in engine.checks.status(engine.target.key)[1]
         engine.site.kill()
         assert await engine.write("again") == (302, "ok", 1)
+
+
+async def test_cookies_that_the_page_rotates_are_the_sessions_from_then_on() -> None:
+    async with engaged(server=RotatingSite()) as engine:
+        assert await engine.write("one") == (302, "ok", 0)
+        assert await engine.write("two") == (302, "ok", 0)
+        assert engine.site.notes == ["one", "two"]
+        assert engine.target.visits == 1

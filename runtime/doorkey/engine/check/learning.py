@@ -142,19 +142,24 @@ class Learning:
 
     async def calibrate(self, target: SiteTarget, session: Session, state: CheckState) -> None:
         """See what the check's page shows to the session and to a stranger, and keep it."""
-        conversation = Conversation(self._clock)
         home, _ = await asyncio.gather(
-            self.load(target, session, state, conversation=conversation), self.see_stranger(target, session, state)
+            self._see_home(target, session, state), self.see_stranger(target, session, state)
         )
         calibration = state.knowledge.calibration
         if home is not None and home.shows:
             varying = {name for name, value in (home.tokens or {}).items() if session.tokens.get(name) != value}
             calibration = replace(calibration, home=home.facts, varying=calibration.varying | varying)
         state.knowledge.calibration = calibration
-        if home is not None and home.shows and conversation.changes:
-            await self._take_over(target, session, conversation, state.knowledge, home)
         log.info("%s: %s", target.site.name, calibration.describe())
         await self.save(target, state.knowledge)
+
+    async def _see_home(self, target: SiteTarget, session: Session, state: CheckState) -> PageLoad | None:
+        """See what the page shows to the session, which gets the cookies that it sets, before anything else is done."""
+        conversation = Conversation(self._clock)
+        home = await self.load(target, session, state, conversation=conversation)
+        if home is not None and home.shows and conversation.changes:
+            await self._take_over(target, session, conversation, state.knowledge, home)
+        return home
 
     async def see_stranger(self, target: SiteTarget, session: Session, state: CheckState) -> None:
         """See what the check's page shows to somebody whom the site does not know."""
