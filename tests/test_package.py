@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {"doorkey", "doorkey_providers", "doorkey_profiles"}
 SHIPPED = {
     ".ci", "LICENSE", "Makefile", "PKG-INFO", "README.md", "bench", "browser_profiles", "docs", "providers",
-    "pyproject.toml", "runtime", "tests", ".gitignore",
+    "pyproject.toml", "runtime", "tests", ".gitignore", "deploy",
 }  # fmt: skip
 KINDS = {
     ".py",
@@ -36,8 +36,11 @@ KINDS = {
     ".php",
     ".conf",
     ".mjs",
+    ".bash",
+    ".fish",
+    ".service",
 }
-NAMES = {"LICENSE", "Makefile", "PKG-INFO", ".gitignore", "run", "setup", "test-real"}
+NAMES = {"_doorkey", "LICENSE", "Makefile", "PKG-INFO", ".gitignore", "run", "setup", "test-real"}
 STATE = re.compile(
     r"(?i)cookies|login data|local storage|local state|\.db\b|\.sqlite|storage.?state|session.*\.json|\.env$"
 )

@@ -77,7 +77,7 @@ async def test_a_page_that_leaves_for_elsewhere_does_not_get_there(
     async def leave(number: int) -> None:
         async with browsers.lease(DESKTOP, site_url=site.url) as lease:
             with pytest.raises(Changed):
-                await lease.enter(site.spec(url=f"{site.url}leaving/{number}", limit=6.0))
+                await lease.enter(site.spec(url=f"{site.url}leaving/{number}", limit=12.0))
 
     await asyncio.gather(*map(leave, range(len(LEAVING))))
     assert {path for path, _ in site.requests} >= {f"/leaving/{number}" for number in range(len(LEAVING))}

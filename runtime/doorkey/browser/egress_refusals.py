@@ -34,6 +34,11 @@ class EgressRefusals:
         """Why the last one was refused; empty if none was."""
         return next(reversed(self._reasons.values()), "")
 
+    @property
+    def has_documents(self) -> bool:
+        """Whether a page or a frame was refused."""
+        return bool(self._documents)
+
     def advise(self, reach: tuple[str, ...]) -> str:
         """Return a sentence that names the refused hosts, and the setting that lets them in beside *reach*.
 

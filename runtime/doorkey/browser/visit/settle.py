@@ -69,7 +69,7 @@ class PageSettler:
         while True:
             try:
                 # Not before the first snapshot: `settle` checks after the last one.
-                if not first and await self._challenge.wait_passed(widgets=widgets):
+                if not first and not self._was_stopped() and await self._challenge.wait_passed(widgets=widgets):
                     came = self._clock.now()
                 snapshot = await self._snapshot()
                 tokens = await self._read(snapshot)
@@ -166,10 +166,16 @@ class PageSettler:
                 "address, set its url to it"
             )
 
+    def _was_stopped(self) -> bool:
+        """Tell whether the egress rules kept the page from where it led: nothing there can open by itself."""
+        away = origin_of(self._inspector.page.url) != origin_of(self._routing.site_url)
+        return away and self._routing.refusals.has_documents
+
     def _refuses(self) -> bool:
-        """Tell whether the page came with a status that lets nobody in."""
+        """Tell whether the page came with a status that lets nobody in. A page elsewhere is not the site's refusal."""
         status = self._network_log.status
-        return status >= 400 and status not in MISSING
+        here = origin_of(self._inspector.page.url) == origin_of(self._routing.site_url)
+        return here and status >= 400 and status not in MISSING
 
     async def _raise_refusal(self) -> None:
         error = await self._challenge.explain()
