@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from doorkey.engine.decision import Check, Deliver, Fail, Renew, Told, decide, read_case
+from doorkey.engine.decision import Check, Deliver, Fail, Renew, SiteAnswer, decide, read_case
 from doorkey.engine.decision_tables import (
     ACTIONS,
     MOST_RENEWALS,
@@ -146,8 +146,8 @@ def test_without_a_check_an_answer_that_is_no_refusal_is_the_callers() -> None:
         assert read_case(Case(Kind.OK, suspicion, news=news)) is Meaning.ACCEPTED
 
 
-def told(verdict: Verdict, *, plain: bool = False) -> Told:
-    return Told("wiki", verdict, 403, plain, "POST /note")
+def told(verdict: Verdict, *, plain: bool = False) -> SiteAnswer:
+    return SiteAnswer("wiki", verdict, 403, plain, "POST /note")
 
 
 REFUSED = Verdict(Kind.REFUSED, "the call was refused with HTTP 403")

@@ -56,7 +56,7 @@ class Attempts:
         self._most = most
         self._away = away
 
-    async def make(self, call: Call[T], session: Session) -> JudgedReply[T]:
+    async def carry(self, call: Call[T], session: Session) -> JudgedReply[T]:
         """Carry the call on with *session*, to its answer or to the first reply that is not accepted.
 
         Raises SiteDown for a request that did not arrive, MayHaveArrived for one that must not be repeated and may

@@ -59,11 +59,12 @@ class JudgedReply(Generic[T]):
 class Call(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
-    `deadline` is the clock's `now`. `watched`: answers are held against what is known of the site's sessions. `spent`:
-    a request that must not be sent twice has succeeded. `renewals` counts the renewals, `excused` those for sessions
-    that had worked: they died early, which is not for this call to suffer. `refused` is the last generation that was
-    refused. `shapes` are those of the refusals that the session was renewed for. `verdict` is the site's last word,
-    None before it had one.
+    `deadline` is a time by the clock's `now`. `watched`: answers are held against what is known of the site's sessions.
+    `spent`: a request that must not be sent twice has succeeded. `renewals` counts the renewals, `excused` those for
+    sessions that had worked: they died early, which is not for this call to suffer. The session has to be newer than
+    the generation `refused`. `refusal_error` is the last refusal as an error, for where no newer session is to be had.
+    `shapes` are those of the refusals that the session was renewed for. `verdict` is the site's last word, None before
+    it had one.
     """
 
     target: SiteTarget
@@ -79,7 +80,7 @@ class Call(Generic[T]):
     renewals: int = 0
     excused: int = 0
     refused: int = -1
-    told: DoorkeyError | None = None
+    refusal_error: DoorkeyError | None = None
     shapes: list[Shape] = field(default_factory=list)
     verdict: Verdict | None = None
     began: float = field(init=False)

@@ -15,7 +15,7 @@ from doorkey.model.verdict import OK, Kind, Verdict
 
 Refused: TypeAlias = Literal["named", "doubted", "not"]
 """How the site refused a session. "named": nobody uses it any more. "doubted": others use it until there is a newer
-one. "not": it was not refused."""
+one, as for a challenge. "not": it was not refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ Decision: TypeAlias = Deliver | Check | Renew | Fail
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SiteAnswer:
     """What the site said to a request, and in which form the caller wants it.
 
     `plain`: the caller wants the site's own answer, whatever its status. `template` is the request's method and path.
@@ -92,7 +92,7 @@ def choose_action(case: Case, meaning: Meaning) -> Action:
     return action
 
 
-def decide(case: Case, told: Told) -> Decision:
+def decide(case: Case, told: SiteAnswer) -> Decision:
     """What happens next to the call whose answer is *told*; *case* is all that this depends on."""
     meaning = read_case(case)
     refused: Refused = "doubted" if meaning in (Meaning.DOUBTED, Meaning.UNSURE) or case.kind is CHALLENGED else "named"
@@ -131,18 +131,18 @@ NAMED = (Kind.STALE, Kind.CHALLENGED)
 LIVING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED)
 
 
-def tell_unchecked(told: Told) -> Decision:
+def tell_unchecked(told: SiteAnswer) -> Decision:
     """The site's own answer, marked: it may be a dead session's."""
     if told.plain:
         return Deliver(Verdict(Kind.UNCHECKED, told.verdict.detail or unchecked(told)))
     return Deliver() if told.verdict else Fail(told.verdict.error(told.site, told.status))
 
 
-def unchecked(told: Told) -> str:
+def unchecked(told: SiteAnswer) -> str:
     return f"{told.template} got an answer that a dead session may have got"
 
 
-def block(told: Told, why: str, refused: Refused = "not") -> Decision:
+def block(told: SiteAnswer, why: str, refused: Refused = "not") -> Decision:
     """The site's refusal, as the caller's answer. *refused* other than "not" has the session renewed behind."""
     behind, detail = refused != "not", told.verdict.detail
     if told.verdict:
@@ -153,14 +153,14 @@ def block(told: Told, why: str, refused: Refused = "not") -> Decision:
     return Fail(error, refused, behind)
 
 
-def log_out(told: Told) -> Decision:
+def log_out(told: SiteAnswer) -> Decision:
     """The answer to a logout. Whatever it says, the session is not used again."""
     if told.plain or told.verdict:
         return Deliver(refused="named")
     return Fail(told.verdict.error(told.site, told.status), "named")
 
 
-def exhaust(told: Told, refused: Refused) -> Decision:
+def exhaust(told: SiteAnswer, refused: Refused) -> Decision:
     """The refusal of the last session that the call may use."""
     if told.verdict:
         detail = f"{told.template} got the answer of a dead session from renewed sessions, too"
@@ -172,7 +172,7 @@ def exhaust(told: Told, refused: Refused) -> Decision:
     return Fail(error, refused)
 
 
-def session_ended(told: Told) -> SessionEnded:
+def session_ended(told: SiteAnswer) -> SessionEnded:
     """The error of a request that was sent when its session ended, and that is not sent again."""
     return SessionEnded(
         f"{told.site}: the session had ended when {told.template} was answered with HTTP {told.status}. The site may "

@@ -65,7 +65,7 @@ ResendRule: TypeAlias = Literal["certain", "dead", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a decision depends on. `kind` None: the live page closed before an answer came.
+    """All that a decision depends on. `kind` None: the transport failed without an answer.
 
     `remembered`: renewing did not help against such a refusal lately. `movable`: the challenge moves the site to
     another transport. `begun`: the caller has been given a part of the answer.
@@ -99,7 +99,7 @@ class Meaning(Enum):
     PROVEN = auto()  # the session is dead, and the request was refused
     LOST = auto()  # the session is dead, and the request may have been processed before it died
     MOVED = auto()  # the site lets in only the browser itself
-    PAGE_CLOSED = auto()  # the live page closed under the request
+    NO_ANSWER = auto()  # the live page closed under the request, or the site speaks no plain HTTP
 
 
 class Action(Enum):
@@ -182,7 +182,7 @@ UNTOLD = NO_CHECK | UNKNOWN
 QUIET, LATER, SUPERSEDED, FRESH = (frozenset((news,)) for news in (N.NONE, N.ACCEPTED, N.SUPERSEDED, N.FRESH))
 
 READINGS: tuple[Reading, ...] = (
-    Reading(M.PAGE_CLOSED, frozenset((None,))),
+    Reading(M.NO_ANSWER, frozenset((None,))),
     Reading(M.FINAL, SAID),
     # Answers that do not look like a refusal.
     Reading(M.ACCEPTED, ACCEPTED_KINDS, UNSUSPECTED),
@@ -272,7 +272,7 @@ ACTIONS: tuple[Rule, ...] = (
     Rule(Action.MOVE, _set(M.MOVED), LEFT, HARMLESS | ONCE),
     Rule(Action.BLOCK_AND_RENEW, _set(M.MOVED), LEFT, GONE | LOGOUT),
     Rule(Action.EXHAUST, _set(M.MOVED), SPENT),
-    Rule(Action.MOVE, _set(M.PAGE_CLOSED), LEFT, HARMLESS),
-    Rule(Action.FAIL, _set(M.PAGE_CLOSED), LEFT, ONCE | GONE | LOGOUT),
-    Rule(Action.FAIL, _set(M.PAGE_CLOSED), SPENT),
+    Rule(Action.MOVE, _set(M.NO_ANSWER), LEFT, HARMLESS),
+    Rule(Action.FAIL, _set(M.NO_ANSWER), LEFT, ONCE | GONE | LOGOUT),
+    Rule(Action.FAIL, _set(M.NO_ANSWER), SPENT),
 )

@@ -39,8 +39,8 @@ ACCEPTED = Deliver()
 
 
 class Engine:
-    """`attempts`: how often a request that may be repeated is sent to a site that is down. `away`: seconds that a site
-    which takes no connections is waited for.
+    """`attempts`: how often a request that may be repeated is sent to a site that is down. `away`: how many seconds to
+    wait for a site that takes no connections.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class Engine:
             session = self._get_ready(call) or await self._session(call)
             if call.watched and self._checks is not None and not await self._checks.prepare(call, session):
                 continue
-            reply = await self._attempts.make(call, session)
+            reply = await self._attempts.carry(call, session)
             match ACCEPTED if reply.accepted and not call.watched else await self._judge.judge(call, session, reply):
                 case Deliver() as delivered:
                     return await self._deliver(call, session, reply, delivered)
                 case Renew(refused):
-                    self._renew(call, session, reply, refused)
+                    self._give_up_session(call, session, reply, refused)
                 case Fail() as failed:
                     await self._fail(call, session, reply, failed)
 
@@ -143,11 +143,11 @@ class Engine:
                 call.refused = session.gen
         except VisitFailed as error:
             # No visit now, as fresh sessions are refused: the caller is told the site's own refusal.
-            raise (call.told or error).again(error.retry_after) from error
+            raise (call.refusal_error or error).again(error.retry_after) from error
         raise BrowserFailed("the browser's page does not stay open for requests")
 
-    def _renew(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
-        """The call goes on with a newer session; the answer is nobody's."""
+    def _give_up_session(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
+        """Refuse *session*, where the site did: the call goes on with a newer one. The answer is nobody's."""
         reply.close()
         state = self._keeper.key_state(session.key)
         worked = session.gen <= state.accepted or session.gen != state.made  # here, or maybe where it was made
@@ -161,7 +161,7 @@ class Engine:
                 self._selector.move(site, session.key)
             return
         self._keeper.refuse(session, named=refused == "named", login=bool(call.target.provider.steps))
-        call.told = None if reply.verdict else reply.verdict.error(site.name, status)
+        call.refusal_error = None if reply.verdict else reply.verdict.error(site.name, status)
         if reply.verdict.kind in REFUSALS:
             call.shapes.append(shape_of(reply.head, reply.request, reply.verdict.kind))
 

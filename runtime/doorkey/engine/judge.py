@@ -8,7 +8,7 @@ from doorkey.engine.attempts import REFUSALS
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.check.suspicion import is_logout
-from doorkey.engine.decision import Check, Decision, Deliver, Fail, Renew, Told, decide
+from doorkey.engine.decision import Check, Decision, Deliver, Fail, Renew, SiteAnswer, decide
 from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
 from doorkey.errors import DoorkeyError, NotPlainHttp
@@ -56,7 +56,7 @@ class Judge:
         case = self._describe(call, session, reply)
         site, status = call.target.site.name, reply.head.status
         template = " ".join(kind_of(reply.request))
-        decision = decide(case, Told(site, reply.verdict, status, call.single is not None, template, reply.error))
+        decision = decide(case, SiteAnswer(site, reply.verdict, status, call.single is not None, template, reply.error))
         self._remember(session, reply, case, decision)
         return decision
 
@@ -68,7 +68,9 @@ class Judge:
         if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
             remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
             # Or no newer session is to be had, as new ones were refused as well.
-            remembered = remembered or (kind is Kind.REFUSED and self._keeper.is_refusing(session, call.deadline))
+            remembered = remembered or (
+                kind is Kind.REFUSED and self._keeper.cannot_renew_in_time(session, call.deadline)
+            )
         if self._refusals.was_accepted_later(session, request, reply.came):
             news = News.ACCEPTED
         elif state.generation > session.gen:
@@ -106,7 +108,7 @@ class Judge:
 
     def break_off(self, session: Session, reply: JudgedReply[T], verdict: Verdict) -> DoorkeyError:
         """The error of an answer that failed after the caller got a part of it."""
-        told = Told(session.key.site, verdict, reply.head.status, plain=False)
+        told = SiteAnswer(session.key.site, verdict, reply.head.status, plain=False)
         decision = decide(Case(verdict.kind, begun=True), told)
         assert isinstance(decision, Fail)
         if decision.refused != "not":

@@ -103,7 +103,7 @@ class Keeper:
         self.refuse(refused, named=named)
         return await self.get(target, newer_than=refused.gen, deadline=deadline)
 
-    def is_refusing(self, session: Session, deadline: float) -> bool:
+    def cannot_renew_in_time(self, session: Session, deadline: float) -> bool:
         """Whether a doubt about *session* brings no newer one in time: new ones were refused before they worked."""
         state, now = self._states[session.key], self._clock.now()
         return state.pause.why is None and state.pause_after(session.gen, now) > min(self._patience, deadline - now)
