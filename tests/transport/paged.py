@@ -40,7 +40,8 @@ class PagedSite:
         if request.path == "/":
             self.loads += 1
             response = web.Response(text=self.page, content_type="text/html", headers=self.page_headers)
-            response.set_cookie("sid", self.page_cookie or f"s{self.loads}", httponly=True)
+            if self.page_cookie or "sid" not in request.cookies:
+                response.set_cookie("sid", self.page_cookie or f"s{self.loads}", httponly=True)
             return response
         self.seen.append(request)
         refusal = self.gate(request)
