@@ -1,21 +1,22 @@
 # From a clean clone, with nothing but Python >= 3.11, make and a shell: each target sets up what it needs.
 #   make run [ARGS=--once]    the demo            make check       style and types
 #   make test                 needs Chromium      make test-real   third-party software, by groups
-#   make test-long            slow, exhaustive    make coverage   make test, and which lines it runs
+#   make test-slow            several browsers    make test-long   exhaustive, takes an hour or more
+#   make coverage   make test, and which lines it runs
 #   make bench                each bench in turn  PYTHON=/path/to/python3.12 chooses the interpreter
 
 BIN := .venv/bin
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: run test check bench test-real test-long coverage browser clean
+.PHONY: run test check bench test-real test-slow test-long coverage browser clean
 
 run: browser
 	$(BIN)/doorkey demo $(ARGS)
 
 test: browser
 	@failed=0; set -x; \
-	$(BIN)/pytest -n 3 --dist worksteal -m "not page and not real and not long" --ignore=tests/real $(PYTEST_ARGS) || failed=1; \
+	$(BIN)/pytest -n 3 --dist worksteal -m "not page and not real and not long and not slow" --ignore=tests/real $(PYTEST_ARGS) || failed=1; \
 	$(BIN)/pytest -m page tests/browser/page || failed=1; \
 	{ set +x; } 2>/dev/null; exit $$failed
 
@@ -26,6 +27,9 @@ check: .venv/stamp
 
 coverage:
 	@$(MAKE) test PYTEST_ARGS="--cov --cov-report=term"
+
+test-slow: browser
+	@$(BIN)/pytest -n 3 --dist worksteal -m "slow and not long and not real" tests
 
 test-long: browser
 	@$(BIN)/pytest -m long tests

@@ -15,7 +15,7 @@ from doorkey.errors import DoorkeyError
 from .conftest import LocalSite, html
 from .test_challenge import CHALLENGE
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 class Gated:

@@ -17,7 +17,7 @@ from doorkey_providers.web.site import WebSite
 from .conftest import PAGE, LocalSite, html
 from .test_challenge import CHALLENGE, Gate, nothing, visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 BEHIND = PAGE + "<p id=in>welcome</p>"
 OPENS = "<script>setTimeout(() => { document.cookie = 'pass=1'; location.reload() }, 1500)</script>"

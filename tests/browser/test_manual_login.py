@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 from watched_clock import WatchedClock
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Login = Callable[..., asyncio.Task[VisitResult]]
 Hands = Callable[[asyncio.Task[VisitResult]], AbstractAsyncContextManager[Any]]
 

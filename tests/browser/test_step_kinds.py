@@ -22,7 +22,7 @@ from event_lines import site_events
 
 from .conftest import DESKTOP, html
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PASSWORD, SECRET = "correct horse", "JBSWY3DPEHPK3PXP"
 VALUES = {"env:PW": PASSWORD, "env:TOTP": SECRET, "env:WRONG": "wrong guess"}
 FORM = "<form method=post action=/in><input id=user name=user><input id=pw type=password name=pw>{}</form>"

@@ -118,6 +118,7 @@ async def screen() -> AsyncIterator[Screen]:
         await browser.close()
 
 
+@pytest.mark.slow
 async def test_no_page_is_misjudged(screen: Screen, capsys: pytest.CaptureFixture[str]) -> None:
     cases = pages()
     found = [await screen.found(number) for number in range(len(cases))]

@@ -108,6 +108,7 @@ def refused(done: Done, code: int, *words: str) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 class TestACommand:
     """Its own process, and those of the lines that it prints."""
 

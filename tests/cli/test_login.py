@@ -22,7 +22,7 @@ from .conftest import Doorkey
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SITE = """
 [browser]
 display = "{display}"

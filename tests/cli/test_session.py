@@ -15,6 +15,8 @@ from .test_login import configure
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 
+pytestmark = pytest.mark.slow
+
 STEPS = """
 [sites.wiki.visit]
 steps = [

@@ -16,7 +16,7 @@ from doorkey.model.request import Request
 
 from .login_engine import DEAD, VAGUE, Engaged, engaged, page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 async def warm(engine: Engaged) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from doorkey.browser.chromium import find_chromium
 from doorkey.model.cookie_jar import CookieJar
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 HOSTS = ("localhost", "sub.localhost", "127.0.0.1", "site.test", "a.site.test", "b.a.site.test")
 MAPPED = ("*.test", "co.uk", "*.co.uk", "*.b.ck", "b.ck", "www.ck", "*.xn--55qx5d.cn", "xn--55qx5d.cn", "*.kobe.jp")

@@ -15,6 +15,8 @@ from .redis_stores import ENCRYPTION, empty
 if TYPE_CHECKING:
     from redis_server import RedisServer
 
+pytestmark = pytest.mark.slow
+
 AWAY = 8.0
 """Seconds of real time that the server is away: less than the nodes' patience."""
 BUSY = 3.0

@@ -8,9 +8,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from token_endpoint_site import PASSWORD, TokenEndpointSite, page, serving
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import asyncio, sys

@@ -11,7 +11,7 @@ from aiohttp import web
 import doorkey
 from login_site import PASSWORD, USER, LoginSite
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 class RestartingSite(LoginSite):

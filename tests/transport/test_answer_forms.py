@@ -20,7 +20,7 @@ from doorkey.transport import compression, direct
 
 from .paged import PagedSite, runtime_for, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FILLING = "<p>" + "Grüße aus dem Wiki. " * 200
 FINE = f"<!doctype html>{FILLING}<p>saved".encode()
 DEAD = f"<!doctype html>{FILLING}<p>Your session has expired.".encode()

@@ -20,7 +20,7 @@ from doorkey.model.upload import Upload
 
 from .paged import PAGE, PagedSite, runtime_for, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 class MovedClock(SystemClock):
