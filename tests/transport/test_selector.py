@@ -16,6 +16,7 @@ from doorkey.browser import BrowserPool
 from doorkey.browser.process import Process
 from doorkey.clock import SystemClock
 from doorkey.errors import Cut, DoorkeyError, MayHaveArrived, NeedsPerson, NotPlainHttp, TimeLimit
+from doorkey.model.events import VisitEvent
 from doorkey.model.upload import Upload
 
 from .paged import PAGE, PagedSite, runtime_for, serving
@@ -83,6 +84,24 @@ async def test_a_gate_that_stays_brings_them_back_to_the_page_after_the_expiry(
         await fetched(runtime)
         clock.ahead = 3601.0
         assert await fetched(runtime) == ("page", 200)
+
+
+@pytest.mark.parametrize("header", ["Secure-Session-Registration", "Sec-Session-Registration"])
+async def test_a_site_that_binds_its_session_to_the_device_is_served_by_the_page(
+    site: PagedSite, browsers: BrowserPool, header: str
+) -> None:
+    site.page_headers, said = {header: '(ES256);path="/bind";challenge="c"'}, []
+
+    def note(event: object) -> None:
+        if isinstance(event, VisitEvent):
+            said.append(event.detail)
+
+    async with runtime_for(site, pool=browsers, transport="auto") as runtime:
+        runtime.events.subscribe(note)
+        assert await fetched(runtime) == ("page", 200)
+    assert any("binds its session" in line for line in said)
+    async with runtime_for(site, pool=browsers, transport="direct") as runtime:
+        assert await fetched(runtime) == ("direct", 200)
 
 
 async def test_a_setting_forbids_the_page(site: PagedSite, browsers: BrowserPool) -> None:

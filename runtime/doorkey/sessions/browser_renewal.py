@@ -133,6 +133,9 @@ class BrowserRenewal:
                 result = await context.enter(spec)
                 # A query that got past a page cache is not the page's own.
                 session = self.build(rung, result, previous, url="" if spec.url == self.site.url else self.site.url)
+                if result.device_bound and self.selector.can_move(self.site, self.builder.key):
+                    self.events.report("renewal", "the site binds its session to this browser: requests go by its page")
+                    self.selector.move(self.site, self.builder.key, "binds its session to the browser (DBSC)")
                 if self.selector.name(self.site, self.builder.key) == "page":
                     self.selector.keep(session, await context.open_live_page(), exits.pop_all())
         except DoorkeyError as error:

@@ -30,6 +30,9 @@ SCRIPTS = ("Fetch", "Script", "XHR")
 """What a page's scripts wait for, by DevTools' names: whatever they set comes after it."""
 CHECKS = ("Document", *SCRIPTS)
 """What a challenge is made of, and what it sends."""
+REGISTRATION = ("secure-session-registration", "sec-session-registration")
+"""Headers by which a site asks the browser to bind its session to this device (W3C, Device Bound Session Credentials;
+the second is the name in earlier drafts)."""
 FIELD = re.compile(r'name="([^"]{1,80})"|(?:^|&)([^=&\s]{1,80})=|"([\w.-]{1,80})"\s*:')
 """The name of a field in a multipart, form or JSON body."""
 
@@ -56,6 +59,7 @@ class NetworkLog:
         self.answers = self.failures = self.documents = 0
         self.sent: dict[str, str] = {}
         self.status = 0
+        self._binding: set[str] = set()  # origins that asked for a session that is bound to this device
         self.headers: Mapping[str, str] = {}
 
     @property
@@ -107,6 +111,11 @@ class NetworkLog:
         if event["requestId"] == self._first and not self.sent:
             self.sent.update({name.lower(): value for name, value in event["headers"].items()})
 
+    @property
+    def device_bound(self) -> bool:
+        """Whether the page's origin asked the browser to bind its session to this device."""
+        return origin_of(self._page.url) in self._binding
+
     def _on_end(self, event: dict[str, Any]) -> None:
         self.awaited.discard(event["requestId"])
 
@@ -118,6 +127,9 @@ class NetworkLog:
     def _on_response(self, event: dict[str, Any]) -> None:
         method, status = self._checks.pop(event["requestId"], None), int(event["response"]["status"])
         self.answers += event.get("type") in CHECKS
+        names = {name.lower() for name in event["response"]["headers"]}
+        if not names.isdisjoint(REGISTRATION):
+            self._binding.add(origin_of(event["response"]["url"]))
         if method is not None and status >= 400 and status != 404 and (method != "GET" or event["type"] != "Document"):
             self.failures += 1
         if event.get("type") == "Document" and event.get("frameId") == self._frame:

@@ -137,6 +137,7 @@ class PageVisit:
             local=snapshot.page.local,
             url=snapshot.page.url,
             status=self._network_log.status,
+            device_bound=self._network_log.device_bound,
         )
 
     async def _load(self) -> Response:

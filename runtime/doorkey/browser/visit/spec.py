@@ -40,7 +40,10 @@ class VisitSpec(VisitNeeds):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitResult:
-    """What a visit brought. `headers` are those of the page's own request, lower-case. `url` is where it ended."""
+    """What a visit brought. `headers` are those of the page's own request, lower-case. `url` is where it ended.
+
+    `device_bound`: the site asked the browser to bind the session to this device, so it may serve no other client.
+    """
 
     page: Page
     tokens: Tokens = field(repr=False)
@@ -49,3 +52,4 @@ class VisitResult:
     local: Mapping[str, str] = field(repr=False)
     url: str
     status: int
+    device_bound: bool = False
