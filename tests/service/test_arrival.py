@@ -58,7 +58,7 @@ async def test_what_never_arrived_may_be_repeated(
 @pytest.fixture
 async def door(site: TokenSite) -> AsyncIterator[aiohttp.ClientSession]:
     async with (
-        EnteredRuntime(site, Limits(first_byte=0.5, idle=0.5)) as runtime,
+        EnteredRuntime(site, Limits(first_byte=1.5, idle=0.5)) as runtime,
         serve(build_app(runtime, service=ServiceSettings(), key=None), "127.0.0.1", 0, shutdown=0.2) as url,
         aiohttp.ClientSession(f"{url}/site/wiki/") as session,
     ):
