@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-SCRIPT = """(() => {
+from doorkey.browser.live.script_helpers import HELPERS
+
+SCRIPT = (
+    """(() => {
   const held = new Map();
-  const bytes = (text) => {
-    const raw = atob(text), found = new Uint8Array(raw.length);
-    for (let at = 0; at < raw.length; at += 1) found[at] = raw.charCodeAt(at);
-    return found;
-  };
-  const text = (bytes) => {
-    let said = "";
-    for (let at = 0; at < bytes.length; at += 32768) said += String.fromCharCode(...bytes.subarray(at, at + 32768));
-    return btoa(said);
-  };
-  const joined = (pieces) => {
-    if (pieces.length < 2) return pieces[0];
-    const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of pieces) { all.set(piece, at); at += piece.length; }
-    return all;
-  };
+"""
+    + HELPERS
+    + """
   const one = (id) => {
     if (!held.has(id)) held.set(id, { pieces: [], credit: 0, stop: new AbortController() });
     return held.get(id);
@@ -63,4 +52,5 @@ SCRIPT = """(() => {
     forget(id) { held.delete(id); },
   };
 })()"""
+)
 """Runs only in the blank page. DevTools delivers the bodies; the page reads them only to keep the stream going."""

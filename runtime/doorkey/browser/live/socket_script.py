@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-SOCKET_SCRIPT = """(() => {
+from doorkey.browser.live.script_helpers import HELPERS
+
+SOCKET_SCRIPT = (
+    """(() => {
   const AHEAD = 1024 * 1024;
   const held = new Map();
-  const bytes = (text) => {
-    const raw = atob(text), found = new Uint8Array(raw.length);
-    for (let at = 0; at < raw.length; at += 1) found[at] = raw.charCodeAt(at);
-    return found;
-  };
-  const text = (bytes) => {
-    let said = "";
-    for (let at = 0; at < bytes.length; at += 32768) said += String.fromCharCode(...bytes.subarray(at, at + 32768));
-    return btoa(said);
-  };
-  const joined = (pieces) => {
-    if (pieces.length < 2) return pieces[0];
-    const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of pieces) { all.set(piece, at); at += piece.length; }
-    return all;
-  };
+"""
+    + HELPERS
+    + """
   const until = (it, name) => new Promise((resolve) => { it[name] = resolve; });
   const read = async (it, readable, largest) => {
     const reader = readable.getReader();
@@ -91,4 +80,5 @@ SOCKET_SCRIPT = """(() => {
     forget(id) { held.delete(id); },
   };
 })()"""
+)
 """Messages are read ahead, up to AHEAD bytes. Beyond that the browser stops reading, and the site has to wait."""
