@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from doorkey.model.request import HEAD_BYTES, Head, Request
 from doorkey.model.verdict import Kind, Verdict
-from doorkey.protections.advice import BY_HAND, LATER, OWNER
+from doorkey.protections.advice import ADVICE
 from doorkey.protections.signs import Facts, Finding, Obstacle, Protection
 from doorkey.protections.table import PROTECTIONS, STANDING
 
@@ -22,8 +22,7 @@ SELECTORS = tuple(
 """Selectors that a page is searched for, so that `recognize_page` can decide."""
 PAGE = Request(url="/", what="the page", expects=("text/html",))
 OBSTACLES = {Kind.RATE_LIMITED: Obstacle.RATE, Kind.BLOCKED: Obstacle.BLOCK}
-TODO = {Obstacle.RATE: LATER, Obstacle.BLOCK: OWNER, Obstacle.WAIT: BY_HAND, Obstacle.PERSON: BY_HAND}
-"""What a provider's verdicts mean for a visit, and what helps."""
+"""What a provider's verdicts mean for a visit."""
 EPOCH = 1e9
 """X-RateLimit-Reset is a number of seconds at some sites, a time since 1970 at others. Larger values are times."""
 
@@ -80,7 +79,7 @@ def recognize_own(page: Facts, request: Request, recognize: Callable[[Request, H
     if verdict:
         return None
     obstacle = OBSTACLES.get(verdict.kind, Obstacle.PERSON if verdict.by_hand else Obstacle.WAIT)
-    row = Protection(name=verdict.by, obstacle=obstacle, source="set", todo=TODO[obstacle])
+    row = Protection(name=verdict.by, obstacle=obstacle, source="set", todo=ADVICE[verdict.kind])
     return Finding(row, read_pause(head) if obstacle is Obstacle.RATE else None)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 from doorkey.model.request import Head, Request
 from doorkey.model.verdict import OK, Kind, Verdict
-from doorkey.protections.advice import BY_HAND, LATER, OWNER
+from doorkey.protections.advice import ADVICE
 from doorkey.protections.finding import read_pause, recognize_head
 from doorkey.protections.signs import Finding, Obstacle
 
@@ -33,9 +33,6 @@ LOGIN = re.compile(
 """Words that URLs of login pages usually hold. This is weak evidence: a redirect there is only likely a refusal."""
 
 
-TODO = {Kind.CHALLENGED: BY_HAND, Kind.BLOCKED: OWNER, Kind.RATE_LIMITED: LATER}
-
-
 def default_verdict(request: Request, head: Head, known: Verdict = OK) -> Verdict:
     """Judge an answer. What the provider knows of the site's own protections (*known*) comes first, then the table.
 
@@ -44,7 +41,7 @@ def default_verdict(request: Request, head: Head, known: Verdict = OK) -> Verdic
     """
     if not known:
         pause = read_pause(head) if known.kind is Kind.RATE_LIMITED else None
-        return replace(known, detail=f"{known.detail}; {TODO[known.kind]}", retry_after=pause)
+        return replace(known, detail=f"{known.detail}; {ADVICE[known.kind]}", retry_after=pause)
     found = recognize_head(request, head)
     if found is not None:
         return _to_verdict(found, request, head)
