@@ -12,7 +12,8 @@ from doorkey.errors import ConfigurationError, DoorkeyError, Unavailable
 from doorkey.model.session import Key, Session
 from doorkey.sessions.redis_server import OPEN, READ, WRITE, RedisAccess, ask, evaluate
 from doorkey.sessions.row_cipher import RowCipher
-from doorkey.sessions.store import BeginResult, Claim, Row
+from doorkey.sessions.row_store import RowStore
+from doorkey.sessions.store import Claim, Row
 from doorkey.sessions.stored import read_row_text, write_row_text
 from doorkey.sessions.unwritten import UnwrittenRows
 
@@ -26,7 +27,7 @@ LOOK = 1.0
 """Seconds between two looks at a row, beside the server's notices, one of which may be lost."""
 
 
-class RedisStore:
+class RedisStore(RowStore):
     """Each step reads a row with the server's time, decides, and writes only where nobody has written meanwhile.
 
     Rows are encrypted before they are sent; only their names can be read on the server. The time is the server's, so
@@ -51,19 +52,6 @@ class RedisStore:
         self._opening = asyncio.Lock()
         self._open: tuple[Redis, RowCipher] | None = None
 
-    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
-        def step(row: Row, wall: float) -> tuple[Row, BeginResult]:
-            return row.begin(key, seen, ttl, wall, patient)
-
-        return await self._step(key, step)
-
-    async def renew(self, claim: Claim, ttl: float) -> bool:
-        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
-            kept = row.renew(claim, ttl, wall)
-            return kept, kept is not None
-
-        return await self._step(claim.key, step)
-
     async def commit(self, claim: Claim, session: Session) -> Session | None:
         def step(row: Row, wall: float) -> tuple[Row | None, Session | None]:
             return row.commit(claim, session, wall) or (None, None)
@@ -78,25 +66,6 @@ class RedisStore:
             self._unwritten.keep(claim.key, after)
             self._unwritten.begin(error.message)
             return committed
-
-    async def keep(self, claim: Claim, session: Session) -> bool:
-        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
-            kept = row.keep(claim, session)
-            return kept, kept is not None
-
-        return await self._step(claim.key, step)
-
-    async def renew_cookies(self, session: Session) -> None:
-        def step(row: Row, wall: float) -> tuple[Row | None, None]:
-            return row.renew_cookies(session), None
-
-        await self._step(session.key, step)
-
-    async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
-        def step(row: Row, wall: float) -> tuple[Row | None, None]:
-            return row.fail(claim, why, code, after, wall), None
-
-        await self._step(claim.key, step)
 
     async def row(self, key: Key) -> Row:
         def step(row: Row, wall: float) -> tuple[None, Row]:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, Unavailable
 from doorkey.model.session import Key, Session
+from doorkey.sessions.row_store import RowStore
 from doorkey.sessions.sqlite_table import (
     prepare_table,
     read_change,
@@ -25,7 +26,7 @@ from doorkey.sessions.sqlite_table import (
     write_learned,
     write_row,
 )
-from doorkey.sessions.store import BeginResult, Claim, Row
+from doorkey.sessions.store import Claim, Row
 from doorkey.sessions.unwritten import UnwrittenRows
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ NO_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
 """The errors of SQLite, and of the system, for a full disk and for a file or folder that can't be written."""
 
 
-class SqliteStore:
+class SqliteStore(RowStore):
     """One connection, used from one thread of its own; the file is readable by its owner only (0600).
 
     A table of an older version is carried forward, one of a newer version is refused; see `prepare_table`. A row that
@@ -59,43 +60,11 @@ class SqliteStore:
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
 
-    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
-        def step(row: Row, wall: float) -> tuple[Row, BeginResult]:
-            return row.begin(key, seen, ttl, wall, patient)
-
-        return await self._step(key, step)
-
-    async def renew(self, claim: Claim, ttl: float) -> bool:
-        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
-            kept = row.renew(claim, ttl, wall)
-            return kept, kept is not None
-
-        return await self._step(claim.key, step)
-
     async def commit(self, claim: Claim, session: Session) -> Session | None:
         def step(row: Row, wall: float) -> tuple[Row | None, Session | None]:
             return row.commit(claim, session, wall) or (None, None)
 
         return await self._step(claim.key, step)
-
-    async def keep(self, claim: Claim, session: Session) -> bool:
-        def step(row: Row, wall: float) -> tuple[Row | None, bool]:
-            kept = row.keep(claim, session)
-            return kept, kept is not None
-
-        return await self._step(claim.key, step)
-
-    async def renew_cookies(self, session: Session) -> None:
-        def step(row: Row, wall: float) -> tuple[Row | None, None]:
-            return row.renew_cookies(session), None
-
-        await self._step(session.key, step)
-
-    async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
-        def step(row: Row, wall: float) -> tuple[Row | None, None]:
-            return row.fail(claim, why, code, after, wall), None
-
-        await self._step(claim.key, step)
 
     async def row(self, key: Key) -> Row:
         def stored(db: sqlite3.Connection) -> Row:
