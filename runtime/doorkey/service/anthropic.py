@@ -14,7 +14,7 @@ from doorkey.service.answers import End, answer_question
 from doorkey.service.bodies import MessagesBody, read_body
 from doorkey.service.body import read_object
 from doorkey.service.failure import Failure
-from doorkey.service.middleware import ERROR_BODY, ID
+from doorkey.service.middleware import ID
 from doorkey.service.question import (
     Question,
     find_ignored,
@@ -29,21 +29,10 @@ if TYPE_CHECKING:
 REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
 SILENT = ("tool_use", "tool_result", "thinking", "redacted_thinking")
 """Blocks of content that are read in another way than as text, or left out."""
-TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-}
-"""Anthropic's types of errors, by status. All others are `api_error`."""
 
 
 def anthropic_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
     async def answer(request: web.Request) -> web.StreamResponse:
-        request[ERROR_BODY] = write_error
         question = parse_question(await read_object(request))
         shape = MessageShape(f"msg_{request[ID]}", question)
         return await answer_question(request, runtime, question, shape, unread)
@@ -164,7 +153,7 @@ class MessageShape:
         )
 
     def failure(self, failure: Failure) -> bytes:
-        return b"event: error\ndata: " + write_error(failure) + b"\n\n"
+        return b"event: error\ndata: " + failure.anthropic_body() + b"\n\n"
 
     def _usage(self, tokens: int) -> dict[str, Any]:
         return {"input_tokens": self._question.prompt_tokens, "output_tokens": tokens, "estimated": True}
@@ -173,13 +162,6 @@ class MessageShape:
 def write_event(kind: str, data: Mapping[str, Any]) -> bytes:
     """Return an event that is named by its type, as Anthropic's and OpenAI's Responses API write them."""
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode()
-
-
-def write_error(failure: Failure) -> bytes:
-    """Return the error object as Anthropic's clients read it, with OpenAI's fields beside."""
-    kind = TYPES.get(failure.status, "api_error")
-    error = {"type": kind, "message": failure.message, "param": failure.param, "code": failure.code}
-    return json.dumps({"type": "error", "error": error}).encode()
 
 
 def _tell_end(end: End) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,6 +41,19 @@ HOPELESS = (
     SessionRefused,
 )
 """Failures that the same request meets again when it is sent again at once."""
+ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+"""Anthropic's types of errors, by status. Other statuses below 500 are `invalid_request_error`, all others `api_error`.
+"""
+ANTHROPIC_PATH = re.compile(r"(/v1)?/messages(/|$)")
+"""The paths whose clients read errors in Anthropic's shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +76,17 @@ class Failure:
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return json.dumps({"error": error}).encode()
 
-    def response(self, body: bytes | None = None) -> web.Response:
-        """Return the answer, with *body* in place of the usual error object."""
+    def anthropic_body(self) -> bytes:
+        """Return the error object as Anthropic's clients read it, with OpenAI's fields beside."""
+        kind = ANTHROPIC_TYPES.get(self.status, "api_error" if self.status >= 500 else "invalid_request_error")
+        error = {"type": kind, "message": self.message, "param": self.param, "code": self.code}
+        return json.dumps({"type": "error", "error": error}).encode()
+
+    def response(self, path: str) -> web.Response:
+        """Return the answer, in the shape that clients of *path* read."""
+        body = self.anthropic_body() if ANTHROPIC_PATH.match(path) else self.body()
         return web.Response(
-            status=self.status, body=body or self.body(), content_type="application/json", headers=dict(self.headers)
+            status=self.status, body=body, content_type="application/json", headers=dict(self.headers)
         )
 
     def event(self) -> bytes:

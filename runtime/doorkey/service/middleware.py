@@ -49,8 +49,6 @@ ID = web.RequestKey("ID", str)
 """The request's id. It stands on the answer and in each line of the log."""
 ONCE = web.RequestKey("ONCE", bool)
 """Whether a client must not repeat the request by itself: an image that failed may have been drawn all the same."""
-ERROR_BODY: web.RequestKey[Callable[[Failure], bytes]] = web.RequestKey("ERROR_BODY")
-"""Makes the error object, where an API has one of its own."""
 EXPECT = web.RequestKey("EXPECT", str)
 """The `Expect` header of a request whose client waits before it sends the body."""
 UNKNOWN_VERSION = web.RequestKey("UNKNOWN_VERSION", bool)
@@ -223,7 +221,7 @@ async def _tell(request: web.Request, failure: Failure) -> web.StreamResponse:
     """Return *failure* in the error shape. A stream that has begun ends with it as its last event, or is cut."""
     begun: Begun | None = request.get(BEGUN)
     if begun is None:
-        response = failure.response(request[ERROR_BODY](failure) if ERROR_BODY in request else None)
+        response = failure.response(request.path)
         if EXPECT in request:
             response.force_close()  # whether the body still comes is not known
         return response
