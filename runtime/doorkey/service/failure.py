@@ -85,9 +85,7 @@ class Failure:
     def response(self, path: str) -> web.Response:
         """Return the answer, in the shape that clients of *path* read."""
         body = self.anthropic_body() if ANTHROPIC_PATH.match(path) else self.body()
-        return web.Response(
-            status=self.status, body=body, content_type="application/json", headers=dict(self.headers)
-        )
+        return web.Response(status=self.status, body=body, content_type="application/json", headers=dict(self.headers))
 
     def event(self) -> bytes:
         """Return the last event of an OpenAI stream that failed on its way. No `[DONE]` follows it."""
