@@ -107,6 +107,8 @@ class Provider:
     def secret(reference: str) -> str:
         """The secret that *reference* names ("env:NAME", "file:PATH" or "command:…"), as a value in a request of
         `login` or `refresh`: in its headers, form or JSON. doorkey reads it just before it sends the request.
+        "totp:" before the name means the present one-time password of that secret (RFC 6238), "code:" a one-time code
+        that the program answers.
         """
         return Secret(reference)
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.browser import BrowserPool, VisitResult, VisitSpec
-from doorkey.browser.visit.one_time_codes import OneTimeCodes, parse_secret
+from doorkey.config.one_time_codes import OneTimeCodes, parse_secret
 from doorkey.browser.visit.step_failure import explain, select_new_text
 from doorkey.clock import SystemClock
 from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson, SiteDown

@@ -15,8 +15,11 @@ from aiohttp import web
 from doorkey import Request, Runtime, Settings
 from doorkey.browser import BrowserPool
 from doorkey.clock import SystemClock
-from doorkey.errors import DoorkeyError, NeedsPerson
+from doorkey.config.one_time_codes import parse_secret
+from doorkey.errors import ConfigurationError, DoorkeyError, NeedsPerson
 from doorkey.model.events import Event
+from doorkey.model.secret import Secret
+from doorkey.sessions.request_secrets import fill_in
 from token_endpoint_site import CLIENT_SECRET, PASSWORD, USER, TokenEndpointSite, serving
 
 API = """
@@ -39,6 +42,8 @@ path = "/auth/form"
 tokens.once = "input[name=csrf]@value"
 form = { user = "ada", pw = "env:API_PASSWORD", csrf = "{once}" }
 """
+TOTP = "JBSWY3DPEHPK3PXP"
+TOTP_URI = f"otpauth://totp/x?secret={TOTP}&period=1&digits=8"
 MANNERS = "[manners]\nat_once = 60\nrate = 10000\nqueue = 1000\n"
 
 Opened = Callable[..., Any]
@@ -119,6 +124,70 @@ async def test_a_form_with_the_token_of_its_page_logs_in(site: TokenEndpointSite
     runtime = await opened("stale = [401]\n" + FORM)
     assert [await write(runtime), site.die(), await write(runtime)] == [200, None, 200]
     assert (len(site.logins), runtime.status()[0].rung) == (2, "login request")
+
+
+async def test_one_time_codes_are_made_for_each_login_and_none_goes_twice(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("API_TOTP", TOTP_URI)
+    login = """tokens.access = { json = "data.access_token" }
+    send.header.Authorization = "Bearer {access}"
+    [sites.api.login.request]
+    path = "/auth/login"
+    json = { password = "env:API_PASSWORD", mfa = { totp = "totp:env:API_TOTP" }, sms = "code:command:echo 123456" }
+    """
+    first, second = await opened(login), await opened(login)
+    for runtime in (first, second, first):  # on one store, in two runtimes
+        assert await write(runtime) == 200
+        site.die()
+    sent = [login["mfa"]["totp"] for login in site.logins]
+    assert len(set(sent)) == len(sent) == 3
+    assert all(parse_secret(TOTP_URI).verify(code, valid_window=600) for code in sent)
+    assert {login["sms"] for login in site.logins} == {"123456"}
+    assert not [secret for secret in (*sent, "123456", TOTP) if secret in caplog.text]
+
+
+async def test_a_refused_code_is_not_repeated_in_the_error(opened: Opened) -> None:
+    error = await failure(await opened(API.replace("env:API_PASSWORD", "code:command:echo 654321")))
+    assert 'The site says: "Wrong password …. 2 tries left"' in error.message
+
+
+async def test_a_secret_that_makes_no_codes_is_told_and_nothing_is_sent(
+    site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_TOTP", "not base32!")
+    error = await failure(await opened(API.replace("env:API_PASSWORD", "totp:env:API_TOTP")))
+    assert "expected the base32 letters" in error.message
+    assert "not base32!" not in error.message
+    assert not site.logins
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("totp:JBSWY3DPEHPK3PXP", "expected totp: to say where the secret is: totp:env:…"),
+        ("totp:env:", "expected a name after totp:env:"),
+        ("code:123456", "must not stand in a settings file"),
+    ],
+)
+async def test_a_code_whose_secret_stands_in_the_settings_is_refused(opened: Opened, value: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault) as raised:
+        (await opened(API.replace('password = "env:API_PASSWORD"', f'otp = "{value}"'))).provider("api")
+    assert "JBSWY" not in raised.value.message
+
+
+async def test_time_based_codes_are_made_last() -> None:
+    read: list[str] = []
+
+    async def note(secret: Secret) -> str:
+        read.append(secret.kind)
+        return secret.reference
+
+    form = {"otp": Secret("totp:env:A"), "sms": Secret("code:env:B"), "user": Secret("env:C"), "note": Secret("code:x")}
+    filled, _ = await fill_in(Request(url="/", method="POST", what="login", form=form), note)
+    assert filled.form == {"otp": "env:A", "sms": "env:B", "user": "env:C", "note": "code:x"}
+    assert read[-1] == "totp"
 
 
 async def test_who_is_logged_in_already_logs_in_again_when_a_visit_is_asked_for(

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from doorkey.browser import Profile, VisitResult, VisitSpec, load_profile
 from doorkey.clock import SystemClock
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed, Changed, MissingToken, RateLimited, SessionRefused
 from doorkey.model.cookies import Cookie
 from doorkey.model.overrides import CallerOverrides, key_of
@@ -129,6 +130,7 @@ class PaperPool:
     site: NonceSite
     visits: list[VisitSpec] = field(default_factory=list)
     failures: int = 0
+    codes: OneTimeCodes | None = None
     stores: bool = False
     chokes_on_storage: bool = False
     expires: float | None = None

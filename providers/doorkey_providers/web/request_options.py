@@ -13,6 +13,8 @@ from doorkey_providers.web.templates import Template, check_header
 from doorkey_providers.web.token_options import Table, TokenOptions
 
 REFERENCES = ("env:", "file:", "command:")
+CODES = ("totp:", "code:")
+"""Before a reference: a time-based one-time password made from the secret, or a one-time code that is answered."""
 SECRET_NAME = re.compile(r"pass|pwd|pw\b|secret|pin\b|otp|credential|kennwort|authorization|api[-_]?key", re.IGNORECASE)
 """Names of fields and headers whose value must not stand in a settings file."""
 
@@ -43,7 +45,10 @@ AnswerSource = Annotated[Source, BeforeValidator(_parse_answer)]
 
 
 class RequestOptions(Table):
-    """A request of `login` or `renew`. Its values are texts with `{name}` for tokens, or env:, file: or command:."""
+    """A request of `login` or `renew`. Its values are texts with `{name}` for tokens, or env:, file: or command:.
+
+    totp: or code: before these three means a one-time code.
+    """
 
     path: Annotated[str, BeforeValidator(_check_path)] = Field(description="A path of the site, or a complete URL.")
     method: Annotated[str, BeforeValidator(_check_method)] = Field(default="POST", description="The HTTP method.")
@@ -109,7 +114,13 @@ def _list_inner(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def refers(text: str) -> bool:
     """Whether *text* says where a value is, and is not the value itself."""
-    return text.startswith(REFERENCES)
+    return _without_kind(text).startswith(REFERENCES)
+
+
+def _without_kind(text: str) -> str:
+    """*text* without the "totp:" or "code:" that says what is made of a reference."""
+    kind, _, rest = text.partition(":")
+    return rest if f"{kind}:" in CODES and rest.startswith(REFERENCES) else text
 
 
 def _find_faults(key: str, value: Any) -> Iterator[str]:
@@ -127,8 +138,11 @@ def _find_faults(key: str, value: Any) -> Iterator[str]:
         except ValueError as exc:
             yield str(exc)
     if refers(value):
-        if value in REFERENCES:
+        if _without_kind(value) in REFERENCES:
             yield f"expected a name after {value}"
+        return
+    if value.startswith("totp:"):
+        yield f'expected totp: to say where the secret is: {", ".join(f"totp:{one}…" for one in REFERENCES)}'
         return
     try:
         names = Template.parse(value).names

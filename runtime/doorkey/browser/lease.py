@@ -17,7 +17,7 @@ from doorkey.browser.stored_state import StoredState
 from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
-from doorkey.browser.visit.one_time_codes import OneTimeCodes
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec

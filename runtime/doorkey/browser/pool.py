@@ -16,7 +16,7 @@ from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
-from doorkey.browser.visit.one_time_codes import OneTimeCodes
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.clock import Clock, SystemClock
 from doorkey.errors import BrowserFailed
 from doorkey.model.events import Events, SiteEvents
@@ -66,7 +66,8 @@ class BrowserPool:
         self._launcher: BrowserLauncher = LocalChromium(
             self._clock, executable=executable, sandbox=sandbox, state=state, screen=screen, downloads=downloads
         )
-        self._codes = OneTimeCodes(state or default_state(), self._clock)
+        self.codes = OneTimeCodes(state or default_state(), self._clock)
+        """Also for logins by request, so that no code is used twice whichever way it goes."""
         self._slots = asyncio.Semaphore(contexts)
         self._browsers: dict[Kind, RunningBrowser] = {}
         self._starts: dict[Kind, asyncio.Task[RunningBrowser]] = {}
@@ -106,7 +107,7 @@ class BrowserPool:
             running.leases += 1
             running.uses += 1
             routing = RequestRouting(site_url, egress=egress, clock=self._clock, events=events)
-            lease = Lease(running, self._clock, profile, routing, events, self._codes, self._slots.release)
+            lease = Lease(running, self._clock, profile, routing, events, self.codes, self._slots.release)
             yield lease
         finally:
             # A task of the pool: it also finishes if the caller is cancelled.

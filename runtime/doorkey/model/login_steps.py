@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from doorkey.model.secret import REFERENCES
+
 Action: TypeAlias = Literal["open", "fill", "select", "check", "click", "press", "wait"]
 ACTIONS: tuple[Action, ...] = ("open", "fill", "select", "check", "click", "press", "wait")
 Kind: TypeAlias = Literal["value", "totp", "code"]
 KINDS: tuple[Kind, ...] = ("value", "totp", "code")
 """What a fill step types: a value, a time-based one-time password, or a one-time code that somebody answers."""
 OPTIONS = ("frame", "optional", "on")
-REFERENCES = ("env:", "file:", "command:")
 SECRET_FIELD = re.compile(r"pass|pwd|pw\b|secret|pin\b|otp|code|credential|kennwort", re.IGNORECASE)
 """Selectors of fields whose value must not stand in a settings file. A field's own type says so, too."""
 FORM = 'expected a step like { open = "/login" }, { fill = "#user", value = "env:NAME" }, { click = "button" }'

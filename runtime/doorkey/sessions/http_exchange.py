@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from doorkey.clock import Clock
-from doorkey.config.secrets import resolve
 from doorkey.errors import Changed, DoorkeyError
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Cookie
@@ -18,7 +17,7 @@ from doorkey.protections.judge import default_verdict
 from doorkey.provider import Flow, Provider
 from doorkey.sessions.held import HeldSession
 from doorkey.sessions.login_answer import UNSUITED, explain_end, explain_refused, quote, shows_login_form
-from doorkey.sessions.request_secrets import fill_in
+from doorkey.sessions.request_secrets import SecretReader, fill_in
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Direct
 from doorkey.transport.holding import read_to_judge
@@ -44,6 +43,7 @@ class HttpExchange:
     direct: Direct
     clock: Clock
     held: HeldSession
+    reader: SecretReader
     limit: float
     logs_in: bool = False
     sent: bool = False
@@ -110,7 +110,7 @@ class HttpExchange:
         session = self.held.session
         if not request.dressed:
             request = self.provider.dress(request, session)
-        filled, secrets = await fill_in(request, resolve)
+        filled, secrets = await fill_in(request, self.reader.read)
         self.secrets += secrets
         shows_values = self.logs_in and (bool(secrets) or request.method.upper() not in SAFE)
         self.sent = self.sent or shows_values

@@ -17,6 +17,7 @@ from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.held import HeldSession
 from doorkey.sessions.http_exchange import HttpExchange
 from doorkey.sessions.identity import Identity
+from doorkey.sessions.request_secrets import SecretReader
 from doorkey.transport.direct import Direct
 from doorkey.transport.holding import read_to_judge
 from doorkey.transport.stream import whole
@@ -40,10 +41,11 @@ class HttpRenewal:
         builder: SessionBuilder,
         direct: Direct,
         clock: Clock,
+        reader: SecretReader,
         limit: float,
     ) -> None:
         self._site, self._provider, self._identity, self._builder = site, provider, identity, builder
-        self._direct, self._clock, self._limit = direct, clock, limit
+        self._direct, self._clock, self._reader, self._limit = direct, clock, reader, limit
         self.headers = direct.headers
         self.cache_sign = ""
 
@@ -118,7 +120,9 @@ class HttpRenewal:
         return await self._read_page("direct", self._begin(held), {})
 
     def _begin(self, held: HeldSession, *, logs_in: bool = False) -> HttpExchange:
-        return HttpExchange(self._site, self._provider, self._direct, self._clock, held, self._limit, logs_in=logs_in)
+        return HttpExchange(
+            self._site, self._provider, self._direct, self._clock, held, self._reader, self._limit, logs_in=logs_in
+        )
 
     async def _complete(self, rung: str, exchange: HttpExchange, given: Tokens, kept: Tokens) -> Session | None:
         """The session of what declared requests gave, with what the page has to add."""

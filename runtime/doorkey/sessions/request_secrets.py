@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from doorkey.config.one_time_codes import OneTimeCodes
+from doorkey.config.secrets import resolve, resolve_within
 from doorkey.errors import ConfigurationError
 from doorkey.model.request import Request
 from doorkey.model.secret import Secret
 from doorkey.model.session import JSON
 
 
-async def fill_in(request: Request, resolve: Callable[[str], Awaitable[str]]) -> tuple[Request, tuple[str, ...]]:
-    """Return *request* with each `Secret` replaced by what *resolve* makes of it, and these values.
+@dataclass(frozen=True, slots=True)
+class SecretReader:
+    """Reads what secrets refer to. `limit`: seconds that a program may take to answer a one-time code."""
+
+    codes: OneTimeCodes
+    limit: float
+
+    async def read(self, secret: Secret) -> str:
+        """The value to send in place of *secret*. Raises ConfigurationError, which never holds the value.
+
+        A time-based password that was already used is waited out: the next one comes within 30 s.
+        """
+        if secret.kind == "code":
+            return (await resolve_within(secret.reference, self.limit)).strip()
+        value = await resolve(secret.reference)
+        return await self.codes.make(value) if secret.kind == "totp" else value
+
+
+async def fill_in(request: Request, read: Callable[[Secret], Awaitable[str]]) -> tuple[Request, tuple[str, ...]]:
+    """Return *request* with each `Secret` replaced by what *read* makes of it, and these values.
 
     Raises ConfigurationError for a secret that can't be read, or that no header can hold.
     """
     references = {*_find(request.form), *_find(request.json), *_find(request.headers)}
-    values = {reference: await resolve(reference) for reference in sorted(references)}
+    # Time-based passwords last: a person or a program may take long to answer the others.
+    ordered = sorted(references, key=lambda reference: (reference.kind == "totp", reference))
+    values = {reference: await read(reference) for reference in ordered}
     if not values:
         return request, ()
     headers = {name: _filled(value, values) for name, value in request.headers.items()}

@@ -17,6 +17,7 @@ from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.http_renewal import HttpRenewal
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.renewal import SessionSource
+from doorkey.sessions.request_secrets import SecretReader
 from doorkey.transport.direct import Direct
 from doorkey.transport.selector import TransportSelector
 
@@ -73,12 +74,13 @@ class SiteTarget:
             user_agent=overrides.user_agent,
             events=events,
         )
+        reader = SecretReader(pool.codes, challenge)
         source = SessionSource(
             site=site,
             provider=provider,
             identity=identity,
             builder=builder,
-            http=HttpRenewal(site, provider, identity, builder, direct, clock, limit),
+            http=HttpRenewal(site, provider, identity, builder, direct, clock, reader, limit),
             browser=browser,
             selector=selector,
             overrides=overrides,

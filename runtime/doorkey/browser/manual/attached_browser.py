@@ -13,7 +13,7 @@ from doorkey.browser.launcher import default_state
 from doorkey.browser.playwright_errors import limited, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.inspector import PageInspector
-from doorkey.browser.visit.one_time_codes import OneTimeCodes
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec

@@ -11,7 +11,7 @@ from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.login_observer import PASSWORD, LoginObserver
-from doorkey.browser.visit.one_time_codes import OneTimeCodes
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.spec import VisitSpec
 from doorkey.browser.visit.step_failure import explain
 from doorkey.browser.visit.step_target import POLL, Found, StepTargets

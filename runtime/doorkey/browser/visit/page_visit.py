@@ -18,7 +18,7 @@ from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.login_observer import LoginObserver
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import explain_missing_page, explain_unnamed
-from doorkey.browser.visit.one_time_codes import OneTimeCodes
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY, PageSettler
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec

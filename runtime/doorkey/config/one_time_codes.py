@@ -1,4 +1,4 @@
-"""Time-based one-time passwords (RFC 6238) for login steps, none of them used twice."""
+"""Time-based one-time passwords (RFC 6238) for logins, none of them used twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Totp(pyotp.TOTP):
 
 
 class OneTimeCodes:
-    """Makes codes for all visits of this user: *folder* is shared by their processes.
+    """Makes codes for all logins of this user: *folder* is shared by their processes.
 
     A site accepts a code once. A second login within the period of a code waits for the next period.
     """
@@ -62,7 +62,7 @@ def parse_secret(text: str) -> Totp:
     """Parse base32 letters (blanks between them are ignored), or an otpauth:// URI. Raises ConfigurationError."""
     parts = urlsplit(text.strip())
     if parts.scheme == "otpauth" and parts.netloc != "totp":
-        raise ConfigurationError("the value of a totp step is a URI of another kind: expected otpauth://totp/…")
+        raise ConfigurationError("the value of totp is a URI of another kind: expected otpauth://totp/…")
     given = dict(parse_qsl(parts.query)) if parts.scheme == "otpauth" else {"secret": text}
     try:
         return Totp(
@@ -74,6 +74,6 @@ def parse_secret(text: str) -> Totp:
     except (ValueError, KeyError, binascii.Error):
         # Not chained: the exception may hold the secret.
         raise ConfigurationError(
-            "the value of a totp step is no TOTP secret: expected the base32 letters that the site shows when "
+            "the value of totp is no TOTP secret: expected the base32 letters that the site shows when "
             "two-factor login is set up, or an otpauth:// URI"
         ) from None
