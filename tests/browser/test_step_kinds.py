@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.browser import BrowserPool, VisitResult, VisitSpec
-from doorkey.config.one_time_codes import OneTimeCodes, parse_secret
 from doorkey.browser.visit.step_failure import explain, select_new_text
 from doorkey.clock import SystemClock
+from doorkey.config.one_time_codes import OneTimeCodes, parse_secret
 from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson, SiteDown
 from doorkey.model.login_steps import is_login, steps_of
 from event_lines import site_events

@@ -142,7 +142,7 @@ def _find_faults(key: str, value: Any) -> Iterator[str]:
             yield f"expected a name after {value}"
         return
     if value.startswith("totp:"):
-        yield f'expected totp: to say where the secret is: {", ".join(f"totp:{one}…" for one in REFERENCES)}'
+        yield f"expected totp: to say where the secret is: {', '.join(f'totp:{one}…' for one in REFERENCES)}"
         return
     try:
         names = Template.parse(value).names

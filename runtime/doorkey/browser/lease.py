@@ -17,11 +17,11 @@ from doorkey.browser.stored_state import StoredState
 from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
-from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.config.secrets import resolve
 from doorkey.errors import (
     BrowserFailed,

@@ -16,8 +16,8 @@ from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
-from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.clock import Clock, SystemClock
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed
 from doorkey.model.events import Events, SiteEvents
 from doorkey.model.site_access import TlsSetup

@@ -13,11 +13,11 @@ from doorkey.browser.launcher import default_state
 from doorkey.browser.playwright_errors import limited, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.inspector import PageInspector
-from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import Blocked, BrowserFailed, Changed, DoorkeyError, Enough, NeedsPerson, SiteDown, TimeLimit
 from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of

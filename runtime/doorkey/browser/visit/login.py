@@ -11,11 +11,11 @@ from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
 from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.login_observer import PASSWORD, LoginObserver
-from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.spec import VisitSpec
 from doorkey.browser.visit.step_failure import explain
 from doorkey.browser.visit.step_target import POLL, Found, StepTargets
 from doorkey.clock import Clock
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import ConfigurationError, DoorkeyError
 from doorkey.model.events import SiteEvents
 from doorkey.model.events import Step as Stage

@@ -18,13 +18,13 @@ from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.login_observer import LoginObserver
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import explain_missing_page, explain_unnamed
-from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY, PageSettler
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.browser.visit.state_watch import StateWatch
 from doorkey.browser.visit.step_target import StepTargets
 from doorkey.clock import Clock
+from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError
 from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
