@@ -10,22 +10,9 @@ from typing import Any
 
 import click
 
-from doorkey.cli.add.command import add
-from doorkey.cli.ask import ask
-from doorkey.cli.browser import browser
-from doorkey.cli.check import check
-from doorkey.cli.config import config
-from doorkey.cli.demo.command import demo
+from doorkey.cli.commands import CommandTable
 from doorkey.cli.exit_codes import EXIT_CODES, INTERRUPTED, READER_LEFT, fail
-from doorkey.cli.fetch import fetch
-from doorkey.cli.login import login
-from doorkey.cli.logout import logout
-from doorkey.cli.open import open_site
-from doorkey.cli.serve import serve
-from doorkey.cli.session import session
-from doorkey.cli.sites import sites
 from doorkey.cli.terminal import is_terminal
-from doorkey.cli.visit import visit
 from doorkey.errors import DoorkeyError
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -46,7 +33,10 @@ class Commands(click.Group):
 
 
 @click.group(
-    cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands,
+    commands=CommandTable(),
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="doorkey", message="%(package)s %(version)s")
 @click.option(
@@ -69,10 +59,6 @@ def cli(context: click.Context, log: str | None) -> None:
     usual = {"serve": "info", "demo": "warning"}.get(context.invoked_subcommand or "", "error")
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("doorkey").setLevel((log or usual).upper())
-
-
-for command in (serve, ask, fetch, demo, add, sites, check, visit, login, logout, session, open_site, browser, config):
-    cli.add_command(command)
 
 
 def main() -> None:
