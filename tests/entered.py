@@ -16,7 +16,7 @@ from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import UnknownSite
 from doorkey.model.cookies import Cookie
-from doorkey.model.events import SiteEvents
+from doorkey.model.events import Events, SiteEvents
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
@@ -123,10 +123,12 @@ class EnteredRuntime:
         self.target = TokenTarget(self.sites["wiki"], TokenProvider(self.sites["wiki"]), server)
         self.clock = clock
         self._direct = Direct(clock=clock, limits=limits)
+        self.events = Events(clock)
         self.limiters = RateLimiters(lambda key: manners, clock)
         self._keeper = Keeper(
-            MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, limiters=self.limiters
-        )
+            MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, limiters=self.limiters,
+            events=self.events,
+        )  # fmt: skip
         selector = TransportSelector(self._direct, clock=clock)
         self._engine = Engine(keeper=self._keeper, selector=selector, refusals=RefusalMemory(clock), clock=clock)
 

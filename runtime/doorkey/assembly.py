@@ -40,6 +40,7 @@ class Assembly:
         self.settings = settings
         self.clock = clock
         self.events = Events(clock)
+        self.paused: set[str] = set()
         self._exits = AsyncExitStack()
         self._lent = pool
         if settings.notify.command or settings.notify.webhook:
@@ -159,6 +160,7 @@ class Assembly:
             limit=self.settings.entering,
             patience=limits.patience,
             away=limits.away,
+            events=self.events,
             limiters=RateLimiters(
                 partial(rate_limits_of, self.settings), self.clock, longest=limits.total, events=self.events
             ),

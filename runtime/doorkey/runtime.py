@@ -16,7 +16,7 @@ from doorkey.config.settings import Settings
 from doorkey.engine.answer import Answer, name_timeout
 from doorkey.engine.chat import ChatKind, ChatRouter
 from doorkey.engine.check.probe import Probed, probe_site
-from doorkey.errors import UnknownSite
+from doorkey.errors import Unavailable, UnknownSite
 from doorkey.model.chat import Delta
 from doorkey.model.events import Events, Hook
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
@@ -27,7 +27,7 @@ from doorkey.network.egress import parse_proxy
 from doorkey.provider import ChatProvider, Provider
 from doorkey.sessions.store import Row
 from doorkey.sessions.target import SiteTarget
-from doorkey.status import SiteStatus, status_of, stored_row
+from doorkey.status import SiteStatus, read_status, stored_row
 
 MOST_TARGETS = 1000
 
@@ -176,6 +176,16 @@ class Runtime:
         target = self.target(site)
         return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.entering + 5))
 
+    def pause(self, site: str) -> None:
+        """Refuse calls and visits of *site* from now on; those under way go on. Raises UnknownSite."""
+        self.provider(site)
+        self._parts.paused.add(site)
+
+    def resume(self, site: str) -> None:
+        """End `pause`. Raises UnknownSite."""
+        self.provider(site)
+        self._parts.paused.discard(site)
+
     async def probe(self, site: str, *, with_calls: bool = False) -> Probed:
         """Try the site's session check: how well would a dead session be noticed?
 
@@ -200,7 +210,9 @@ class Runtime:
         return await self.logins.open_window(self.target(site), keep=keep)
 
     def target(self, site: str, overrides: CallerOverrides = NO_OVERRIDES) -> SiteTarget:
-        """The way into a site, for callers of these circumstances."""
+        """The way into a site, for callers of these circumstances. Raises Unavailable for a site that is paused."""
+        if site in self._parts.paused:
+            raise Unavailable(f"{site}: a person paused it; doorkey sends nothing there until it is resumed", site=site)
         if overrides is NO_OVERRIDES and (known := self._plain.get(site)) is not None:
             return known
         configured = self.provider(site).site
@@ -245,23 +257,7 @@ class Runtime:
         return [self._status(name, row) for name, row in self._rows.items()]
 
     def _status(self, name: str, stored: Row) -> SiteStatus:
-        site, keeper, key = self.sites[name], self._parts.keeper, key_of(self.sites[name])
-        pace, robots = keeper.limiters.status(key), self._parts.robots.describe(site)
-        carrier = self._parts.selector.name(site, key)
-        checks, noticed = self._parts.checks.status(key)
-        return status_of(
-            site,
-            self._provider_of(name),
-            keeper.key_state(key),
-            stored,
-            self.clock,
-            carrier,
-            pace,
-            robots,
-            checks=checks,
-            noticed=noticed,
-            store=self._parts.store.trouble,
-        )
+        return read_status(self.sites[name], self._provider_of(name), self._parts, stored)
 
     def _tokens(self, name: str) -> Tokens | None:
         session = self._parts.keeper.key_state(key_of(self.sites[name])).current or self._rows.get(name, Row()).session

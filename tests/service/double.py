@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from doorkey.clock import SystemClock
 from doorkey.config.settings import Settings
 from doorkey.errors import EmptyAnswer, NeedsPerson, UnknownModel, UnknownSite
 from doorkey.model.chat import Delta, FinishReason, Message, parse_messages
+from doorkey.model.events import Events
 from doorkey.status import SiteStatus
 
 Step = Sequence[Delta] | BaseException | asyncio.Event
@@ -72,6 +74,8 @@ class DoubleRuntime:
     finish_reason: FinishReason | None = None
     asked: list[Asked] = field(default_factory=list)
     visited: list[str] = field(default_factory=list)
+    paused: set[str] = field(default_factory=set)
+    events: Events = field(default_factory=lambda: Events(SystemClock()))
     answers: list[DoubleAnswer] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     sites: Mapping[str, object] = field(default_factory=lambda: {"aichats": object()})
@@ -90,11 +94,23 @@ class DoubleRuntime:
             raise UnknownSite(f"no site is called {site[:80]!r}")
         self.visited.append(site)
 
+    def pause(self, site: str) -> None:
+        if site not in self.sites:
+            raise UnknownSite(f"no site is called {site[:80]!r}")
+        self.paused.add(site)
+
+    def resume(self, site: str) -> None:
+        self.paused.discard(site)
+
     def target(self, site: str) -> None:
         raise NeedsPerson("a person has to log in", site=site)
 
     def status(self) -> list[SiteStatus]:
-        return [SiteStatus(name="aichats", provider="aichats", url="http://127.0.0.1:1/", state="none")]
+        return [
+            SiteStatus(
+                name="aichats", provider="aichats", url="http://127.0.0.1:1/", state="paused" if self.paused else "none"
+            )
+        ]
 
     async def known(self) -> list[SiteStatus]:
         return self.status()

@@ -128,7 +128,9 @@ async def test_a_key_of_some_sites_sees_no_others(client: aiohttp.ClientSession)
     assert await ask(client, "may-wiki", "GET", "/v1/models/aichats/gpt-4") == 404
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "renew"), ("GET", "session")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "renew"), ("POST", "pause"), ("POST", "resume"), ("GET", "session")]
+)
 async def test_sessions_are_for_keys_with_admin(client: aiohttp.ClientSession, method: str, path: str) -> None:
     for key in ("may-aichats", "may-wiki", "may-read"):
         assert await ask(client, key, method, f"/api/sites/aichats/{path}") == "no"

@@ -6,12 +6,12 @@ import aiohttp
 import pytest
 
 from doorkey import Runtime, Settings
+from doorkey.model.events import Event, VisitRecord
 from doorkey.service.app import build_app, serve
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 
-pytestmark = pytest.mark.browser
 
-
+@pytest.mark.browser
 async def test_a_session_is_renewed_and_read() -> None:
     async with ChatgptFreeTwin() as twin:
         settings = Settings.model_validate({"sites": {twin.name: {"url": twin.url}}, "store": {"url": "memory://"}})
@@ -20,13 +20,16 @@ async def test_a_session_is_renewed_and_read() -> None:
             serve(build_app(runtime, service=settings.service, key=None), "127.0.0.1", 0, shutdown=1.0) as base,
             aiohttp.ClientSession(base) as client,
         ):
-            generations = []
+            generations: list[int] = []
+            visits: list[Event] = []
+            runtime.events.subscribe(visits.append)
             for _ in range(2):
                 async with client.post(f"/api/sites/{twin.name}/renew") as response:
                     status = await response.json()
                     assert (response.status, status["state"]) == (200, "fresh")
                     generations.append(status["gen"])
             assert generations[1] > generations[0]
+            assert [record.rung[:7] for record in visits if isinstance(record, VisitRecord)] == ["browser", "browser"]
             async with client.get(f"/api/sites/{twin.name}/session") as response:
                 told = await response.json()
                 assert response.headers["Cache-Control"] == "no-store"
@@ -38,4 +41,28 @@ async def test_a_session_is_renewed_and_read() -> None:
             async with client.get(f"/api/sites/{twin.name}/session?as=xml") as response:
                 assert (response.status, (await response.json())["error"]["param"]) == (400, "as")
             async with client.post("/api/sites/nobody/renew") as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (404, "site_not_found")
+
+
+async def test_a_paused_site_is_sent_nothing_until_it_is_resumed() -> None:
+    async with ChatgptFreeTwin() as twin:
+        settings = Settings.model_validate({"sites": {twin.name: {"url": twin.url}}, "store": {"url": "memory://"}})
+        async with (
+            Runtime(settings) as runtime,
+            serve(build_app(runtime, service=settings.service, key=None), "127.0.0.1", 0, shutdown=1.0) as base,
+            aiohttp.ClientSession(base) as client,
+        ):
+            async with client.post(f"/api/sites/{twin.name}/pause") as response:
+                assert (response.status, (await response.json())["state"]) == (200, "paused")
+            body = {"model": twin.name, "messages": [{"role": "user", "content": "Hi"}]}
+            for method, path in (("POST", "/v1/chat/completions"), ("GET", f"/site/{twin.name}/")):
+                async with client.request(method, path, json=body) as response:
+                    assert response.status == 503
+                    assert "paused" in (await response.json())["error"]["message"]
+            async with client.post(f"/api/sites/{twin.name}/renew") as response:
+                assert response.status == 503
+            assert twin.counts.page_loads == 0
+            async with client.post(f"/api/sites/{twin.name}/resume") as response:
+                assert (response.status, (await response.json())["state"]) == (200, "none")
+            async with client.post("/api/sites/nobody/pause") as response:
                 assert (response.status, (await response.json())["error"]["code"]) == (404, "site_not_found")

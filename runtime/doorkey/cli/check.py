@@ -12,7 +12,6 @@ from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
 from doorkey.cli.report import describe_rules, report_session
 from doorkey.cli.run import run
-from doorkey.cli.sites import ORIGINS
 from doorkey.cli.terminal import Progress, harmless, print_json
 from doorkey.errors import ConfigurationError, DoorkeyError
 from doorkey.model.events import Event, VisitEvent
@@ -122,6 +121,8 @@ class Check:
             self._tell(f"cookie   {cookie['name']} = {cookie['value']}  {cookie['domain']}{cookie['path']}")
         robots = await self.runtime.robots(self.name, session)
         self._tell(f"robots   {robots}")
+        from doorkey.status import ORIGINS
+
         self._tell(f"verdict  ok: session {ORIGINS.get(session.rung, session.rung)}")
         provider = self.runtime.provider(self.name)
         notes = list(provider.notes(session))

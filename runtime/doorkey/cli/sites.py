@@ -16,18 +16,6 @@ from doorkey.cli.terminal import print_json, print_table
 if TYPE_CHECKING:
     from doorkey.status import SiteStatus
 
-ORIGINS = {
-    "token endpoint": "from the site's token endpoint",
-    "direct": "from the page, by plain HTTP",
-    "login request": "from a login by request",
-    "browser": "from a browser",
-    "browser past the cache": "from a browser, past a page cache",
-    "a person": "from a login by hand",
-    "imported": "from a file",
-    "logged out": "logged out",
-}
-"""How a session was made, in words; by the name that the session keeps."""
-
 
 @click.command()
 @click.option("-v", "--verbose", is_flag=True, help="Also show limits, transport, robots.txt and the last error.")
@@ -71,6 +59,8 @@ def sites(verbose: bool, as_json: bool, config: Path | None) -> None:
 
 def details(status: SiteStatus) -> Iterator[tuple[str, str]]:
     """Everything that is known of one site, as names and values."""
+    from doorkey.status import ORIGINS
+
     yield "page", status.url
     yield "provider", status.provider
     yield "session", describe_session(status)

@@ -1,4 +1,4 @@
-"""What doorkey does, as records that hooks subscribe to: one a step of a visit, one a call."""
+"""What doorkey does, as records that hooks subscribe to: one a step of a visit, one a visit, one a call."""
 
 from __future__ import annotations
 
@@ -69,7 +69,20 @@ class CallRecord:
     error: str = ""
 
 
-Event: TypeAlias = VisitEvent | CallRecord
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitRecord:
+    """One visit that ended. `rung` is the way in which its session was made, `error` the code of its failure; the
+    other one is empty. `took` is seconds, `at` the wall time of the end.
+    """
+
+    at: float
+    site: str
+    took: float
+    rung: str = ""
+    error: str = ""
+
+
+Event: TypeAlias = VisitEvent | CallRecord | VisitRecord
 Hook: TypeAlias = Callable[[Event], None]
 
 

@@ -58,6 +58,8 @@ RULES = {
     "/api/sites": Rule.OWN,
     "/api/sites/{name}": Rule.SITE,
     "/api/sites/{name}/renew": Rule.ADMIN,
+    "/api/sites/{name}/pause": Rule.ADMIN,
+    "/api/sites/{name}/resume": Rule.ADMIN,
     "/api/sites/{name}/session": Rule.ADMIN,
     "/site/{tail}": Rule.SITE,
 }
@@ -108,7 +110,7 @@ def _check_route(request: web.Request, access: Access) -> None:
         case Rule.ADMIN:
             require_sites(request, [_site_in_path(request)])
             if not access.admin:
-                raise _refusal(access, "renew or read sessions", "admin")
+                raise _refusal(access, "renew or read sessions, or pause sites", "admin")
         case Rule.OPEN | Rule.OWN:
             pass
         case _:

@@ -40,6 +40,14 @@ READ = {
     "/readyz": ("Whether the service can serve, and if not, why", "showReadiness"),
     "/openapi.json": ("This document", "showOpenapi"),
 }
+WRITTEN = {
+    "/api/sites/{name}/renew": ("Makes a new session by a visit; needs a key with admin", "renewSession"),
+    "/api/sites/{name}/pause": (
+        "Refuses calls and visits of the site until resume; needs a key with admin",
+        "pauseSite",
+    ),
+    "/api/sites/{name}/resume": ("Ends a pause; needs a key with admin", "resumeSite"),
+}
 TEXT = {
     "/metrics": ("Numbers for Prometheus", "showMetrics", "text/plain"),
     "/docs": ("This document for people", "showDocs", "text/html"),
@@ -115,9 +123,9 @@ def _list_paths() -> Iterator[tuple[str, dict[str, Any]]]:
         yield path, {"get": operation}
     for path, (told, name, kind_) in TEXT.items():
         yield path, {"get": _operation(path, told, name, {kind_: {"schema": {"type": "string"}}})}
-    renew, answer = "/api/sites/{name}/renew", {"application/json": {"schema": {"type": "object"}}}
-    told = "Makes a new session by a visit; needs a key with admin"
-    yield renew, {"post": _operation(renew, told, "renewSession", answer)}
+    for path, (told, name) in WRITTEN.items():
+        operation = _operation(path, told, name, {"application/json": {"schema": {"type": "object"}}})
+        yield path, {"post": operation}
     door = "/site/{name}/{path}"
     any_: dict[str, Any] = {"*/*": {"schema": {}}}
     told = "The door: the request goes to the site, with its session; the answer is the site's own"

@@ -1,4 +1,4 @@
-"""`POST /api/sites/{name}/renew` and `GET /api/sites/{name}/session`, for keys with admin."""
+"""What keys with admin may do with a site: renew its session, read it, pause the site and resume it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,18 @@ def session_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
     async def renew(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         await runtime.visit(name)
-        status = next(status for status in runtime.status() if status.name == name)
-        return web.json_response(asdict(status))
+        return describe(name)
+
+    async def pause(request: web.Request) -> web.Response:
+        runtime.pause(request.match_info["name"])
+        return describe(request.match_info["name"])
+
+    async def resume(request: web.Request) -> web.Response:
+        runtime.resume(request.match_info["name"])
+        return describe(request.match_info["name"])
+
+    def describe(name: str) -> web.Response:
+        return web.json_response(asdict(next(status for status in runtime.status() if status.name == name)))
 
     async def show(request: web.Request) -> web.Response:
         name, form = request.match_info["name"], request.query.get("as", "")
@@ -35,7 +45,12 @@ def session_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
             return web.Response(text=FORMS[form](session, clock.wall()), headers=SECRET)
         return web.json_response(_describe(session, clock.wall()), headers=SECRET)
 
-    return [web.post("/api/sites/{name}/renew", renew), web.get("/api/sites/{name}/session", show)]
+    return [
+        web.post("/api/sites/{name}/renew", renew),
+        web.post("/api/sites/{name}/pause", pause),
+        web.post("/api/sites/{name}/resume", resume),
+        web.get("/api/sites/{name}/session", show),
+    ]
 
 
 def _describe(session: Session, wall: float) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, TimeLimit, Unavailable, VisitFailed
+from doorkey.model.events import Events, VisitRecord
 from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.held import StoreJournal
@@ -37,6 +38,7 @@ class Flights:
         away: float,
         ttl: float,
         limiters: RateLimiters,
+        events: Events,
         uniform: Callable[[float, float], float],
     ) -> None:
         self._store = store
@@ -46,6 +48,7 @@ class Flights:
         self._away = away
         self._ttl = ttl
         self._limiters = limiters
+        self._events = events
         self._uniform = uniform
 
     def store_of(self, key: Key) -> Store:
@@ -96,6 +99,7 @@ class Flights:
 
     async def _visit(self, source: Source, state: KeyState, store: Store, claim: Claim) -> bool:
         """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
+        began = self._clock.now()
         try:
             async with hold_claim(store, claim, self._ttl, self._clock), self._limiters.page(state.key):
                 state.begin_visit(self._clock.now())
@@ -105,9 +109,11 @@ class Flights:
                 return False
             state.end_visit(session, self._clock.now())
             log.info("%s: session %d by %s", state.key.site, session.gen, session.rung)
+            self._publish(state.key.site, began, rung=session.rung)
         except DoorkeyError as error:
             known = claim.previous is not None or state.current is not None
             after = self._remember(state, error, known=known)
+            self._publish(state.key.site, began, error=error.code)
             await asyncio.shield(_tell(store, claim, error.message, error.code, after))
         except BaseException:
             # Cancelled at shutdown, or a fault of ours: another process must not wait for the claim to run out.
@@ -124,6 +130,11 @@ class Flights:
             if isinstance(error, DoorkeyError):
                 raise
             raise TimeLimit("visit", self._limit, site=state.key.site, setting="limits.visit") from error
+
+    def _publish(self, site: str, began: float, *, rung: str = "", error: str = "") -> None:
+        """Publish the end of a visit that *began* at this time (the clock's `now`)."""
+        took = self._clock.now() - began
+        self._events.publish(VisitRecord(at=self._clock.wall(), site=site, took=took, rung=rung, error=error))
 
     def _remember(self, state: KeyState, error: DoorkeyError, *, known: bool) -> float:
         """Begin a pause for *error*; returns its seconds. *known*: see `Pause.remember`."""

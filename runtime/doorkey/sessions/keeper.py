@@ -14,6 +14,7 @@ from contextvars import Context
 
 from doorkey.clock import Clock
 from doorkey.errors import Changed, ConfigurationError, NeedsPerson, SessionRefused, SiteDown, TimeLimit, VisitFailed
+from doorkey.model.events import Events
 from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.flights import Flights, birth
@@ -37,6 +38,7 @@ class Keeper:
     first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take.
     `claim_ttl`: seconds after which another process takes over from one that died while visiting. `limiters`: how
     many pages are opened at a site at a time, and how many visits in vain it gets; None without limits.
+    `events` get a record of each visit.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Keeper:
         longest_pause: float = 300.0,
         claim_ttl: float = 15.0,
         limiters: RateLimiters | None = None,
+        events: Events | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._store = store
@@ -61,8 +64,9 @@ class Keeper:
         self._claim_ttl = claim_ttl
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
         self._flights = Flights(
-            store, private, clock, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters, uniform=uniform
-        )
+            store, private, clock, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters,
+            events=events or Events(clock), uniform=uniform,
+        )  # fmt: skip
         self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
         self._wars = LoginWars()
