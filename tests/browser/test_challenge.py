@@ -29,7 +29,7 @@ from notebook import Notebook
 
 from .conftest import DESKTOP, PAGE, LocalSite, html
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ANUBIS = '<script id="anubis_version" type="application/json">"v1"</script>'
 CHALLENGE = ANUBIS + '<script id="anubis_challenge" type="application/json">{}</script><p>Loading...</p>'

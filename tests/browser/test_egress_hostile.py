@@ -16,7 +16,7 @@ from event_lines import site_events
 from .conftest import DESKTOP, PAGE, LocalSite
 from .hostile import WAYS, Outside, make_hostile, outside_place
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from .conftest import DESKTOP, csrf
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 VALUES = {"env:WIKI_USER": USER, "env:WIKI_PW": PASSWORD}
 STEPS = steps_of(
     [

@@ -20,7 +20,7 @@ from doorkey_providers.twins.twin import Twin
 
 from .conftest import LIMIT, Done, Doorkey
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Held = Callable[..., Awaitable[Process]]
 

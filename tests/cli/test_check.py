@@ -14,7 +14,7 @@ from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 
 from .conftest import Done, Doorkey
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Quick = Callable[..., Done]
 Nearby = Callable[[Twin], Twin]
 LIMITED = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__RATE": "5"}

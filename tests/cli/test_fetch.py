@@ -87,6 +87,7 @@ def process(doorkey: Doorkey, lines: str) -> Doorkey:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_each_letter_sends_what_curl_would(wiki: Wiki, fetch: Callable[..., Done]) -> None:
     Path("body.txt").write_bytes(b"a=1\n&b=2\n")
     form, js = "application/x-www-form-urlencoded", "application/json"
@@ -113,6 +114,7 @@ def test_each_letter_sends_what_curl_would(wiki: Wiki, fetch: Callable[..., Done
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 async def test_a_form_with_files_and_a_pipe_are_sent_and_a_dead_session_is_renewed(
     wiki: Wiki, process: Doorkey
 ) -> None:
@@ -130,6 +132,7 @@ async def test_a_form_with_files_and_a_pipe_are_sent_and_a_dead_session_is_renew
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_an_answer_goes_to_a_file_a_head_to_the_terminal_and_a_status_to_the_exit_code(
     fetch: Callable[..., Done],
 ) -> None:
@@ -147,6 +150,7 @@ def test_an_answer_goes_to_a_file_a_head_to_the_terminal_and_a_status_to_the_exi
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 async def test_a_refusal_is_the_sites_own_answer_and_an_exit_code(process: Doorkey) -> None:
     refused = await process("fetch", "wiki", "/never")
     assert (refused.code, refused.out) == (1, "you may not")
@@ -154,6 +158,7 @@ async def test_a_refusal_is_the_sites_own_answer_and_an_exit_code(process: Doork
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 async def test_a_reader_who_leaves_ends_it(process: Doorkey) -> None:
     fetching = await process.start("fetch", "wiki", "/big")
     assert fetching.stdout is not None

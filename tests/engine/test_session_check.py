@@ -15,6 +15,8 @@ from doorkey.sessions.memory import MemoryStore
 
 from .login_engine import DEAD, VAGUE, Engaged, LoginSite, engaged, page
 
+pytestmark = pytest.mark.slow
+
 
 async def warm(engine: Engaged, path: str = "/notes") -> None:
     """An accepted write, after which the check is calibrated."""

@@ -17,7 +17,7 @@ from doorkey_providers.shared import shared_runtime
 from doorkey_providers.twins.aichat import AichatTwin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HELLO = [{"role": "user", "content": "Hello"}]
 ANSWER = ["aichat heard: user: Hello\nassistant:"]
 

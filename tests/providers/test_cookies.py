@@ -15,7 +15,7 @@ from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.twin import Twin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin, ChatGpttTwin
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HELLO = [{"role": "user", "content": "Hello"}]
 ALONE: list[tuple[Any, type[Twin]]] = [(Aichat, AichatTwin), (AiChats, AiChatsTwin)]
 WITH_TOKENS: list[tuple[Any, type[Twin]]] = [(ChatGptt, ChatGpttTwin), (ChatgptFree, ChatgptFreeTwin)]

@@ -25,7 +25,7 @@ from doorkey_providers.twins.twin import Refusal
 from doorkey_providers.twins.wordpress import ChatGpttTwin
 from doorkey_providers.twins.wpaicg_literals import EVERY, FAILED, GOOD, Row
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ERRORS = {
     Kind.STALE: SessionRefused,
