@@ -197,6 +197,53 @@ async def test_cap_that_a_script_begins_is_waited_for(browsers: BrowserPool, gat
     assert (await visit(browsers, gate.site, challenge=60.0)).tokens
 
 
+async def test_an_unknown_challenge_with_200_is_waited_for_as_a_known_one(browsers: BrowserPool, gate: Gate) -> None:
+    gate.page, said = f"<title>Wait</title><p>Checking your browser</p>{OPENS.replace('1500', '6000')}", list[str]()
+    result = await visit(browsers, gate.site, said, read=nothing, ready="#in", limit=9.0, challenge=60.0)
+    assert result.page.cookies["pass"] == "1"
+    assert any("unknown challenge" in step and "waiting" in step for step in said)
+
+
+async def test_an_unknown_challenge_that_never_opens_calls_a_person_and_is_quoted(
+    browsers: BrowserPool, gate: Gate
+) -> None:
+    gate.page = "<title>Wait</title><p>Checking your browser</p><script>1</script>"
+    with pytest.raises(NeedsPerson) as caught:
+        await visit(browsers, gate.site, read=nothing, ready="#in", challenge=2.0)
+    for part in ('HTTP 200, titled "Wait", which says "Checking your browser"', "doorkey login SITE --by-hand"):
+        assert part in caught.value.message
+
+
+async def test_an_unknown_question_is_a_persons_in_seconds(browsers: BrowserPool, gate: Gate) -> None:
+    gate.page = "<p>Prove that you are human</p><form><button>I am</button></form>"
+    with pytest.raises(NeedsPerson, match='which says "Prove that you are human'):
+        await visit(browsers, gate.site, read=nothing, ready="#in", challenge=60.0, limit=15.0)
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("<title>Wait</title><p>You will be let in soon</p><script>1</script>", "sites.SITE.challenge = ["),
+        ("<title>Wait</title><p>You will be let in soon</p>", "doorkey login SITE --by-hand"),
+    ],
+)
+@pytest.mark.parametrize("named", [{"ready": "#in"}, {"cookies_needed": ("pass",)}], ids=["ready", "cookie"])
+async def test_a_page_without_a_sign_is_described_in_the_error(
+    browsers: BrowserPool, gate: Gate, page: str, said: str, named: dict[str, object]
+) -> None:
+    gate.page = page
+    with pytest.raises(Changed) as caught:
+        await visit(browsers, gate.site, read=nothing, limit=3.0, **named)
+    assert 'came with HTTP 200, titled "Wait", which says "You will be let in soon"' in caught.value.message
+    assert said in caught.value.message
+
+
+async def test_a_page_with_more_on_it_is_described_by_its_title_only(browsers: BrowserPool, site: LocalSite) -> None:
+    site.page(f"<title>Mail</title><p>Dear Ada, {'your balance is 7. ' * 40}</p>")
+    with pytest.raises(Changed, match=r'HTTP 200, titled "Mail"$'):
+        await visit(browsers, site, read=nothing, ready="#in", limit=3.0)
+
+
 def own(**rules: object) -> dict[str, object]:
     provider = WebSite(Site(name="club", url="http://club.example/", options=WebOptions.model_validate(rules)))
     return {"recognizes": provider.recognizes, "recognize": provider.recognize}

@@ -99,13 +99,22 @@ async def test_cookies_of_a_gate_that_never_opens_are_never_used(
     assert (counts["calls"], counts["worthless"]) == (0, 0)
 
 
-@ALTCHA
-@pytest.mark.parametrize(("auto", "status"), [("off", 403), ("onfocus", 200)])
-async def test_what_waits_for_a_click_is_a_person_s_and_told_soon(start: Start, auto: str, status: int) -> None:
-    notes = start("altcha", auto=auto, status=status)
+@pytest.mark.parametrize(
+    ("maker", "switches"),
+    [
+        pytest.param("ALTCHA", {"auto": "off", "status": 403}, marks=ALTCHA),
+        pytest.param("ALTCHA", {"auto": "onfocus", "status": 200}, marks=ALTCHA),
+        pytest.param("Cap", {"clicked": True, "status": 403}, marks=CAP),
+        pytest.param("Cap", {"clicked": True, "status": 200}, marks=CAP),
+    ],
+)
+async def test_what_waits_for_a_click_is_a_person_s_and_told_soon(
+    start: Start, maker: str, switches: dict[str, Any]
+) -> None:
+    notes = start(maker.lower(), **switches)
     began = monotonic()
     async with entered(notes.url) as runtime:
-        with pytest.raises(NeedsPerson, match=r"ALTCHA.*doorkey login"):
+        with pytest.raises(NeedsPerson, match=rf"{maker}, to be clicked.*doorkey login"):
             await runtime.session("notes")
         assert monotonic() - began < 15
         (told,) = runtime.status()

@@ -58,9 +58,11 @@ def recognize_page(page: Facts, *, widgets: bool, patient: bool = False) -> Find
             row.obstacle in STANDING
             and (not row.widget or (widgets and page.is_mostly_widget))
             and not (row.bare and patient and page.may_open)
+            and not (row.unnamed and page.ready)
             and _is_shown(row, page, head)
         ):
-            return Finding(row, read_pause(head) if row.obstacle is Obstacle.RATE else None)
+            pause = read_pause(head) if row.obstacle is Obstacle.RATE else None
+            return Finding(row, pause, page if row.unnamed else None)
     return None
 
 

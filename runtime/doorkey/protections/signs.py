@@ -85,7 +85,8 @@ class Sign:
 class Mark:
     """A sign in a page that a browser shows. All fields that are set must hold.
 
-    `title` is the whole title, in any case; `has` and `lacks` are CSS selectors; `text` is part of the visible text.
+    `title` is the whole title, in any case; `has` and `lacks` are CSS selectors; `text` is part of the visible text,
+    `words` are looked for in it and in the title. `opens`: whether the page may give way to another one by itself.
     `without` is a header that the document must not have. "HOST >>> INNER" selects INNER in the open shadow root of
     what HOST selects.
     """
@@ -94,6 +95,8 @@ class Mark:
     has: str = ""
     lacks: str = ""
     text: str = ""
+    words: re.Pattern[str] | None = None
+    opens: bool | None = None
     status: tuple[int, ...] = ()
     without: str = ""
 
@@ -104,6 +107,10 @@ class Mark:
         if self.title and page.title.strip().casefold() != self.title.casefold():
             return False
         if (self.has and self.has not in page.found) or (self.lacks and self.lacks in page.found):
+            return False
+        if self.opens is not None and self.opens is not page.may_open:
+            return False
+        if self.words is not None and self.words.search(f"{page.title}\n{page.text}") is None:
             return False
         return self.text in page.text
 
@@ -148,8 +155,9 @@ class Protection:
     """One row of the table.
 
     `widget`: sites also put it into their own pages, so it counts only on a page that holds little else. `bare`: only
-    the status tells, so it does not count on a page that may open by itself. `todo` tells a person what helps. `cookie`
-    is what passing it yields, `tied` what that cookie is tied to.
+    the status tells, so it does not count on a page that may open by itself. `unnamed`: only the page's words tell, so
+    errors quote them, and a page that shows what was asked for is none. `todo` tells a person what helps. `cookie` is
+    what passing it yields, `tied` what that cookie is tied to.
     """
 
     name: str
@@ -159,6 +167,7 @@ class Protection:
     marks: tuple[Mark, ...] = ()
     widget: bool = False
     bare: bool = False
+    unnamed: bool = False
     todo: str = ""
     cookie: str = ""
     tied: str = ""
@@ -166,10 +175,14 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A protection that was recognized. `retry_after` is in seconds, if the site named a time."""
+    """A protection that was recognized. `retry_after` is in seconds, if the site named a time.
+
+    `page` is the page of a protection without a name.
+    """
 
     protection: Protection
     retry_after: float | None = None
+    page: Facts | None = None
 
     @property
     def name(self) -> str:

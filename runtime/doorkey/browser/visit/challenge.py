@@ -5,7 +5,13 @@ from __future__ import annotations
 from doorkey.browser.visit.facts_reader import POLL, FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
-from doorkey.browser.visit.obstacle_errors import MISSING, explain_unnamed, make_call_for_person, make_refusal
+from doorkey.browser.visit.obstacle_errors import (
+    MISSING,
+    describe_accepted,
+    explain_unnamed,
+    make_call_for_person,
+    make_refusal,
+)
 from doorkey.browser.visit.progress import Progress
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, DoorkeyError, SiteDown
@@ -56,6 +62,10 @@ class Challenge:
         if found is not None:
             return make_refusal(found) or make_call_for_person(found)
         return explain_unnamed(facts, self._network_log)
+
+    async def describe(self) -> str:
+        """Return what the page shows, in sentences, where its status does not refuse."""
+        return describe_accepted(await self._reader.read())
 
     async def find_opening_time(self, usual: float) -> float:
         """Return for how many seconds an unnamed page that refuses is given to open by itself; 0 if it can't.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.errors import Blocked, Changed, DoorkeyError, HeadlessDenied, NeedsPerson, RateLimited, SiteDown
 from doorkey.protections.advice import BY_HAND
@@ -40,9 +42,11 @@ def make_call_for_person(finding: Finding, why: str = "", *, at_work: bool = Fal
     *at_work*: it was still working on it, so that the next visit may end in another way.
     """
     tried = f", and {why}" if why else ""
+    shown = "" if finding.page is None else f"; HTTP {finding.page.status}{describe_page(finding.page)}"
     widget = "; if this is the page you want, say in `ready` what it holds" if finding.protection.widget else ""
     return NeedsPerson(
-        f"before the site stands {finding.obstacle.value} ({finding.name}){tried}: {finding.protection.todo}{widget}",
+        f"before the site stands {finding.obstacle.value} ({finding.name}{shown}){tried}: "
+        f"{finding.protection.todo}{widget}",
         retry_after=AT_WORK if at_work else PAUSE,
     )
 
@@ -77,6 +81,25 @@ def describe_page(facts: Facts) -> str:
     title, text = _shorten(facts.title), _shorten(facts.text)
     named = f', titled "{title}"' if title else ""
     return named + (f', which says "{text}"' if text and text != title else "")
+
+
+def describe_accepted(facts: Facts) -> str:
+    """Return what a page shows that came in place of the one that was asked for, and what it may be, as sentences.
+
+    The text of a page that holds more than a challenge does is left out: it may be somebody's.
+    """
+    small = facts.is_mostly_widget
+    shown = describe_page(facts if small else replace(facts, text=""))
+    said = f"The page came with HTTP {facts.status}{shown}"
+    if not small:
+        return said
+    if not facts.may_open:
+        return f"{said}. If something before the site shows it, {BY_HAND}"
+    return (
+        f"{said}. It holds little else and has scripts: it may be a challenge that doorkey does not know by name. If "
+        'it opens by itself, describe it by its text, and doorkey waits for it: sites.SITE.challenge = ["body:…"] '
+        f"(docs/challenges.md); else {BY_HAND}"
+    )
 
 
 def explain_missing_page(network_log: NetworkLog) -> DoorkeyError:

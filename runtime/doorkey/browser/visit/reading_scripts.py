@@ -103,11 +103,12 @@ FACTS = """async ([selectors, ready, refused, reading]) => {
   if (document.readyState === "loading")
     await new Promise((done) => { document.addEventListener("DOMContentLoaded", done); setTimeout(done, 2000); });
   const found = selectors.filter((css) => find(css) !== null);
-  // Visible text needs a layout: it is read only where it could matter.
-  const shown = (found.length || refused || reading) && body ? body.innerText : "";
+  // Visible text needs a layout: it is read only where it could matter. What stands before a site has few links.
+  const few = document.links.length <= 5;
+  const shown = (found.length || refused || reading || few) && body ? body.innerText : "";
   const refresh = /^\\s*(\\d+)/.exec(find("meta[http-equiv=refresh i]")?.getAttribute("content") ?? "");
   let html = "", state = 0;
-  if (found.length || refused || reading) {
+  if (found.length || refused || reading || (few && shown.length < 400)) {
     html = root ? get(Element, "outerHTML", root) : "";
     let whole = html;
     for (const element of Document.prototype.querySelectorAll.call(document, "*"))

@@ -183,12 +183,17 @@ class PageSettler:
             raise error
 
     async def _explain(self, error: DoorkeyError) -> DoorkeyError:
-        """Return the error of a page that lacks something: what stands before it, if its status refuses."""
+        """Return the error of a page that lacks something: what stands before it, if its status refuses, else what it
+        shows.
+        """
+        if not isinstance(error, MissingToken | MissingCookies) or await self._login.asks_password():
+            return error.again()  # it is another site's, or the login page
         status = self._network_log.status
-        if status < 400 or not isinstance(error, MissingToken | MissingCookies):
-            return error.again()
-        if await self._login.asks_password():
-            return error.again()  # it is the login page
+        if status < 400:
+            told = error.again()
+            told.message = f"{error.message}. {await self._challenge.describe()}"
+            told.args = (told.message,)
+            return told
         if (refusal := await self._challenge.explain()) is not None:
             return refusal
         if isinstance(error, MissingToken):
