@@ -24,6 +24,7 @@ ORDER = (
     ("config",),
     ("network",),
     ("recognition",),
+    ("learning",),
     ("browser",),
     ("transport",),
     ("rate",),
@@ -283,8 +284,8 @@ def test_no_module_is_longer_than_can_be_read_at_once() -> None:
 def test_the_public_names_are_these() -> None:
     assert doorkey.__all__ == [
         "CallerOverrides", "Chat", "ChatProvider", "Delta", "EventStream", "Flow", "Head", "JsonDocument", "Kind",
-        "Page", "Provider", "Reply", "Request", "Runtime", "Session", "Settings", "Tokens", "Verdict", "client",
-        "storage_state", "sync_client",
+        "Page", "Provider", "Recording", "Reply", "Request", "Runtime", "Session", "Settings", "Tokens", "Verdict",
+        "client", "learn", "storage_state", "sync_client",
     ]  # fmt: skip
     assert len(doorkey.__all__) <= 24
     assert [name for name in doorkey.__all__ if getattr(doorkey, name, None) is None] == []

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from doorkey.clients.live_session import storage_state
     from doorkey.clients.sync import sync_client
     from doorkey.config.settings import Settings
+    from doorkey.learning.learn import learn
+    from doorkey.learning.recording import Recording
     from doorkey.model.chat import Chat, Delta
     from doorkey.model.decoders import EventStream, JsonDocument
     from doorkey.model.overrides import CallerOverrides
@@ -41,9 +43,11 @@ _HOMES = {
     "JsonDocument": "model.decoders",
     "Kind": "model.verdict",
     "client": "clients.aio",
+    "learn": "learning.learn",
     "CallerOverrides": "model.overrides",
     "Page": "model.page",
     "Provider": "provider",
+    "Recording": "learning.recording",
     "Reply": "model.request",
     "Request": "model.request",
     "Runtime": "runtime",
@@ -67,6 +71,7 @@ __all__ = [
     "Kind",
     "Page",
     "Provider",
+    "Recording",
     "Reply",
     "Request",
     "Runtime",
@@ -75,6 +80,7 @@ __all__ = [
     "Tokens",
     "Verdict",
     "client",
+    "learn",
     "storage_state",
     "sync_client",
 ]

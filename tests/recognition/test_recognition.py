@@ -138,13 +138,6 @@ def test_a_page_that_asks_for_no_login_says_where_one_may() -> None:
         (f'<form>{LOGIN}<div class="g-recaptcha"></div></form>', "CAPTCHA"),
         (f'<form>{LOGIN}<input autocomplete="one-time-code"></form>', "one-time code"),
         (f'<form action="https://sso.example/">{LOGIN}</form>', "another origin"),
-        (f"<div>{LOGIN}</div>", "in no form"),
-        ('<form><input name="user"><input name="pw" type="password"></form>', "no submit button"),
-        (
-            '<form><input type="email" autocomplete="username"><button>Next</button></form>',
-            "the password on a later page",
-        ),
-        ('<form><input class="x"><input type="password"><button>Go</button></form>', "no names"),
     ],
 )
 def test_a_form_that_steps_cannot_do_is_left_to_a_person(html: str, obstacle: str) -> None:
@@ -159,13 +152,50 @@ def test_a_form_that_steps_cannot_do_is_left_to_a_person(html: str, obstacle: st
     "html",
     [
         '<form><input name="a"><input type="password" name="b"><input type="password" name="c"><button>Go</form>',
-        '<form><input name="a"><input type="password" autocomplete="new-password" name="b"><button></button></form>',
+        '<form><input name="a"><input type="password" autocomplete="new-password"><button>Join</button></form>',
+        '<form action="/register"><input name="a"><input type="password" autocomplete="new-password"><button></form>',
         '<form hidden><input name="a"><input type="password" name="b"><button></button></form>',
         '<form><input name="mail" type="email"><button>Subscribe</button></form>',
     ],
 )
 def test_a_form_that_makes_an_account_or_is_not_shown_is_no_login(html: str) -> None:
     assert find_login_form(Page(url="https://site.example/", html=html)) is None
+
+
+@pytest.mark.parametrize(
+    ("html", "targets"),
+    [
+        (f"<div>{LOGIN}</div>", ["input[name=user]", "input[name=pw]", "body > div > button"]),
+        (
+            '<form><input name="user"><input name="pw" type="password"></form>',
+            ["input[name=user]", "input[name=pw]", "Enter"],
+        ),
+        (
+            '<form><input type="email" autocomplete="username"><button>Next</button></form>',
+            ["input[type=email]", "form:has(input[type=email]) button", "input[type=password]", "Enter"],
+        ),
+        (
+            '<form action="/login"><input name="login"><button>Sign in</button></form>',
+            ["input[name=login]", "form:has(input[name=login]) button", "input[type=password]", "Enter"],
+        ),
+        (
+            '<form><input class="x"><input type="password"><button>Go</button></form>',
+            ["body > form > input:nth-of-type(1)", "input[type=password]", "form:has(input[type=password]) button"],
+        ),
+        (
+            '<form><input placeholder="Your name"><input type="password"><button>Go</button></form>',
+            ["input[placeholder='Your name']", "input[type=password]", "form:has(input[type=password]) button"],
+        ),
+        (
+            '<form><input name="u"><input name="p" type="password" autocomplete="new-password"><button>Log in</form>',
+            ["input[name=u]", "input[name=p]", "form:has(input[type=password]) button"],
+        ),
+    ],
+)
+def test_a_form_of_any_make_is_filled_in_by_steps(html: str, targets: list[str]) -> None:
+    found = proposal(html, asked="https://site.example/login")
+    named = [next(iter(step.values())) for step in found.steps[1:]]
+    assert named == targets
 
 
 def test_the_selectors_are_those_of_the_login_and_not_of_a_form_before_it() -> None:

@@ -96,7 +96,9 @@ def propose(page: Page, asked: str, site: str, stranger: Proposal | None = None)
     else:
         login, url = _narrow(stranger.login, page), stranger.url
     token = _choose_token(framework, page, login, after=stranger is not None)
-    variables = _name_variables(site, login) if login is not None and login.by_steps else ()
+    variables: tuple[str, ...] = ()
+    if login is not None and login.by_steps:
+        variables = name_variables(site, with_user=bool(login.form.user))
     return Proposal(
         framework=framework,
         evidence=evidence,
@@ -209,24 +211,34 @@ def _make_steps(login: Login | None, variables: tuple[str, ...]) -> tuple[Line, 
     if login is None or not login.by_steps:
         return ()
     form = login.form
-    steps: list[dict[str, str]] = []
-    said: list[str] = []
-    if login.page:
-        steps.append({"open": login.page})
-        said.append("the page with the form")
+    steps, said = make_steps(form, variables, login.page)
+    return (Line("visit.steps", steps, "how the browser logs in when `ready` is missing", said),)
+
+
+def make_steps(
+    form: LoginForm, variables: tuple[str, ...], opens: str
+) -> tuple[tuple[Mapping[str, str], ...], tuple[str, ...]]:
+    """Return the login steps for *form* on the page *opens* (empty: the site's own), and a comment for each."""
+    steps: list[tuple[Mapping[str, str], str]] = []
+    if opens:
+        steps.append(({"open": opens}, "the page with the form"))
     if form.user:
-        steps.append({"fill": form.user, "value": f"env:{variables[0]}"})
-        said.append("from the environment; or file:PATH, command:PROGRAM")
-    steps += [{"fill": form.password, "value": f"env:{variables[-1]}"}, {"click": form.submit}]
-    said += ["never the password itself", "sends the form"]
-    return (Line("visit.steps", tuple(steps), "how the browser logs in when `ready` is missing", tuple(said)),)
+        value = f"env:{variables[0]}"
+        steps.append(({"fill": form.user, "value": value}, "from the environment; or file:PATH, command:PROGRAM"))
+    if form.two_pages:
+        leads = {"click": form.first} if form.first else {"press": "Enter", "on": form.user}
+        steps.append((leads, "leads to the password"))
+    steps.append(({"fill": form.password, "value": f"env:{variables[-1]}"}, "never the password itself"))
+    sends = {"click": form.submit} if form.submit else {"press": "Enter", "on": form.password}
+    steps.append((sends, "sends the form"))
+    return tuple(step for step, _ in steps), tuple(comment for _, comment in steps)
 
 
-def _name_variables(site: str, login: Login) -> tuple[str, ...]:
-    """Return the names of the environment variables that hold the login's values."""
+def name_variables(site: str, *, with_user: bool) -> tuple[str, ...]:
+    """Return the names of the environment variables that hold the login's values: of the user, if any, and password."""
     prefix = re.sub(r"[^A-Z0-9]", "_", site.upper())
     prefix = f"SITE_{prefix}" if prefix[:1].isdigit() else prefix
-    return (*((f"{prefix}_USER",) if login.form.user else ()), f"{prefix}_PASSWORD")
+    return (*((f"{prefix}_USER",) if with_user else ()), f"{prefix}_PASSWORD")
 
 
 def _get_path(url: str) -> str:

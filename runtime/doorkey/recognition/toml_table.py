@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from doorkey.recognition.proposal import Line, Proposal
@@ -16,15 +16,20 @@ LONGEST = 100
 
 def write_table(proposal: Proposal, site: str) -> str:
     """Return the table of *site*, ready to be appended to a settings file."""
-    rows = [(f"[sites.{site}]", f"{proposal.kind}, as `doorkey add` found it")]
-    for line in proposal.lines:
+    return write_lines(proposal.lines, site, f"{proposal.kind}, as `doorkey add` found it")
+
+
+def write_lines(lines: Iterable[Line], site: str, title: str) -> str:
+    """Return the table of *site* with these *lines*; *title* is the comment beside its name."""
+    rows = [(f"[sites.{site}]", title)]
+    for line in lines:
         rows += _rows(line)
     column = min(WIDEST, max(len(text) for text, _ in rows))
     return "".join(f"{text:<{column}}  # {_harmless(said)}\n" if said else f"{text}\n" for text, said in rows)
 
 
 def _rows(line: Line) -> list[tuple[str, str]]:
-    key = ".".join(part if re.fullmatch(r"[\w-]+", part, re.ASCII) else _text(part) for part in line.key.split("."))
+    key = ".".join(map(_key, line.key.split(".")))
     if not line.inside:
         return [(f"{key} = {to_toml(line.value)}", line.comment)]
     items = [(f"    {to_toml(item)},", said) for item, said in zip(line.value, line.inside, strict=True)]
@@ -36,10 +41,14 @@ def to_toml(value: Any) -> str:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {to_toml(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {to_toml(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(to_toml, value)) + "]"
     return json.dumps(value)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _text(name)
 
 
 def _text(text: str) -> str:

@@ -1,0 +1,86 @@
+"""Finds tokens by comparing a page in two sessions: what differs is a token, what is the same a constant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urljoin, urlsplit
+
+from doorkey.learning.bodies import read_json
+from doorkey.learning.origins import name_field, name_script
+from doorkey.learning.values import JWT, TOKEN_NAME, is_random, may_differ
+from doorkey.model.page import Page
+from doorkey.recognition.login_form import find_login_form
+from doorkey.recognition.selectors import quote
+
+SCRIPTED = re.compile(r"""([A-Za-z_$][\w$.-]{1,60})["']?\s*[:=]\s*["']([\w+/=.:~|-]{6,4096})["']""")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value at one place of a page. `name` is what the place is called there; `action` is the path of its form.
+
+    `kind`: "field", "meta", "script", "local", "session".
+    """
+
+    kind: str
+    name: str
+    source: str
+    text: str = field(repr=False)
+    inside: str = ""
+    action: str = ""
+
+
+def find_differences(first: Page, second: Page | None) -> list[Value]:
+    """Return the values of *first* that are others in *second*. Without a second look: those that look like tokens."""
+    ours = {_identify(value): value for value in list_values(first)}
+    if second is None:
+        return [value for value in ours.values() if _looks_like_token(value)]
+    theirs: Mapping[object, Value] = {_identify(value): value for value in list_values(second)}
+    return [
+        value
+        for key, value in ours.items()
+        if key in theirs and may_differ(value.text, theirs[key].text) and _may_be_sent(value)
+    ]
+
+
+def _identify(value: Value) -> object:
+    return value.kind, value.source, value.inside, value.action
+
+
+def _looks_like_token(value: Value) -> bool:
+    return bool(TOKEN_NAME.search(value.name)) and is_random(value.text, value.name)
+
+
+def _may_be_sent(value: Value) -> bool:
+    """Fields are sent with their form. Anything else is sent by scripts, and only its name or its form tells."""
+    return value.kind == "field" or bool(TOKEN_NAME.search(value.name)) or bool(JWT.fullmatch(value.text))
+
+
+def list_values(page: Page) -> Iterator[Value]:
+    """List the values of a page that its requests may carry."""
+    login = find_login_form(page)
+    for form in page.document.select("form"):
+        if str(form.get("method") or "get").lower() != "post" or (login and form.select_one("input[type=password]")):
+            continue
+        action = urlsplit(urljoin(page.url, str(form.get("action") or ""))).path or "/"
+        for tag in form.select("input[type=hidden][name][value]"):
+            yield Value("field", str(tag["name"]), f"{name_field(tag, page)}@value", str(tag["value"]), action=action)
+    for tag in page.document.select("meta[name][content]"):
+        name = str(tag["name"])
+        yield Value("meta", name, f"meta[name={quote(name)}]@content", str(tag["content"]))
+    for script in page.document.find_all("script"):
+        for key, text in SCRIPTED.findall(script.get_text()):
+            yield Value("script", key, name_script(key), text)
+    yield from _list_stored(page)
+
+
+def _list_stored(page: Page) -> Iterator[Value]:
+    for kind, items in (("local", page.local), ("session", page.session)):
+        for key, text in items.items():
+            if JWT.fullmatch(text) or TOKEN_NAME.search(key):
+                yield Value(kind, key, f"{kind}:{key}", text)
+            for leaf in read_json(text) if text.lstrip()[:1] == "{" else ():
+                if not leaf.listed:
+                    yield Value(kind, leaf.path.rpartition(".")[2], f"{kind}:{key}", leaf.value, inside=leaf.path)

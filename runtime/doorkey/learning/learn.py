@@ -1,0 +1,232 @@
+"""Turns a recording into a draft of the site's settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urldefrag, urlsplit
+
+from doorkey.errors import ConfigurationError
+from doorkey.learning.bodies import read_json
+from doorkey.learning.carried import list_carried, template, trace
+from doorkey.learning.differences import find_differences
+from doorkey.learning.draft import Call, Doubt, Draft, Evidence, LoginDraft, TokenDraft
+from doorkey.learning.login import Found, draft_login, draft_renewal, find_login
+from doorkey.learning.ready import find_ready
+from doorkey.learning.recording import Recording, Snapshot
+from doorkey.learning.tokens import TokenTable
+from doorkey.learning.values import SECRET_NAME
+from doorkey.model.page import Page
+from doorkey.protections.judge import LOGIN
+from doorkey.recognition.login_form import find_login_form
+from doorkey.recognition.proposal import OUT
+
+TELLS_WHO = ("user", "me", "profile", "account", "session", "whoami", "self", "identity")
+GONE = re.compile(r"^[^=]*=(?:deleted)?;|max-age=0|=$|1970", re.IGNORECASE)
+"""A Set-Cookie that deletes its cookie."""
+IDENTITY = ("id", "username", "email", "login", "name", "sub")
+
+
+class NotEnough(ConfigurationError):
+    """A recording that shows neither a login nor anything that a session carries."""
+
+
+def learn(recording: Recording, site: str = "site") -> Draft:
+    """Return the settings that *recording* shows, for a site of this name. Raises NotEnough."""
+    return _Learning(recording, site).draft()
+
+
+@dataclass(slots=True)
+class _Learning:
+    recording: Recording
+    site: str
+
+    def draft(self) -> Draft:
+        recording = self.recording
+        found = find_login(recording.exchanges)
+        home = self._choose_home(found)
+        inside = [one.page for one in recording.snapshots if one.who != "stranger" and _same_page(one, home)]
+        strangers = list(recording.pages("stranger"))
+        sources = [
+            Page(url=one.url, html=one.answer_body)
+            for one in recording.exchanges[found.at + 1 if found else 0 :]
+            if one.is_html and one.answer_body and urldefrag(one.url).url == urldefrag(home).url
+        ]
+        login = draft_login(recording, found, home, self.site) if found is not None else None
+        ready = find_ready(inside, strangers, sources) if strangers and inside else ""
+        table = self._find_tokens(found, login, inside, home)
+        if login is not None and found is not None:
+            login = self._add_renewal(found, login, table)
+        calls = tuple(self._list_calls(found, table))
+        cookies = self._list_cookies(found)
+        if login is not None and not (ready or cookies or any(_is_in_answer(one) for one in table.tokens)):
+            login = replace(login, request=None, renew=None)  # nothing would tell a login from a refusal
+        if login is None and not calls and not table.tokens and not (inside and strangers):
+            raise NotEnough(self._explain_missing())
+        check = self._find_check(found) if not ready else None
+        doubts = (*self._list_doubts(found, login, ready, check), *table.doubts)
+        seen = "on the logged-in page, and not on a stranger's" if ready else "a guess: compare it with your page"
+        if login is not None and login.steps and not ready:
+            ready = ", ".join(OUT)
+        return Draft(
+            url=home,
+            ready=ready,
+            ready_evidence=Evidence(seen),
+            login=login,
+            tokens=table.tokens,
+            sends=table.sends,
+            cookies=cookies,
+            check=check,
+            calls=calls,
+            doubts=doubts,
+        )
+
+    def _choose_home(self, found: Found | None) -> str:
+        """Return the URL to open: the page that was asked for if it shows something, else where the login led."""
+        recording = self.recording
+        asked = recording.url
+        inside = [one for one in recording.snapshots if one.who == "first" and find_login_form(one.page) is None]
+        for one in inside:
+            if asked and urldefrag(one.asked or one.page.url).url == urldefrag(asked).url and not _is_login(asked):
+                return asked
+        origin = urlsplit(asked)[:2] if asked else found.exchange.origin if found else None
+        for one in inside:
+            url = one.page.url
+            if (origin is None or urlsplit(url)[:2] == origin) and not _is_login(url):
+                return url
+        parts = urlsplit(asked or (found.exchange.url if found else ""))
+        opened = next((one for one in recording.exchanges if one.navigates and one.origin == parts[:2]), None)
+        if opened is not None and not _is_login(opened.url):
+            return opened.url
+        return f"{parts.scheme}://{parts.netloc}/"
+
+    def _find_tokens(self, found: Found | None, login: LoginDraft | None, inside: list[Page], home: str) -> TokenTable:
+        recording = replace(self.recording, url=self.recording.url or home)
+        secrets = {event.value for event in recording.events if event.value}
+        table = TokenTable(inside[0] if inside else None, _place(home))
+        skipped = self._list_skipped(found)
+        if found is not None:
+            secrets |= {leaf.value for leaf in (found.password, found.user) if leaf is not None}
+        traced, doubts = trace(recording, list(list_carried(recording, skipped, secrets)))
+        answers = {at: "read" for at, one in enumerate(recording.exchanges) if not one.writes}
+        if found is not None and login is not None and login.request is not None:
+            answers[found.at] = "login"
+        table.add_traced(traced, answers)
+        table.doubts += doubts
+        ours = [one.page for one in recording.snapshots if one.who == "first" and one.page in inside]
+        theirs = [one.page for one in recording.snapshots if one.who == "second" and one.page in inside]
+        if ours and theirs:
+            table.add_differences(find_differences(ours[-1], theirs[-1]), compared=True)
+        return table
+
+    def _list_skipped(self, found: Found | None) -> set[int]:
+        """Return the exchanges of the login and before it, and those that renew tokens."""
+        if found is None:
+            return set()
+        skipped = set(range(found.at + 1))
+        told = {leaf.value for leaf in read_json(found.exchange.answer_body) if "refresh" in leaf.path.lower()}
+        for at, one in enumerate(self.recording.exchanges):
+            if one.writes and any(leaf.value in told for leaf in one.fields):
+                skipped.add(at)
+        return skipped
+
+    def _add_renewal(self, found: Found, login: LoginDraft, table: TokenTable) -> LoginDraft:
+        renewal = draft_renewal(self.recording, found)
+        if renewal is None:
+            told = any("refresh" in leaf.path.lower() for leaf in read_json(found.exchange.answer_body))
+            if told and login.request is not None:
+                table.doubts.append(
+                    Doubt(
+                        "the login's answer holds a refresh token, and its use was not recorded",
+                        "without `renew.request`, doorkey logs in again when the session ends",
+                    )
+                )
+            return login
+        request, path = renewal
+        if login.request is None:
+            return login
+        table.add_refresh(path)
+        return replace(login, renew=request)
+
+    def _list_calls(self, found: Found | None, table: TokenTable) -> Iterator[Call]:
+        """List the writes of the recording, one of each kind, without the fields that hold tokens."""
+        seen: set[tuple[str, str]] = set()
+        skipped, sent = self._list_skipped(found), table.keys
+        host = urlsplit(self.recording.url)[:2]
+        for at, one in enumerate(self.recording.exchanges):
+            key = one.method, template(one.path)
+            if at in skipped or not one.writes or one.origin != host or key in seen:
+                continue
+            seen.add(key)
+            names = (leaf.path for leaf in one.fields if leaf.path not in sent and not SECRET_NAME.search(leaf.path))
+            kind = one.fields[0].kind if one.fields else ""
+            yield Call(one.method, one.path, kind, tuple(dict.fromkeys(names)))
+
+    def _find_check(self, found: Found | None) -> Mapping[str, str] | None:
+        """Return a call that tells who is logged in, for a site whose pages do not."""
+        if found is None:
+            return None
+        for one in self.recording.exchanges[found.at + 1 :]:
+            words = one.path.lower().rstrip("/").rpartition("/")[2]
+            if one.method != "GET" or one.status != 200 or not one.is_json or words not in TELLS_WHO:
+                continue
+            if one.origin != urlsplit(self.recording.url)[:2]:
+                continue
+            leaves = [leaf.path for leaf in read_json(one.answer_body) if not leaf.listed]
+            named = next((path for path in leaves if path.rpartition(".")[2].lower() in IDENTITY), None)
+            if named is not None:
+                return {"url": one.place, "holds": f"json:{named}"}
+        return None
+
+    def _list_cookies(self, found: Found | None) -> tuple[str, ...]:
+        """Return the names of the cookies that came with the login."""
+        if found is None:
+            return ()
+        kept = [text for text in found.exchange.set_cookies if not GONE.search(text)]
+        return tuple(dict.fromkeys(text.partition("=")[0].strip() for text in kept))
+
+    def _list_doubts(
+        self, found: Found | None, login: LoginDraft | None, ready: str, check: Mapping[str, Any] | None
+    ) -> Iterator[Doubt]:
+        recording = self.recording
+        for fault in recording.faults:
+            yield Doubt(fault)
+        if recording.lacks_cookies:
+            said = "the recording lacks cookies and Authorization headers: a browser left them out of it"
+            yield Doubt(said, "tokens in cookies are not found; export the HAR with sensitive data to find them")
+        if found is None and not recording.snapshots:
+            yield Doubt("no login was recorded", "record from before the login, or log in by hand: doorkey login")
+        if login is not None and found is not None and not login.steps and login.request is None:
+            yield Doubt("the login's form was not recorded", "record from before the login page is opened")
+        if login is not None and not ready and check is None:
+            what = "nothing was found that only a logged-in page shows"
+            yield Doubt(what, "set `ready` or `check`, so that a dead session is noticed (docs/web.md)")
+
+    def _explain_missing(self) -> str:
+        recording = self.recording
+        came = f"{len(recording.exchanges)} requests, {len(recording.snapshots)} pages"
+        faults = "".join(f"; {fault}" for fault in recording.faults)
+        return (
+            f"this recording is not enough: a login or a write was expected, it has {came} and neither{faults}. "
+            "Record from before the login page is opened until after one write"
+        )
+
+
+def _is_in_answer(token: TokenDraft) -> bool:
+    return isinstance(token.source, str) and token.source.startswith(("json:", "header:"))
+
+
+def _same_page(snapshot: Snapshot, home: str) -> bool:
+    wanted = urldefrag(home).url
+    return wanted in (urldefrag(snapshot.asked).url, urldefrag(snapshot.page.url).url)
+
+
+def _is_login(url: str) -> bool:
+    return bool(LOGIN.search(urlsplit(url).path))
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -1,0 +1,174 @@
+"""Finds the login in a recording, and writes it as steps of a browser or as a request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from doorkey.learning.bodies import Leaf, read_json
+from doorkey.learning.draft import LoginDraft
+from doorkey.learning.origins import find_origin
+from doorkey.learning.recording import Exchange, Recording, Snapshot
+from doorkey.learning.values import SECRET_NAME, is_random, make_name
+from doorkey.recognition.login_form import MAKES_ACCOUNT, NAMES_USER, LoginForm, find_login_form
+from doorkey.recognition.proposal import make_steps, name_variables
+
+REFRESH_NAME = re.compile(r"refresh", re.IGNORECASE)
+STANDARD = re.compile(
+    r"accept.*|cache-control|connection|content-.*|cookie|dnt|host|if-.*|origin|pragma|priority|referer|sec-.*|te|"
+    r"upgrade.*|user-agent|x-requested-with|:.*|traceparent|tracestate|sentry-.*|baggage|purpose|range|expect"
+)
+"""Request headers that a browser or a monitoring script sets by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The login in a recording: exchange number `at`, and the leaves of its body that hold the credentials."""
+
+    at: int
+    exchange: Exchange
+    user: Leaf | None
+    password: Leaf
+
+
+def find_login(exchanges: Sequence[Exchange]) -> Found | None:
+    """Return the last login that was accepted, or else the last one; None where nobody logged in.
+
+    One that was sent to where a page was opened wins over others: what trackers send may look like a login.
+    """
+    every = [one for at, exchange in enumerate(exchanges) if (one := _read_login(at, exchange)) is not None]
+    opened = {one.origin for one in exchanges if one.navigates}
+    found = [one for one in every if one.exchange.origin in opened] or every
+    accepted = [one for one in found if one.exchange.status < 400]
+    return next(reversed(accepted or found), None)
+
+
+def _read_login(at: int, exchange: Exchange) -> Found | None:
+    if not exchange.writes:
+        return None
+    secrets = [leaf for leaf in exchange.fields if SECRET_NAME.search(leaf.path.rpartition(".")[2])]
+    if len({leaf.path for leaf in secrets}) != 1 or MAKES_ACCOUNT.search(exchange.path):
+        return None
+    others = [leaf for leaf in exchange.fields if leaf is not secrets[0] and not is_random(leaf.value, leaf.path)]
+    user = next((leaf for leaf in others if NAMES_USER.search(leaf.path)), None)
+    return Found(at, exchange, user, secrets[0])
+
+
+def draft_login(recording: Recording, found: Found, home: str, site: str) -> LoginDraft:
+    """Return the way in that *found* shows. *home* is the URL that a visit opens."""
+    variables = name_variables(site, with_user=found.user is not None)
+    shown = _find_form(recording, found)
+    steps: tuple[Mapping[str, str], ...] = ()
+    comments: tuple[str, ...] = ()
+    seen = found.exchange.path
+    if shown is not None:
+        form, page = shown
+        seen = urlsplit(page.page.url).path or "/"
+        steps, comments = make_steps(form, variables, "" if page.page.url == home else _place(page.page.url))
+    request = None
+    if found.password.kind == "json" or shown is None:
+        request = _write_request(recording, found, home, variables)
+    return LoginDraft(steps=steps, comments=comments, request=request, variables=variables, seen=seen)
+
+
+def _find_form(recording: Recording, found: Found) -> tuple[LoginForm, Snapshot] | None:
+    """Return the form that was filled in, and the page where the login begins."""
+    earlier = [one for one in recording.snapshots if one.at <= found.at and one.who == "stranger"]
+    forms = [(form, one) for one in earlier if (form := find_login_form(one.page)) is not None and not form.obstacle]
+    if not forms:
+        return None
+    form, page = forms[-1]
+    first = next((pair for pair in reversed(forms) if pair[0].two_pages), None)
+    if first is not None and not form.two_pages:
+        both = replace(first[0], password=form.password, submit=form.submit)
+        return both, first[1]
+    return form, page
+
+
+def _write_request(recording: Recording, found: Found, home: str, variables: tuple[str, ...]) -> dict[str, Any]:
+    exchange = found.exchange
+    local = exchange.origin == urlsplit(home)[:2]
+    request: dict[str, Any] = {"path": exchange.place if local else exchange.url}
+    if exchange.method != "POST":
+        request["method"] = exchange.method
+    tokens: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    text: str | None
+    for leaf in exchange.fields:
+        if leaf is found.password:
+            text = f"env:{variables[-1]}"
+        elif leaf is found.user:
+            text = f"env:{variables[0]}"
+        else:
+            text = _refer(leaf.value, leaf.path, recording, found, request, tokens)
+        if text is not None and not leaf.listed:
+            put(values, leaf, text)
+    request[found.password.kind] = values
+    headers = {}
+    for name, value in exchange.headers.items():
+        if not STANDARD.fullmatch(name) and is_random(value, name) and name != "authorization":
+            headers[name] = _refer(value, name, recording, found, request, tokens) or ""
+    headers = {name: value for name, value in headers.items() if value.startswith("{")}
+    if headers:
+        request["header"] = headers
+    if tokens:
+        request["tokens"] = tokens
+    return request
+
+
+def _refer(
+    value: str, name: str, recording: Recording, found: Found, request: dict[str, Any], tokens: dict[str, str]
+) -> str | None:
+    """Return what stands in the request for *value*: a token of the page before, the value itself, or nothing.
+
+    A value that looks random and whose origin is unknown is left out: it may be a secret.
+    """
+    if not is_random(value, name):
+        return value.replace("{", "{{").replace("}", "}}") if not SECRET_NAME.search(name) else None
+    origin = find_origin(value, recording, found.at)
+    if origin is None or origin.kind not in ("cookie", "page", "json"):
+        return None
+    called = make_name(name)
+    tokens[called] = origin.text
+    request.setdefault("page", origin.page or "/")
+    return f"{{{called}}}"
+
+
+def draft_renewal(recording: Recording, found: Found) -> tuple[Mapping[str, Any], str] | None:
+    """Return the request that renews the session by a refresh token, and the path of that token in the login's answer.
+
+    None where no such request was recorded.
+    """
+    told = [leaf for leaf in read_json(found.exchange.answer_body) if REFRESH_NAME.search(leaf.path)]
+    known = {leaf.value: leaf.path for leaf in told if is_random(leaf.value, leaf.path)}
+    for exchange in recording.exchanges[found.at + 1 :]:
+        held = next((leaf for leaf in exchange.fields if leaf.value in known and not leaf.listed), None)
+        if held is None or not exchange.writes:
+            continue
+        values: dict[str, Any] = {}
+        for leaf in exchange.fields:
+            if leaf is held:
+                put(values, leaf, "{refresh}")
+            elif not is_random(leaf.value, leaf.path) and not SECRET_NAME.search(leaf.path):
+                put(values, leaf, leaf.value)
+        local = exchange.origin == found.exchange.origin
+        path = exchange.place if local else exchange.url
+        return {"path": path, held.kind: values}, known[held.value]
+    return None
+
+
+def put(values: dict[str, Any], leaf: Leaf, value: Any) -> None:
+    """Put *value* where *leaf* stands: nested in JSON, under its name in a form."""
+    *outer, last = leaf.path.split(".") if leaf.kind == "json" else (leaf.path,)
+    for name in outer:
+        values = values.setdefault(name, {})
+    values[last] = value
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    tail = (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+    return (parts.path or "/") + tail

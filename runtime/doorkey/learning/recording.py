@@ -1,0 +1,110 @@
+"""A recording of a site's use: what was done, what was sent and answered, and how pages looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+from doorkey.learning.bodies import Leaf, read_body
+from doorkey.model.page import Page
+from doorkey.model.request import SAFE_METHODS
+
+Who: TypeAlias = Literal["stranger", "first", "second"]
+"""Who looks at a page: nobody known to the site, or one of two sessions of the same account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a person did: `action` is "fill", "click" or "press". `value` is empty where the recorder masked it."""
+
+    action: str
+    selector: str
+    value: str = field(default="", repr=False)
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One request and its answer. Header names are lower-case. `status` is 0 where no answer was recorded.
+
+    `navigates` marks a request that opened a document. `set_cookies` are the Set-Cookie headers of the answer.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: str = field(default="", repr=False)
+    status: int = 0
+    answer_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
+    answer_type: str = ""
+    answer_body: str = field(default="", repr=False)
+    navigates: bool = False
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        return urlsplit(self.url)[:2]
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path or "/"
+
+    @property
+    def place(self) -> str:
+        """The path with its query."""
+        query = urlsplit(self.url).query
+        return self.path + (f"?{query}" if query else "")
+
+    @property
+    def writes(self) -> bool:
+        return self.method.upper() not in SAFE_METHODS
+
+    @property
+    def is_html(self) -> bool:
+        return "html" in self.answer_type
+
+    @property
+    def is_json(self) -> bool:
+        return self.answer_type.endswith(("/json", "+json"))
+
+    @cached_property
+    def fields(self) -> tuple[Leaf, ...]:
+        """The values in the body: of a form, a multipart form, or JSON."""
+        return read_body(self.body, self.headers.get("content-type", ""))
+
+    @cached_property
+    def query(self) -> tuple[tuple[str, str], ...]:
+        return tuple(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A loaded page, and who looked at it. `asked` is the URL that was opened. `at` counts the exchanges before it."""
+
+    page: Page
+    who: Who
+    asked: str = ""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What is known of a site. `exchanges` are in the order in which they were sent.
+
+    `lacks_cookies`: the recorder left out cookies and Authorization, as sanitized HAR files do. `faults` say in words
+    what of the recording could not be read.
+    """
+
+    url: str
+    events: tuple[Event, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    lacks_cookies: bool = False
+    faults: tuple[str, ...] = ()
+
+    def pages(self, *who: Who) -> Iterator[Page]:
+        """The pages that these visitors saw, in order."""
+        return (one.page for one in self.snapshots if one.who in who)

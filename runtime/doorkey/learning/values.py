@@ -1,0 +1,51 @@
+"""Tells values that a site makes up (tokens) from values that people and programs type."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urlsplit
+
+TOKEN_NAME = re.compile(r"csrf|xsrf|token|nonce|sesskey|authenticity|sectok|formkey|verification|crumb", re.IGNORECASE)
+SECRET_NAME = re.compile(r"pass|pwd|pw$|secret|pin$|otp|credential|kennwort", re.IGNORECASE)
+JWT = re.compile(r"ey[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d{1,2}/\d{1,2}/\d{2,4}")
+SHORTEST, LONGEST = 6, 8192
+
+
+def is_random(value: str, name: str = "") -> bool:
+    """Whether *value* looks made up by a machine. *name* is that of its field; one like `csrf_token` helps."""
+    if not _may_be_token(value):
+        return False
+    if JWT.fullmatch(value) or TOKEN_NAME.search(name):
+        return True
+    letters, digits = sum(char.isalpha() for char in value), sum(char.isdigit() for char in value)
+    mixed = any(char.isupper() for char in value) and any(char.islower() for char in value)
+    if value.isdigit():
+        return len(value) >= 16
+    return (len(value) >= 10 and digits >= 2 and letters >= 2) or (len(value) >= 20 and mixed)
+
+
+def may_differ(value: str, other: str) -> bool:
+    """Whether two values at one place in two sessions are those of a token, and not two times or two counts."""
+    if value == other or not (_may_be_token(value) and _may_be_token(other)):
+        return False
+    return not (value.isdigit() and len(value) <= 13)
+
+
+def _may_be_token(value: str) -> bool:
+    if not SHORTEST <= len(value) <= LONGEST or not value.isascii() or any(char.isspace() for char in value):
+        return False
+    return not (urlsplit(value).scheme in ("http", "https") or value.startswith("/") or DATE.match(value))
+
+
+def same(value: str, other: str) -> bool:
+    """Whether the values are the same, also where one is percent-encoded."""
+    return value == other or unquote(value) == unquote(other)
+
+
+def make_name(text: str) -> str:
+    """Return a token's name in the settings, from the name of its field: `csrf` for what is called so."""
+    if re.search(r"csrf|xsrf|authenticity|requestverification", text, re.IGNORECASE):
+        return "csrf"
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", text).strip("_").lower()
+    return words[:30] if words and words[0].isalpha() else f"token_{words}"[:30].rstrip("_")
