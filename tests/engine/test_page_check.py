@@ -127,3 +127,19 @@ async def test_what_a_check_is_given_goes_along_with_nobody(browsers: BrowserPoo
         await engine.write("next")
         assert engine.site.pages
         assert all("seen" not in cookies for cookies in engine.site.cookies)
+
+
+async def test_a_logout_is_made_once(browsers: BrowserPool) -> None:
+    outs: list[str] = []
+
+    def log_out(request: web.Request, sid: str) -> web.Response:
+        outs.append(sid)
+        engine.site.live.discard(sid)
+        return page("", 302, Location="/login")
+
+    async with engaged(pool=browsers) as engine:
+        await warm(engine)
+        engine.site.writes["/logout"] = log_out
+        assert (await engine.write(path="/logout"))[:2] == (302, "ok")
+        assert await engine.write("next") in ((302, "ok", 0), (302, "ok", 1))
+        assert (len(outs), engine.site.notes) == (1, ["warm", "next"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -132,6 +132,57 @@ async def test_twenty_writes_with_a_dead_session_cost_one_renewal(
         assert renewals(runtime) == 2
     assert statuses == [200] * 20
     assert sorted(wiki.written) == sorted(["first", *(f"text {number}" for number in range(20))])
+
+
+REFUSALS: dict[str, Callable[[], web.Response]] = {
+    "a bare 403": lambda: web.Response(status=403, text="-1"),
+    "403 as JSON": lambda: web.json_response({"code": "rest_cookie_invalid_nonce"}, status=403),
+    "401 with a page": lambda: web.Response(status=401, text="<p>This link has expired</p>", content_type="text/html"),
+    "419": lambda: web.Response(status=419),
+}
+
+
+class OpenWiki(Wiki):
+    """Everybody sees the sign of being ready, with a nonce of their own. Writes with a nonce that has died are refused
+    in one of REFUSALS' forms."""
+
+    def __init__(self, refusal: Callable[[], web.Response]) -> None:
+        super().__init__(META)
+        self.refusal = refusal
+
+    def let_nonces_die(self) -> None:
+        """End the nonces of all sessions. The sessions live on."""
+        self.alive = {sid: f"token-{next(self.numbers)}" for sid in self.alive}
+
+    async def write(self, request: web.Request) -> web.Response:
+        answer = await super().write(request)
+        return answer if answer.status == 200 else self.refusal()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("transport", ["direct", "page"])
+async def test_a_nonce_that_dies_where_strangers_see_ready_is_renewed_once_for_all(
+    tmp_path: Path, browsers: BrowserPool, transport: str, refusal: str
+) -> None:
+    wiki = OpenWiki(REFUSALS[refusal])
+    lines = f"""ready = "#app"
+    transport = "{transport}"
+    tokens.csrf = "meta[name=csrf-token]@content"
+    send.header.X-CSRF-Token = "{{csrf}}"
+    send.when = "POST /api/*"
+    """
+    async with serving(wiki, tmp_path, lines, browsers) as runtime:
+        assert await write(runtime, "first") == 200
+        for death in range(2):
+            wiki.let_nonces_die()
+            texts = [f"{death} {number}" for number in range(20)]
+            assert await asyncio.gather(*(write(runtime, text) for text in texts)) == [200] * 20
+        (status,) = runtime.status()
+        assert (status.visits, status.transport) == (3, transport)
+        assert "strangers see" in status.noticed
+    assert len(wiki.written) == 41
+    assert len(set(wiki.written)) == 41
 
 
 class Once(Wiki):
