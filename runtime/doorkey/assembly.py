@@ -22,6 +22,7 @@ from doorkey.model.events import Events
 from doorkey.network.egress import parse_proxy
 from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
+from doorkey.rate.shared_turns import SharedTurns
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.redis_server import RedisAccess
@@ -162,11 +163,24 @@ class Assembly:
             away=limits.away,
             events=self.events,
             limiters=RateLimiters(
-                partial(rate_limits_of, self.settings), self.clock, longest=limits.total, events=self.events
+                partial(rate_limits_of, self.settings),
+                self.clock,
+                longest=limits.total,
+                events=self.events,
+                shared=self._shared_turns,
             ),
         )
         self._exits.push_async_callback(keeper.close)
         return keeper
+
+    @cached_property
+    def _shared_turns(self) -> SharedTurns | None:
+        """The turns at sites that are taken together with other processes; None where no process shares the store."""
+        if isinstance(self.store, MemoryStore):
+            return None
+        turns = SharedTurns(self.store, self.clock)
+        self._exits.push_async_callback(turns.close)
+        return turns
 
     @cached_property
     def robots(self) -> Robots:

@@ -105,6 +105,16 @@ async def test_a_lost_claim_can_neither_commit_nor_renew_nor_fail(store: Store, 
     assert await store.commit(holder, session(clock)) is not None
 
 
+async def test_a_shared_text_is_changed_by_one_at_a_time(store: Store) -> None:
+    def count(text: str, wall: float) -> tuple[str, int]:
+        return str(int(text or "0") + 1), int(text or "0")
+
+    seen = await asyncio.gather(*(store.share("visits", count) for _ in range(20)))
+    assert sorted(seen) == list(range(20))
+    assert await store.share("visits", lambda text, wall: (None, text)) == "20"
+    assert await store.share("others", lambda text, wall: (None, text)) == ""
+
+
 async def test_generations_rise_above_all_seen(store: Store, clock: SteppedClock) -> None:
     first = await store.commit(await claimed(store), session(clock))
     assert first is not None

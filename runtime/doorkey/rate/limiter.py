@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -16,6 +17,8 @@ from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, QueueFull, TimeLimit
 from doorkey.model.events import SiteEvents
 from doorkey.model.verdict import Kind, Verdict
+from doorkey.rate.shared_turns import SharedTurns
+from doorkey.rate.turns import Rest
 
 log = logging.getLogger("doorkey.rate")
 
@@ -31,9 +34,11 @@ RATE_LIMITS = (Kind.RATE_LIMITED, Kind.SITE_DOWN)
 
 @dataclass(slots=True)
 class _Ticket:
-    """One call in the queue."""
+    """One call in the queue. `token` names it to other processes, `asked` tells that they know of it."""
 
     caller: str
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    asked: bool = False
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -64,8 +69,9 @@ class RateStatus:
 class Slot:
     """A place among the calls at the site, after *waited* seconds. `leave` gives it back, once."""
 
-    def __init__(self, limiter: RateLimiter, began: float, waited: float) -> None:
+    def __init__(self, limiter: RateLimiter, token: str, began: float, waited: float) -> None:
         self.waited = waited
+        self._token = token
         self._began = began
         self._limiter: RateLimiter | None = limiter
         self._loop = asyncio.get_running_loop()
@@ -73,7 +79,7 @@ class Slot:
     def leave(self) -> None:
         limiter, self._limiter = self._limiter, None
         if limiter is not None:
-            limiter.release(self._began)
+            limiter.release(self._token, self._began)
 
     async def __aenter__(self) -> Slot:
         return self
@@ -85,12 +91,13 @@ class Slot:
         # An answer that nobody closed must not hold the others up. Garbage may be collected by any thread.
         if self._limiter is not None and not self._loop.is_closed():
             with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
-                self._loop.call_soon_threadsafe(self._limiter.release, self._began)
+                self._loop.call_soon_threadsafe(self._limiter.release, self._token, self._began)
 
 
 class RateLimiter:
     """`at_once`: calls at a time. `rate`: calls begun a second. `queue`: how many may wait, each at most `longest`
-    seconds. `patience`: seconds of a Retry-After that are waited out; a longer one is told.
+    seconds. `patience`: seconds of a Retry-After that are waited out; a longer one is told. `shared`: the turns at
+    *place* that are taken together with other processes; None where there are none.
     """
 
     def __init__(
@@ -98,6 +105,8 @@ class RateLimiter:
         site: str,
         clock: Clock,
         *,
+        place: str = "",
+        shared: SharedTurns | None = None,
         at_once: int,
         rate: float,
         queue: int,
@@ -107,6 +116,8 @@ class RateLimiter:
     ) -> None:
         self._site = site
         self._clock = clock
+        self._place = place
+        self._shared = shared
         self._at_once = at_once
         self._rate = rate
         self._most = queue
@@ -152,7 +163,7 @@ class RateLimiter:
         self._queue.append(ticket)
         try:
             told = False
-            while (wait := self._seconds_left(ticket, end)) > 0:
+            while (wait := self._seconds_left(ticket, end) or await self._ask_others(ticket, end)) > 0:
                 now = self._clock.now()
                 if now >= end:
                     limit = round(end - began, 3)
@@ -165,10 +176,13 @@ class RateLimiter:
                 await self._wait_nudge(ticket, min(wait, end - now))
             now = self._clock.now()
             self._inside += 1
-            self._next = now + self._uniform(1 - JITTER, 1 + JITTER) / self._rate
-            return Slot(self, now, now - began if told else 0.0)
+            self._next = now + self._step()
+            ticket.asked = False
+            return Slot(self, ticket.token, now, now - began if told else 0.0)
         finally:
             self._queue.remove(ticket)
+            if ticket.asked and self._shared is not None:
+                self._shared.leave(self._place, ticket.token)
             self._nudge()
 
     async def take_token(self, deadline: float) -> None:
@@ -177,7 +191,9 @@ class RateLimiter:
         Raises TimeLimit at *deadline* (the clock's `now`), and the site's own error while it wants to be left alone.
         """
         began = self._clock.now()
-        while (wait := max(self._next, self._rests) - self._clock.now()) > 0:
+        while (
+            wait := max(0.0, max(self._next, self._rests) - self._clock.now()) or await self._ask_others(None, deadline)
+        ) > 0:
             if self._rests >= deadline and self._why is not None:
                 raise self._why.again(self._rests - self._clock.now())
             left = deadline - self._clock.now()
@@ -185,11 +201,13 @@ class RateLimiter:
                 limit = round(deadline - began, 3)
                 raise TimeLimit("session check, while waiting for the rate", limit, site=self._site)
             await self._clock.sleep(min(wait, left))
-        self._next = self._clock.now() + self._uniform(1 - JITTER, 1 + JITTER) / self._rate
+        self._next = self._clock.now() + self._step()
 
-    def release(self, began: float) -> None:
-        """Free the place of a call that began at *began* (the clock's `now`)."""
+    def release(self, token: str, began: float) -> None:
+        """Free the place of the call *token*, which began at *began* (the clock's `now`)."""
         self._inside -= 1
+        if self._shared is not None:
+            self._shared.leave(self._place, token)
         took = self._clock.now() - began
         self._took = took if not self._took else 0.75 * self._took + 0.25 * took
         self._nudge()
@@ -201,12 +219,45 @@ class RateLimiter:
         after = verdict.retry_after
         if verdict.kind is Kind.RATE_LIMITED and after is None:
             after, self._rest = self._rest, min(LONGEST_REST, self._rest * 2)
-        until = self._clock.now() + (after or 0.0)
-        if after and verdict.kind in RATE_LIMITS and until > self._rests:
-            self._rests, self._why = until, verdict.error(self._site)
-            log.info("%s: no requests for %.1f s: %s", self._site, after, verdict.detail)
-            for waiting in self._queue:  # a rest may be too long for any of them
-                waiting.nudged.set()
+        if after and verdict.kind in RATE_LIMITS and self._begin_rest(after, verdict) and self._shared is not None:
+            self._shared.begin_rest(self._place, after, verdict.kind.value, verdict.detail)
+
+    def _begin_rest(self, seconds: float, verdict: Verdict) -> bool:
+        """Begin no call for *seconds*; False where a longer rest is under way."""
+        until = self._clock.now() + seconds
+        if until <= self._rests:
+            return False
+        self._rests, self._why = until, verdict.error(self._site)
+        log.info("%s: no requests for %.1f s: %s", self._site, seconds, verdict.detail)
+        for waiting in self._queue:  # a rest may be too long for any of them
+            waiting.nudged.set()
+        return True
+
+    async def _ask_others(self, ticket: _Ticket | None, end: float) -> float:
+        """Seconds until the calls of other processes let this one begin: 0 now. A request without a *ticket* takes no
+        place. Raises as `_seconds_left` for a rest that another process was asked for."""
+        if self._shared is None:
+            return 0.0
+        if ticket is None:
+            turn = await self._shared.take_token(self._place, self._step())
+        else:
+            ticket.asked = True
+            turn = await self._shared.enter(self._place, ticket.token, self._at_once, self._step())
+        if turn.rest is not None:
+            self._take_over(turn.rest, turn.rest_left)
+            if ticket is not None:
+                self._seconds_left(ticket, end)
+        return turn.wait
+
+    def _take_over(self, rest: Rest, left: float) -> None:
+        """Heed the rest that the site asked another process for; it lasts *left* more seconds."""
+        kind = next((kind for kind in RATE_LIMITS if kind.value == rest.kind), Kind.RATE_LIMITED)
+        if left > self._rests - self._clock.now() + 1.0:
+            self._begin_rest(left, Verdict(kind, rest.detail, retry_after=left))
+
+    def _step(self) -> float:
+        """Seconds from the beginning of one request to the next."""
+        return self._uniform(1 - JITTER, 1 + JITTER) / self._rate
 
     def _seconds_left(self, ticket: _Ticket | None, end: float) -> float:
         """Seconds until it may be this call's turn: 0 now, infinite until another call ends. Raises for a long rest."""

@@ -14,6 +14,7 @@ from doorkey.clock import Clock
 from doorkey.model.events import Events
 from doorkey.model.session import Key
 from doorkey.rate.limiter import RateLimiter, RateStatus
+from doorkey.rate.shared_turns import SharedTurns
 
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings
@@ -63,7 +64,8 @@ class RateLimiters:
     """The rate limiters by site and origin. `limits_of` returns the limits of a key's site; `longest`: seconds that a
     call may wait for its turn.
 
-    All keys of a site at one origin share a limiter: another profile, proxy or login is no way around it.
+    All keys of a site at one origin share a limiter: another profile, proxy or login is no way around it. *shared*
+    holds the turns that are taken together with other processes.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class RateLimiters:
         longest: float = 600.0,
         uniform: Callable[[float, float], float] = random.uniform,
         events: Events | None = None,
+        shared: SharedTurns | None = None,
     ) -> None:
         self._limits_of = limits_of
+        self._shared_turns = shared
         self._events = events or Events(clock)
         self._clock = clock
         self._longest = longest
@@ -159,6 +163,8 @@ class RateLimiters:
             limiters[place] = RateLimiter(
                 key.site,
                 self._clock,
+                place=f"{'pages' if limiters is self._pages else 'calls'} {' '.join(place)}",
+                shared=self._shared_turns,
                 at_once=at_once,
                 rate=rate,
                 queue=queue,

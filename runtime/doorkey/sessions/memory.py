@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
 from doorkey.clock import Clock
 from doorkey.model.session import Key, Session
 from doorkey.sessions.store import BeginResult, Claim, Row
 
+T = TypeVar("T")
 ROWS = 1024
 """Keys kept: callers may pass as many different cookies as they like, each with sessions of their own."""
 
@@ -22,6 +25,7 @@ class MemoryStore:
         self._clock = clock
         self._rows: OrderedDict[Key, Row] = OrderedDict()
         self._learned: OrderedDict[Key, str] = OrderedDict()
+        self._shared: OrderedDict[str, str] = OrderedDict()
         self._notices: dict[Key, asyncio.Event] = {}
 
     async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
@@ -79,6 +83,15 @@ class MemoryStore:
         self._learned.move_to_end(key)
         while len(self._learned) > ROWS:
             self._learned.popitem(last=False)
+
+    async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
+        text, result = step(self._shared.get(name, ""), self._clock.wall())
+        if text is not None:
+            self._shared[name] = text
+            self._shared.move_to_end(name)
+            while len(self._shared) > ROWS:
+                self._shared.popitem(last=False)
+        return result
 
     async def close(self) -> None:
         self._rows.clear()

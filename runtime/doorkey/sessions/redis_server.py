@@ -33,10 +33,12 @@ local change = redis.call('HGET', KEYS[1], 'change') or '0'
 if change ~= ARGV[1] then return 0 end
 if ARGV[3] == 'aside' then redis.call('HSET', KEYS[1], 'aside:' .. change, redis.call('HGET', KEYS[1], 'row')) end
 redis.call('HSET', KEYS[1], 'change', string.format('%d', change + 1), 'row', ARGV[2])
+if ARGV[4] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[4]) end
 redis.pcall('PUBLISH', KEYS[1], 'changed')
 return 1
 """
-"""Write a row where nobody has since it was read. A row that could not be read is set aside in its hash."""
+"""Write a text where nobody has since it was read, for so many seconds (0: for ever). One that could not be read is
+set aside in its hash."""
 
 
 @dataclass(frozen=True, slots=True)

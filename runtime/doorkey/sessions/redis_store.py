@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, DoorkeyError, Unavailable
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FORMAT = 1
 """Of what lies on the server. One with a higher number is left alone."""
+SHARED_KEPT = 86400
+"""Seconds after which a shared text that nobody has written is dropped."""
 LOOK = 1.0
 """Seconds between two looks at a row, beside the server's notices, one of which may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Generic[T]):
+    """What a step leads to: its result, and the text to write; None leaves the text as it was. `aside`: the text in
+    its place could not be read, and is set aside."""
+
+    result: T
+    text: str | None
+    aside: bool = False
 
 
 class RedisStore(RowStore):
@@ -100,6 +113,13 @@ class RedisStore(RowStore):
         client, cipher = await self._connected()
         await ask(self._name, lambda: client.hset(name_of(key), "learned", cipher.seal(text)))
 
+    async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
+        def decide(text: str | None, wall: float) -> Written[T]:
+            after, result = step(text or "", wall)
+            return Written(result, after)
+
+        return await self._exchange(f"doorkey:shared:{_digest(name)}", decide, kept=SHARED_KEPT)
+
     @property
     def trouble(self) -> str:
         return self._unwritten.trouble or self._absent
@@ -118,7 +138,7 @@ class RedisStore(RowStore):
     async def _step(self, key: Key, step: Callable[[Row, float], tuple[Row | None, T]]) -> T:
         try:
             await self._write_rest()
-            result = await self._exchange(key, step)
+            result = await self._exchange_row(key, step)
         except Unavailable as error:
             self._absent = f"{error.message}: requests go on with the sessions at hand"
             raise
@@ -134,30 +154,41 @@ class RedisStore(RowStore):
             def step(stored: Row, wall: float, row: Row = row) -> tuple[Row | None, None]:
                 return (row if row.gen > stored.gen else None), None
 
-            await self._exchange(key, step)
+            await self._exchange_row(key, step)
             self._unwritten.took(key, row)
 
-    async def _exchange(self, key: Key, step: Callable[[Row, float], tuple[Row | None, T]]) -> T:
-        """Read, decide, write; anew where another process wrote in between. A None for the row leaves it as it was."""
+    async def _exchange_row(self, key: Key, step: Callable[[Row, float], tuple[Row | None, T]]) -> T:
+        """One step of a row. A None for the row leaves it as it was."""
+
+        def decide(text: str | None, wall: float) -> Written[T]:
+            row, readable = (Row(), text is None) if not text else read_row_text(key, text)
+            after, result = step(row, wall)
+            changed = after is not None and after is not row
+            return Written(result, write_row_text(after) if changed and after is not None else None, aside=not readable)
+
+        return await self._exchange(name_of(key), decide)
+
+    async def _exchange(self, name: str, decide: Callable[[str | None, float], Written[T]], kept: int = 0) -> T:
+        """Read a text, decide, write; anew where another process wrote in between. *decide* gets None without a text,
+        and an empty one for a text that can't be read. *kept*: seconds after which the text is dropped; 0 for never.
+        """
         client, cipher = await self._connected()
         tried: dict[bytes, T] = {}
         while True:
-            read = await evaluate(client, self._name, READ, [name_of(key)])
+            read = await evaluate(client, self._name, READ, [name])
             assert isinstance(read, list), "as the script says"
             time, change, sealed = read
             if sealed in tried:  # it was written, and only the answer to that was lost
                 return tried[sealed]
             self._ahead = int(time[0]) + int(time[1]) / 1e6 - self._clock.wall()
-            text = cipher.open(sealed) if sealed is not None else None
-            row, readable = (Row(), sealed is None) if text is None else read_row_text(key, text)
-            after, result = step(row, self._server_time())
-            if after is None or after is row:
-                return result
-            written = cipher.seal(write_row_text(after))
-            tried[written] = result
-            aside = "" if readable else "aside"
-            if await evaluate(client, self._name, WRITE, [name_of(key)], change, written, aside):
-                return result
+            written = decide(None if sealed is None else cipher.open(sealed) or "", self._server_time())
+            if written.text is None:
+                return written.result
+            text = cipher.seal(written.text)
+            tried[text] = written.result
+            aside = "aside" if written.aside else ""
+            if await evaluate(client, self._name, WRITE, [name], change, text, aside, str(kept)):
+                return written.result
 
     def _server_time(self) -> float:
         return self._wall() if self._wall is not None else self._clock.wall() + self._ahead
@@ -201,4 +232,8 @@ class RedisStore(RowStore):
 
 def name_of(key: Key) -> str:
     """The name of a key's row: the site can be read in it, the page's URL can't."""
-    return f"doorkey:session:{key.site}:{hashlib.sha256(str(key).encode()).hexdigest()[:32]}"
+    return f"doorkey:session:{key.site}:{_digest(str(key))}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -22,9 +22,11 @@ from doorkey.sessions.sqlite_table import (
     read_change,
     read_learned,
     read_row,
+    read_shared,
     read_unopened,
     write_learned,
     write_row,
+    write_shared,
 )
 from doorkey.sessions.store import Claim, Row
 from doorkey.sessions.unwritten import UnwrittenRows
@@ -90,6 +92,20 @@ class SqliteStore(RowStore):
 
     async def learn(self, key: Key, text: str) -> None:
         await self._run(lambda db: write_learned(db, key, text), lambda: None)
+
+    async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
+        def run(db: sqlite3.Connection) -> T:
+            with _write_lock(db):
+                wall = self._clock.wall()
+                text, result = step(read_shared(db, name), wall)
+                if text is not None:
+                    write_shared(db, name, text, wall)
+            return result
+
+        def fail() -> T:
+            raise Unavailable(self.trouble)
+
+        return await self._run(run, fail)
 
     @property
     def trouble(self) -> str:

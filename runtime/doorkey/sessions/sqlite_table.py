@@ -15,7 +15,7 @@ from doorkey.sessions.stored import KINDS, make_row, read_session, write_session
 
 log = logging.getLogger("doorkey.store")
 
-VERSION = 4
+VERSION = 5
 """Of the tables, as the file's `user_version` says it. Version 0 stands for the first one, which had no number."""
 CREATE = (
     """
@@ -28,13 +28,17 @@ CREATE = (
     """,
     "create table set_aside (key text not null, session text, at text not null default current_timestamp)",
     "create table learned (key text primary key, what text not null) without rowid",
+    "create table shared (name text primary key, what text not null, at real not null) without rowid",
 )
 """`set_aside` holds sessions that could not be read when a new one took their place; `learned` what is known of the
-forms of a site's answers."""
+forms of a site's answers; `shared` the short texts of `Store.share`, each with the wall time of its last change."""
+SHARED_KEPT = 86400.0
+"""Seconds after which a shared text that nobody has written is dropped."""
 STEPS = {
     0: ("alter table sessions add column code text not null default ''",),
     2: ("alter table sessions add column failed_for real not null default 3600", CREATE[1]),
     3: (CREATE[2],),
+    4: (CREATE[3],),
 }
 """How a table of each older version is carried forward."""
 COLUMNS = ("session", *KINDS, "change")
@@ -129,3 +133,16 @@ def read_learned(db: sqlite3.Connection, key: Key) -> str:
 
 def write_learned(db: sqlite3.Connection, key: Key, text: str) -> None:
     db.execute("replace into learned (key, what) values (?, ?)", (str(key), text))
+
+
+def read_shared(db: sqlite3.Connection, name: str) -> str:
+    """The shared text *name*; empty without one."""
+    found = db.execute("select what from shared where name = ?", (name,)).fetchone()
+    return found[0] if found is not None and isinstance(found[0], str) else ""
+
+
+def write_shared(db: sqlite3.Connection, name: str, text: str, wall: float) -> None:
+    """Write a shared text; a new one takes the place of those that nobody has written for long."""
+    if db.execute("update shared set what = ?, at = ? where name = ?", (text, wall, name)).rowcount == 0:
+        db.execute("delete from shared where at < ?", (wall - SHARED_KEPT,))
+        db.execute("insert into shared (name, what, at) values (?, ?, ?)", (name, text, wall))

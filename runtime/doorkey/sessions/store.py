@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError
 from doorkey.model.session import Key, Session
 
+T = TypeVar("T")
 log = logging.getLogger("doorkey.store")
 
 
@@ -190,6 +191,14 @@ class Store(Protocol):
 
     async def learn(self, key: Key, text: str) -> None:
         """Keep what was learned of the answers that *key* gets. The last writer wins."""
+        ...
+
+    async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
+        """Read the short text *name* (empty without one), decide by *step* at this wall time, and write: all at once.
+        None leaves it as it was. A text that nobody writes for a day may be dropped.
+
+        Raises Unavailable where the text can't be read or written now.
+        """
         ...
 
     async def close(self) -> None: ...
