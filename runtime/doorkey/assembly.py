@@ -22,7 +22,7 @@ from doorkey.model.events import Events
 from doorkey.network.egress import parse_proxy
 from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
-from doorkey.rate.shared_turns import SharedTurns
+from doorkey.rate.shared_queue import SharedQueues
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.redis_server import RedisAccess
@@ -167,20 +167,20 @@ class Assembly:
                 self.clock,
                 longest=limits.total,
                 events=self.events,
-                shared=self._shared_turns,
+                shared=self._shared_queues,
             ),
         )
         self._exits.push_async_callback(keeper.close)
         return keeper
 
     @cached_property
-    def _shared_turns(self) -> SharedTurns | None:
-        """The turns at sites that are taken together with other processes; None where no process shares the store."""
+    def _shared_queues(self) -> SharedQueues | None:
+        """The queues at sites that other processes wait in, too; None where no process shares the store."""
         if isinstance(self.store, MemoryStore):
             return None
-        turns = SharedTurns(self.store, self.clock)
-        self._exits.push_async_callback(turns.close)
-        return turns
+        queues = SharedQueues(self.store, self.clock)
+        self._exits.push_async_callback(queues.close)
+        return queues
 
     @cached_property
     def robots(self) -> Robots:

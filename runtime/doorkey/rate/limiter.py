@@ -17,8 +17,8 @@ from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, QueueFull, TimeLimit
 from doorkey.model.events import SiteEvents
 from doorkey.model.verdict import Kind, Verdict
-from doorkey.rate.shared_turns import SharedTurns
-from doorkey.rate.turns import Rest
+from doorkey.rate.shared_queue import SharedQueues
+from doorkey.rate.site_queue import Rest
 
 log = logging.getLogger("doorkey.rate")
 
@@ -96,8 +96,8 @@ class Slot:
 
 class RateLimiter:
     """`at_once`: calls at a time. `rate`: calls begun a second. `queue`: how many may wait, each at most `longest`
-    seconds. `patience`: seconds of a Retry-After that are waited out; a longer one is told. `shared`: the turns at
-    *place* that are taken together with other processes; None where there are none.
+    seconds. `patience`: seconds of a Retry-After that are waited out; a longer one is told. `shared`: the queues that
+    other processes wait in, too, of which this one's is *place*; None where no process shares them.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class RateLimiter:
         clock: Clock,
         *,
         place: str = "",
-        shared: SharedTurns | None = None,
+        shared: SharedQueues | None = None,
         at_once: int,
         rate: float,
         queue: int,
@@ -239,15 +239,15 @@ class RateLimiter:
         if self._shared is None:
             return 0.0
         if ticket is None:
-            turn = await self._shared.take_token(self._place, self._step())
+            admission = await self._shared.take_token(self._place, self._step())
         else:
             ticket.asked = True
-            turn = await self._shared.enter(self._place, ticket.token, self._at_once, self._step())
-        if turn.rest is not None:
-            self._take_over(turn.rest, turn.rest_left)
+            admission = await self._shared.enter(self._place, ticket.token, self._at_once, self._step())
+        if admission.rest is not None:
+            self._take_over(admission.rest, admission.rest_left)
             if ticket is not None:
                 self._seconds_left(ticket, end)
-        return turn.wait
+        return admission.wait
 
     def _take_over(self, rest: Rest, left: float) -> None:
         """Heed the rest that the site asked another process for; it lasts *left* more seconds."""

@@ -14,7 +14,7 @@ from doorkey.clock import Clock
 from doorkey.model.events import Events
 from doorkey.model.session import Key
 from doorkey.rate.limiter import RateLimiter, RateStatus
-from doorkey.rate.shared_turns import SharedTurns
+from doorkey.rate.shared_queue import SharedQueues
 
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings
@@ -65,7 +65,7 @@ class RateLimiters:
     call may wait for its turn.
 
     All keys of a site at one origin share a limiter: another profile, proxy or login is no way around it. *shared*
-    holds the turns that are taken together with other processes.
+    holds the queues that other processes wait in, too.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class RateLimiters:
         longest: float = 600.0,
         uniform: Callable[[float, float], float] = random.uniform,
         events: Events | None = None,
-        shared: SharedTurns | None = None,
+        shared: SharedQueues | None = None,
     ) -> None:
         self._limits_of = limits_of
-        self._shared_turns = shared
+        self._shared_queues = shared
         self._events = events or Events(clock)
         self._clock = clock
         self._longest = longest
@@ -164,7 +164,7 @@ class RateLimiters:
                 key.site,
                 self._clock,
                 place=f"{'pages' if limiters is self._pages else 'calls'} {' '.join(place)}",
-                shared=self._shared_turns,
+                shared=self._shared_queues,
                 at_once=at_once,
                 rate=rate,
                 queue=queue,

@@ -24,9 +24,9 @@ def find_selector(tag: Tag, page: Page, scope: str = "") -> str:
 
     *scope* is a selector of what surrounds it, tried where a short selector is not enough.
     """
-    own: list[str] = list(list_own(tag))
-    short = (css for css in own if css not in ("button", "button[type=submit]"))
-    scoped = (f"{scope} {css}" for css in own) if scope else ()
+    direct = list(list_own(tag))
+    short = (css for css in direct if css not in ("button", "button[type=submit]"))
+    scoped = (f"{scope} {css}" for css in direct) if scope else ()
     return next((css for css in (*short, *scoped, _find_path(tag)) if page.find(css) is tag), "")
 
 

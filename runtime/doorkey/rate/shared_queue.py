@@ -1,4 +1,4 @@
-"""The turns at a site that the processes of one store take together: the site sees one doorkey."""
+"""The queues at sites that the processes of one store wait in together: a site sees one doorkey."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError
-from doorkey.rate.turns import KEPT, Turn, Turns, read_turns, write_turns
+from doorkey.rate.site_queue import KEPT, Admission, SiteQueue, read_queue, write_queue
 
 log = logging.getLogger("doorkey.rate")
 T = TypeVar("T")
@@ -24,9 +24,11 @@ class SharedTexts(Protocol):
         ...
 
 
-class SharedTurns:
-    """The turns of this process's calls, by the site's *place*. While the texts can't be reached each process keeps
-    the limits by itself."""
+class SharedQueues:
+    """The queues by their places: one for each site and origin.
+
+    While the texts can't be reached, each process keeps the limits by itself.
+    """
 
     def __init__(self, texts: SharedTexts, clock: Clock) -> None:
         self._texts = texts
@@ -36,18 +38,18 @@ class SharedTurns:
         self._tasks: set[asyncio.Task[None]] = set()
         self._away = False
 
-    async def enter(self, place: str, token: str, at_once: int, step: float) -> Turn:
-        """Ask whether the call *token* may begin; see `Turns.enter`."""
-        turn = await self._take(place, lambda turns, wall: turns.enter(token, at_once, step, wall))
-        if turn.wait <= 0:
+    async def enter(self, place: str, token: str, at_once: int, step: float) -> Admission:
+        """Ask whether the call *token* may begin; see `SiteQueue.enter`."""
+        admission = await self._take(place, lambda queue, wall: queue.enter(token, at_once, step, wall))
+        if admission.wait <= 0:
             self._inside.setdefault(place, set()).add(token)
             if self._heart is None or self._heart.done():
-                self._heart = asyncio.create_task(self._beat(), name="turns at sites")
-        return turn
+                self._heart = asyncio.create_task(self._beat(), name="queues at sites")
+        return admission
 
-    async def take_token(self, place: str, step: float) -> Turn:
-        """Ask whether a request without a place may begin; see `Turns.take_token`."""
-        return await self._take(place, lambda turns, wall: turns.take_token(step, wall))
+    async def take_token(self, place: str, step: float) -> Admission:
+        """Ask whether a request without a place may begin; see `SiteQueue.take_token`."""
+        return await self._take(place, lambda queue, wall: queue.take_token(step, wall))
 
     def leave(self, place: str, token: str) -> None:
         """Tell, in the background, that the call has ended or waits no longer."""
@@ -55,14 +57,14 @@ class SharedTurns:
         tokens.discard(token)
         if not tokens:
             self._inside.pop(place, None)
-        self._start(self._tell(place, lambda turns, wall: turns.leave(token)))
+        self._start(self._tell(place, lambda queue, wall: queue.leave(token)))
 
     def begin_rest(self, place: str, length: float, kind: str, detail: str) -> None:
         """Tell, in the background, that the site wants no requests for *length* seconds."""
-        self._start(self._tell(place, lambda turns, wall: turns.begin_rest(length, kind, detail, wall)))
+        self._start(self._tell(place, lambda queue, wall: queue.begin_rest(length, kind, detail, wall)))
 
     async def close(self) -> None:
-        """Give back the turns that are still held."""
+        """Give back the places that are still held."""
         if self._heart is not None:
             self._heart.cancel()
             await asyncio.gather(self._heart, return_exceptions=True)
@@ -76,28 +78,28 @@ class SharedTurns:
             await self._clock.sleep(KEPT / 3)
             for place, tokens in list(self._inside.items()):
                 alive = tuple(tokens)
-                await self._tell(place, lambda turns, wall, alive=alive: turns.keep(alive, wall))  # type: ignore[misc]
+                await self._tell(place, lambda queue, wall, alive=alive: queue.keep(alive, wall))  # type: ignore[misc]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, place: str, change: Callable[[Turns, float], Turns]) -> None:
-        await self._take(place, lambda turns, wall: (change(turns, wall), Turn(0.0)))
+    async def _tell(self, place: str, change: Callable[[SiteQueue, float], SiteQueue]) -> None:
+        await self._take(place, lambda queue, wall: (change(queue, wall), Admission(0.0)))
 
-    async def _take(self, place: str, step: Callable[[Turns, float], tuple[Turns, Turn]]) -> Turn:
-        def decide(text: str, wall: float) -> tuple[str | None, Turn]:
-            turns, turn = step(read_turns(text), wall)
-            written = write_turns(turns)
-            return (written if written != text else None), turn
+    async def _take(self, place: str, step: Callable[[SiteQueue, float], tuple[SiteQueue, Admission]]) -> Admission:
+        def decide(text: str, wall: float) -> tuple[str | None, Admission]:
+            queue, admission = step(read_queue(text), wall)
+            written = write_queue(queue)
+            return (written if written != text else None), admission
 
         try:
-            turn = await self._texts.share(f"turns {place}", decide)
+            admission = await self._texts.share(f"queue {place}", decide)
         except DoorkeyError as error:
             if not self._away:
                 log.warning("the limits of sites are kept by this process alone now: %s", error.message)
             self._away = True
-            return Turn(0.0)
+            return Admission(0.0)
         self._away = False
-        return turn
+        return admission

@@ -26,7 +26,7 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Admission:
     """Whether a call may begin: `wait` is 0, else the seconds after which it should ask again.
 
     `rest`: the site wants no requests, for `rest_left` more seconds.
@@ -38,7 +38,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class SiteQueue:
     """The calls at one site; times are wall seconds.
 
     `begins`: when the next call may begin, `step` seconds after the one before. `inside` and `waiting` hold calls by
@@ -51,30 +51,30 @@ class Turns:
     inside: Mapping[str, float] = field(default_factory=dict)
     waiting: Mapping[str, float] = field(default_factory=dict)
 
-    def enter(self, token: str, at_once: int, step: float, wall: float) -> tuple[Turns, Turn]:
+    def enter(self, token: str, at_once: int, step: float, wall: float) -> tuple[SiteQueue, Admission]:
         """Let the call *token* in where fewer than *at_once* are at the site, and none waits that came before it. The
         next may begin after *step* seconds."""
-        turns = self.corrected(wall)
-        before = list(turns.waiting)
+        queue = self.corrected(wall)
+        before = list(queue.waiting)
         before = before[: before.index(token)] if token in before else before
-        free = len(turns.inside) < at_once and not before
-        wait = max(turns.begins - wall, turns.rest.until - wall, 0.0) if free else POLL
+        free = len(queue.inside) < at_once and not before
+        wait = max(queue.begins - wall, queue.rest.until - wall, 0.0) if free else POLL
         if wait > 0:
-            turns = replace(turns, waiting={**turns.waiting, token: wall + WAITS})
-            return turns, turns._wait(min(wait, WAITS / 2), wall)
-        waiting = {other: until for other, until in turns.waiting.items() if other != token}
-        inside = {**turns.inside, token: wall + KEPT}
-        return replace(turns, waiting=waiting, inside=inside, begins=wall + step, step=step), Turn(0.0)
+            queue = replace(queue, waiting={**queue.waiting, token: wall + WAITS})
+            return queue, queue._wait(min(wait, WAITS / 2), wall)
+        waiting = {other: until for other, until in queue.waiting.items() if other != token}
+        inside = {**queue.inside, token: wall + KEPT}
+        return replace(queue, waiting=waiting, inside=inside, begins=wall + step, step=step), Admission(0.0)
 
-    def take_token(self, step: float, wall: float) -> tuple[Turns, Turn]:
+    def take_token(self, step: float, wall: float) -> tuple[SiteQueue, Admission]:
         """Let a request begin that takes no place among the calls and does not queue."""
-        turns = self.corrected(wall)
-        wait = max(turns.begins - wall, turns.rest.until - wall, 0.0)
+        queue = self.corrected(wall)
+        wait = max(queue.begins - wall, queue.rest.until - wall, 0.0)
         if wait > 0:
-            return turns, turns._wait(wait, wall)
-        return replace(turns, begins=wall + step, step=step), Turn(0.0)
+            return queue, queue._wait(wait, wall)
+        return replace(queue, begins=wall + step, step=step), Admission(0.0)
 
-    def leave(self, token: str) -> Turns:
+    def leave(self, token: str) -> SiteQueue:
         """The call has ended, or waits no longer."""
         return replace(
             self,
@@ -82,19 +82,19 @@ class Turns:
             waiting={other: until for other, until in self.waiting.items() if other != token},
         )
 
-    def keep(self, tokens: Iterable[str], wall: float) -> Turns:
+    def keep(self, tokens: Iterable[str], wall: float) -> SiteQueue:
         """The process of the calls *tokens* is alive. One that has left meanwhile does not come back."""
         kept = {token: wall + KEPT for token in tokens if token in self.inside}
         return replace(self, inside={**self.inside, **kept})
 
-    def begin_rest(self, length: float, kind: str, detail: str, wall: float) -> Turns:
+    def begin_rest(self, length: float, kind: str, detail: str, wall: float) -> SiteQueue:
         """The site wants no requests for *length* seconds; a longer rest that is under way goes on."""
         if wall + length <= self.corrected(wall).rest.until:
             return self
         return replace(self, rest=Rest(wall + length, length, kind, detail))
 
-    def corrected(self, wall: float) -> Turns:
-        """The turns without calls that are forgotten, and without times that only a wrong clock can have written."""
+    def corrected(self, wall: float) -> SiteQueue:
+        """The queue without calls that are forgotten, and without times that only a wrong clock can have written."""
         return replace(
             self,
             begins=min(self.begins, wall + self.step),
@@ -103,21 +103,21 @@ class Turns:
             waiting={token: min(until, wall + WAITS) for token, until in self.waiting.items() if until > wall},
         )
 
-    def _wait(self, wait: float, wall: float) -> Turn:
+    def _wait(self, wait: float, wall: float) -> Admission:
         left = self.rest.until - wall
-        return Turn(wait, self.rest, left) if left > 0 else Turn(wait)
+        return Admission(wait, self.rest, left) if left > 0 else Admission(wait)
 
 
-def write_turns(turns: Turns) -> str:
-    return json.dumps(asdict(turns))
+def write_queue(queue: SiteQueue) -> str:
+    return json.dumps(asdict(queue))
 
 
-def read_turns(text: str) -> Turns:
-    """The turns that *text* holds; empty ones where it can't be read."""
+def read_queue(text: str) -> SiteQueue:
+    """The queue that *text* holds; empty ones where it can't be read."""
     try:
         values = json.loads(text)
         rest = values["rest"]
-        return Turns(
+        return SiteQueue(
             float(values["begins"]),
             float(values["step"]),
             Rest(float(rest["until"]), float(rest["length"]), str(rest["kind"]), str(rest["detail"])),
@@ -125,4 +125,4 @@ def read_turns(text: str) -> Turns:
             {str(token): float(until) for token, until in values["waiting"].items()},
         )
     except (ValueError, TypeError, KeyError, AttributeError):
-        return Turns()
+        return SiteQueue()

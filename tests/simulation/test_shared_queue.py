@@ -14,8 +14,8 @@ import pytest
 from doorkey.errors import RateLimited, Unavailable
 from doorkey.model.verdict import Kind, Verdict
 from doorkey.rate.limiter import RateLimiter
-from doorkey.rate.shared_turns import SharedTurns
-from doorkey.rate.turns import KEPT, read_turns
+from doorkey.rate.shared_queue import SharedQueues
+from doorkey.rate.site_queue import KEPT, read_queue
 from doorkey.sessions.memory import MemoryStore
 from event_lines import site_events
 
@@ -24,7 +24,7 @@ from .virtual_loop import VirtualClock, simulate
 T = TypeVar("T")
 SEEDS = range(int(os.environ.get("SIMULATIONS", "30")))
 AT_ONCE, RATE = 2, 4.0
-TURNS = "turns calls notes"
+QUEUE = "queue calls notes"
 
 
 class Site:
@@ -63,9 +63,9 @@ class Wire:
 class Process:
     def __init__(self, store: MemoryStore, clock: VirtualClock, chance: random.Random) -> None:
         self.wire = Wire(store, clock, chance)
-        self.turns = SharedTurns(self.wire, clock)
+        self.queues = SharedQueues(self.wire, clock)
         self.limiter = RateLimiter(
-            "notes", clock, place="calls notes", shared=self.turns, at_once=AT_ONCE, rate=RATE, queue=99,
+            "notes", clock, place="calls notes", shared=self.queues, at_once=AT_ONCE, rate=RATE, queue=99,
             patience=120.0, longest=9999.0, uniform=chance.uniform,
         )  # fmt: skip
 
@@ -96,8 +96,8 @@ def test_three_processes_keep_the_limits_of_one(seed: int) -> None:
         assert site.most <= AT_ONCE
         assert min(gaps(site.begun)) >= 0.75 / RATE - 0.05  # less what the way to the store takes
         for process in processes:
-            await process.turns.close()
-        left = await store.share(TURNS, lambda text, wall: (None, read_turns(text)))
+            await process.queues.close()
+        left = await store.share(QUEUE, lambda text, wall: (None, read_queue(text)))
         assert (dict(left.inside), dict(left.waiting)) == ({}, {})
 
     simulate(seed, run())
@@ -118,8 +118,8 @@ def test_the_places_of_a_killed_process_are_free_after_a_while(seed: int) -> Non
         died = clock.now()
         await other.call(site, 1.0)
         assert clock.now() - died <= KEPT + 3.0
-        await other.turns.close()
-        await killed.turns.close()
+        await other.queues.close()
+        await killed.queues.close()
 
     simulate(seed, run())
 
@@ -135,8 +135,8 @@ def test_a_long_call_keeps_its_place() -> None:
         await other.call(site, 1.0)
         assert site.most == AT_ONCE
         await asyncio.gather(*long)
-        await one.turns.close()
-        await other.turns.close()
+        await one.queues.close()
+        await other.queues.close()
 
     simulate(1, run())
 
@@ -154,8 +154,8 @@ def test_what_the_site_asks_of_one_process_all_heed() -> None:
         began = clock.now()
         await other.call(site, 1.0)
         assert clock.now() - began >= 28.0
-        await one.turns.close()
-        await other.turns.close()
+        await one.queues.close()
+        await other.queues.close()
 
     simulate(1, run())
 
@@ -168,6 +168,6 @@ def test_without_the_store_each_process_keeps_the_limits_by_itself() -> None:
         one.wire.cut = True
         await asyncio.gather(*(one.call(site, 1.0) for _ in range(6)))
         assert site.most == AT_ONCE
-        await one.turns.close()
+        await one.queues.close()
 
     simulate(1, run())
