@@ -35,6 +35,7 @@ ORDER = (
     ("runtime",),
     ("clients",),
     ("service",),
+    ("agents",),
     ("cli", "__main__", "pytest_plugin"),
 )
 """Each may import from its own line and the lines above."""

@@ -187,6 +187,11 @@ def state_dir() -> Path:
     return path
 
 
+def confirmations_dir() -> Path:
+    """Return the folder of what agents want of a person."""
+    return state_dir() / "confirmations"
+
+
 def screen() -> str | None:
     """Return the screen of this desktop session (X11 or Wayland); None if there is none."""
     return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or None
@@ -215,7 +220,7 @@ def describe(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tu
     """
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             if field.description:  # keys of nested sections are listed with their section
                 yield key, None, field.description
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,22 +19,11 @@ from pydantic import (
     field_validator,
     model_serializer,
 )
-from pydantic_settings import NoDecode
 
 from doorkey.config.access_schema import ClientCertificateSettings, HttpCredentialsSettings
+from doorkey.config.agent_schema import AgentSettings
+from doorkey.config.names import Names as Names
 from doorkey.model.urls import as_written
-
-
-def _read_list(value: object) -> object:
-    """Read a list that an environment variable holds, as JSON or separated by commas."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError as exc:
-            raise ValueError("expected a list, as JSON or separated by commas") from exc
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def web_url(url: str) -> str:
@@ -57,7 +45,6 @@ def web_url(url: str) -> str:
 
 HOST = r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?"
 """A host in `reach`: a name or an address, with an optional port. `*.` before a name means all names below it."""
-Names = Annotated[tuple[str, ...], BeforeValidator(_read_list), NoDecode]
 Url = Annotated[str, BeforeValidator(lambda value: web_url(value) if isinstance(value, str) else value)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -174,6 +161,7 @@ class SiteSettings(Section):
     limits: SiteLimitSettings = Field(
         default=SiteLimitSettings(), description="`challenge` in place of that of [limits], for this site."
     )
+    agents: AgentSettings = Field(default=AgentSettings(), description="What agents may do here, by `doorkey mcp`.")
 
     @field_validator("reach")
     @classmethod

@@ -48,7 +48,7 @@ def the_key(service: ServiceSettings, *, no_key: bool = False, folder: Path | No
 
         folder = state_dir()
     path = folder / KEY_FILE
-    value, made = _kept(path)
+    value, made = keep_key(path)
     return ChosenKey(value, f"{value}  (new; shown this once, kept in {path})" if made else f"kept in {path}")
 
 
@@ -93,8 +93,11 @@ def _escaped(text: str) -> bool:
     return all(not "\ud800" <= letter <= "\udfff" or "\udc80" <= letter <= "\udcff" for letter in text)
 
 
-def _kept(path: Path) -> tuple[str, bool]:
-    """Return the key in *path*, and whether it was made now. Two first starts at once agree on one."""
+def keep_key(path: Path) -> tuple[str, bool]:
+    """Return the key in *path*, and whether it was made now. Two first starts at once agree on one.
+
+    Raises ConfigurationError if it can't be kept there.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = False
