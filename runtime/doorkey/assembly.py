@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from doorkey.accounts.login import Logins
 from doorkey.accounts.notifier import Notifier
 from doorkey.browser import BrowserPool, LivePages, Profile, load_profile
+from doorkey.browser.launcher import NoBrowser
 from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
@@ -23,6 +25,7 @@ from doorkey.network.egress import parse_proxy
 from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
 from doorkey.rate.shared_queue import SharedQueues
+from doorkey.sessions.front_store import FrontStore, WantedVisits
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.redis_server import RedisAccess
@@ -65,6 +68,7 @@ class Assembly:
             executable=browser.executable, display=browser.display, virtual=browser.virtual, sandbox=browser.sandbox,
             contexts=browser.contexts, uses=browser.uses, age=browser.age, memory=browser.memory, idle=browser.idle,
             clock=self.clock, state=state_dir() / "browser", screen=screen(), downloads=playwright_downloads(),
+            launcher=NoBrowser() if self.settings.role == "front" else None,
         )  # fmt: skip
         self._exits.push_async_callback(pool.close)
         return pool
@@ -153,11 +157,12 @@ class Assembly:
     def keeper(self) -> Keeper:
         # Made before the keeper, closed after it: its visits under way are ended first.
         store, _ = self.store, self.selector
-        limits = self.settings.limits
+        limits, front = self.settings.limits, self.settings.role == "front"
         keeper = Keeper(
             store,
             private=MemoryStore(self.clock),
             clock=self.clock,
+            claims=FrontStore(store, self.clock, limit=self.settings.entering) if front else None,
             limit=self.settings.entering,
             patience=limits.patience,
             away=limits.away,
@@ -172,6 +177,10 @@ class Assembly:
         )
         self._exits.push_async_callback(keeper.close)
         return keeper
+
+    def wanted_visits(self, target_of: Callable[[str], SiteTarget]) -> WantedVisits:
+        """The visits that machines without a browser want, to be made here."""
+        return WantedVisits(self.store, self.keeper, self.clock, target_of, limit=self.settings.entering)
 
     @cached_property
     def _shared_queues(self) -> SharedQueues | None:

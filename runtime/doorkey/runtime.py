@@ -241,6 +241,10 @@ class Runtime:
             )
         return self._plain.setdefault(site, self._targets[key]) if overrides is NO_OVERRIDES else self._targets[key]
 
+    async def serve_visits(self) -> None:
+        """Make the visits that machines with role = "front" want, until cancelled. They share the store."""
+        await self._parts.wanted_visits(self.target).serve()
+
     async def user_agent(self) -> str:
         """The installed Chromium's own user agent, read without opening a page."""
         return await self.pool.read_user_agent(profile("desktop"))

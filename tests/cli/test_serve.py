@@ -52,6 +52,26 @@ async def until_it_rests(process: Process) -> str:
     return "".join(lines)
 
 
+@pytest.mark.slow
+async def test_it_visits_for_a_machine_without_a_browser(doorkey: Doorkey, twin: Twin) -> None:
+    front = {"DOORKEY_ROLE": "front"}
+    serving = await doorkey.start("serve", "--port", "0", "--json")
+    await line(serving)
+    asked = await doorkey("ask", "-m", "chatgptfree", "hello", settings=front)
+    assert asked.code == 0, asked.err
+    assert twin.counts.page_loads == 1
+    twin.rotate()
+    renewed = await doorkey("ask", "-m", "chatgptfree", "hello", settings=front)
+    assert renewed.code == 0, renewed.err
+    assert twin.counts.page_loads == 2
+    serving.send_signal(signal.SIGTERM)
+    await doorkey.end(serving)
+    alone = await doorkey(
+        "visit", "chatgptfree", settings={**front, "DOORKEY_LIMITS__VISIT": "1", "DOORKEY_LIMITS__CHALLENGE": "1"}
+    )
+    assert (alone.code != 0, 'role = "all"' in alone.err) == (True, True), alone.err
+
+
 async def test_it_prints_address_key_and_calls_that_work(doorkey: Doorkey, twin: Twin) -> None:
     first = await doorkey.start("serve", "--port", "0")
     text = await until_it_rests(first)

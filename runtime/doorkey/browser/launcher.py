@@ -50,6 +50,22 @@ class BrowserLauncher(Protocol):
         """Release everything that browsers need to run. No browser may be running. A later start sets it up again."""
 
 
+class NoBrowser:
+    """Starts none: other machines visit for this one."""
+
+    async def start(self, display: Display, tls: TlsSetup | None = None) -> RunningBrowser:
+        raise BrowserMissing(
+            'this machine has no browser (role = "front"): a site served by its page, a login by hand and a call with '
+            'cookies or a proxy of its own need one with role = "all"'
+        )
+
+    async def alive(self, running: RunningBrowser) -> bool:
+        return False
+
+    async def close(self) -> None:
+        """Nothing was started."""
+
+
 class LocalChromium:
     """Starts Chromium on this machine, with Playwright's driver, a virtual display and a temporary folder.
 

@@ -59,11 +59,12 @@ class BrowserPool:
         screen: str | None = None,
         virtual: bool = True,
         downloads: Path | None = None,
+        launcher: BrowserLauncher | None = None,
     ) -> None:
         self._display, self._may_be_virtual = display, virtual
         self._contexts, self._uses, self._age, self._memory, self._idle = contexts, uses, age, memory, idle
         self._clock = clock or SystemClock()
-        self._launcher: BrowserLauncher = LocalChromium(
+        self._launcher: BrowserLauncher = launcher or LocalChromium(
             self._clock, executable=executable, sandbox=sandbox, state=state, screen=screen, downloads=downloads
         )
         self.codes = OneTimeCodes(state or default_state(), self._clock)

@@ -126,7 +126,14 @@ async def _serve(
             )
             click.echo(banner.as_json() if as_json else banner.as_text())
             calm_collector()
-            await _reload_until_ended(settings, config, load, take_over, runtime.clock)
+            serves_others = settings.role == "all" and settings.store.url != "memory://"
+            visits = asyncio.create_task(runtime.serve_visits()) if serves_others else None
+            try:
+                await _reload_until_ended(settings, config, load, take_over, runtime.clock)
+            finally:
+                if visits is not None:
+                    visits.cancel()
+                    await asyncio.gather(visits, return_exceptions=True)
 
 
 def _choose_log_format(service: ServiceSettings) -> None:

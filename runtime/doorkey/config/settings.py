@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
@@ -40,6 +40,11 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     manners: MannersSettings = MannersSettings()
     notify: NotifySettings = NotifySettings()
+    role: Literal["all", "front"] = Field(
+        default="all",
+        description="front: this machine has no browser and waits for the sessions that another machine's visits make, "
+        "through the same store.",
+    )
     sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each under its name.")
     models: dict[str, Names] = Field(
         default={},
@@ -67,6 +72,12 @@ class Settings(Section):
     def entering(self) -> float:
         """Seconds that entering any of the sites may take, including a challenge."""
         return self.limits.visit + max(map(self.challenge_of, self.sites), default=self.limits.challenge)
+
+    @model_validator(mode="after")
+    def _check_role(self) -> Self:
+        if self.role == "front" and self.store.url == "memory://":
+            raise ValueError('role = "front": expected a store that others share; store.url is memory://')
+        return self
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:

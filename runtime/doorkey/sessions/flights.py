@@ -15,7 +15,7 @@ from doorkey.sessions.held import StoreJournal
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.pause import remembered
 from doorkey.sessions.source import Source
-from doorkey.sessions.store import Backoff, BeginResult, Busy, Claim, Newer, Store, hold_claim
+from doorkey.sessions.store import Backoff, BeginResult, Busy, Claim, Newer, Store, VisitClaims, hold_claim
 
 log = logging.getLogger("doorkey.keeper")
 
@@ -25,7 +25,8 @@ AGAIN = (0.2, 0.5)
 
 class Flights:
     """`limit`: seconds that one visit may take. `away`: seconds that a store which is away is waited for. `ttl`:
-    seconds after which another process takes over from one that died while visiting.
+    seconds after which another process takes over from one that died while visiting. `claims` decides who visits; by
+    default the store.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Flights:
         private: Store,
         clock: Clock,
         *,
+        claims: VisitClaims | None = None,
         limit: float,
         away: float,
         ttl: float,
@@ -43,6 +45,7 @@ class Flights:
     ) -> None:
         self._store = store
         self._private = private
+        self._claims = claims or store
         self._clock = clock
         self._limit = limit
         self._away = away
@@ -57,9 +60,10 @@ class Flights:
     async def fly(self, source: Source, state: KeyState, seen: int) -> None:
         """Ask the store who visits, and visit where it is this process. Ends with a session or a pause."""
         store, site = self.store_of(state.key), state.key.site
+        claims = store if state.key.caller else self._claims
         try:
             while True:
-                match await self._begin(store, state, seen):
+                match await self._begin(claims, state, seen):
                     case Newer(session) if not source.fits(session):
                         seen = session.gen
                     case Newer(session):
@@ -71,7 +75,7 @@ class Flights:
                         return
                     case Busy(seconds):
                         state.wait_for("another process visits")
-                        await store.changed(state.key, seconds * self._uniform(1.0, 1.1))
+                        await claims.changed(state.key, seconds * self._uniform(1.0, 1.1))
                     case Claim() as claim:
                         if await self._visit(source, state, store, claim):
                             return
@@ -85,12 +89,12 @@ class Flights:
         finally:
             state.end_flight()
 
-    async def _begin(self, store: Store, state: KeyState, seen: int) -> BeginResult:
+    async def _begin(self, claims: VisitClaims, state: KeyState, seen: int) -> BeginResult:
         """What the store says. One that is away is asked again for a while; requests go on with what is held here."""
         end = self._clock.now() + self._away
         while True:
             try:
-                return await store.begin(state.key, seen, self._ttl, patient=not state.hurried)
+                return await claims.begin(state.key, seen, self._ttl, patient=not state.hurried)
             except Unavailable:
                 if self._clock.now() >= end:
                     raise

@@ -24,7 +24,7 @@ from doorkey.sessions.login_war import LoginWars
 from doorkey.sessions.pause import PauseRule
 from doorkey.sessions.renewed_cookies import RenewedCookies
 from doorkey.sessions.source import Source, Target
-from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store
+from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store, VisitClaims
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
@@ -38,7 +38,7 @@ class Keeper:
     first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take.
     `claim_ttl`: seconds after which another process takes over from one that died while visiting. `limiters`: how
     many pages are opened at a site at a time, and how many visits in vain it gets; None without limits.
-    `events` get a record of each visit.
+    `events` get a record of each visit. `claims` decides who visits; by default the store.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Keeper:
         *,
         private: Store,
         clock: Clock,
+        claims: VisitClaims | None = None,
         limit: float = 60.0,
         patience: float = 2.0,
         away: float = 10.0,
@@ -64,7 +65,7 @@ class Keeper:
         self._claim_ttl = claim_ttl
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
         self._flights = Flights(
-            store, private, clock, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters,
+            store, private, clock, claims=claims, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters,
             events=events or Events(clock), uniform=uniform,
         )  # fmt: skip
         self._renewed_cookies = RenewedCookies(store, clock)

@@ -149,7 +149,17 @@ class Row:
         )
 
 
-class Store(Protocol):
+class VisitClaims(Protocol):
+    """Decides which process visits."""
+
+    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult: ...
+
+    async def changed(self, key: Key, timeout: float) -> None:
+        """Return when the key's row may have changed, at the latest after *timeout* seconds: a hint, no more."""
+        ...
+
+
+class Store(VisitClaims, Protocol):
     """All steps are atomic over every process that shares the store.
 
     A store that can't be opened as it was configured raises ConfigurationError; one that is away, Unavailable. One
@@ -160,8 +170,6 @@ class Store(Protocol):
     def trouble(self) -> str:
         """Why sessions stay in this process's memory now, or that the store is away; empty while all is well."""
         ...
-
-    async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult: ...
 
     async def renew(self, claim: Claim, ttl: float) -> bool: ...
 
@@ -179,10 +187,6 @@ class Store(Protocol):
 
     async def row(self, key: Key) -> Row:
         """All that is remembered, the last session however old: for status, and for what stays beyond a session."""
-        ...
-
-    async def changed(self, key: Key, timeout: float) -> None:
-        """Return when the key's row may have changed, at the latest after *timeout* seconds: a hint, no more."""
         ...
 
     async def learned(self, key: Key) -> str:
