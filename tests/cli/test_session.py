@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from doorkey.accounts.imports import read_login
+from doorkey.cli.session import write_private
 
 from .conftest import Doorkey
 from .test_login import configure
@@ -45,3 +47,16 @@ async def test_a_dead_session_is_renewed_before_it_is_exported(doorkey: Doorkey,
 async def test_a_file_that_cannot_be_written_is_told(doorkey: Doorkey) -> None:
     done = await doorkey("session", "export", "wiki")
     assert (done.code, "no site is called 'wiki'" in done.err) == (2, True)
+
+
+def test_an_export_goes_into_a_pipe_or_through_a_link_and_replaces_neither(tmp_path: Path) -> None:
+    file, link, pipe = tmp_path / "file", tmp_path / "link", tmp_path / "pipe"
+    file.write_text("old")
+    link.symlink_to(file)
+    write_private(link, "new")
+    assert (link.is_symlink(), file.read_text(), file.stat().st_mode & 0o777) == (True, "new", 0o600)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_private(pipe, "text")
+    assert (os.read(reader, 99), pipe.is_fifo()) == (b"text", True)
+    os.close(reader)

@@ -75,3 +75,12 @@ def test_two_commands_never_write_at_once(file: Path) -> None:
     finally:
         os.close(number)
     append_table(file, "b", TABLE)
+
+
+def test_what_is_no_ordinary_file_is_left_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for attempt in (append_table, check_addable):
+        with pytest.raises(ConfigurationError, match="is no ordinary file"):
+            attempt(pipe, "b", TABLE)
+    assert pipe.is_fifo()

@@ -63,6 +63,10 @@ def export(site: str, form: str, output: Path | None, config: Path | None) -> No
 
 def write_private(path: Path, text: str) -> None:
     """Write *text* to *path*, which nobody else may read from its first byte on. Raises OSError."""
+    path = path.resolve()  # a link stays one
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")  # a pipe or a terminal
+        return
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

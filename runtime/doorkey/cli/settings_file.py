@@ -49,6 +49,8 @@ def _explain_unwritable(path: Path, why: str | None) -> ConfigurationError:
 
 
 def _compose(path: Path, site: str, table: str) -> bytes:
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"{path} is no ordinary file, and so can't hold settings: name another one")
     before = path.read_bytes() if path.exists() else b""
     line_end = b"\r\n" if b"\r\n" in before else b"\n"
     gap = b"" if not before else line_end if before.endswith(b"\n") else line_end * 2
