@@ -34,6 +34,7 @@ TICK = 0.002
 FORM = "text=" + quote("Grüße & more = less " * 180_000)
 DOCUMENT = json.dumps({"rows": [{"id": n, "name": "Grüße", "price": 1.10} for n in range(110_000)]})
 FIELDS = {f"field{n}": "Grüße & more = less " * 100 for n in range(1800)}
+REPEATED = {"field": list(FIELDS.values())}
 ROWS = {"rows": [{"id": n, "name": "Grüße", "price": 1.10} for n in range(110_000)]}
 
 
@@ -244,7 +245,11 @@ async def measure(site: Process, door: Process, proxy: Process) -> bool:
         print(f"  beside the same body the bare proxy's stream pauses for {min(theirs):.1f} ms")
         good &= report(f"pause of a stream beside {what} of {len(body) / MiB:.1f} MiB", ours, None, PAUSE_GOAL)
     url = f"http://127.0.0.1:{site.port}/"
-    for what, encode in (("a form", {"data": FIELDS}), ("JSON", {"json": ROWS})):
+    for what, encode in (
+        ("a form", {"data": FIELDS}),
+        ("a form of one repeated name", {"data": REPEATED}),
+        ("JSON", {"json": ROWS}),
+    ):
         stops = [await stop(encode, url) for _ in range(ROUNDS)]  # type: ignore[arg-type]
         good &= report(f"stop of a client's loop by {what} of several MiB", stops, None, PAUSE_GOAL)
     return good

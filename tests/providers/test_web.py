@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import MultiDict
 from pydantic import ValidationError
 
 from doorkey import Head, Kind, Page, Provider, Reply, Request, Session, Settings
@@ -255,6 +256,9 @@ def test_a_form_field_goes_into_every_kind_of_form() -> None:
     post = Request(url="/a", method="POST")
     assert sent(send, post, t="1").form == {"tok": "1"}
     assert sent(send, replace(post, form={"a": "b", "tok": "old"}), t="1").form == {"a": "b", "tok": "1"}
+    several = sent(send, replace(post, form=MultiDict([("a", "1"), ("tok", "old"), ("a", "2"), ("tok", "x")])), t="1")
+    assert several.form is not None
+    assert list(several.form.items()) == [("a", "1"), ("tok", "1"), ("a", "2")]
     kind = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
     raw = replace(post, headers=kind, body=b"a=%2f+&tok=old")
     assert sent(send, raw, t="1&2").body == b"a=%2f+&tok=1%262"

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from multidict import MultiDict
 
 from doorkey.errors import RequestError
 from doorkey.model.request import LARGE, Request
@@ -39,6 +40,16 @@ async def test_a_large_form_is_what_a_small_form_is() -> None:
     assert (encoded.form, encoded.headers) == (None, {"content-type": "x/form"})
 
 
+async def test_a_large_form_with_repeated_names_is_what_a_small_one_is() -> None:
+    pairs = [(f"a b{number % 7}", "1 2&=+ü" * (number % 9)) for number in range(50_000)]
+    encoded = await encode_large(Request(url="/", method="POST", form=MultiDict(pairs)))
+    assert encoded.body == urlencode(pairs).encode()
+    many = MultiDict([("x", "")] * LARGE)
+    assert (await encode_large(Request(url="/", method="POST", form=many))).body == urlencode(
+        list(many.items())
+    ).encode()
+
+
 async def test_small_bodies_are_left_alone() -> None:
     for request in (Request(url="/", json=ROW), Request(url="/", form={"a": "b"}), Request(url="/", body=b"x")):
         assert await encode_large(request) is request
@@ -56,7 +67,15 @@ async def test_what_is_no_json_or_no_text_is_told() -> None:
             await encode_large(Request(url="/", method="POST", **body))  # type: ignore[arg-type]  # one of the two
 
 
-async def test_others_get_their_turn_in_between() -> None:
+BODIES: dict[str, dict[str, Any]] = {
+    "json": {"json": [ROW] * 20_000},
+    "a form of few values": {"form": {"a": "1 2&=+ü" * 500_000}},
+    "a form of repeated names": {"form": MultiDict([("a b", "1 2&=+ü" * 10)] * 50_000)},
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_others_get_their_turn_in_between(body: str) -> None:
     turns = 0
 
     async def count() -> None:
@@ -67,7 +86,7 @@ async def test_others_get_their_turn_in_between() -> None:
 
     counting = asyncio.create_task(count())
     began = time.perf_counter()
-    await encode_large(Request(url="/", method="POST", json=[ROW] * 20_000))
+    await encode_large(Request(url="/", method="POST", **BODIES[body]))
     counting.cancel()
     # One turn each 5 ms at least; the walk through one element and the machine's other work come on top.
     assert turns > (time.perf_counter() - began) / 0.1

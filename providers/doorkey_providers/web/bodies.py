@@ -49,7 +49,7 @@ def with_form(request: Request, values: Mapping[str, str]) -> Request:
         new = tuple(replace(like, name=name, data=value.encode()) for name, value in values.items())
         return replace(request, parts=(*new, *(part for part in request.parts if part.name not in values)))
     if not request.body:
-        return replace(request, body=None, form={**(request.form or {}), **values})
+        return replace(request.with_form(**values), body=None)
     if request.media_type == MULTIPART:
         boundary = read_boundary(get_header(request, "content-type"))
         return _with_body(request, write_parts(values, boundary), lambda body: splice_parts(body, boundary, values))

@@ -10,12 +10,12 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, TypeAlias, TypedDict
-from urllib.parse import urlencode
+
+from multidict import MultiDict
 
 from doorkey.model.upload import Upload
 
 PIECE = 256 * 1024
-FORM = "application/x-www-form-urlencoded"
 File: TypeAlias = "IO[bytes]"
 Data: TypeAlias = (
     "str | bytes | File | AsyncIterable[bytes] | Iterable[bytes] | Mapping[str, Any] | Iterable[tuple[str, Any]]"
@@ -99,9 +99,8 @@ def _form(pairs: list[tuple[str, Any]]) -> tuple[dict[str, Any], str | None]:
         fields = [_field(name, value) for name, value in pairs]
         return multipart(fields)
     plain = [(name, str(value)) for name, value in pairs]
-    if len(dict(plain)) == len(plain):
-        return {"form": dict(plain)}, None
-    return {"body": urlencode(plain).encode()}, FORM
+    # Encoded later, in pieces: in one step, a form of several MiB would keep other requests waiting.
+    return {"form": dict(plain) if len(dict(plain)) == len(plain) else MultiDict(plain)}, None
 
 
 def _field(name: str, value: Any) -> Field:

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from multidict import MultiDict
+
 from doorkey.errors import Changed
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Change
@@ -108,7 +110,11 @@ class Request:
                 raise ValueError(f"header {name!r} holds a line break")
 
     def with_form(self, **fields: str) -> Request:
-        return replace(self, form={**(self.form or {}), **fields})
+        if not isinstance(self.form, MultiDict):
+            return replace(self, form={**(self.form or {}), **fields})
+        form = MultiDict(self.form)
+        form.update(fields)
+        return replace(self, form=form)
 
     def with_headers(self, **headers: str) -> Request:
         return replace(self, headers={**self.headers, **headers})

@@ -24,7 +24,7 @@ async def encode_large(request: Request) -> Request:
 
     Raises RequestError for text that can't be encoded, TypeError and ValueError for what is no JSON.
     """
-    if request.form is not None and sum(map(len, request.form.values())) > LARGE:
+    if request.form is not None and _is_large(request.form):
         pieces, kind = _form_pieces(request.form), "application/x-www-form-urlencoded"
     elif request.json is not None and _weigh(request.json) > LARGE:
         pieces, kind = _json_pieces(request.json, ()), "application/json"
@@ -42,6 +42,15 @@ async def encode_large(request: Request) -> Request:
         raise RequestError(f"{request.what} holds a lone surrogate: text has to be encodable as UTF-8") from error
     headers = {"content-type": kind, **{name.lower(): value for name, value in request.headers.items()}}
     return replace(request, form=None, json=None, body=bytes(body), headers=headers)
+
+
+def _is_large(form: Mapping[str, str]) -> bool:
+    size = 0
+    for name, value in form.items():
+        size += len(name) + len(value) + 2
+        if size > LARGE:
+            return True
+    return False
 
 
 def _form_pieces(form: Mapping[str, str]) -> Iterator[str]:

@@ -27,7 +27,7 @@ def encode_body(request: Request) -> tuple[Any, str | None]:
 
 def _encode(request: Request) -> tuple[Any, str | None]:
     if request.form is not None:
-        form = aiohttp.FormData(dict(request.form))
+        form = aiohttp.FormData(list(request.form.items()))
         return form(), "application/x-www-form-urlencoded"
     if request.parts is not None:
         # Not by aiohttp's FormData, which makes a file of every field of bytes.
