@@ -21,6 +21,7 @@ from software.mediawiki import mediawiki
 from software.packages import Packages, Unavailable
 from software.wordpress import WordPress
 from software.wordpress import wordpress as running_wordpress
+from software.wordpress_rest import wordpress_rest
 
 GROUPS: dict[str, Group] = {
     "mediawiki": mediawiki,
@@ -28,12 +29,14 @@ GROUPS: dict[str, Group] = {
     "django": django_admin,
     "flask": flask_once,
     "jupyter": jupyter,
+    "wordpress": wordpress_rest,
 }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "application" in metafunc.fixturenames:
-        each = [pytest.param(name, marks=pytest.mark.real(name)) for name in GROUPS]
+        left_out = getattr(metafunc.module, "LEFT_OUT", ())
+        each = [pytest.param(name, marks=pytest.mark.real(name)) for name in GROUPS if name not in left_out]
         metafunc.parametrize("application", each, indirect=True, scope="module")
 
 

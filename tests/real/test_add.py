@@ -27,6 +27,8 @@ KINDS = {
 }
 LOGINS = {"mediawiki": "index.php?title=Special:UserLogin", "dokuwiki": "doku.php?id=start&do=login"}
 """Where one logs in at software that lets strangers read; the others ask at once."""
+LEFT_OUT = ("wordpress",)
+"""Applications with a test of their own below."""
 ONCE = "flask"
 """Its forms have a second token that serves once, which no page says of itself."""
 

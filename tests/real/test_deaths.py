@@ -45,7 +45,8 @@ async def runtime(application: Application, said: list[str], monkeypatch: pytest
         f"{place.scheme}://{place.netloc}", application.url.removesuffix(urlsplit(application.url).path)
     )
     del site["stale"]
-    chosen = {"sites": {"site": site}, "store": {"url": "memory://"}}
+    # On a busy machine, PHP needs long for the many scripts of WordPress' login.
+    chosen = {"sites": {"site": site}, "store": {"url": "memory://"}, "limits": {"visit": 120}}
     async with Runtime(Settings.model_validate(chosen), hooks=[into(said)]) as made:
         yield made
 
@@ -94,8 +95,10 @@ async def test_fifty_writes_that_are_refused_for_another_reason_cost_no_visit_an
     application: Application, runtime: Runtime, said: list[str]
 ) -> None:
     await settled(runtime, application)
-    visits, checks, began = logins(said), runtime.status()[0].checks, time.monotonic()
-    told = await asyncio.gather(*(sent(runtime, application.refused) for _ in range(WRITES)))
-    assert told == ["as expected"] * WRITES
-    assert logins(said) == visits
-    assert runtime.status()[0].checks - checks <= 1 + (time.monotonic() - began) / EVERY
+    visits = logins(said)
+    for reason, write in application.refusals.items():
+        checks, began = runtime.status()[0].checks, time.monotonic()
+        told = await asyncio.gather(*(sent(runtime, write) for _ in range(WRITES)))
+        assert told == ["as expected"] * WRITES, reason
+        assert logins(said) == visits, reason
+        assert runtime.status()[0].checks - checks <= 1 + (time.monotonic() - began) / EVERY, reason

@@ -38,8 +38,8 @@ class Application:
     """How often each mark that begins like this is in the application's own database."""
     kill_sessions: Callable[[], None]
     """End all sessions, as an administrator would at the server."""
-    refused: Write
-    """A write that the application refuses whoever sends it; `accepted` says whether it was refused for that reason."""
+    refusals: Mapping[str, Write]
+    """Writes that the application refuses whoever sends them, by the reason. `accepted`: refused for that one."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     password: str = field(default=PASSWORD, repr=False)
 

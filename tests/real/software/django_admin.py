@@ -26,7 +26,7 @@ def django_admin(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_add,
             writes=lambda mark: _notes(folder / "db.sqlite3", mark),
             kill_sessions=lambda: _truncate(folder / "db.sqlite3"),
-            refused=_empty(),
+            refusals={"validation": _empty(), "wrong field": _strange()},
             environment={"ADMIN_USER": USER, "ADMIN_PASSWORD": PASSWORD},
         )
 
@@ -40,6 +40,12 @@ def _empty() -> Write:
     """A note must have a text: the form comes again."""
     form = {"text": ""}
     return Write("POST", "/admin/notes/note/add/", form=form, accepted=lambda _, body: b"errorlist" in body)
+
+
+def _strange() -> Write:
+    """No field is called so."""
+    path = "/admin/notes/note/add/?_to_field=strange"
+    return Write("POST", path, form={"text": "x"}, accepted=lambda status, _: status == 400)
 
 
 def _notes(database: Path, mark: str) -> dict[str, int]:

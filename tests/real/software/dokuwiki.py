@@ -38,7 +38,7 @@ def dokuwiki(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_save,
             writes=lambda mark: _changes(data / "meta/_dokuwiki.changes", mark),
             kill_sessions=lambda: _rotate(data / "meta/_htcookiesalt2", folder),
-            refused=_spam(),
+            refusals={"validation": _spam()},
             environment={"WIKI_USER": USER.lower(), "WIKI_PASSWORD": PASSWORD},
         )
 

@@ -24,7 +24,7 @@ def flask_once(packages: Packages, folder: Path) -> Iterator[Application]:
             url=f"http://127.0.0.1:{port}/",
             write=lambda mark: Write("POST", "/items", form={"text": mark}, accepted=lambda status, _: status == 200),
             writes=lambda mark: _items(database, mark),
-            refused=Write("POST", "/items", form={}, accepted=lambda status, _: status == 400),
+            refusals={"wrong field": Write("POST", "/items", form={}, accepted=lambda status, _: status == 400)},
             kill_sessions=lambda: _truncate(database),
             environment=environment,
         )

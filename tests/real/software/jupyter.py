@@ -38,7 +38,7 @@ def jupyter(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_put,
             writes=lambda mark: _saved(events, mark),
             kill_sessions=lambda: _rotate(process.pid, folder / "rotations"),
-            refused=_garbled(),
+            refusals={"validation": _garbled()},
             environment={"JUPYTER_PASSWORD": PASSWORD},
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,12 @@ def mediawiki(packages: Packages, folder: Path) -> Iterator[Application]:
             write=_edit,
             writes=lambda mark: _revisions(folder / "wiki.sqlite", mark),
             kill_sessions=lambda: _log_out(folder / "wikicache.sqlite"),
-            refused=replace(_edit("refused"), form=_form("<none>"), accepted=_invalid),
+            refusals={
+                "validation": replace(_edit("refused"), form=_form("<none>"), accepted=_is_error("invalidtitle")),
+                "wrong field": replace(
+                    _edit("refused"), form=_form("refused") | {"section": "?"}, accepted=_is_error("invalidsection")
+                ),
+            },
             environment={"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD},
         )
 
@@ -42,9 +47,11 @@ def _form(mark: str) -> dict[str, str]:
     return {"action": "edit", "format": "json", "title": mark.capitalize(), "appendtext": f"{mark} "}
 
 
-def _invalid(status: int, body: bytes) -> bool:
-    """No page can have this title."""
-    return status == 200 and json.loads(body).get("error", {}).get("code") == "invalidtitle"
+def _is_error(code: str) -> Callable[[int, bytes], bool]:
+    def told(status: int, body: bytes) -> bool:
+        return status == 200 and json.loads(body).get("error", {}).get("code") == code
+
+    return told
 
 
 def _edited(status: int, body: bytes) -> bool:
