@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from doorkey import Runtime, Settings
 from doorkey.model.events import Event, VisitRecord
@@ -65,4 +67,44 @@ async def test_a_paused_site_is_sent_nothing_until_it_is_resumed() -> None:
             async with client.post(f"/api/sites/{twin.name}/resume") as response:
                 assert (response.status, (await response.json())["state"]) == (200, "none")
             async with client.post("/api/sites/nobody/pause") as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (404, "site_not_found")
+
+
+async def test_a_session_is_pushed_in_and_a_rotating_one_is_told() -> None:
+    async def page(request: web.Request) -> web.Response:
+        inside = request.cookies.get("sid", "").startswith("mine")
+        answer = web.Response(text="<h1>in</h1>" if inside else "<p>Log in</p>", content_type="text/html")
+        if inside:
+            answer.set_cookie("sid", "mine-2")
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    async with TestServer(app, host="127.0.0.1") as site:
+        url = str(site.make_url("/"))
+        settings = Settings.model_validate(
+            {"sites": {"wiki": {"provider": "web", "url": url, "ready": "h1"}}, "store": {"url": "memory://"}}
+        )
+        async with (
+            Runtime(settings) as runtime,
+            serve(build_app(runtime, service=settings.service, key=None), "127.0.0.1", 0, shutdown=1.0) as base,
+            aiohttp.ClientSession(base) as client,
+        ):
+            path = "/api/sites/wiki/session"
+            cookies = "127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\tmine-1\nother.example\tFALSE\t/\tFALSE\t0\ta\tb\n"
+            async with client.put(path, data=cookies) as response:
+                told = await response.json()
+                assert (response.status, told["kind"], told["cookies"]) == (200, "cookies.txt", ["sid"])
+                assert (told["foreign"], told["changed"]) == (["other.example"], ["sid"])
+                assert "one program's" in told["note"]
+            state = {"cookies": [{"name": "sid", "value": "mine-2", "domain": "127.0.0.1", "path": "/"}]}
+            async with client.put(path, json=state) as response:
+                told = await response.json()
+                assert (response.status, told["kind"], told["note"]) == (200, "storage state", "")
+            async with client.get("/site/wiki/") as response:
+                assert await response.text() == "<h1>in</h1>"
+            for body, status in ((b"{}", 400), (b"\xff\xfe", 400), (b"", 400), (b"[]", 400)):
+                async with client.put(path, data=body) as response:
+                    assert (response.status, (await response.json())["error"]["param"]) == (status, None)
+            async with client.put("/api/sites/nobody/session", data=cookies) as response:
                 assert (response.status, (await response.json())["error"]["code"]) == (404, "site_not_found")

@@ -1,4 +1,4 @@
-"""A login exported by another browser: a storage state, a list of cookies, a cookies.txt or a HAR."""
+"""A login exported by another browser: a storage state, cookies as JSON or cookies.txt, a HAR, CookieCloud's data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from doorkey.accounts.cookie_cloud import decrypt
 from doorkey.errors import RequestError
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Cookie, bracketed, host_of
@@ -17,7 +18,7 @@ from doorkey.model.urls import origin_of
 HEADERS = ("user-agent", "accept-language")
 EXPECTED = (
     "expected Playwright's storage state, a JSON list of cookies (of an extension, Selenium or FlareSolverr), a "
-    "cookies.txt (Netscape) or a HAR"
+    "cookies.txt (Netscape), a HAR or CookieCloud's data"
 )
 HTTP_ONLY = "#HttpOnly_"
 SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None", "no_restriction": "None"}
@@ -33,7 +34,7 @@ class Imported:
     """What a file holds for one site. `local` is the site's local storage; for `seeds` see `Session`.
 
     Left out are the cookies named in `expired`, those named in `refused`, which no browser takes, and those of
-    the hosts in `foreign`.
+    the hosts in `foreign`. `changed` names the cookies that the site changed as soon as they were tried there.
     """
 
     kind: str
@@ -44,6 +45,18 @@ class Imported:
     expired: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """What to tell the user of a login that may belong to one program at a time; empty if it seems to be shared."""
+        if not self.changed:
+            return ""
+        return (
+            f"the site has changed {', '.join(self.changed)} with its first answer. If it does so with each answer, "
+            "the session is one program's: the other browser and doorkey would log each other out. Then delete the "
+            "site's cookies in the other browser (logging out there would end the session)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,10 @@ def _read(text: str, site_url: str, wall: float) -> _Read:
             return _har(data["log"]["entries"], site_url, wall)
         if isinstance(data, dict) and isinstance(data.get("solution"), dict):
             data = data["solution"]  # FlareSolverr's answer, whole
+        if isinstance(data, dict) and "encrypted" in data:
+            data = decrypt(data)
+        if isinstance(data, dict) and "cookie_data" in data:
+            return _cookie_cloud(data, site_url)
         if isinstance(data, dict) and "cookies" in data:
             cookies = [_from_json(one) for one in data["cookies"]]
             if "userAgent" in data:
@@ -120,6 +137,13 @@ def _read(text: str, site_url: str, wall: float) -> _Read:
         # Not chained: these hold pieces of the file.
         raise RequestError(f"{EXPECTED}: it begins like one and can't be read", param="from") from None
     raise RequestError(f"{EXPECTED}: this is another kind of JSON", param="from")
+
+
+def _cookie_cloud(data: Mapping[str, Any], site_url: str) -> _Read:
+    """What CookieCloud's data holds: cookies and local storage, both by host."""
+    cookies = [_from_json(one) for some in data["cookie_data"].values() for one in some]
+    stored = (data.get("local_storage_data") or {}).get(host_of(site_url)) or {}
+    return _Read("CookieCloud's data", cookies, {str(name): str(value) for name, value in stored.items()})
 
 
 def _from_json(one: Mapping[str, Any]) -> Cookie:

@@ -57,18 +57,22 @@ class Logins:
         return await self._adopt(target, browser.build("a person", result, held))
 
     async def import_login(self, target: SiteTarget, file: Path) -> tuple[Session, Imported]:
-        """The session of the login that *file* holds, tried at the site; and what was taken from the file.
+        """`import_text` of what *file* holds. Raises RequestError for a file that can't be read, too."""
+        return await self.import_text(target, await asyncio.to_thread(_read, file))
 
-        Raises RequestError for a file that is none or holds nothing for the site, SessionRefused when the site does
+    async def import_text(self, target: SiteTarget, text: str) -> tuple[Session, Imported]:
+        """The session of the login that *text* holds, tried at the site; and what was taken from the text.
+
+        Raises RequestError for a text that is none or holds nothing for the site, SessionRefused when the site does
         not know the login.
         """
         home = self.home(target.key)
         assert home is not None
-        text = await asyncio.to_thread(_read, file)
         found = await asyncio.to_thread(read_login, text, target.site.url, self.clock.wall())
         session = await self._try_at_site(target, found)
         await asyncio.to_thread(home.remember)
-        return await self._adopt(target, session), found
+        session = await self._adopt(target, session)
+        return session, replace(found, changed=_find_changed(found, session))
 
     async def open_window(self, target: SiteTarget, *, keep: bool) -> Session | None:
         """Show the site's page to a person until they close it.
@@ -155,6 +159,12 @@ class Logins:
         )
         await self.keeper.adopt(target, empty)
         return True
+
+
+def _find_changed(found: Imported, session: Session) -> tuple[str, ...]:
+    """The names of imported cookies that the site has already changed."""
+    now = {cookie.identity: cookie.value for cookie in session.cookies}
+    return tuple(cookie.name for cookie in found.cookies if now.get(cookie.identity, cookie.value) != cookie.value)
 
 
 def _read(file: Path) -> str:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Take the login from a file: Playwright's storage state, a JSON list of cookies, a cookies.txt or a HAR.",
+    help="Take the login from a file: Playwright's storage state, a JSON list of cookies, a cookies.txt, a HAR or "
+    "CookieCloud's data.",
 )
 @click.option("--by-hand", is_flag=True, help="Log in by hand, even if doorkey could log in by itself.")
 @verbose_option
@@ -107,6 +108,8 @@ def _report_import(taken: Imported) -> None:
         click.echo(harmless(f"left out, not valid as cookies: {', '.join(map(ascii, taken.refused))}"))
     if taken.foreign:
         click.echo(harmless(f"left out, of other hosts: {', '.join(taken.foreign)}"))
+    if taken.warning:
+        click.echo(harmless(f"note: {taken.warning}"), err=True)
 
 
 @contextmanager

@@ -61,6 +61,8 @@ RULES = {
     "/api/sites/{name}/pause": Rule.ADMIN,
     "/api/sites/{name}/resume": Rule.ADMIN,
     "/api/sites/{name}/session": Rule.ADMIN,
+    "/api/confirmations": Rule.OWN,
+    "/api/confirmations/{pending}": Rule.OWN,
     "/site/{tail}": Rule.SITE,
 }
 """The rule of each route. A route without one is closed to keys of limited rights."""
@@ -109,8 +111,7 @@ def _check_route(request: web.Request, access: Access) -> None:
             require_sites(request, [_site_in_path(request)])
         case Rule.ADMIN:
             require_sites(request, [_site_in_path(request)])
-            if not access.admin:
-                raise _refusal(access, "renew or read sessions, or pause sites", "admin")
+            require_admin(request)
         case Rule.OPEN | Rule.OWN:
             pass
         case _:
@@ -135,6 +136,13 @@ def require_sites(request: web.Request, sites: Iterable[str]) -> None:
     for site in sites:
         if not allows_site(request, site):
             raise _refusal(request[ACCESS], f"use the site {site[:80]!r}", "sites")
+
+
+def require_admin(request: web.Request) -> None:
+    """Raise Refusal if the request's key has no admin."""
+    access = request.get(ACCESS)
+    if access is not None and not access.admin:
+        raise _refusal(access, "renew, read or set sessions, pause sites, or answer agents", "admin")
 
 
 def _refusal(access: Access, what: str, setting: str) -> Refusal:

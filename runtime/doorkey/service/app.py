@@ -16,12 +16,15 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
+from doorkey.accounts.confirmations import Confirmations
 from doorkey.clock import Clock, SystemClock
+from doorkey.config.settings import confirmations_dir
 from doorkey.errors import ConfigurationError
 from doorkey.service.access import KeyRing
 from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
+from doorkey.service.confirmations import confirmation_routes
 from doorkey.service.connection import HEAD, STALLED, ByteWriter, Connection, Connections
 from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
@@ -59,11 +62,18 @@ RUNNING = web.AppKey("RUNNING", RunningRequests)
 
 
 def build_app(
-    runtime: Runtime, *, service: ServiceSettings, key: str | None, clock: Clock | None = None, unread: float = UNREAD
+    runtime: Runtime,
+    *,
+    service: ServiceSettings,
+    key: str | None,
+    clock: Clock | None = None,
+    unread: float = UNREAD,
+    confirmations: Confirmations | None = None,
 ) -> web.Application:
     """Return the service over *runtime*.
 
     *key* allows everything; None asks for no key. *unread* is the seconds that a client may leave its answer unread.
+    *confirmations* is the queue of what agents wait for; by default the user's.
     Raises ConfigurationError for no key on an address that others can reach.
     """
     clock = clock or SystemClock()
@@ -94,6 +104,7 @@ def build_app(
         app.add_routes([route, short])
     app.add_routes(site_routes(runtime))
     app.add_routes(session_routes(runtime, clock))
+    app.add_routes(confirmation_routes(lambda: confirmations or Confirmations(confirmations_dir(), clock)))
     app.add_routes(document_routes())
     app.add_routes(readiness_routes(runtime, running, clock))
     app.add_routes(metric_routes(runtime, metrics))

@@ -199,6 +199,17 @@ class ImageBody(BaseModel):
         return _present(self, "size", "quality", "style")
 
 
+class DecisionBody(BaseModel):
+    """A person's decision about what an agent waits for."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    allow: Annotated[bool | None, WithJsonSchema({"type": "boolean"})] = Field(
+        default=None, description="Whether the request may be sent."
+    )
+    note: str | None = Field(default=None, description="What to tell the agent.")
+
+
 def read_body(kind: type[Body], data: Mapping[str, Any]) -> Body:
     """Check the fields of *data*. Raises RequestError for the first one at fault. It repeats no value."""
     try:

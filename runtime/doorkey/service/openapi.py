@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from doorkey.service.bodies import ChatBody, CompletionBody, ImageBody, MessagesBody, ResponseBody
+from doorkey.service.bodies import ChatBody, CompletionBody, DecisionBody, ImageBody, MessagesBody, ResponseBody
 
 BODIES: dict[str, tuple[type[BaseModel], str, bool]] = {
     "/v1/chat/completions": (ChatBody, "A chat in OpenAI's shape", True),
@@ -28,6 +28,7 @@ REQUIRED: dict[type[BaseModel], list[str]] = {
     ResponseBody: ["model", "input"],
     MessagesBody: ["model", "messages", "max_tokens"],
     ImageBody: ["model", "prompt"],
+    DecisionBody: ["allow"],
 }
 """Fields that must be there. The models let them be missing, so that the error can say what to do."""
 READ = {
@@ -36,6 +37,7 @@ READ = {
     "/api/sites": ("The sites and their state", "listSites"),
     "/api/sites/{name}": ("One site and its state", "showSite"),
     "/api/sites/{name}/session": ("The session itself; needs a key with admin", "showSession"),
+    "/api/confirmations": ("What agents wait for; needs a key with admin", "listConfirmations"),
     "/healthz": ("Whether the service is alive; needs no key", "showHealth"),
     "/readyz": ("Whether the service can serve, and if not, why", "showReadiness"),
     "/openapi.json": ("This document", "showOpenapi"),
@@ -55,6 +57,7 @@ TEXT = {
 DOOR = ("get", "head", "post", "put", "patch", "delete", "options")
 PLACES = {
     "{id}": "aichats/gpt-4, for example; the slash may be raw or %2F",
+    "{pending}": "The id of what waits",
     "{name}": "The site's name",
     "{path}": "The path at the site",
 }
@@ -72,7 +75,7 @@ STYLE = (
 @cache
 def build_document() -> dict[str, Any]:
     """Return the OpenAPI document (3.1)."""
-    kinds = [kind for kind, _, _ in BODIES.values()]
+    kinds: list[type[BaseModel]] = [*(kind for kind, _, _ in BODIES.values()), DecisionBody]
     _, schemas = models_json_schema(
         [(kind, "validation") for kind in kinds], ref_template="#/components/schemas/{model}"
     )
@@ -88,7 +91,7 @@ def build_document() -> dict[str, Any]:
             "version": version("doorkey"),
             "description": "Configured web sites for programs: chats in the shape of the chat APIs, any site by HTTP.",
         },
-        "paths": dict(_list_paths()),
+        "paths": _collect_paths(),
         "components": {
             "schemas": {**defined, "Error": _describe_error()},
             "responses": {"Error": {"description": "A failure", "content": _json("Error")}},
@@ -109,6 +112,13 @@ def _require(field: dict[str, Any]) -> None:
         field["anyOf"] = [each for each in field["anyOf"] if each != {"type": "null"}]
 
 
+def _collect_paths() -> dict[str, dict[str, Any]]:
+    paths: dict[str, dict[str, Any]] = {}
+    for path, operations in _list_paths():
+        paths.setdefault(path, {}).update(operations)
+    return paths
+
+
 def _list_paths() -> Iterator[tuple[str, dict[str, Any]]]:
     for path, (kind, told, streams) in BODIES.items():
         answers = {"application/json": {"schema": {"type": "object"}}}
@@ -126,6 +136,14 @@ def _list_paths() -> Iterator[tuple[str, dict[str, Any]]]:
     for path, (told, name) in WRITTEN.items():
         operation = _operation(path, told, name, {"application/json": {"schema": {"type": "object"}}})
         yield path, {"post": operation}
+    told = "Takes a login of another browser: a storage state, cookies.txt and others; needs a key with admin"
+    answer = {"application/json": {"schema": {"type": "object"}}}
+    body = {"required": True, "content": {"application/json": {"schema": {}}, "text/plain": {"schema": {}}}}
+    session = "/api/sites/{name}/session"
+    yield session, {"put": _operation(session, told, "putSession", answer, requestBody=body)}
+    told, decision = "Allows or refuses what an agent waits for; needs a key with admin", "/api/confirmations/{pending}"
+    body = {"required": True, "content": _json(DecisionBody.__name__)}
+    yield decision, {"post": _operation(decision, told, "decideConfirmation", answer, requestBody=body)}
     door = "/site/{name}/{path}"
     any_: dict[str, Any] = {"*/*": {"schema": {}}}
     told = "The door: the request goes to the site, with its session; the answer is the site's own"

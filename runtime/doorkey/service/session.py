@@ -1,4 +1,4 @@
-"""What keys with admin may do with a site: renew its session, read it, pause the site and resume it."""
+"""What keys with admin may do with a site: renew, read or set its session, pause the site and resume it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from doorkey.accounts.exports import FORMS, build_storage_state
+from doorkey.accounts.imports import EXPECTED, Imported
 from doorkey.clients.live_session import live_session
 from doorkey.clock import Clock
 from doorkey.errors import RequestError
+from doorkey.service.body import read_whole
 
 if TYPE_CHECKING:
     from doorkey.model.session import Session
@@ -45,12 +47,44 @@ def session_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
             return web.Response(text=FORMS[form](session, clock.wall()), headers=SECRET)
         return web.json_response(_describe(session, clock.wall()), headers=SECRET)
 
+    async def take(request: web.Request) -> web.Response:
+        """Take the login that the body holds, as `doorkey login --from` takes a file."""
+        target = runtime.target(request.match_info["name"])
+        try:
+            text = (await read_whole(request)).decode("utf-8")
+        except UnicodeDecodeError:
+            # Not chained: it holds the bytes.
+            raise RequestError(f"{EXPECTED}, in UTF-8") from None
+        try:
+            session, taken = await runtime.logins.import_text(target, text)
+        except RequestError as error:
+            error.param = None  # the body itself
+            raise
+        return web.json_response(_report(session, taken))
+
     return [
         web.post("/api/sites/{name}/renew", renew),
         web.post("/api/sites/{name}/pause", pause),
         web.post("/api/sites/{name}/resume", resume),
         web.get("/api/sites/{name}/session", show),
+        web.put("/api/sites/{name}/session", take),
     ]
+
+
+def _report(session: Session, taken: Imported) -> dict[str, object]:
+    """What was taken: names only."""
+    return {
+        "site": session.key.site,
+        "generation": session.gen,
+        "kind": taken.kind,
+        "cookies": [cookie.name for cookie in taken.cookies],
+        "local": list(taken.local),
+        "expired": taken.expired,
+        "refused": taken.refused,
+        "foreign": taken.foreign,
+        "changed": taken.changed,
+        "note": taken.warning,
+    }
 
 
 def _describe(session: Session, wall: float) -> dict[str, object]:
