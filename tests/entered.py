@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from doorkey.browser import BrowserPool
 from doorkey.clock import SystemClock
 from doorkey.engine.answer import Answer
 from doorkey.engine.engine import Engine
@@ -124,6 +125,7 @@ class EnteredRuntime:
         self.clock = clock
         self._direct = Direct(clock=clock, limits=limits)
         self.events = Events(clock)
+        self.pool = BrowserPool()
         self.limiters = RateLimiters(lambda key: manners, clock)
         self._keeper = Keeper(
             MemoryStore(clock), private=MemoryStore(clock), clock=clock, pause=0.01, limiters=self.limiters,

@@ -263,8 +263,12 @@ class Runtime:
     def _status(self, name: str, stored: Row) -> SiteStatus:
         return read_status(self.sites[name], self._provider_of(name), self._parts, stored)
 
+    def held(self, name: str) -> Session | None:
+        """The session of a configured site that this process holds, or that `known` has read. Makes no visit."""
+        return self._parts.keeper.key_state(key_of(self.sites[name])).current or self._rows.get(name, Row()).session
+
     def _tokens(self, name: str) -> Tokens | None:
-        session = self._parts.keeper.key_state(key_of(self.sites[name])).current or self._rows.get(name, Row()).session
+        session = self.held(name)
         return session.tokens if session else None
 
     def _provider_of(self, name: str) -> str:

@@ -82,11 +82,11 @@ def test_what_is_told_once_holds_for_all_commands() -> None:
 
 def test_the_ways_in_are_all_there() -> None:
     ways = {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config", "fetch", "login"}
-    ways |= {"logout", "add", "session", "mcp", "confirm"}
+    ways |= {"logout", "add", "session", "mcp", "confirm", "dashboard"}
     assert set(cli.commands) == ways
     for name in ("serve", "ask", "demo", "check", "visit", "open", "add"):
         assert "--headed" in {flag for param in cli.commands[name].params for flag in param.opts}
-    for name in ("serve", "ask", "sites", "check", "visit", "open", "browser", "add"):
+    for name in ("serve", "dashboard", "ask", "sites", "check", "visit", "open", "browser", "add"):
         assert "--json" in {flag for param in cli.commands[name].params for flag in param.opts}
 
 

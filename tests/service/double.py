@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from doorkey.browser import BrowserPool
 from doorkey.clock import SystemClock
 from doorkey.config.settings import Settings
 from doorkey.errors import EmptyAnswer, NeedsPerson, UnknownModel, UnknownSite
@@ -76,6 +77,7 @@ class DoubleRuntime:
     visited: list[str] = field(default_factory=list)
     paused: set[str] = field(default_factory=set)
     events: Events = field(default_factory=lambda: Events(SystemClock()))
+    pool: BrowserPool = field(default_factory=BrowserPool)
     answers: list[DoubleAnswer] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     sites: Mapping[str, object] = field(default_factory=lambda: {"aichats": object()})

@@ -15,7 +15,7 @@ from doorkey.browser.launcher import BrowserLauncher, LocalChromium, default_sta
 from doorkey.browser.lease import Lease
 from doorkey.browser.profile import Display, Profile
 from doorkey.browser.routing import RequestRouting
-from doorkey.browser.running_browser import RunningBrowser
+from doorkey.browser.running_browser import BrowserStatus, PoolStatus, RunningBrowser
 from doorkey.clock import Clock, SystemClock
 from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed
@@ -132,6 +132,13 @@ class BrowserPool:
     def list_pids(self) -> tuple[int, ...]:
         """Return the pids of the running browsers."""
         return tuple(running.process.pid for running in self._list_all() if running.process.alive)
+
+    def status(self) -> PoolStatus:
+        """Return what the browsers are doing."""
+        browsers = tuple(
+            BrowserStatus(one.display, one.process.pid, one.leases, one.uses, one.retired) for one in self._list_all()
+        )
+        return PoolStatus(self._contexts, self._leases, self.launches, browsers)
 
     def __repr__(self) -> str:
         running = ", ".join(

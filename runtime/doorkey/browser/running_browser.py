@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,3 +230,24 @@ class PlaywrightDriver:
         finally:
             if process is not None and process.pid > 1:
                 process.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserStatus:
+    """A running browser: how many leases it has now and had in all, and why it is to be replaced, if it is."""
+
+    display: Display
+    pid: int
+    leases: int
+    uses: int
+    retired: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """`contexts` is the most leases at a time, `leases` those now; `launches` counts the browsers started so far."""
+
+    contexts: int
+    leases: int
+    launches: int
+    browsers: tuple[BrowserStatus, ...]

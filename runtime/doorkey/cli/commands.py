@@ -14,6 +14,7 @@ PLACES = {
     "check": "doorkey.cli.check:check",
     "config": "doorkey.cli.config:config",
     "confirm": "doorkey.cli.confirm:confirm",
+    "dashboard": "doorkey.cli.dashboard:dashboard",
     "demo": "doorkey.cli.demo.command:demo",
     "fetch": "doorkey.cli.fetch:fetch",
     "login": "doorkey.cli.login:login",

@@ -84,7 +84,7 @@ async def _serve(
     load: Callable[[], Settings], config: Path | None, *, no_key: bool, headed: bool, as_json: bool
 ) -> None:
     from doorkey.runtime import Runtime
-    from doorkey.service.app import adopt, build_app, calm_collector, serve
+    from doorkey.service.app import RULES, adopt, build_app, calm_collector, serve
     from doorkey.service.key import check_exposure, the_key
     from doorkey.service.listening import load_certificate, make_tls
     from doorkey.service.sites import BROKEN
@@ -123,6 +123,7 @@ async def _serve(
                 models=runtime.models(),
                 pages={name: urlsplit(site.url).path or "/" for name, site in runtime.sites.items()},
                 without_sites=settings.sources.explain_no_sites(),
+                dashboard="/" if chosen.value is None else app[RULES].viewers.make_link(None),
             )
             click.echo(banner.as_json() if as_json else banner.as_text())
             calm_collector()
@@ -192,7 +193,7 @@ class Banner:
     """What a caller needs to know.
 
     `key` is a sentence about the key, and `file` is where it is stored. `pages` are the paths of the sites' pages.
-    `without_sites` is printed if there is no site.
+    `without_sites` is printed if there is no site. `dashboard` is the path of the dashboard, or of a link to it.
     """
 
     base: str
@@ -202,6 +203,7 @@ class Banner:
     models: tuple[str, ...]
     pages: Mapping[str, str]
     without_sites: str
+    dashboard: str = field(repr=False)
 
     @property
     def socket(self) -> str:
@@ -230,6 +232,9 @@ class Banner:
 
     def as_text(self) -> str:
         lines = [f"doorkey serves at  {self.base}", f"key                {self.key}"]
+        if not self.socket:
+            once = "  (opens once, for 10 minutes; `doorkey dashboard` makes another)" if self.asks_key else ""
+            lines.append(f"dashboard          {self.url}{self.dashboard}{once}")
         if not self.pages:
             return "\n".join([*lines, self.without_sites])
         lines.append(f"sites              {', '.join(self.pages)}")

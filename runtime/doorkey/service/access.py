@@ -43,6 +43,18 @@ class Rule(Enum):
 
 
 RULES = {
+    "/": Rule.OWN,
+    "/dashboard/enter/{code}": Rule.OPEN,
+    "/dashboard/leave": Rule.OPEN,
+    "/dashboard/events": Rule.OWN,
+    "/dashboard/page.css": Rule.OPEN,
+    "/dashboard/page.js": Rule.OPEN,
+    "/dashboard/ask": Rule.OWN,
+    "/dashboard/sites/{name}/renew": Rule.ADMIN,
+    "/dashboard/sites/{name}/pause": Rule.ADMIN,
+    "/dashboard/sites/{name}/resume": Rule.ADMIN,
+    "/dashboard/sites/{name}/login": Rule.ADMIN,
+    "/api/dashboard/links": Rule.OWN,
     "/healthz": Rule.OPEN,
     "/readyz": Rule.OPEN,
     "/metrics": Rule.ALL,
@@ -86,9 +98,18 @@ class KeyRing:
         if None not in found:
             access = found[0]
             assert access is not None
-            request[ACCESS] = access
-            _check_route(request, access)
+            apply_access(request, access)
         return True
+
+    def equals(self, other: KeyRing | None) -> bool:
+        """Return whether *other* has the same keys with the same rights."""
+        return other is not None and self._keys == other._keys
+
+
+def apply_access(request: web.Request, access: Access) -> None:
+    """Give *request* the rights *access*. Raises Refusal if its route needs others."""
+    request[ACCESS] = access
+    _check_route(request, access)
 
 
 def _narrow(names: Iterable[str]) -> frozenset[str] | None:

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from doorkey.service.access import KeyRing
+from doorkey.service.dashboard.page import show_how_to_come_in, wants_page
+from doorkey.service.dashboard.viewers import Viewers
 from doorkey.service.failure import Refusal
 from doorkey.service.key import is_loopback
 
@@ -106,14 +108,19 @@ def check_origin(origins: Sequence[str]) -> Check:
     return check
 
 
-def check_key(keys: KeyRing | None) -> Check:
-    """Ask for one of *keys* in the headers that `read_keys` reads. None asks for no key."""
+def check_key(keys: KeyRing | None, viewers: Viewers) -> Check:
+    """Ask for one of *keys* in the headers that `read_keys` reads. None asks for no key.
+
+    On the dashboard's paths, one of *viewers* is let in by its cookie. Others get a page that says how to come in.
+    """
 
     def check(request: web.Request) -> web.Response | None:
-        if keys is None or request.path == HEALTH:
+        if keys is None or request.path == HEALTH or viewers.admit(request):
             return None
         shown = tuple(read_keys(request.headers))
         if not keys.admit(request, shown):
+            if wants_page(request):
+                return show_how_to_come_in(request)
             came = "another came" if shown else "none came"
             raise Refusal(
                 401,

@@ -26,6 +26,10 @@ from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
 from doorkey.service.confirmations import confirmation_routes
 from doorkey.service.connection import HEAD, STALLED, ByteWriter, Connection, Connections
+from doorkey.service.dashboard.dashboard import Dashboard
+from doorkey.service.dashboard.history import History
+from doorkey.service.dashboard.routes import dashboard_routes
+from doorkey.service.dashboard.viewers import Viewers
 from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_exposed
@@ -77,13 +81,13 @@ def build_app(
     Raises ConfigurationError for no key on an address that others can reach.
     """
     clock = clock or SystemClock()
-    rules = Rules()
+    rules, history = Rules(Viewers(clock)), History(clock)
     running = RunningRequests(service.at_once, service.queue)
     metrics = ServiceMetrics()
     metrics.gauges.append(lambda: {"requests_under_way": len(running), "requests_waiting": running.waiting})
     app = web.Application(
         client_max_size=BODY_LIMIT,
-        middlewares=[guard(rules, running, metrics)],
+        middlewares=[guard(rules, running, metrics, history)],
     )
     app[RUNNING] = running
     app[RULES] = rules
@@ -91,6 +95,12 @@ def build_app(
     adopt(app, service, key)
     app[METRICS] = metrics
     app[BASE_PATH] = service.base_path
+    unsubscribe = runtime.events.subscribe(history.on_event)
+
+    async def unsubscribe_history(_: web.Application) -> None:
+        unsubscribe()
+
+    app.on_cleanup.append(unsubscribe_history)
     app.on_response_prepare.append(sign)
     for route in (
         *chat_routes(runtime, clock, unread),
@@ -109,6 +119,7 @@ def build_app(
     app.add_routes(readiness_routes(runtime, running, clock))
     app.add_routes(metric_routes(runtime, metrics))
     app.add_routes(door_routes(runtime, unread))
+    app.add_routes(dashboard_routes(Dashboard(runtime, rules.viewers, history, running, clock), unread))
     return app
 
 

@@ -168,7 +168,8 @@ def failure_of_http(error: web.HTTPException, path: str, limit: int) -> Failure:
         case web.HTTPNotFound():
             known = (
                 "/v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, "
-                "/v1/images/generations, /site/NAME/…, /api/sites, /healthz, /readyz, /metrics, /docs"
+                "/v1/images/generations, /site/NAME/…, /api/sites, /healthz, /readyz, /metrics, /docs, "
+                "and the dashboard at /"
             )
             return Failure(404, f"nothing is at {path[:200]}; there is {known}", "not_found")
         case _:

@@ -24,6 +24,8 @@ from doorkey.rate.limiter import CALLER
 from doorkey.service.access import ACCESS, KeyRing
 from doorkey.service.admission import CORS, Check, check_host, check_key, check_origin
 from doorkey.service.client_writer import cut
+from doorkey.service.dashboard.history import History
+from doorkey.service.dashboard.viewers import Viewers
 from doorkey.service.failure import BROKEN_BODY, STOPPED, UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
 from doorkey.service.log_format import FIELDS
 from doorkey.service.metrics import ServiceMetrics
@@ -68,12 +70,16 @@ class Rules:
 
     checks: tuple[Check, ...] = ()
 
+    def __init__(self, viewers: Viewers) -> None:
+        self.viewers = viewers
+
     def adopt(self, hosts: Sequence[str], origins: Sequence[str], keys: KeyRing | None) -> None:
         """Take over other rules, for requests that come from now on."""
-        self.checks = (check_host(hosts), check_origin(origins), check_key(keys))
+        self.viewers.adopt(keys)
+        self.checks = (check_host(hosts), check_origin(origins), check_key(keys, self.viewers))
 
 
-def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics) -> Middleware:
+def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, history: History) -> Middleware:
     """Return the service's only middleware: each one more would cost every request."""
 
     @web.middleware
@@ -83,6 +89,7 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics) -> Mi
         task = asyncio.current_task()
         assert task is not None
         running.add(task)
+        history.begin(request[ID])
         try:
             try:
                 response = await _answer(request, rules.checks, running, handler)
@@ -104,10 +111,12 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics) -> Mi
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "-"
             metrics.count(route, site, status, took)
+            key = request[ACCESS].name if ACCESS in request else ""
+            history.end(request[ID], method=request.method, route=route, status=status, site=site, took=took, key=key)
             if log.isEnabledFor(logging.INFO):
                 fields = {"method": request.method, "route": route, "status": status, "site": site, "took": took}
-                if ACCESS in request:
-                    fields["key"] = request[ACCESS].name
+                if key:
+                    fields["key"] = key
                 told = (request[ID], request.method, route, status or "left", took)
                 log.info("%s %s %s %s %.3f s", *told, extra={FIELDS: fields})
 

@@ -1,4 +1,7 @@
-"""`GET /openapi.json`: the OpenAPI document of the service. `GET /docs`: the same for people."""
+"""`GET /openapi.json`: the OpenAPI document of the service. `GET /docs`: the same for people.
+
+The dashboard's own paths, which only its page calls, are not in it.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,7 @@ READ = {
     "/openapi.json": ("This document", "showOpenapi"),
 }
 WRITTEN = {
+    "/api/dashboard/links": ("Makes a link that opens the dashboard in a browser, once", "makeDashboardLink"),
     "/api/sites/{name}/renew": ("Makes a new session by a visit; needs a key with admin", "renewSession"),
     "/api/sites/{name}/pause": (
         "Refuses calls and visits of the site until resume; needs a key with admin",

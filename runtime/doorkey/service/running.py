@@ -21,7 +21,8 @@ class RunningRequests:
     """
 
     def __init__(self, at_once: int, queue: int) -> None:
-        self.stopping = False
+        self.stops = asyncio.Event()
+        """Set when the service is being stopped: answers without an end of their own end then."""
         self.stopped = False
         self._at_once = at_once
         self._most_waiting = queue
@@ -31,6 +32,10 @@ class RunningRequests:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    @property
+    def stopping(self) -> bool:
+        return self.stops.is_set()
 
     @property
     def waiting(self) -> int:
@@ -83,7 +88,7 @@ class RunningRequests:
 
     async def drain(self, limit: float) -> None:
         """Wait until no request is under way, at most *limit* seconds, then stop those that are left."""
-        self.stopping = True
+        self.stops.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=limit)
         self.stopped = True

@@ -51,7 +51,7 @@ async def _run_demo(settings: Settings, *, once: bool, port: int | None, headed:
     from doorkey.cli.demo.story import tell
     from doorkey.config.settings import playwright_downloads
     from doorkey.runtime import Runtime
-    from doorkey.service.app import build_app
+    from doorkey.service.app import RULES, build_app
 
     # A missing browser is reported here, not as an error of the service in the middle.
     await asyncio.to_thread(find_chromium, settings.browser.executable, playwright_downloads())
@@ -66,7 +66,7 @@ async def _run_demo(settings: Settings, *, once: bool, port: int | None, headed:
         exits.push_async_callback(caller.close)
         await tell(caller, list(twins.values()), runtime.clock)
         if not once:
-            _invite(base, key, runtime)
+            _invite(base, key, runtime, app[RULES].viewers.make_link(None))
             await asyncio.Event().wait()
 
 
@@ -113,11 +113,12 @@ async def _serve(exits: AsyncExitStack, app: Any, usual: int, port: int | None) 
         return await exits.enter_async_context(serve(app, "127.0.0.1", 0))
 
 
-def _invite(base: str, key: str, runtime: Runtime) -> None:
+def _invite(base: str, key: str, runtime: Runtime, link: str) -> None:
     from doorkey.cli.demo.story import heading
     from doorkey.cli.serve import curl
 
     models = runtime.models()
     heading("Your turn: the service runs until Ctrl-C")
-    click.echo(f"  base URL {base}/v1\n  key      {key}\n  models   {', '.join(models)}\n")
+    click.echo(f"  dashboard {base}{link}  (opens once, for 10 minutes)")
+    click.echo(f"  base URL  {base}/v1\n  key       {key}\n  models    {', '.join(models)}\n")
     click.echo("  " + curl(base, f' -H "Authorization: Bearer {key}"', models[0]))

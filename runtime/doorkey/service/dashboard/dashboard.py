@@ -1,0 +1,114 @@
+"""What one viewer sees: the parts of the dashboard's page, made for the rights of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from doorkey.clock import Clock
+from doorkey.errors import UnknownSite
+from doorkey.service.access import ACCESS, allows_site
+from doorkey.service.dashboard.history import History, RequestRecord
+from doorkey.service.dashboard.page import render
+from doorkey.service.dashboard.view import say_seconds, view_browsers, view_requests, view_sites
+from doorkey.service.dashboard.viewers import VIEWER, Viewers, may_administer
+from doorkey.service.middleware import BASE_PATH
+from doorkey.service.running import RunningRequests
+from doorkey.service.sites import BROKEN
+
+if TYPE_CHECKING:
+    from doorkey.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Renders the page and its regions. Nothing is computed but for a request."""
+
+    runtime: Runtime
+    viewers: Viewers
+    history: History
+    running: RunningRequests
+    clock: Clock
+
+    async def write_page(self, request: web.Request) -> str:
+        """Return the whole page."""
+        from markupsafe import Markup
+
+        regions = {name: Markup(text) for name, text in (await self.write_regions(request)).items()}  # noqa: S704 - rendered here, escaped
+        return render(
+            "page.html",
+            **self._common(request),
+            regions=regions,
+            version=version("doorkey"),
+            rights=request[ACCESS].name if ACCESS in request else "",
+            can_leave=VIEWER in request,
+            models=[
+                name
+                for name in self.runtime.models()
+                if all(allows_site(request, site) for site in self.runtime.sites_of(name))
+            ],
+        )
+
+    async def write_regions(self, request: web.Request) -> dict[str, str]:
+        """Return the HTML of each region of the page, by the id of its element."""
+        common, wall = self._common(request), self.clock.wall()
+        known = [status for status in await self.runtime.known() if allows_site(request, status.name)]
+        broken = {name: fault for name, fault in request.app[BROKEN].items() if allows_site(request, name)}
+        records = [record for record in self.history.requests if _may_see(request, record)]
+        pool = self.runtime.pool.status()
+        return {
+            "sites": render("sites.html", **common, sites=view_sites(known, self.history, wall), broken=broken),
+            "requests": render("requests.html", **common, requests=view_requests(records, wall)),
+            "browsers": render(
+                "browsers.html", **common, pool=pool, browsers=view_browsers(pool),
+                under_way=len(self.running), waiting=self.running.waiting,
+            ),
+        }  # fmt: skip
+
+    async def write_login(self, request: web.Request, name: str) -> str:
+        """Return the page about a site's session, without its secrets. Raises UnknownSite."""
+        known = [status for status in await self.runtime.known() if status.name == name]
+        if not known:
+            raise UnknownSite(f"no site is called {name[:80]!r}", param="name")
+        session, wall = self.runtime.held(name), self.clock.wall()
+        facts, cookies = [("Page", known[0].url)], []
+        if session is not None:
+            left = session.born + session.hard - wall
+            facts += [
+                ("Ends", f"in {say_seconds(left)} at the latest" if left > 0 else "it has ended"),
+                ("Tokens", ", ".join(session.tokens) or "none"),
+                ("Local storage", f"{len(session.local)} entries"),
+                ("Made so far", ", ".join(f"{count} by {rung}" for rung, count in session.rungs.items()) or "unknown"),
+            ]
+            cookies = [(cookie.name, cookie.domain, _say_end(cookie.expires, wall)) for cookie in session.cookies]
+        return render(
+            "login.html",
+            **self._common(request),
+            site=view_sites(known, self.history, wall)[0],
+            facts=facts,
+            cookies=cookies,
+            steps=len(self.runtime.provider(name).steps),
+        )
+
+    def _common(self, request: web.Request) -> dict[str, object]:
+        """Return the values that all templates may use."""
+        return {
+            "base": request.app[BASE_PATH],
+            "form_token": self.viewers.token_of(request),
+            "may_administer": may_administer(request),
+        }
+
+
+def _may_see(request: web.Request, record: RequestRecord) -> bool:
+    """Return whether the rights behind *request* cover *record*. One of no site is for those who see all sites."""
+    access = request.get(ACCESS)
+    return access is None or access.sites is None or bool(record.site and record.site in access.sites)
+
+
+def _say_end(expires: float | None, wall: float) -> str:
+    if expires is None:
+        return "until the browser's session ends"
+    return f"for another {say_seconds(expires - wall)}" if expires > wall else "expired"

@@ -1,0 +1,170 @@
+"""What the service did lately: its last requests, and each site's calls, refusals and visits by the minute."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from doorkey.clock import Clock
+from doorkey.model.events import CallRecord, Event, VisitEvent, VisitRecord
+from doorkey.rate.limiter import CALLER
+
+REQUESTS = 100
+"""How many requests are remembered."""
+MINUTES = 60
+"""For how many minutes calls, refusals and visits are counted."""
+MOST_CALLS = 8
+"""The most calls of one request that are remembered: an alias may try several sites."""
+MOST_SITES = 1000
+CHECKS = 2
+"""How many reports of suspect answers and session checks are remembered of each site."""
+SKIPPED = ("/healthz", "/readyz", "/metrics")
+"""Routes whose requests are not remembered, besides the dashboard's own: they come all the time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One request to the service that has ended. `at` is the wall time of its end, `took` seconds.
+
+    `status` is 0 if the client left. `key` is the name of a key of limited rights. `calls` are the calls to sites that
+    were made for it.
+    """
+
+    at: float
+    id: str
+    method: str
+    route: str
+    status: int
+    site: str
+    took: float
+    key: str
+    calls: tuple[CallRecord, ...]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened at one site in one minute. `failures` are visits that made no session."""
+
+    calls: int = 0
+    refusals: int = 0
+    visits: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class SiteHistory:
+    """What was reported of one site: the last session checks, and the last step of a visit."""
+
+    checks: deque[VisitEvent] = field(default_factory=lambda: deque(maxlen=CHECKS))
+    step: VisitEvent | None = None
+
+
+class History:
+    """Remembers a bounded number of requests, minutes and reports. It holds no secrets: no path, body or header."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.requests: deque[RequestRecord] = deque(maxlen=REQUESTS)
+        self._minutes: deque[tuple[int, dict[str, Counts]]] = deque(maxlen=MINUTES)
+        self._sites: dict[str, SiteHistory] = {}
+        self._under_way: dict[str, list[CallRecord]] = {}
+        self._watchers: set[asyncio.Event] = set()
+
+    @property
+    def watched(self) -> int:
+        """How many watch now."""
+        return len(self._watchers)
+
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Event]:
+        """Yield an event that is set with each change."""
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        try:
+            yield changed
+        finally:
+            self._watchers.discard(changed)
+
+    def begin(self, id_: str) -> None:
+        """A request begins: the calls that are made for it are collected."""
+        self._under_way[id_] = []
+
+    def end(self, id_: str, *, method: str, route: str, status: int, site: str, took: float, key: str) -> None:
+        """The request has ended."""
+        calls = self._under_way.pop(id_, ())
+        if route in SKIPPED or route == "/" or route.startswith("/dashboard/"):
+            return
+        self.requests.append(
+            RequestRecord(
+                at=self._clock.wall(),
+                id=id_,
+                method=method[:20],
+                route=route,
+                status=status,
+                site=site or (calls[-1].site if calls else ""),
+                took=took,
+                key=key,
+                calls=tuple(calls),
+            )
+        )
+        self.tell()
+
+    def on_event(self, event: Event) -> None:
+        """Take a record of the runtime (a hook of `Events`)."""
+        match event:
+            case CallRecord():
+                self._add_call(event)
+            case VisitRecord():
+                counts = self._count(event.site)
+                counts.visits += 1
+                counts.failures += bool(event.error)
+            case VisitEvent(step="check"):
+                self._site(event.site).checks.append(event)
+            case VisitEvent(step="attempt" | "queue"):
+                return  # each call has several
+            case VisitEvent():
+                self._site(event.site).step = event
+        self.tell()
+
+    def site(self, name: str) -> SiteHistory:
+        """Return what was reported of a site."""
+        return self._sites.get(name, SiteHistory())
+
+    def minutes(self, name: str) -> list[Counts]:
+        """Return the counts of a site for each of the last MINUTES minutes, the present one last."""
+        now = self._minute()
+        known: Mapping[int, Counts] = {at: sites[name] for at, sites in self._minutes if name in sites}
+        return [known.get(at, Counts()) for at in range(now - MINUTES + 1, now + 1)]
+
+    def _add_call(self, call: CallRecord) -> None:
+        counts = self._count(call.site)
+        counts.calls += 1
+        counts.refusals += sum(attempt.verdict != "ok" for attempt in call.attempts)
+        collected = self._under_way.get(CALLER.get())
+        if collected is not None and len(collected) < MOST_CALLS:
+            collected.append(call)
+
+    def _count(self, site: str) -> Counts:
+        now = self._minute()
+        if not self._minutes or self._minutes[-1][0] != now:
+            self._minutes.append((now, {}))
+        sites = self._minutes[-1][1]
+        return sites.setdefault(site, Counts()) if len(sites) < MOST_SITES else sites.get(site, Counts())
+
+    def _site(self, name: str) -> SiteHistory:
+        if name not in self._sites:
+            while len(self._sites) >= MOST_SITES:
+                del self._sites[next(iter(self._sites))]
+            self._sites[name] = SiteHistory()
+        return self._sites[name]
+
+    def _minute(self) -> int:
+        return int(self._clock.now() // 60)
+
+    def tell(self) -> None:
+        """Tell those who watch that something has changed."""
+        for changed in self._watchers:
+            changed.set()
