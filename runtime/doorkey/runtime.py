@@ -24,7 +24,7 @@ from doorkey.model.request import Request
 from doorkey.model.session import Key, Session, Tokens
 from doorkey.model.site import Site
 from doorkey.network.egress import parse_proxy
-from doorkey.provider import ChatProvider, Provider
+from doorkey.provider import Provider
 from doorkey.sessions.store import Row
 from doorkey.sessions.target import SiteTarget
 from doorkey.status import SiteStatus, read_status, stored_row
@@ -114,12 +114,7 @@ class Runtime:
 
     def draws(self, model: str) -> bool:
         """Whether *model* makes images, or an alias may lead to one that does: to ask twice may draw twice."""
-        for name in self.settings.models.get(model, (model,)):
-            site, _, inner = name.partition("/")
-            provider = self.providers.get(site)
-            if isinstance(provider, ChatProvider) and provider.model_aliases.get(inner, inner) in provider.image_models:
-                return True
-        return False
+        return self._asker.draws(model)
 
     async def answer(
         self,

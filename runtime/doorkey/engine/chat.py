@@ -63,6 +63,16 @@ class ChatRouter:
             *self._aliases,
         )
 
+    def draws(self, model: str) -> bool:
+        """Whether *model* makes images, or an alias may lead to one that does."""
+        providers = self._providers()
+        for name in self._aliases.get(model, (model,)):
+            site, _, inner = name.partition("/")
+            provider = providers.get(site)
+            if isinstance(provider, ChatProvider) and provider.model_aliases.get(inner, inner) in provider.image_models:
+                return True
+        return False
+
     async def answer(
         self,
         model: str,
