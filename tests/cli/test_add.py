@@ -213,7 +213,7 @@ class TestASite:
         assert done.code == 3
         assert "next: log in by hand (it asks for a CAPTCHA): doorkey login wiki" in done.out
 
-    async def test_that_is_another_at_the_second_visit_is_written_and_told(
+    async def test_that_is_another_at_the_second_visit_is_told_and_not_written(
         self, add: Add, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DOORKEY_LIMITS__VISIT", VISIT)
@@ -227,10 +227,11 @@ class TestASite:
         async with TestServer(app, host="127.0.0.1") as server:
             done = await add(str(server.make_url("/")), "shop")
         assert done.code == 1
-        assert done.err.startswith("doorkey: the site was added, but its check failed: ")
+        assert done.err.startswith("doorkey: nothing was written: ")
         assert "sites.shop.tokens.csrf" in done.err
-        assert "next: correct the new lines in doorkey.toml, then: doorkey check shop" in done.out
-        assert "works" not in done.out
+        assert "next: --anyway writes these lines" in done.out
+        assert "work:" not in done.out
+        assert not FILE.exists()
 
     async def test_is_added_to_what_is_there_and_that_stays_byte_for_byte(self, add: Add) -> None:
         FILE.write_bytes(BEFORE)

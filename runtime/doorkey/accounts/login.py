@@ -144,6 +144,21 @@ class Logins:
             ) from error
         return replace(session, rung="imported")
 
+    async def break_session(self, target: SiteTarget) -> bool:
+        """Put a session that the site does not know in the place of the current one, as a death at the site leaves it.
+
+        Returns whether there was one.
+        """
+        held = (await self.store.row(target.key)).session
+        if held is None or held.rung == "logged out":
+            return False
+        cookies = tuple(replace(cookie, value="0" * len(cookie.value)) for cookie in held.cookies)
+        tokens = {
+            name: value[:-6] + "AAAAAA" if isinstance(value, str) else value for name, value in held.tokens.items()
+        }
+        await self.keeper.adopt(target, replace(held, cookies=cookies, tokens=tokens, local={}, rung="broken"))
+        return True
+
     async def log_out(self, target: SiteTarget) -> bool:
         """Forget the session and the person's browser there; the site is not asked. Whether there was anything."""
         home = self.home(target.key)

@@ -21,7 +21,7 @@ SCRIPTED = re.compile(r"""([A-Za-z_$][\w$.-]{1,60})["']?\s*[:=]\s*["']([\w+/=.:~
 class Value:
     """A value at one place of a page. `name` is what the place is called there; `action` is the path of its form.
 
-    `kind`: "field", "meta", "script", "local", "session".
+    `kind`: "field", "meta", "script", "local", "session". `page` is the place of the page, if not that of `url`.
     """
 
     kind: str
@@ -30,6 +30,7 @@ class Value:
     text: str = field(repr=False)
     inside: str = ""
     action: str = ""
+    page: str = ""
 
 
 def find_differences(first: Page, second: Page | None) -> list[Value]:
@@ -50,7 +51,7 @@ def _identify(value: Value) -> object:
 
 
 def _looks_like_token(value: Value) -> bool:
-    return bool(TOKEN_NAME.search(value.name)) and is_random(value.text, value.name)
+    return (value.kind == "field" or bool(TOKEN_NAME.search(value.name))) and is_random(value.text, value.name)
 
 
 def _may_be_sent(value: Value) -> bool:

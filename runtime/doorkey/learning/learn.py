@@ -65,7 +65,8 @@ class _Learning:
             login = replace(login, request=None, renew=None)  # nothing would tell a login from a refusal
         if login is None and not calls and not table.tokens and not (inside and strangers):
             raise NotEnough(self._explain_missing())
-        check = self._find_check(found) if not ready else None
+        in_source = bool(ready) and all(page.find(ready) is not None for page in sources)
+        check = self._find_check(found) if not in_source else None
         doubts = (*self._list_doubts(found, login, ready, check), *table.doubts)
         seen = "on the logged-in page, and not on a stranger's" if ready else "a guess: compare it with your page"
         if login is not None and login.steps and not ready:
@@ -96,6 +97,8 @@ class _Learning:
             url = one.page.url
             if (origin is None or urlsplit(url)[:2] == origin) and not _is_login(url):
                 return url
+        if inside:
+            return inside[0].page.url
         parts = urlsplit(asked or (found.exchange.url if found else ""))
         opened = next((one for one in recording.exchanges if one.navigates and one.origin == parts[:2]), None)
         if opened is not None and not _is_login(opened.url):
@@ -119,7 +122,17 @@ class _Learning:
         theirs = [one.page for one in recording.snapshots if one.who == "second" and one.page in inside]
         if ours and theirs:
             table.add_differences(find_differences(ours[-1], theirs[-1]), compared=True)
+        if inside and not table.tokens:
+            self._add_other_pages(table, inside)
         return table
+
+    def _add_other_pages(self, table: TokenTable, inside: list[Page]) -> None:
+        """Add what stands in the forms of further pages, where the page of `url` has no token."""
+        for one in self.recording.snapshots:
+            if one.who != "second" or one.page in inside or find_login_form(one.page) is not None:
+                continue
+            found = [value for value in find_differences(one.page, None) if value.kind == "field"]
+            table.add_differences([replace(value, page=_place(one.asked)) for value in found], compared=False)
 
     def _list_skipped(self, found: Found | None) -> set[int]:
         """Return the exchanges of the login and before it, and those that renew tokens."""
@@ -165,10 +178,8 @@ class _Learning:
             yield Call(one.method, one.path, kind, tuple(dict.fromkeys(names)))
 
     def _find_check(self, found: Found | None) -> Mapping[str, str] | None:
-        """Return a call that tells who is logged in, for a site whose pages do not."""
-        if found is None:
-            return None
-        for one in self.recording.exchanges[found.at + 1 :]:
+        """Return a call that tells who is logged in, for a site whose pages do not, as plain HTTP gets them."""
+        for one in self.recording.exchanges[found.at + 1 if found is not None else 0 :]:
             words = one.path.lower().rstrip("/").rpartition("/")[2]
             if one.method != "GET" or one.status != 200 or not one.is_json or words not in TELLS_WHO:
                 continue

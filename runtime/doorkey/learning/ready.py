@@ -49,8 +49,12 @@ def list_candidates(page: Page) -> Iterator[str]:
     account = [tag for tag in tags if ACCOUNT.search(str(tag.get("href") or "") + str(tag.get("id") or ""))]
     others = [tag for tag in page.document.find_all(id=STABLE_ID) if tag.name not in ("script", "style")]
     classes = page.document.find_all(["nav", "header", "div", "span", "p", "ul", "main", "section"], class_=True)
-    for tag in (*leaving[:MOST], *account[:MOST], *others[:MOST], *tags[:MOST], *classes[:MOST]):
+    for tag in leaving[:MOST]:
+        yield from _only_new((*_list_addresses(tag), *_list_selectors(tag)), seen)
+    for tag in (*account[:MOST], *others[:MOST], *tags[:MOST], *classes[:MOST]):
         yield from _only_new(_list_selectors(tag), seen)
+    for tag in (*account[:MOST], *tags[:MOST]):
+        yield from _only_new(_list_addresses(tag), seen)
 
 
 def _only_new(selectors: Iterable[str], seen: set[str]) -> Iterator[str]:
@@ -71,11 +75,15 @@ def _words(tag: Tag) -> str:
     return f"{' '.join(map(str, filter(None, named)))} {tag.get_text(' ') if tag.name in ('a', 'button') else ''}"
 
 
-def _list_selectors(tag: Tag) -> Iterator[str]:
+def _list_addresses(tag: Tag) -> Iterator[str]:
+    """List selectors by where a link or a form leads. An engine takes what `ready` names so for the logout."""
     for key in ("href", "action"):
         text = str(tag.get(key) or "").partition("#")[0].partition("?")[0]
         if len(text) > 1 and len(text) < 120 and not re.search(r"\d{2}|[\"'\\]|^javascript:|\s", text):
             yield f"{tag.name}[{key}^={quote(text)}]"
+
+
+def _list_selectors(tag: Tag) -> Iterator[str]:
     yield from (css for css in list_own(tag) if not css.startswith(("input[type", "button[type")) and css != tag.name)
     for name in tag.get("class") or ():
         if re.fullmatch(r"[A-Za-z][A-Za-z_-]{2,30}", name):

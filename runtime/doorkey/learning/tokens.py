@@ -130,6 +130,8 @@ class TokenTable:
     def add_differences(self, values: Sequence[Value], *, compared: bool) -> None:
         """Add what differed between two sessions and no recorded request carried. *compared*: there were two."""
         said = "differs between two sessions" if compared else "looks like a token; seen in one session only"
+        if not compared:  # a field of the same name on another page most likely holds the same token
+            values = [value for value in values if value.name not in self.keys]
         known = {value.text: self._names[value.source] for value in values if value.source in self._names}
         for value in sorted(values, key=lambda one: one.kind != "field"):
             if value.source in self._names or (value.kind != "field" and Slot("form", value.name) in self._slots):
@@ -137,7 +139,9 @@ class TokenTable:
             name = known.get(value.text, "")
             if not name:
                 source: Source = value.source
-                if value.inside:
+                if value.page:
+                    source = {"page": value.page, **_as_table(value.source)}
+                elif value.inside:
                     kind, _, key = value.source.partition(":")
                     source = {kind: key, "inside": value.inside}
                 name = known[value.text] = self._add(source, value.name, Evidence(said))

@@ -6,6 +6,8 @@ from doorkey.recognition.framework import Framework, Token, by_tokens, hidden, i
 
 NOTHING_KNOWN = "no known kind of site"
 """The name of the last row: the session consists of cookies alone."""
+GUESSES = ("a pair of cookie and header", "a form's token")
+"""Rows that only the usual names of tokens identify."""
 META = "meta[name=csrf-token]@content"
 
 FRAMEWORKS: tuple[Framework, ...] = (

@@ -36,13 +36,16 @@ class Line:
 class Login:
     """How to log in: `form` was seen at the path `seen`, and `ready` appears after the login.
 
-    `page` is the path to open for the form. It is empty if `url` itself shows the form to strangers.
+    `page` is the path to open for the form. It is empty if `url` itself shows the form to strangers. `shown_at` is the
+    URL that was opened for it, and `form_url` the one where it was seen.
     """
 
     page: str
     seen: str
     form: LoginForm
     ready: str
+    shown_at: str = ""
+    form_url: str = ""
 
     @property
     def by_steps(self) -> bool:
@@ -140,7 +143,8 @@ def _find_login(framework: Framework, page: Page, asked: str, base: str) -> tupl
         above = NO_PAGES.sub("", urlsplit(asked).path.rstrip("/").rpartition("/")[0])
         url = home or urljoin(page.url, f"{above}/")
     ready = framework.ready or ", ".join(css for css in OUT if page.find(css) is None)
-    return Login("" if url == asked else _get_place(asked), _get_path(page.url), form, ready), url
+    opens = "" if url == asked else get_place(asked)
+    return Login(opens, _get_path(page.url), form, ready, shown_at=asked, form_url=page.url), url
 
 
 def _find_login_page(page: Page) -> str:
@@ -246,7 +250,7 @@ def _get_path(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _get_place(url: str) -> str:
+def get_place(url: str) -> str:
     """Return the path of *url* with its fragment, in which applications of scripts keep their own path."""
     fragment = urlsplit(url).fragment
     return _get_path(url) + (f"#{fragment}" if fragment else "")

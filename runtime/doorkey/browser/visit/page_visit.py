@@ -123,7 +123,9 @@ class PageVisit:
 
     async def _bring(self) -> VisitResult:
         response = await self._load()
-        if self._spec.steps:
+        if self._spec.explores and self._spec.steps:
+            await self._explore()
+        elif self._spec.steps:
             await self._log_in()
         await self._open_others()
         headers = self._network_log.sent or await response.request.all_headers()
@@ -140,7 +142,8 @@ class PageVisit:
             device_bound=self._network_log.device_bound,
         )
 
-    async def _load(self) -> Response:
+    async def _load(self, url: str = "") -> Response:
+        """Open *url*, or else the page of the visit."""
         from playwright.async_api import Error
 
         attempts = AsyncRetrying(
@@ -150,11 +153,12 @@ class PageVisit:
             retry=retry_if_exception(lambda error: isinstance(error, Error) and bool(TRANSIENT.search(error.message))),
             reraise=True,
         )
-        self._reader.note_opened(self._spec.url)
+        url = url or self._spec.url
+        self._reader.note_opened(url)
         try:
             async for attempt in attempts:
                 with attempt:
-                    response = await self._page.goto(self._spec.url, wait_until="commit", timeout=self._share * 1000)
+                    response = await self._page.goto(url, wait_until="commit", timeout=self._share * 1000)
         except Error as error:
             if NO_PAGE in error.message:
                 raise explain_missing_page(self._network_log) from error
@@ -224,6 +228,25 @@ class PageVisit:
             self._events.report("page", "the steps have opened the page")
         if self._watch is not None:
             await self._watch.begin()
+
+    async def _explore(self) -> None:
+        """Run the login steps, and open the page of the visit, or else the one where the login led."""
+        self._network_log.recording = False  # the requests would hold what is filled in
+        try:
+            await self._login.run(self._asks_nothing)
+        finally:
+            self._network_log.recording = self._spec.sees_requests
+        led = self._page.url
+        for url in dict.fromkeys((self._spec.url, led)):
+            self._network_log.clear()
+            await self._load(url)
+            here = origin_of(self._page.url) == origin_of(self._routing.site_url)
+            if here and self._network_log.status < 400 and await self._asks_nothing():
+                return
+        raise await self._login.explain_failure("the page asks for a password")
+
+    async def _asks_nothing(self) -> bool:
+        return not await self._login.asks_password()
 
     async def _wait_ready(self, limit: float) -> bool:
         """Tell whether `ready` is there or comes within *limit* seconds. A page with a password field ends the wait."""

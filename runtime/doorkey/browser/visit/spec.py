@@ -21,7 +21,9 @@ class VisitSpec(VisitNeeds):
     the empty context before the page opens. `limit` is for the whole visit; `challenge` is added to it for a wait for
     what stands before the site, or for a one-time code. `user_agent` is set only where a caller passed one. `keep` gets
     the cookies and the site's local storage whenever the site has changed them, before the browser shows them in its
-    next request. With `keep_once_in` that begins when the login steps have let the visitor in.
+    next request. With `keep_once_in` that begins when the login steps have let the visitor in. `explores`: the site has
+    no settings yet, so the visit begins with the login steps, and takes the page at `url` if that asks for no password
+    any more, else the one where the login led.
     """
 
     url: str
@@ -36,6 +38,7 @@ class VisitSpec(VisitNeeds):
     user_agent: str | None = None
     keep: Callable[[tuple[Cookie, ...], Mapping[str, str]], Awaitable[None]] | None = field(default=None, repr=False)
     keep_once_in: bool = False
+    explores: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

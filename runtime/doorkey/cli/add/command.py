@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
+from doorkey.cli.add.exploration import Exploration
 from doorkey.cli.add.probe import SETTLE, Probe
 from doorkey.cli.add.report import AddReport
-from doorkey.cli.check import Check
+from doorkey.cli.add.trial import Trial, Verdict
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
 from doorkey.cli.settings_file import append_table, check_addable, explain_taken
@@ -24,6 +26,7 @@ from doorkey.errors import ConfigurationError, DoorkeyError
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool
     from doorkey.config.settings import Settings
+    from doorkey.learning.draft import Draft
     from doorkey.model.page import Page
     from doorkey.recognition.framework import Framework
     from doorkey.recognition.proposal import Proposal
@@ -34,14 +37,18 @@ if TYPE_CHECKING:
 @click.argument("url")
 @click.option("--name", help="The name of the site (default: from its host).")
 @click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
+@click.option("--anyway", is_flag=True, help="Write the site also if it failed when it was tried.")
 @headed_option
 @json_option
 @config_option
-def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, config: Path | None) -> int:
-    """Visit the page at URL, recognise its software, and add it to your settings file as a site.
+def add(
+    url: str, name: str | None, dry_run: bool, anyway: bool, headed: bool, as_json: bool, config: Path | None
+) -> int:
+    """Visit the page at URL, learn how to log in there and what requests must carry, and add it as a site.
 
-    The rest of the file stays unchanged. For a page that asks for a login, the steps of the login are added; they take
-    user and password from environment variables. Then the site is visited as by `doorkey check`.
+    The login takes user and password from the environment variables NAME_USER and NAME_PASSWORD. If they are set, the
+    result is tried through a forced logout before it is written. If that fails, nothing is written. The rest of the
+    settings file stays unchanged.
 
     \b
     Examples:
@@ -62,7 +69,7 @@ def add(url: str, name: str | None, dry_run: bool, headed: bool, as_json: bool, 
 
     # A file given by --config that does not exist is created.
     settings = Settings.load(config if config is None or config.exists() else Path(os.devnull))
-    adding = SiteAddition(url, name or derive_name_from_host(url), config, settings, headed, dry_run)
+    adding = SiteAddition(url, name or derive_name_from_host(url), config, settings, headed, dry_run, anyway)
     added = run(adding.run())
     if as_json:
         print_json(added.as_json())
@@ -84,11 +91,12 @@ class SiteAddition:
     settings: Settings
     headed: bool
     dry_run: bool
+    anyway: bool = False
     pool: BrowserPool | None = None
     settle: float = SETTLE
 
     async def run(self) -> AddReport:
-        """Visit the page, write the settings and check them. Raises DoorkeyError if nothing was written."""
+        """Look at the site, try what was learned, and write it. Raises DoorkeyError if there is nothing to write."""
         from doorkey.config.settings import variable
         from doorkey.recognition.toml_table import write_table
         from doorkey.runtime import Runtime
@@ -97,14 +105,16 @@ class SiteAddition:
             self._check_free(self.name)
         with Progress(f"adding {self.url}") as say:
             async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
-                site, proposal, page = await self._propose(runtime, say)
+                site, proposal, page, draft = await self._propose(runtime)
                 table = write_table(proposal, site)
                 self._check_free(site, table)
-                if not self.dry_run:
-                    append_table(self.file, site, table)
                 missing = tuple(name for name in proposal.variables if not variable(name))
                 by_hand = proposal.login is not None and not proposal.login.by_steps
-                check = None if self.dry_run or missing or by_hand else await self._check(site, runtime.pool, say)
+                tries = not (self.dry_run or missing or by_hand)
+                verdict = await self._try(site, table, proposal, runtime.pool, say) if tries else None
+                written = not self.dry_run and (self.anyway or verdict is None or not verdict.failed)
+                if written:
+                    append_table(self.file, site, table)
         return AddReport(
             site=site,
             proposal=proposal,
@@ -114,8 +124,10 @@ class SiteAddition:
             config=self.config,
             settings=self.settings,
             dry_run=self.dry_run,
+            written=written,
             missing=missing,
-            check=check,
+            verdict=verdict,
+            draft=draft,
         )
 
     @property
@@ -137,32 +149,60 @@ class SiteAddition:
             tables = tomllib.loads(table)["sites"]
             build_sites(Settings.load(self.settings.source, sites=tables))
 
-    async def _propose(self, runtime: Runtime, say: Progress) -> tuple[str, Proposal, Page]:
-        """The site's name, its proposed settings, and its page (after the login, if user and password are set)."""
+    async def _propose(self, runtime: Runtime) -> tuple[str, Proposal, Page, Draft | None]:
+        """The site's name, its proposed settings, its page, and what was learned if user and password are set."""
         from doorkey.config.settings import variable
+        from doorkey.learning.known_software import join
         from doorkey.recognition.proposal import propose
         from doorkey.recognition.recognize import recognize
 
-        probe = Probe(runtime, self.headed, self.settle)
-        page = await probe.snapshot(self.url)
+        exploration = Exploration(Probe(runtime, self.headed, self.settle), self.url)
+        page = await exploration.see(self.url)
         site = self.name or derive_name_from_kind(recognize(page)[0])
-        proposal = propose(page, self.url, site)
+        proposal = await self._find_login(exploration, page, site)
         if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
-            return site, proposal, page
+            return site, proposal, page, None
         try:
-            page = await probe.snapshot(proposal.url, proposal.steps, proposal.login.ready)
+            draft, page = await exploration.learn(_opening(proposal, self.url), site)
         except DoorkeyError as error:
             unset = " and ".join(proposal.variables)
             error.message += f"; without {unset}, the login steps are written without trying them"
             raise
-        return site, propose(page, self.url, site, proposal), page
+        return site, join(propose(page, self.url, site, proposal), draft, page), page, draft
 
-    async def _check(self, site: str, pool: BrowserPool, say: Progress) -> dict[str, Any]:
+    async def _find_login(self, exploration: Exploration, page: Page, site: str) -> Proposal:
+        """Return the proposal for *page*; with the login that it links to, if the values for one are set."""
+        from doorkey.config.settings import variable
+        from doorkey.learning.links import find_login_link
+        from doorkey.recognition.proposal import name_variables, propose
+
+        proposal = propose(page, self.url, site)
+        link = find_login_link(page) if proposal.login is None and proposal.framework.provider == "web" else ""
+        if not link:
+            return proposal
+        if not variable(name_variables(site, with_user=True)[-1]):
+            return replace(proposal, login_page=link)
+        behind = propose(await exploration.see(link), link, site)
+        return behind if behind.login is not None else replace(proposal, login_page=link)
+
+    async def _try(self, site: str, table: str, proposal: Proposal, pool: BrowserPool, say: Progress) -> Verdict:
+        """Try the site as it would be written, with settings that have it already."""
         from doorkey.config.settings import Settings
         from doorkey.runtime import Runtime
 
-        async with Runtime(Settings.load(self.file), headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
-            return await Check(runtime, site, say, verbose=False).run(probe=False)
+        settings = Settings.load(self.settings.source, sites=tomllib.loads(table)["sites"])
+        async with Runtime(settings, headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
+            return await Trial(runtime, site, proposal.path, say).run(logs_in=proposal.login is not None)
+
+
+def _opening(proposal: Proposal, asked: str) -> tuple[Mapping[str, str], ...]:
+    """Return the login steps of *proposal*, as a visit that opens *asked* has to take them."""
+    from doorkey.recognition.proposal import get_place, make_steps
+
+    assert proposal.login is not None
+    login = proposal.login
+    opens = "" if login.shown_at == asked else get_place(login.shown_at)
+    return make_steps(login.form, proposal.variables, opens)[0]
 
 
 def derive_name_from_host(url: str) -> str:

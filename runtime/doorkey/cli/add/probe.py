@@ -26,16 +26,20 @@ class Probe:
     headed: bool
     settle: float = SETTLE
 
-    async def snapshot(self, url: str, steps: tuple[Mapping[str, str], ...] = (), ready: str | None = None) -> Page:
-        """Open *url*, take the login *steps* if there are any, and return the page that contains *ready*.
+    async def snapshot(self, url: str) -> Page:
+        """Open *url* as a stranger and return its page. Raises as `explore` does."""
+        return await self.explore(url, ())
 
-        Raises what a visit raises, and Changed for an error page (HTTP 404). Each message says that nothing was
-        written.
+    async def explore(self, url: str, steps: tuple[Mapping[str, str], ...], pages: tuple[str, ...] = ()) -> Page:
+        """Take the login *steps*, and return the page at *url*, or where the login led if *url* asks for a login still.
+
+        *pages* are further paths to open. Raises what a visit raises, and Changed for an error page (HTTP 404). Each
+        message says that nothing was written.
         """
         from doorkey.recognition.login_form import find_login_form
 
         try:
-            result = await self._visit(url, steps, ready)
+            result = await self._visit(url, steps, pages)
             if result.status >= 400 and find_login_form(result.page) is None:
                 raise Changed(
                     f"{url} answered HTTP {result.status}: open the site in your own browser, and add the address of a "
@@ -49,7 +53,7 @@ class Probe:
             raise
         return result.page
 
-    async def _visit(self, url: str, steps: tuple[Mapping[str, str], ...], ready: str | None) -> VisitResult:
+    async def _visit(self, url: str, steps: tuple[Mapping[str, str], ...], pages: tuple[str, ...]) -> VisitResult:
         from doorkey.browser import VisitSpec, load_profile
         from doorkey.config.settings import config_dirs
         from doorkey.model.login_steps import steps_of
@@ -59,8 +63,11 @@ class Probe:
         spec = VisitSpec(
             url=url,
             read=find_proof,
-            ready=ready,
             steps=steps_of(steps),
+            explores=True,
+            pages=pages,
+            sees_requests=True,
+            sees_answers=True,
             script_values=SCRIPT_VALUES,
             settle=self.settle,
             limit=limits.visit,

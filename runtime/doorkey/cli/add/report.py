@@ -14,7 +14,9 @@ from doorkey.cli.serve import WILDCARDS
 from doorkey.cli.terminal import harmless, print_table
 
 if TYPE_CHECKING:
+    from doorkey.cli.add.trial import Verdict
     from doorkey.config.settings import Settings
+    from doorkey.learning.draft import Draft, Source
     from doorkey.model.page import Page
     from doorkey.recognition.proposal import Proposal
 
@@ -25,7 +27,8 @@ NEEDS_PERSON = 3
 class AddReport:
     """A site that was added, or would be with --dry-run.
 
-    `missing` are the environment variables that its login needs. `check` is the result of its first check.
+    `missing` are the environment variables that its login needs. `verdict` says how it went when it was tried, and
+    `draft` what was learned behind the login.
     """
 
     site: str
@@ -36,17 +39,21 @@ class AddReport:
     config: Path | None
     settings: Settings
     dry_run: bool
+    written: bool
     missing: tuple[str, ...]
-    check: dict[str, Any] | None
+    verdict: Verdict | None
+    draft: Draft | None = None
 
     @property
     def exit(self) -> int:
-        if self.check is not None:
-            return int(self.check["exit"])
+        if self.verdict is not None:
+            return self.verdict.exit
         return 0 if self.dry_run else NEEDS_PERSON
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """What was found, and where, without values of tokens or cookies."""
+        from doorkey.recognition.proposal import name_variables
+
         found, login = self.proposal, self.proposal.login
         yield "kind", found.kind, found.evidence
         generator = self.page.find("meta[name=generator]")
@@ -57,11 +64,15 @@ class AddReport:
             where = found.token.at or ", ".join(found.token.reads.values())
             places = ", ".join(key.replace(".", " ", 1) for key, _ in found.token.sends)
             yield f"token {found.token.name}", f"sent as {places}", where.replace("{base}", found.base)
+        elif self.draft is not None:
+            for token in self.draft.tokens:
+                yield f"token {token.name}", token.evidence.text, _describe(token.source)
         if login is not None:
             how = login.form.obstacle or ("user and password" if login.form.user else "a password")
             yield "login", how, login.seen
         if found.login_page:
-            yield "login", "not needed for this page; to log in, add this page instead", found.login_page
+            names = " and ".join(name_variables(self.site, with_user=True))
+            yield "login", f"not needed for this page; set {names} to see what is behind", found.login_page
         if self.page.cookies:
             yield "cookies", ", ".join(sorted(self.page.cookies)), ""
 
@@ -75,8 +86,10 @@ class AddReport:
             return f"log in by hand ({login.form.obstacle}): doorkey login {self.site}{tail}"
         if self.missing:
             return f"set {' and '.join(self.missing)}, then: doorkey check {self.site}{tail}"
-        if self.check is not None and self.check["exit"]:
+        if self.failed and self.written:
             return f"correct the new lines in {self.file}, then: doorkey check {self.site}{tail}"
+        if self.failed:
+            return "--anyway writes these lines, to be corrected by hand (docs/web.md)"
         return ""
 
     @property
@@ -100,7 +113,8 @@ class AddReport:
         return f" --config {shlex.quote(str(self.config))}" if self.config is not None else ""
 
     def as_json(self) -> dict[str, Any]:
-        check = None if self.check is None else {name: self.check[name] for name in self.check if name != "url"}
+        verdict = self.verdict
+        check = None if verdict is None else {name: verdict.check[name] for name in verdict.check if name != "url"}
         return {
             "site": self.site,
             "url": self.proposal.url,
@@ -109,9 +123,12 @@ class AddReport:
             "found": [dict(zip(("what", "found", "where"), row, strict=True)) for row in self.rows()],
             "toml": self.table,
             "file": str(self.file),
-            "written": not self.dry_run,
+            "written": self.written,
             "missing": self.missing,
             "check": check,
+            "survived": verdict.survived if verdict is not None else None,
+            "tried": verdict.told if verdict is not None else "",
+            "unsure": self.doubts,
             "fetch": self.fetch,
             "curl": self.curl,
             "next": self.next,
@@ -122,21 +139,43 @@ class AddReport:
     def show(self) -> None:
         """Print the report on standard output, and a failed check on standard error."""
         print_table(self.rows(), ("", "found", "where"))
-        click.echo(f"\n{'not written; it would be added to' if self.dry_run else 'added to'} {self.file}:\n")
+        click.echo(f"\n{'added to' if self.written else 'not written; it would be added to'} {self.file}:\n")
         click.echo(harmless(self.table))
         if self.proposal.framework.note:
             click.echo(f"note: {self.proposal.framework.note}\n")
-        if self.check is not None and "error" in self.check:
-            click.echo(f"doorkey: the site was added, but its check failed: {self.check['error']}", err=True)
-        elif self.check is not None:
-            click.echo(f"checked: visited in {self.check['entered']:.2f} s. These commands now work:")
+        for doubt in self.doubts:
+            click.echo(harmless(f"unsure: {doubt}"))
+        self._show_verdict()
         if self.next:
             click.echo(f"next: {self.next}" + ("" if self.failed else "\nThen these commands work:"))
-        if not self.failed and not self.dry_run:
+        if not self.failed and self.written:
             click.echo(f"  {self.fetch}\n  {self.curl}   # while this runs: doorkey serve{self._tail}")
             if self.proposal.framework.provider != "web":
                 click.echo(f'  doorkey ask -m {self.site} "Hello"{self._tail}')
 
+    def _show_verdict(self) -> None:
+        if self.verdict is None:
+            return
+        check, kept = self.verdict.check, "the site was added, but" if self.written else "nothing was written:"
+        if self.failed:
+            click.echo(f"doorkey: {kept} {check.get('error') or self.verdict.told}", err=True)
+            return
+        if self.verdict.told:
+            click.echo(harmless(f"tried: {self.verdict.told}"))
+        status = f", and `{self.fetch}` answered HTTP {self.verdict.status}" if self.verdict.status else ""
+        click.echo(f"checked: visited in {check['entered']:.2f} s{status}. These commands now work:")
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is not sure. Software that doorkey knows keeps its own tokens, so nothing is guessed there."""
+        if self.draft is None or self.proposal.token is not None:
+            return []
+        return [str(doubt) for doubt in self.draft.doubts]
+
     @property
     def failed(self) -> bool:
-        return self.check is not None and bool(self.check["exit"])
+        return self.verdict is not None and self.verdict.failed
+
+
+def _describe(source: Source) -> str:
+    return source if isinstance(source, str) else ", ".join(f"{key} {text}" for key, text in dict(source).items())

@@ -78,13 +78,19 @@ def find_ground(
     return ground or NONE
 
 
+ADDRESS = re.compile(r"""\[(?:href|action)\s*[\^*$]?=\s*["']?([^"'\]\s?]+)""")
+"""The address in a selector of a link or a form."""
+
+
 def is_logout(request: Request, ready: str) -> bool:
     """Whether *request* ends the session: its address says so in common words, or *ready* names it.
 
     A selector of what only logged-in people see is often that of the logout.
     """
     parts = urlsplit(request.url)
-    return LOGOUT.search(f"{parts.path}?{parts.query}") is not None or (len(parts.path) > 1 and parts.path in ready)
+    if LOGOUT.search(f"{parts.path}?{parts.query}") is not None:
+        return True
+    return len(parts.path) > 1 and any(found[1] == parts.path for found in ADDRESS.finditer(ready))
 
 
 def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known) -> Ground | None:

@@ -1,0 +1,86 @@
+"""Looks at a site as a stranger and in two sessions, and keeps what it saw as a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urldefrag, urljoin
+
+if TYPE_CHECKING:
+    from doorkey.cli.add.probe import Probe
+    from doorkey.learning.draft import Draft
+    from doorkey.learning.recording import Exchange, Snapshot
+    from doorkey.model.page import Page, Seen
+
+Steps = tuple[Mapping[str, str], ...]
+
+
+@dataclass(slots=True)
+class Exploration:
+    """What was seen of one site. *url* is the page that was asked for."""
+
+    probe: Probe
+    url: str
+    snapshots: list[Snapshot] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    async def see(self, url: str) -> Page:
+        """Return the page at *url* as a stranger sees it."""
+        from doorkey.learning.recording import Snapshot
+
+        page = await self.probe.snapshot(url)
+        self.snapshots.append(Snapshot(page, "stranger", url))
+        return page
+
+    async def learn(self, steps: Steps, site: str) -> tuple[Draft, Page]:
+        """Log in twice by *steps*. Return what was learned, and the page inside."""
+        from doorkey.learning import learn
+        from doorkey.learning.links import list_form_links
+        from doorkey.learning.recording import Recording, Snapshot
+
+        first = await self.probe.explore(self.url, steps)
+        self.exchanges += map(_as_exchange, first.sent)
+        self.snapshots.append(Snapshot(first, "first", self._find_asked(first)))
+        second = await self.probe.explore(self.url, steps, tuple(list_form_links(first)))
+        self.snapshots.append(Snapshot(second, "second", self._find_asked(second)))
+        for path, page in second.others.items():
+            self.snapshots.append(Snapshot(page, "second", urljoin(second.url, path)))
+        await self._see_stranger(first)
+        recording = Recording(url=self.url, exchanges=tuple(self.exchanges), snapshots=tuple(self.snapshots))
+        return learn(recording, site), first
+
+    async def _see_stranger(self, inside: Page) -> None:
+        """Look at the page inside as a stranger, if nobody has yet: what it shows to all is no sign of a login."""
+        from doorkey.errors import DoorkeyError
+
+        seen = {urldefrag(one.asked).url for one in self.snapshots if one.who == "stranger"}
+        if urldefrag(inside.url).url in seen:
+            return
+        try:
+            await self.see(inside.url)
+        except DoorkeyError:
+            return  # it is refused to strangers, so they see nothing there
+
+    def _find_asked(self, page: Page) -> str:
+        """Return the URL by which *page* was opened: the one that was asked for, or the one where the login led."""
+        asked = urldefrag(self.url).url
+        return self.url if any(urldefrag(one.url).url == asked for one in page.sent) else page.url
+
+
+def _as_exchange(seen: Seen) -> Exchange:
+    from doorkey.learning.recording import Exchange
+
+    kind = seen.answer_headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Exchange(
+        method=seen.method,
+        url=seen.url,
+        headers=seen.headers,
+        body=seen.body,
+        status=seen.status,
+        answer_headers=seen.answer_headers,
+        set_cookies=tuple(seen.answer_headers.get("set-cookie", "").splitlines()),
+        answer_type=kind,
+        answer_body=seen.answer_body,
+        navigates=seen.headers.get("sec-fetch-mode") == "navigate" or "html" in kind,
+    )
