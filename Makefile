@@ -2,6 +2,7 @@
 #   make run [ARGS=--once]    the demo            make check       style and types
 #   make test                 needs Chromium      make test-real   third-party software, by groups
 #   make test-slow            several browsers    make test-long   exhaustive, takes an hour or more
+#   make chaos                kills at random     make test-random SIMULATIONS=1000   seeds of the simulations
 #   make coverage   make test, and which lines it runs
 #   make bench                each bench in turn  PYTHON=/path/to/python3.12 chooses the interpreter
 
@@ -9,7 +10,7 @@ BIN := .venv/bin
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: run test check bench test-real test-slow test-long coverage browser clean
+.PHONY: run test check bench test-real test-slow test-long test-random chaos coverage browser clean
 
 run: browser
 	$(BIN)/doorkey demo $(ARGS)
@@ -33,6 +34,13 @@ test-slow: browser
 
 test-long: browser
 	@$(BIN)/pytest -m long tests
+
+SIMULATIONS ?= 1000
+test-random: .venv/stamp
+	@SIMULATIONS=$(SIMULATIONS) $(BIN)/pytest -n auto -m "not slow and not long" tests/simulation
+
+chaos: browser
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} CHAOS_SEED=$${CHAOS_SEED:-$$$$} $(BIN)/pytest tests/runtime/test_chaos.py
 
 bench: browser
 	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS); done
