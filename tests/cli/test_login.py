@@ -182,6 +182,16 @@ async def test_a_login_is_brought_along_and_forgotten(doorkey: Doorkey, members:
     assert "brought" in members.sessions
 
 
+async def test_a_login_that_is_not_kept_fails(doorkey: Doorkey, members: LoginSite) -> None:
+    configure(doorkey.folder, members, "headless")
+    members.sessions.add("brought")
+    (doorkey.folder / "cookies.txt").write_text("127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tbrought\n")
+    nowhere = {"DOORKEY_STORE__URL": "sqlite:///sys/sessions.db"}  # a folder in which not even root may write
+    done = await doorkey("login", "wiki", "--from", "cookies.txt", settings=nowhere)
+    assert (done.code, "logged in" in done.out) == (5, False), done
+    assert "wiki: the login was taken, but is not kept: the session store /sys/sessions.db" in done.err
+
+
 async def test_a_login_that_has_ended_is_not_taken(
     later: Callable[[], Runtime], members: LoginSite, home: Path
 ) -> None:

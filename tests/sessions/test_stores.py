@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import sys
@@ -203,6 +204,16 @@ async def test_a_file_that_is_no_database_is_a_clear_error(database: Path, clock
     store = SqliteStore(database, clock)
     with pytest.raises(ConfigurationError, match=r"store\.url"):
         await store.row(KEY)
+    await store.close()
+
+
+async def test_what_is_no_ordinary_file_is_left_as_it_is(tmp_path: Path, clock: SteppedClock) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o644)
+    store = SqliteStore(pipe, clock)
+    with pytest.raises(ConfigurationError, match="is no ordinary file"):
+        await store.begin(KEY, -1, 15)
+    assert pipe.stat().st_mode & 0o777 == 0o644
     await store.close()
 
 

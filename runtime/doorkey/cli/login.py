@@ -17,10 +17,12 @@ from doorkey.cli.options import config_option, headed_option, json_option, verbo
 from doorkey.cli.report import report_session
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, harmless, print_json
+from doorkey.errors import Unavailable
 
 if TYPE_CHECKING:
     from doorkey.accounts.imports import Imported
     from doorkey.model.session import Session
+    from doorkey.runtime import Runtime
 
 
 @click.command()
@@ -70,14 +72,9 @@ def login(
 
         with Progress(f"logging in to {site}", verbose=verbose) as progress:
             async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
-                provider = runtime.provider(site)
-                if file is not None:
-                    return await runtime.logins.import_login(runtime.target(site), file)
-                if (provider.steps or provider.has_login) and not by_hand:
-                    return await runtime.visit(site), None
-                click.echo(_explain(site, provider.ready is not None), err=True)
-                with _watch_input() as done:
-                    return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
+                found = await _log_in(runtime, site, file, by_hand)
+                _check_kept(runtime, site)
+                return found
 
     session, taken = run(log_in())
     if as_json:
@@ -86,6 +83,24 @@ def login(
     if taken is not None:
         _report_import(taken)
     click.echo(f"logged in to {site}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")
+
+
+async def _log_in(runtime: Runtime, site: str, file: Path | None, by_hand: bool) -> tuple[Session, Imported | None]:
+    provider = runtime.provider(site)
+    if file is not None:
+        return await runtime.logins.import_login(runtime.target(site), file)
+    if (provider.steps or provider.has_login) and not by_hand:
+        return await runtime.visit(site), None
+    click.echo(_explain(site, provider.ready is not None), err=True)
+    with _watch_input() as done:
+        return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
+
+
+def _check_kept(runtime: Runtime, site: str) -> None:
+    """Raise Unavailable where the login is only in this process's memory, which ends with the command."""
+    trouble = next((status.store for status in runtime.status() if status.name == site), "")
+    if trouble:
+        raise Unavailable(f"{site}: the login was taken, but is not kept: {trouble}", site=site)
 
 
 def _explain(site: str, sees: bool) -> str:

@@ -193,6 +193,8 @@ class SqliteStore(RowStore):
 
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._path.exists() and not self._path.is_file():
+            raise ConfigurationError(f"the session store {self._path} is no ordinary file: name another in store.url")
         # Made with its mode before SQLite opens it: the journal files beside it inherit that mode.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         self._path.chmod(0o600)
