@@ -25,6 +25,7 @@ ORDER = (
     ("network",),
     ("recognition",),
     ("learning",),
+    ("reports",),
     ("browser",),
     ("transport",),
     ("rate",),

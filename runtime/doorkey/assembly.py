@@ -25,6 +25,8 @@ from doorkey.network.egress import parse_proxy
 from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
 from doorkey.rate.shared_queue import SharedQueues
+from doorkey.reports.archive import Archive
+from doorkey.reports.recorder import Recorder
 from doorkey.sessions.front_store import FrontStore, WantedVisits
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
@@ -35,6 +37,9 @@ from doorkey.sessions.target import SiteTarget
 from doorkey.transport.direct import Direct, Limits
 from doorkey.transport.page.page_transport import PageTransport
 from doorkey.transport.selector import TransportSelector
+
+REPORTING = 3.0
+"""Seconds beyond a visit's own limit in which its report is made."""
 
 
 class Assembly:
@@ -108,6 +113,15 @@ class Assembly:
         return notifier
 
     @cached_property
+    def recorder(self) -> Recorder | None:
+        """Writes reports of what fails; None where the settings want none."""
+        if not self.settings.reports.keep:
+            return None
+        recorder = Recorder(open_archive(self.settings), self.clock, lambda: list_keys(self.settings))
+        self._exits.push_async_callback(recorder.close)
+        return recorder
+
+    @cached_property
     def direct(self) -> Direct:
         direct = Direct(clock=self.clock, limits=self._limits)
         self._exits.push_async_callback(direct.close)
@@ -156,14 +170,14 @@ class Assembly:
     @cached_property
     def keeper(self) -> Keeper:
         # Made before the keeper, closed after it: its visits under way are ended first.
-        store, _ = self.store, self.selector
+        store, _, _ = self.store, self.selector, self.recorder
         limits, front = self.settings.limits, self.settings.role == "front"
         keeper = Keeper(
             store,
             private=MemoryStore(self.clock),
             clock=self.clock,
             claims=FrontStore(store, self.clock, limit=self.settings.entering) if front else None,
-            limit=self.settings.entering,
+            limit=self.settings.entering + REPORTING,
             patience=limits.patience,
             away=limits.away,
             events=self.events,
@@ -216,6 +230,18 @@ class Assembly:
             clock=self.clock,
             away=self.settings.limits.away,
         )
+
+
+def open_archive(settings: Settings) -> Archive:
+    """The reports of this user, where the settings keep them."""
+    return Archive(state_dir() / "reports", keep=settings.reports.keep, days=settings.reports.days)
+
+
+def list_keys(settings: Settings) -> list[str]:
+    """The secrets that the settings themselves hold."""
+    service = settings.service
+    keys = [service.key, *(one.key for one in service.keys.values()), settings.store.key, settings.store.password]
+    return [key.get_secret_value() for key in keys if key is not None]
 
 
 def profile(name: str) -> Profile:

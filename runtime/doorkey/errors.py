@@ -42,7 +42,8 @@ from typing import ClassVar, Self
 
 
 class DoorkeyError(Exception):
-    """The root. `site` names the site where there is one; `retry_after` is in seconds, None when waiting won't help."""
+    """The root. `site` and `report` name the site and the report, where there is one; `retry_after` is in seconds,
+    None when waiting won't help."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "server_error"
@@ -51,7 +52,7 @@ class DoorkeyError(Exception):
         super().__init__(message)
         self.message = message
         self.site = site
-        self.retry_after = retry_after
+        self.retry_after, self.report = retry_after, ""
 
     def __str__(self) -> str:
         return self.message

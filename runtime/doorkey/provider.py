@@ -64,6 +64,8 @@ class Provider:
     """Values of the page's scripts to bring along, as paths from its global object ("app.token"); never evaluated."""
     indexed_values: tuple[str, ...] = ()
     """Values of the page's IndexedDB to bring along, as "DATABASE/STORE/KEY"; the key "*" means the first one."""
+    sought: Mapping[str, str] = {}
+    """Where `read` finds each token, as settings would say it, for reports of visits that fail."""
     sees_requests: bool = False
     """Whether `read` needs the requests that the page itself made."""
     sees_answers: bool = False

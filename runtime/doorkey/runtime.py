@@ -166,9 +166,11 @@ class Runtime:
         """The site's current session; visits when there is none."""
         return await self._parts.keeper.get(self.target(site, overrides or NO_OVERRIDES), deadline=self._deadline(None))
 
-    async def visit(self, site: str) -> Session:
-        """A new session, by a visit of the browser made now; it becomes the current one for everybody."""
+    async def visit(self, site: str, *, report: bool = False) -> Session:
+        """A new session, by a visit made now, which becomes everybody's; with a *report* even if it works."""
         target = self.target(site)
+        if report and target.recorder is not None:
+            target.recorder.want()
         return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.entering + 5))
 
     def pause(self, site: str) -> None:
@@ -233,6 +235,7 @@ class Runtime:
                 home=self.logins.home(key),
                 headed=self._headed,
                 events=self.events.of(site),
+                recorder=self._parts.recorder,
             )
         return self._plain.setdefault(site, self._targets[key]) if overrides is NO_OVERRIDES else self._targets[key]
 

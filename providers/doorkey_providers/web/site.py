@@ -63,6 +63,7 @@ class WebSite(Provider):
         self.cookies_needed = options.cookies.needed
         self.cookies_sliding = options.cookies.sliding
         self.cookies_read = tuple(token.cookie for token in tokens if token.cookie is not None and token.page is None)
+        self.sought = {name: str(token.source) for name, token in self.on_pages.items() if token.page is None}
         self.pages = tuple(dict.fromkeys(token.page for token in tokens if token.page is not None))
         self.script_values = tuple(token.script for token in tokens if token.script is not None)
         self.indexed_values = tuple(token.indexeddb for token in tokens if token.indexeddb is not None)

@@ -34,6 +34,10 @@ class EgressRefusals:
         """Why the last one was refused; empty if none was."""
         return next(reversed(self._reasons.values()), "")
 
+    def entries(self) -> tuple[tuple[str, str], ...]:
+        """Return the refused hosts, each with why."""
+        return tuple(self._reasons.items())
+
     @property
     def has_documents(self) -> bool:
         """Whether a page or a frame was refused."""

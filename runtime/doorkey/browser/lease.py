@@ -34,6 +34,7 @@ from doorkey.errors import (
 )
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
+from doorkey.model.evidence import VisitEvidence
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Lease:
         self._profile, self._routing, self._events, self._codes = profile, routing, events, codes
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._visit: PageVisit | None = None
+        self.evidence: VisitEvidence | None = None
         self.kept_open = False
         self._on_kept_open = on_kept_open
 
@@ -76,7 +78,7 @@ class Lease:
         page die; TimeLimit past `spec.limit`; ConfigurationError when the egress rules forbid `spec.url`; NeedsPerson
         when login steps do not suffice, or a challenge is not passed; Blocked, HeadlessDenied or RateLimited for other
         refusals. An error after a login was sent has `retry_after`, because sites lock accounts that try too often.
-        No other exception leaves a visit.
+        No other exception leaves a visit. `evidence` is what was found at its end, if `spec` asks for that.
         """
         crashed = asyncio.Event()
         work = asyncio.create_task(self._translate(self._run_visit(spec, crashed)))
@@ -91,7 +93,10 @@ class Lease:
                 raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
             if not work.done():
                 raise TimeLimit("visit", limit, setting="limits.visit")
-            return work.result()
+            result = work.result()
+            if spec.evidence == "always":
+                await self._collect_evidence()
+            return result
         except DoorkeyError as error:
             if not isinstance(error, RateLimited | ConfigurationError | HeadlessDenied):
                 advice = self._routing.refusals.advise(self._routing.egress.reach)
@@ -99,6 +104,10 @@ class Lease:
             # A site that went away in between takes one more try: it has not answered the login.
             if self._visit is not None and self._visit.form_sent and not isinstance(error, SiteDown):
                 error.retry_after = max(PAUSE, error.retry_after or 0.0)
+            if spec.evidence != "never" and not crashed.is_set():
+                work.cancel()
+                await asyncio.wait([work])
+                await self._collect_evidence()
             raise
         finally:
             for task in (work, *watches):
@@ -118,6 +127,16 @@ class Lease:
             raise BrowserFailed(
                 f"the visit failed unexpectedly ({type(error).__name__}); the log has details"
             ) from error
+
+    async def _collect_evidence(self) -> None:
+        """Set `evidence` to what a report of the visit needs, while its page is still there."""
+        if self._visit is None:
+            return
+        try:
+            self.evidence = await self._visit.collect_evidence()
+        except Exception:
+            # A rim, as above: the report must not replace the error that it tells of.
+            log.warning("the page of a visit could not be examined for a report", exc_info=True)
 
     async def open_live_page(self) -> LivePage:
         """Keep the context of a finished visit open, with a live page that sends requests."""

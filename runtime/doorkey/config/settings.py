@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_valid
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from doorkey.config.notify_schema import NotifySettings
+from doorkey.config.report_schema import ReportSettings
 from doorkey.config.service_schema import ServiceSettings as ServiceSettings
 from doorkey.config.settings_errors import Sources, explain, near, strangers
 from doorkey.config.settings_schema import BrowserSettings as BrowserSettings
@@ -45,6 +46,7 @@ class Settings(Section):
         description="front: this machine has no browser and waits for the sessions that another machine's visits make, "
         "through the same store.",
     )
+    reports: ReportSettings = ReportSettings()
     sites: dict[str, SiteSettings] = Field(default={}, description="The sites, each under its name.")
     models: dict[str, Names] = Field(
         default={},

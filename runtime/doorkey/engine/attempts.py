@@ -235,16 +235,15 @@ class Attempts:
         call.target.events.report(
             "attempt", f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"
         )
-        if call.target.events.events.hooks:
-            call.attempts.append(
-                Attempt(
-                    what=request.what,
-                    status=stream.head.status,
-                    transport=stream.transport,
-                    verdict=verdict.kind.value,
-                    took=came - sent,
-                )
+        call.attempts.append(
+            Attempt(
+                what=request.what,
+                status=stream.head.status,
+                transport=stream.transport,
+                verdict=verdict.kind.value,
+                took=came - sent,
             )
+        )
         if call.single is None and not verdict:
             stream.close()
         suspicion = Suspicion.VAGUE if verdict.by_absence else Suspicion.NONE

@@ -64,7 +64,7 @@ class Call(Generic[T]):
     sessions that had worked: they died early, which is not for this call to suffer. The session has to be newer than
     the generation `refused`. `refusal_error` is the last refusal as an error, for where no newer session is to be had.
     `shapes` are those of the refusals that the session was renewed for. `verdict` is the site's last word, None before
-    it had one.
+    it had one. `session` is the one that the last attempt was made with.
     """
 
     target: SiteTarget
@@ -83,6 +83,7 @@ class Call(Generic[T]):
     refusal_error: DoorkeyError | None = None
     shapes: list[Shape] = field(default_factory=list)
     verdict: Verdict | None = None
+    session: Session | None = None
     began: float = field(init=False)
     attempts: list[Attempt] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)

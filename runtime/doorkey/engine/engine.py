@@ -27,6 +27,7 @@ from doorkey.model.session import Session
 from doorkey.model.verdict import Kind
 from doorkey.network.url_policy import request_url
 from doorkey.provider import Flow
+from doorkey.rate.limiter import CALLER
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import hold_token
 from doorkey.sessions.target import SiteTarget
@@ -85,6 +86,20 @@ class Engine:
         return await self._enter(Call(target, deadline, self._clock, start))
 
     async def _enter(self, call: Call[T]) -> Answer[T]:
+        """Carry *call*, and write a report of it if the site refuses it."""
+        recorder = call.target.recorder
+        try:
+            answer = await self._queue(call)
+        except DoorkeyError as failure:
+            if recorder is not None:
+                await recorder.fail_call(call.record(0.0, failure.code), failure, CALLER.get(), call.session)
+            raise
+        if recorder is not None and not answer.verdict and answer.verdict.kind is not Kind.UNCHECKED:
+            refusal = answer.verdict.error(call.target.site.name, answer.head.status)
+            recorder.note_refusal(call.record(answer.waited, refusal.code), refusal, CALLER.get(), answer.session)
+        return answer
+
+    async def _queue(self, call: Call[T]) -> Answer[T]:
         """Carry *call* when it is its turn at the site. Its place is free again when its answer has ended."""
         if self._checks is not None and call.target.provider.check_url is not None:
             call.watched = True
@@ -114,7 +129,7 @@ class Engine:
 
     async def _carry(self, call: Call[T]) -> Answer[T]:
         while True:
-            session = self._get_ready(call) or await self._session(call)
+            session = call.session = self._get_ready(call) or await self._session(call)
             if call.watched and self._checks is not None and not await self._checks.prepare(call, session):
                 continue
             reply = await self._attempts.carry(call, session)

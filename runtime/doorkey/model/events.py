@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -109,13 +110,17 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class SiteEvents:
-    """Reports what is done for one site."""
+    """Reports what is done for one site. A `trail` also keeps the latest steps, for a report of what failed."""
 
     events: Events
     site: str
+    trail: deque[VisitEvent] | None = None
 
     def report(self, step: Step, detail: str) -> None:
         """Publish a step. *detail* must hold no cookie, token, key, prompt or filled-in value."""
         log.debug("%s: %s", self.site, detail)
-        if self.events.hooks:
-            self.events.publish(VisitEvent(at=self.events.clock.wall(), site=self.site, step=step, detail=detail))
+        if self.events.hooks or self.trail is not None:
+            event = VisitEvent(at=self.events.clock.wall(), site=self.site, step=step, detail=detail)
+            if self.trail is not None:
+                self.trail.append(event)
+            self.events.publish(event)

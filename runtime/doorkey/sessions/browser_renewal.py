@@ -15,6 +15,7 @@ from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.network.egress import egress_for
 from doorkey.provider import Provider
+from doorkey.reports.recorder import SiteRecorder
 from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.held import HeldSession
 from doorkey.sessions.identity import Identity
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserRenewal:
     """`profile` loads the browser's profile. `limit`: seconds that a visit may take, and `challenge` more where the
-    browser has to pass what stands before the site. `user_agent`: one that a caller passed.
+    browser has to pass what stands before the site. `user_agent`: one that a caller passed. `recorder`
+    gets what a visit found at its end.
     """
 
     site: Site
@@ -42,6 +44,7 @@ class BrowserRenewal:
     headed: bool | None
     user_agent: str | None
     events: SiteEvents
+    recorder: SiteRecorder | None = None
 
     async def visit(
         self,
@@ -104,6 +107,8 @@ class BrowserRenewal:
             limit=self.limit * (0.9 if self.provider.steps else 1.0),
             challenge=self.challenge,
             user_agent=self.user_agent,
+            evidence="never" if self.recorder is None else "always" if self.recorder.wanted else "failed",
+            secrets=self.recorder.secrets if self.recorder is not None else (),
         )
 
     def build(self, rung: str, result: VisitResult, previous: Session | None, *, url: str = "") -> Session:
@@ -130,7 +135,11 @@ class BrowserRenewal:
         try:
             async with AsyncExitStack() as exits:
                 context = await exits.enter_async_context(lease)
-                result = await context.enter(spec)
+                try:
+                    result = await context.enter(spec)
+                finally:
+                    if self.recorder is not None:
+                        self.recorder.note(context.evidence)
                 # A query that got past a page cache is not the page's own.
                 session = self.build(rung, result, previous, url="" if spec.url == self.site.url else self.site.url)
                 if result.device_bound and self.selector.can_move(self.site, self.builder.key):
@@ -142,6 +151,8 @@ class BrowserRenewal:
             error.site = self.site.name
             raise self.identity.failed(error) from error.__cause__
         self.identity.succeeded()
+        if self.recorder is not None:
+            self.recorder.remember(result.page, result.status)
         return session
 
 

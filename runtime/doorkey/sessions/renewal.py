@@ -17,6 +17,7 @@ from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.urls import cache_busting
 from doorkey.provider import Provider
+from doorkey.reports.recorder import SiteRecorder
 from doorkey.sessions.browser_renewal import BrowserRenewal
 from doorkey.sessions.builder import SessionBuilder, shared_parts, without_tokens
 from doorkey.sessions.held import HeldSession
@@ -49,7 +50,9 @@ class Begin:
 
 
 class SessionSource:
-    """`http` and `browser` are the rungs; `identity` is who visits; `overrides` are those of the caller."""
+    """`http` and `browser` are the rungs; `identity` is who visits; `overrides` are those of the caller;
+    `recorder` writes the reports of renewals that fail.
+    """
 
     def __init__(
         self,
@@ -63,10 +66,11 @@ class SessionSource:
         selector: TransportSelector,
         overrides: CallerOverrides,
         events: SiteEvents,
+        recorder: SiteRecorder | None = None,
     ) -> None:
         self.identity, self.builder, self.http, self.browser = identity, builder, http, browser
         self._site, self._provider, self._selector = site, provider, selector
-        self._overrides, self._events = overrides, events
+        self._overrides, self._events, self._recorder = overrides, events, recorder
         self._longer = 0.0
 
     def fits(self, session: Session) -> bool:
@@ -75,11 +79,18 @@ class SessionSource:
 
     async def make(self, reason: RenewalReason, journal: Journal) -> Session:
         """A session without a generation. Raises what the last rung raised, or Changed when all repeat the refused."""
+        if self._recorder is not None:
+            self._recorder.begin(reason.previous, reason.refused)
         try:
             session = await self._make(reason, journal)
-        except NeedsPerson as error:
-            self._events.report("person", error.message)
+        except DoorkeyError as error:
+            if self._recorder is not None:
+                await self._recorder.fail(error)
+            if isinstance(error, NeedsPerson):
+                self._events.report("person", error.message)
             raise
+        if self._recorder is not None:
+            await self._recorder.succeed(session)
         before = reason.previous.rungs if reason.previous else {}
         return replace(session, rungs={**before, session.rung: before.get(session.rung, 0) + 1})
 

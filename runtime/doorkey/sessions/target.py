@@ -12,6 +12,7 @@ from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
 from doorkey.model.session import Key
 from doorkey.model.site import Site
 from doorkey.provider import Provider
+from doorkey.reports.recorder import Recorder, SiteRecorder
 from doorkey.sessions.browser_renewal import BrowserRenewal
 from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.http_renewal import HttpRenewal
@@ -36,6 +37,7 @@ class SiteTarget:
     overrides: CallerOverrides
     source: SessionSource
     events: SiteEvents
+    recorder: SiteRecorder | None = None
 
     @classmethod
     def build(
@@ -54,11 +56,16 @@ class SiteTarget:
         home: UserDataDir | None = None,
         headed: bool | None = None,
         events: SiteEvents,
+        recorder: Recorder | None = None,
     ) -> Self:
-        """A target with its source. *home*: where a person's login is remembered; the rest: see `BrowserRenewal`."""
+        """A target with its source. *home*: where a person's login is remembered; *recorder* writes its reports; the
+        rest: see `BrowserRenewal`.
+        """
         selector = selector or TransportSelector(direct, clock=clock)
         key = key_of(site, overrides)
         builder = SessionBuilder(key, provider, clock)
+        reports = recorder.of(site.name, provider, events) if recorder is not None else None
+        steps = events if reports is None else reports.events
         identity = Identity(site, provider, home, overrides.jar(site.url))
         browser = BrowserRenewal(
             site=site,
@@ -72,7 +79,8 @@ class SiteTarget:
             challenge=challenge,
             headed=headed,
             user_agent=overrides.user_agent,
-            events=events,
+            events=steps,
+            recorder=reports,
         )
         reader = SecretReader(pool.codes, challenge)
         source = SessionSource(
@@ -84,6 +92,9 @@ class SiteTarget:
             browser=browser,
             selector=selector,
             overrides=overrides,
-            events=events,
+            events=steps,
+            recorder=reports,
         )
-        return cls(site=site, provider=provider, key=key, overrides=overrides, source=source, events=events)
+        return cls(
+            site=site, provider=provider, key=key, overrides=overrides, source=source, events=events, recorder=reports
+        )

@@ -106,13 +106,15 @@ class StepLogin:
     async def _run_step(self, number: int, step: Step) -> None:
         from playwright.async_api import Error
 
-        name = f"{self._noun} {number} ({step})"
+        name = self._observer.step = f"{self._noun} {number} ({step})"
+        self._observer.selector = step.selector
         popup = self._targets.popup
         try:
             if step.optional and step.selector and await self._find(step, min(OPTIONAL, self._limit)) is None:
                 self._events.report(self._stage, f"{name}: not there, and optional")
                 return
             await self._perform(name, step)
+            self._observer.step = self._observer.selector = ""
         except _NotThereError:
             what = "the page did not get there" if step.place else "it is not there"
             failure = await self._observer.explain_step(f"{name}: {what} (waited {self._limit:g} s)", fields=True)
@@ -270,11 +272,9 @@ class StepLogin:
 
     async def _wait_until(self, holds: Callable[[], Awaitable[bool]], limit: float) -> bool:
         end = self._clock.now() + limit
-        while not await holds():
-            if self._clock.now() >= end:
-                return False
+        while not (held := await holds()) and self._clock.now() < end:
             await self._clock.sleep(POLL)
-        return True
+        return held
 
     @property
     def sent(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from doorkey.browser.routing import RequestRouting
+from doorkey.browser.visit.evidence_collector import VisitState
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.passkeys import CANCEL, cancelling_script
 from doorkey.browser.visit.reading_scripts import ASKS, FIELDS, LINES, READY_STATE
@@ -33,7 +34,8 @@ BY_HAND = "doorkey login SITE --by-hand"
 
 class LoginObserver:
     """`origins`: where values may be filled in. `filling`: whether later steps fill in more. `sent`: whether a login
-    may have reached the site, which is what a site counts against an account."""
+    may have reached the site, which is what a site counts against an account. `step` is the one that is run now, or
+    that failed, and `selector` the element that it needs."""
 
     def __init__(self, targets: StepTargets, needs: VisitNeeds, routing: RequestRouting, events: SiteEvents) -> None:
         self._targets, self._needs, self._routing, self._events = targets, needs, routing, events
@@ -43,6 +45,7 @@ class LoginObserver:
         self.origins = {origin_of(place) for place in places}
         self.filling = False
         self.sent = False
+        self.step = self.selector = ""
         self._mark = secrets.token_hex(8)
         self._passkey = False
         self._secret_filled = False
@@ -67,6 +70,11 @@ class LoginObserver:
         """A step fills in *value*. *secret*: it is a password or a code."""
         self._filled.append(value)
         self._secret_filled = self._secret_filled or secret
+
+    @property
+    def state(self) -> VisitState:
+        """The step that was run last, unless it ended well, and what was filled in."""
+        return VisitState(self.step, self.selector, tuple(self._filled))
 
     async def begin_action(self) -> None:
         """A step clicks or presses a key: what follows may be its effect."""

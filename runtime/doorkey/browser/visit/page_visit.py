@@ -12,12 +12,14 @@ from doorkey.browser.live.blank_page import BLANK
 from doorkey.browser.playwright_errors import TRANSIENT, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
+from doorkey.browser.visit.evidence_collector import EvidenceCollector
 from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.login_observer import LoginObserver
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import explain_missing_page, explain_unnamed
+from doorkey.browser.visit.page_troubles import PageTroubles
 from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY, PageSettler
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
@@ -27,6 +29,7 @@ from doorkey.clock import Clock
 from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError
 from doorkey.model.events import SiteEvents
+from doorkey.model.evidence import VisitEvidence
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class PageVisit:
         self._inspector = PageInspector(page)
         self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
         self._reader = FactsReader(self._inspector, self._network_log, spec, clock)
+        self._troubles = PageTroubles(self._inspector)
         self._challenge = Challenge(self._inspector, self._network_log, self._reader, spec.challenge, clock, events)
         self._watch = StateWatch(self._inspector, routing.site_url, spec.keep, spec.local) if spec.keep else None
         self._targets = StepTargets(self._inspector, clock)
@@ -79,6 +83,18 @@ class PageVisit:
         """Whether the visit waited for a challenge or for a one-time code, for `spec.challenge` seconds at most."""
         return self._challenge.waiting or self._login.waiting
 
+    async def collect_evidence(self) -> VisitEvidence:
+        """Return what a report of the visit needs. Nothing else may use the page any more."""
+        collector = EvidenceCollector(
+            self._inspector,
+            self._network_log,
+            self._troubles,
+            self._routing.refusals,
+            self._clock,
+            script_values=self._spec.script_values,
+        )
+        return await collector.collect(self._observer.state, self._spec.secrets)
+
     def adopt(self, popup: BrowserPage) -> bool:
         """Tell whether *popup*, which a page has opened, stays open: a login may need it."""
         return self.opening or self._targets.adopt(popup)
@@ -89,6 +105,8 @@ class PageVisit:
             raise ConfigurationError(f"the page is not opened: {why or 'only http and https pages are'}")
         await self._seed()
         await self._network_log.listen()
+        if self._spec.evidence != "never":
+            await self._troubles.listen()
         if self._spec.steps:
             await self._observer.listen()
         if self._watch is not None and not self._spec.keep_once_in:

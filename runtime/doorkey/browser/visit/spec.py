@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from doorkey.config.secrets import resolve, resolve_within
 from doorkey.model.cookies import Cookie
@@ -24,6 +25,8 @@ class VisitSpec(VisitNeeds):
     next request. With `keep_once_in` that begins when the login steps have let the visitor in. `explores`: the site has
     no settings yet, so the visit begins with the login steps, and takes the page at `url` if that asks for no password
     any more, else the one where the login led.
+    `evidence` says when the page is examined for a report, at the end of the visit; `secrets` are values that its
+    picture must not show.
     """
 
     url: str
@@ -39,6 +42,8 @@ class VisitSpec(VisitNeeds):
     keep: Callable[[tuple[Cookie, ...], Mapping[str, str]], Awaitable[None]] | None = field(default=None, repr=False)
     keep_once_in: bool = False
     explores: bool = False
+    evidence: Literal["never", "failed", "always"] = "never"
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,16 @@
+"""The settings of reports."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from doorkey.config.settings_schema import Seconds, Section
+
+
+class ReportSettings(Section):
+    """`reports`: what is kept of visits that failed and of calls that were refused (docs/reports.md)."""
+
+    keep: int = Field(
+        default=20, ge=0, description="How many reports of visits, and as many of calls, are kept; 0: none is written."
+    )
+    days: Seconds = Field(default=14.0, description="Days after which a report is deleted.")

@@ -1,0 +1,278 @@
+"""Guesses from the evidence of a failed visit what broke, where, and what to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from doorkey.model.evidence import Element, Trouble, VisitEvidence
+from doorkey.model.page import place_of
+from doorkey.reports.holdings import WHERE, compare_names, list_words
+from doorkey.reports.report import Cause
+from doorkey.reports.rules import READY, CheckedRule
+
+CONSENT = re.compile(r"\b(?:cookies?|consent|gdpr|privacy|datenschutz|einwilligung|cookie-?banner)\b", re.I)
+ACCEPT = re.compile(
+    r"\b(?:accept|agree|allow|continue|got it|ok(?:ay)?|reject|decline|"
+    r"akzeptieren|zustimmen|ablehnen|accepter|aceptar)\b",
+    re.I,
+)
+MAINTENANCE = re.compile(
+    r"\b(?:maintenance|be (?:right )?back (?:soon|shortly)|temporarily (?:unavailable|down|offline)|under construction|"
+    r"scheduled downtime|wartung\w*|maintenance en cours|mantenimiento)\b",
+    re.I,
+)
+SURE, LIKELY, BROKEN, FOLLOWING = 0, 1, 2, 3
+"""How much a guess explains: it goes before those that may follow from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What failed, as far as settings and the error tell. `by` names the protection that the error names."""
+
+    site: str
+    code: str = ""
+    message: str = ""
+    token: str = ""
+    by: str = ""
+    sought: Mapping[str, str] = field(default_factory=dict)
+    ready: str | None = None
+
+    @property
+    def missing(self) -> str:
+        """The name of the rule that the visit failed by."""
+        return self.token if self.token in self.sought or not self.token else READY
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """All that a guess may build on."""
+
+    failure: Failure
+    evidence: VisitEvidence
+    rules: list[CheckedRule]
+
+    @property
+    def missing(self) -> list[CheckedRule]:
+        return [rule for rule in self.rules if not rule.found]
+
+    @property
+    def text(self) -> str:
+        return "\n".join((self.evidence.title, *self.evidence.lines))
+
+    @property
+    def step_failed(self) -> bool:
+        return bool(self.evidence.step)
+
+
+Guess = tuple[int, Cause]
+
+
+def find_causes(failure: Failure, evidence: VisitEvidence, rules: list[CheckedRule]) -> tuple[Cause, ...]:
+    """Return the guesses, the likeliest first. There is at least one if the visit failed."""
+    clues = Clues(failure, evidence, rules)
+    found = [guess for finder in FINDERS for guess in finder(clues)]
+    causes = [cause for _, cause in sorted(found, key=lambda guess: guess[0])]
+    if not causes and failure.message:
+        causes = [Cause("unknown", failure.message, place_of(evidence.url) if evidence.url else "")]
+    return tuple(dict.fromkeys(causes))
+
+
+def _asks_code(clues: Clues) -> Iterator[Guess]:
+    if clues.evidence.asks == "a one-time code":
+        field_ = next((one for one in clues.evidence.fields if "one-time-code" in one.text), None)
+        place = _where(clues.evidence, field_)
+        step = field_.selector if field_ is not None else "…"
+        yield (
+            SURE,
+            Cause(
+                "one-time code",
+                "The site asks for a one-time code, and no step gives one.",
+                place,
+                f'Add {{ fill = "{step}", totp = "env:NAME" }} to the steps (or code = "command:…"), or log in by '
+                f"hand: doorkey login {clues.failure.site} --by-hand",
+            ),
+        )
+
+
+def _is_challenged(clues: Clues) -> Iterator[Guess]:
+    by, asks = clues.failure.by, clues.evidence.asks
+    if by or asks == "a CAPTCHA":
+        yield (
+            SURE,
+            Cause(
+                "challenge",
+                f"Something stands before the site: {by or 'a CAPTCHA'}.",
+                _where(clues.evidence),
+                f"Pass it yourself once: doorkey login {clues.failure.site} (docs/challenges.md)",
+            ),
+        )
+
+
+def _is_covered(clues: Clues) -> Iterator[Guess]:
+    overlay = clues.evidence.overlay
+    if overlay is None or not (clues.step_failed or clues.missing):
+        return
+    if CONSENT.search(f"{overlay.selector} {overlay.text}"):
+        yield SURE, _consent(clues, f"A consent dialog ({overlay.selector}) covers the page", overlay)
+        return
+    button = clues.evidence.buttons[0].selector if clues.evidence.buttons else "…"
+    what = f"{overlay.selector} covers {clues.evidence.selector or 'the page'} and takes the clicks."
+    yield (
+        SURE if clues.step_failed else FOLLOWING,
+        Cause(
+            "overlay",
+            what[0].upper() + what[1:],
+            _where(clues.evidence, overlay),
+            f'Close it by a step before: {{ click = "{button}", optional = true }}',
+        ),
+    )
+
+
+def _wants_consent(clues: Clues) -> Iterator[Guess]:
+    """A consent page in place of the site's own."""
+    if clues.evidence.overlay is not None or not (clues.missing or clues.step_failed):
+        return
+    if CONSENT.search(clues.text) and _accepting(clues) is not None:
+        yield LIKELY, _consent(clues, "The page asks for consent before it shows anything else", None)
+
+
+def _consent(clues: Clues, what: str, overlay: Element | None) -> Cause:
+    button = _accepting(clues)
+    selector = button.selector if button is not None else "…"
+    change = f'Answer it by a step: visit.steps = [{{ click = "{selector}", optional = true }}, …]'
+    return Cause("consent", f"{what}.", _where(clues.evidence, overlay or button), change)
+
+
+def _accepting(clues: Clues) -> Element | None:
+    return next((one for one in clues.evidence.buttons if ACCEPT.search(f"{one.text} {one.selector}")), None)
+
+
+def _form_changed(clues: Clues) -> Iterator[Guess]:
+    evidence = clues.evidence
+    if not clues.step_failed or not evidence.selector or evidence.element is not None:
+        return
+    words = list_words("", evidence.selector) - {""}
+    ranked = sorted(evidence.fields, key=lambda one: -max(compare_names(part, words) for part in _names_of(one)))
+    shown = ", ".join(one.selector for one in evidence.fields[:6]) or "no field"
+    change = "Open the page and compare its form with visit.steps"
+    if ranked:
+        change = f'In this step, write "{ranked[0].selector}" in place of "{evidence.selector}"'
+    yield (
+        SURE,
+        Cause(
+            "login form changed",
+            f"{evidence.step}: {evidence.selector} is not in the page, which shows {shown}.",
+            _where(evidence),
+            change,
+        ),
+    )
+
+
+def _is_down(clues: Clues) -> Iterator[Guess]:
+    evidence = clues.evidence
+    said = MAINTENANCE.search(clues.text)
+    if said and (evidence.status >= 500 or clues.missing or clues.step_failed):
+        line = next((one for one in (evidence.title, *evidence.lines) if MAINTENANCE.search(one)), "")
+        what = f'The site shows a maintenance page (HTTP {evidence.status}): "{line[:120]}".'
+        yield SURE, Cause("maintenance", what, _where(evidence), "Wait: nothing in the settings is wrong")
+    elif evidence.status >= 500:
+        what = f"The site failed: its page came with HTTP {evidence.status}."
+        yield SURE, Cause("site down", what, _where(evidence), "Wait, or tell whoever runs the site")
+
+
+def _rules_broken(clues: Clues) -> Iterator[Guess]:
+    for rule in clues.missing:
+        setting = f"sites.{clues.failure.site}.{'ready' if rule.name == READY else f'tokens.{rule.name}'}"
+        holding = rule.holding
+        if holding is not None and (holding.where != "page" or rule.kind != "css"):
+            what = f"{rule.name} is no longer where {rule.sought} looks: it is now {WHERE[holding.where]}."
+            yield LIKELY, Cause("moved", what, holding.source, f"Set {setting} = {_toml(holding.source)}")
+        elif holding is not None:
+            what = f"{rule.sought} is gone; the page has {holding.source} in its place."
+            yield LIKELY, Cause("renamed", what, holding.source, f"Set {setting} = {_toml(holding.source)}")
+        elif rule.empty:
+            what = f"The element of {rule.sought} is there, but without a value."
+            change = "See whether a script fills it in later, or whether it is filled in for visitors who are logged in"
+            yield FOLLOWING, Cause("emptied", what, rule.sought, change)
+        elif rule.near:
+            what = f"{rule.sought} is not in the page; {rule.near[0]} is the nearest."
+            yield (
+                FOLLOWING,
+                Cause("renamed", what, rule.near[0], f"If that is it, set {setting} = {_toml(rule.near[0])}"),
+            )
+
+
+def _scripts_missing(clues: Clues) -> Iterator[Guess]:
+    for trouble in _select(clues, "request"):
+        if trouble.type == "Script":
+            how = f"HTTP {trouble.status}" if trouble.status else trouble.text or "no answer"
+            what = f"A script of the page did not come ({how}): what it sets is missing."
+            change = "If the site's owner did not break it, see whether `reach` or a blocker keeps it away"
+            yield BROKEN, Cause("script missing", what, trouble.place, change)
+
+
+def _scripts_broken(clues: Clues) -> Iterator[Guess]:
+    if not (clues.missing or clues.step_failed):
+        return
+    for trouble in _select(clues, "script error")[:2]:
+        what = f"A script of the page ended with an error: {trouble.text[:160]}"
+        yield BROKEN, Cause("script error", what, trouble.place, "The site's own script is broken: tell its owner")
+
+
+def _kept_away(clues: Clues) -> Iterator[Guess]:
+    for trouble in _select(clues, "egress")[:1]:
+        host = urlsplit(trouble.place).netloc or trouble.place
+        change = f'If the site needs it, add "{host}" to sites.{clues.failure.site}.reach'
+        yield FOLLOWING, Cause("egress", f"doorkey did not let the page reach {host}: {trouble.text}", host, change)
+
+
+def _is_stranger(clues: Clues) -> Iterator[Guess]:
+    if clues.evidence.asks == "a password" and not clues.step_failed:
+        what = "The page asks for a password: the site does not know this visitor."
+        change = f"Log in: doorkey login {clues.failure.site}, or write steps (docs/login.md)"
+        yield LIKELY, Cause("login needed", what, _where(clues.evidence), change)
+
+
+def _hangs(clues: Clues) -> Iterator[Guess]:
+    if clues.failure.code == "timeout" and clues.evidence.waiting:
+        what = "The visit's time was over while the page still waited for an answer."
+        yield (
+            FOLLOWING,
+            Cause("unanswered", what, clues.evidence.waiting[0], "Raise limits.visit, or look at that address"),
+        )
+
+
+FINDERS: tuple[Callable[[Clues], Iterator[Guess]], ...] = (
+    _asks_code,
+    _is_covered,
+    _form_changed,
+    _is_down,
+    _is_challenged,
+    _scripts_missing,
+    _scripts_broken,
+    _rules_broken,
+    _wants_consent,
+    _is_stranger,
+    _kept_away,
+    _hangs,
+)
+
+
+def _select(clues: Clues, kind: str) -> list[Trouble]:
+    return [trouble for trouble in clues.evidence.troubles if trouble.kind == kind]
+
+
+def _names_of(element: Element) -> set[str]:
+    return {re.sub(r"^[#\[]|(?:name|type)=|[\]\"']", "", element.selector), *element.text.split()}
+
+
+def _where(evidence: VisitEvidence, element: Element | None = None) -> str:
+    page = place_of(evidence.url) if evidence.url else "the page"
+    return f"{element.selector} on {page}" if element is not None else page
+
+
+def _toml(text: str) -> str:
+    return f"'{text}'" if "'" not in text else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

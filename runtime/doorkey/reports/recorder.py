@@ -1,0 +1,263 @@
+"""Writes the reports of one process: of visits that failed, and of calls that were refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from doorkey.clock import Clock
+from doorkey.errors import ConfigurationError, DoorkeyError, MissingToken, QueueFull, RequestError
+from doorkey.model.events import CallRecord, SiteEvents, VisitEvent
+from doorkey.model.evidence import VisitEvidence
+from doorkey.model.page import Page
+from doorkey.model.session import Session
+from doorkey.provider import Provider
+from doorkey.reports.archive import MOST_CALLS, Archive
+from doorkey.reports.diagnosis import Failure
+from doorkey.reports.making import VisitMaterial, make_call_report, make_visit_report, read_facts
+from doorkey.reports.report import Report
+
+T = TypeVar("T")
+log = logging.getLogger("doorkey.reports")
+AGAIN = 60.0
+"""Seconds in which calls that fail in the same way get one report."""
+GOOD_AGAIN = 3600.0
+"""Seconds after which a visit that works is remembered anew."""
+MOST_STEPS = 200
+MOST_SHAPES = 1000
+UNTOLD = (RequestError, ConfigurationError, QueueFull)
+"""Errors that say all there is to say: nothing at the site has failed."""
+
+
+class Recorder:
+    """*secrets* returns what doorkey's own settings hold."""
+
+    def __init__(self, archive: Archive, clock: Clock, secrets: Callable[[], Iterable[str]] = tuple) -> None:
+        self.archive, self._clock, self._secrets = archive, clock, secrets
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._shapes: dict[tuple[str, str, str], tuple[float, asyncio.Task[str]]] = {}
+        self._calls: deque[tuple[str, str]] = deque(maxlen=MOST_CALLS)
+        self._remembering: asyncio.Task[None] | None = None
+        self._version = version("doorkey")
+        self.wanted: set[str] = set()
+        """The sites whose next visit gets a report, whether it works or not."""
+
+    def of(self, site: str, provider: Provider, events: SiteEvents) -> SiteRecorder:
+        """The reports of one site's sessions."""
+        return SiteRecorder(self, site, provider, events)
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def write_visit(self, material: VisitMaterial) -> str:
+        """Write a visit's report and return its id; empty if it can't be written."""
+        picture = material.evidence.picture if material.evidence is not None else b""
+
+        def write() -> str:
+            good = self.archive.read_good(material.failure.site)
+            return self.archive.write(make_visit_report(replace(material, good=good)), picture).id
+
+        return await self._try(write)
+
+    async def report_call(self, record: CallRecord, failure: Failure, request: str, secrets: Iterable[str]) -> str:
+        """Return the id of the call's report. Calls that fail alike within AGAIN share the first one's."""
+        last = record.attempts[-1] if record.attempts else None
+        shape = failure.site, failure.code, f"{last.what} {last.status}" if last else ""
+        until, task = self._shapes.get(shape, (0.0, None))
+        if task is None or self._clock.now() >= until:
+            known = (*secrets, *self._secrets())
+
+            def write() -> str:
+                made = make_call_report(record, failure, version=self._version, secrets=known, request=request)
+                return self.archive.write(made).id
+
+            while len(self._shapes) >= MOST_SHAPES:
+                del self._shapes[next(iter(self._shapes))]
+            task = self.spawn(self._try(write))
+            self._shapes[shape] = self._clock.now() + AGAIN, task
+        # Shielded: the caller who leaves must not cancel what the others wait for.
+        report = await asyncio.shield(task)
+        self.remember_call(request, report)
+        return report
+
+    def remember_call(self, request: str, report: str) -> None:
+        """Remember that the call with the id *request* ended with *report*."""
+        if request and report:
+            self._calls.append((request, report))
+            if self._remembering is None or self._remembering.done():
+                self._remembering = self.spawn(self._write_calls())
+
+    async def _write_calls(self) -> None:
+        while self._calls:
+            calls = [self._calls.popleft() for _ in range(len(self._calls))]
+
+            def write(calls: list[tuple[str, str]] = calls) -> str:
+                self.archive.remember_calls(calls)
+                return ""
+
+            await self._try(write)
+
+    def remember_good(self, failure: Failure, page: Page, status: int) -> None:
+        """Remember a visit that worked, behind what goes on. *failure* names the rules of the site."""
+
+        def write() -> str:
+            facts = read_facts(page, failure, at=self._clock.wall(), status=status)
+            self.archive.remember_good(failure.site, facts)
+            return ""
+
+        self.spawn(self._try(write))
+
+    def material(
+        self,
+        failure: Failure,
+        evidence: VisitEvidence | None,
+        trail: Iterable[VisitEvent],
+        secrets: Iterable[str],
+    ) -> VisitMaterial:
+        return VisitMaterial(
+            failure=failure,
+            at=self._clock.wall(),
+            version=self._version,
+            evidence=evidence,
+            trail=tuple(trail),
+            secrets=(*secrets, *self._secrets()),
+        )
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _try(self, write: Callable[[], str]) -> str:
+        try:
+            return await asyncio.to_thread(write)
+        except OSError as error:
+            log.warning("a report can't be written: %s", error.strerror or error)
+        except Exception:
+            # A rim: a page that no parser likes must not replace the error that the report tells of.
+            log.exception("a report can't be made")
+        return ""
+
+
+class SiteRecorder:
+    """The reports of one key's visits and calls. `events` are the site's, with a trail for the visit's timeline."""
+
+    def __init__(self, recorder: Recorder, site: str, provider: Provider, events: SiteEvents) -> None:
+        self._recorder, self._site, self._provider = recorder, site, provider
+        self._trail: deque[VisitEvent] = deque(maxlen=MOST_STEPS)
+        self.events = SiteEvents(events.events, events.site, self._trail)
+        self._evidence: VisitEvidence | None = None
+        self._secrets: tuple[str, ...] = ()
+        self._good_at = float("-inf")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the next visit gets a report in any case."""
+        return self._site in self._recorder.wanted
+
+    def want(self) -> None:
+        """Write a report of the next visit in any case."""
+        self._recorder.wanted.add(self._site)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of the session that the visit began with."""
+        return self._secrets
+
+    def begin(self, *sessions: Session | None) -> None:
+        """A renewal begins, with what *sessions* hold."""
+        self._trail.clear()
+        self._evidence = None
+        self._secrets = tuple(value for session in sessions if session is not None for value in list_values(session))
+
+    def note(self, evidence: VisitEvidence | None) -> None:
+        """Keep what a visit of this renewal found at its end."""
+        self._evidence = evidence or self._evidence
+
+    async def fail(self, error: DoorkeyError) -> None:
+        """Write the report of a renewal that ended with *error*, which is made to name it."""
+        if isinstance(error, UNTOLD) or error.report:
+            self.begin()
+            return
+        material = self._recorder.material(self._explain(error), self._evidence, self._trail, self._secrets)
+        self.begin()
+        self._good_at = float("-inf")
+        if report := await self._recorder.write_visit(material):
+            name_report(error, report)
+
+    async def succeed(self, session: Session) -> str:
+        """A renewal worked. Return the id of its report, where one is wanted."""
+        report = ""
+        if self.wanted:
+            self._recorder.wanted.discard(self._site)
+            secrets = (*self._secrets, *list_values(session))
+            material = self._recorder.material(self._explain(None), self._evidence, self._trail, secrets)
+            report = await self._recorder.write_visit(material)
+        self.begin()
+        return report
+
+    def remember(self, page: Page, status: int) -> None:
+        """Remember the page of a visit that worked, now and then: later reports are compared with it."""
+        if self._recorder.now() >= self._good_at + GOOD_AGAIN:
+            self._good_at = self._recorder.now()
+            self._recorder.remember_good(self._explain(None), page, status)
+
+    async def fail_call(self, record: CallRecord, error: DoorkeyError, request: str, session: Session | None) -> None:
+        """Write the report of a call that ended with *error*, which is made to name it."""
+        if isinstance(error, UNTOLD):
+            return
+        if error.report:
+            self._recorder.remember_call(request, error.report)
+            return
+        if report := await self._report_call(record, error, request, session):
+            name_report(error, report)
+
+    def note_refusal(self, record: CallRecord, error: DoorkeyError, request: str, session: Session) -> None:
+        """Write, behind the answer, the report of a call that the site refused. *error* says how."""
+        self._recorder.spawn(self._report_call(record, error, request, session))
+
+    async def _report_call(self, record: CallRecord, error: DoorkeyError, request: str, session: Session | None) -> str:
+        secrets = list_values(session) if session is not None else ()
+        return await self._recorder.report_call(record, self._explain(error), request, secrets)
+
+    def _explain(self, error: DoorkeyError | None) -> Failure:
+        return Failure(
+            site=self._site,
+            code=error.code if error is not None else "",
+            message=error.message if error is not None else "",
+            token=error.name if isinstance(error, MissingToken) else "",
+            by=getattr(error, "by", ""),
+            sought=self._provider.sought,
+            ready=self._provider.ready,
+        )
+
+
+def list_values(session: Session) -> tuple[str, ...]:
+    """Return the secrets of *session*."""
+    tokens = [str(value) for value in session.tokens.values()]
+    return (*tokens, *(cookie.value for cookie in session.cookies), *session.local.values())
+
+
+def name_report(error: DoorkeyError, report: str) -> None:
+    """Let *error* name the *report* that was written of it."""
+    error.report = report
+    error.message += f". See what happened: doorkey reports open {report}"
+
+
+def describe(report: Report) -> str:
+    """Return what a list of reports says of one, in a line."""
+    if not report.code:
+        return "worked"
+    cause = report.causes[0] if report.causes else None
+    return f"{cause.kind}: {cause.what}" if cause is not None else report.message

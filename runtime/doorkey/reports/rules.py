@@ -1,0 +1,156 @@
+"""Looks a visit's rules up in the page, and finds what stands in their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from doorkey.model.evidence import VisitEvidence
+from doorkey.model.page import Page
+from doorkey.reports.holdings import LIKE, WHERE, Holding, compare_names, list_words
+from doorkey.reports.report import Rule
+
+READY = "ready"
+"""The name under which `ready` is listed among the rules."""
+MOST_SELECTORS = 3000
+FEWEST = 4
+"""Characters of a value that may be a token."""
+ORDER = ("page", "cookie", "storage", "script", "request", "answer")
+"""Where a value is looked for first, of places whose names are equally alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRule:
+    """A rule held against the page. `empty`: its element is there without a value. `holding` may be where the value is
+    now, and `near` are selectors of the page that resemble the rule's."""
+
+    name: str
+    sought: str
+    found: bool
+    empty: bool = False
+    holding: Holding | None = None
+    near: tuple[str, ...] = ()
+    kind: str = field(default="css")
+
+    def to_rule(self) -> Rule:
+        return Rule(self.name, self.sought, self.found, self.describe_instead())
+
+    def describe_instead(self) -> str:
+        if self.found:
+            return ""
+        parts = ["the element is there, without a value"] if self.empty else []
+        if self.holding is not None:
+            parts.append(f"{self.holding.source} {WHERE[self.holding.where]}, {self.holding.length} characters")
+        parts += [f"{near} in the page" for near in self.near if not (self.holding and near in self.holding.source)]
+        return "; ".join(parts) or "nothing similar"
+
+
+def check_rules(
+    sought: Mapping[str, str], ready: str | None, evidence: VisitEvidence, holdings: list[Holding], missing: str = ""
+) -> list[CheckedRule]:
+    """Hold the rules against the page: *sought* by name, and *ready*. *missing* is the rule that the visit failed by.
+
+    Where a rule's value can't be looked up, it counts as found unless it is *missing*.
+    """
+    page = evidence.page
+    rules = [*([(READY, ready)] if ready else []), *sought.items()]
+    if page is None:
+        return []
+    held = {name: _look_up(source, page, holdings) for name, source in rules}
+    taken = {source for name, source in rules if held[name]}
+    checked = []
+    for name, source in rules:
+        value = held[name] if held[name] is not None else (None if name == missing else "?")
+        kind = kind_of(source)
+        if value:
+            checked.append(CheckedRule(name, source, True, kind=kind))
+            continue
+        near = tuple(_list_near(source, page)) if kind == "css" else ()
+        holding = None if name == READY else find_holding(name, source, holdings, taken)
+        checked.append(CheckedRule(name, source, False, value == "", holding, near, kind))
+    return checked
+
+
+def find_holding(name: str, source: str, holdings: Iterable[Holding], taken: set[str]) -> Holding | None:
+    """Return the holding that is most likely the value of a token now."""
+    words, best, most = list_words(name, source), None, 0.0
+    for holding in holdings:
+        if holding.length < FEWEST or holding.source in taken or holding.source == source:
+            continue
+        score = compare_names(holding.name, words) + 0.01 * (len(ORDER) - ORDER.index(holding.where))
+        if score >= LIKE and score > most:
+            best, most = holding, score
+    return best
+
+
+def kind_of(source: str) -> str:
+    kind, colon, _ = source.partition(":")
+    return kind if colon and re.fullmatch(r"[a-z]+(?:-[a-z]+)?", kind) and kind not in ("a", "input") else "css"
+
+
+def _look_up(source: str, page: Page, holdings: list[Holding]) -> str | None:
+    """Return the value that *source* names in the page: empty if its place is there without one, None if not."""
+    match kind_of(source):
+        case "css":
+            return _select(source.removeprefix("css:"), page)
+        case "cookie":
+            return page.cookies.get(source.partition(":")[2])
+        case "local":
+            return page.local.get(source.partition(":")[2])
+        case "session":
+            return page.session.get(source.partition(":")[2])
+        case "script":
+            value = page.scripts.get(source.partition(":")[2])
+            return None if value is None else str(value)
+        case "html":
+            try:
+                found = re.search(source.removeprefix("html:").strip("/"), page.html)
+            except re.error:
+                return None
+            return None if found is None else found[found.lastindex or 0]
+        case _:
+            return next((holding.value for holding in holdings if holding.source == source), None)
+
+
+def _select(source: str, page: Page) -> str | None:
+    import soupsieve
+
+    selector, at, attribute = source.rpartition("@")
+    if not (at and re.fullmatch(r"[A-Za-z_][\w:.-]*", attribute.strip())):
+        selector, attribute = source, ""
+    try:
+        tag = page.find(selector.strip())
+    except (soupsieve.SelectorSyntaxError, NotImplementedError):
+        return None
+    if tag is None:
+        return None
+    if not attribute:
+        return tag.get_text().strip() or "?"
+    value = tag.get(attribute.strip())
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _list_near(source: str, page: Page) -> list[str]:
+    wanted = re.sub(r"[\"'\s]", "", source.rpartition("@")[0] or source)
+    known = list(dict.fromkeys(list_selectors(page)))[:MOST_SELECTORS]
+    return [near for near in get_close_matches(wanted, known, n=3, cutoff=LIKE) if near != wanted]
+
+
+def list_selectors(page: Page) -> Iterator[str]:
+    """Yield selectors of the page's elements, as a person would write them."""
+    for tag in page.document.find_all(True):
+        names = ("name", "property") if tag.name == "meta" else ("name",)
+        if tag.name in ("meta", "input", "select", "textarea", "button", "form"):
+            for name in names:
+                if isinstance(value := tag.get(name), str) and value:
+                    yield f"{tag.name}[{name}={value}]"[:80]
+        if isinstance(value := tag.get("id"), str) and value:
+            yield f"#{value}"[:80]
+            yield f"{tag.name}#{value}"[:80]
+        if tag.name == "a" and isinstance(value := tag.get("href"), str) and "?" not in value:
+            yield f"a[href={value}]"[:80]
+        for one in tag.get("class") or ():
+            yield f".{one}"[:80]
+            yield f"{tag.name}.{one}"[:80]
