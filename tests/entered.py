@@ -23,6 +23,7 @@ from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.provider import Provider
 from doorkey.rate.limits import RateLimiters, RateLimits
+from doorkey.reports.recorder import SiteRecorder
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import Journal, RenewalReason
@@ -87,6 +88,7 @@ class TokenTarget:
     server: TokenSite
     visits: int = 0
     events: SiteEvents = field(default_factory=site_events)
+    recorder: SiteRecorder | None = None
     key: Key = field(init=False)
 
     def __post_init__(self) -> None:

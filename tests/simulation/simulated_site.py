@@ -19,6 +19,7 @@ from doorkey.model.request import HEAD_BYTES, Head, Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.provider import Provider
+from doorkey.reports.recorder import SiteRecorder
 from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.stream import Stream
@@ -240,6 +241,7 @@ class SimulatedTarget:
     server: SimulatedSite
     events: SiteEvents
     visits: int = 0
+    recorder: SiteRecorder | None = None
 
     def __post_init__(self) -> None:
         self.key = Key(self.site.name, self.site.url)
