@@ -100,6 +100,8 @@ class Report:
             "causes": Cause, "rules": Rule, "places": Note, "shown": Note, "troubles": Note, "redirects": Note,
             "timeline": Moment, "differences": Difference,
         }  # fmt: skip
+        if not isinstance(data, Mapping):
+            raise TypeError("expected an object")
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in data.items() if name in known}
         for name, kind in kinds.items():

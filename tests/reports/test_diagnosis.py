@@ -1,0 +1,174 @@
+"""Each breakage is named, with its place and what to change: pages as literals, no browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from doorkey.model.evidence import Element, Trouble, VisitEvidence
+from doorkey.model.page import Page, Seen
+from doorkey.reports.diagnosis import Failure
+from doorkey.reports.good_visit import PageFacts
+from doorkey.reports.making import VisitMaterial, make_visit_report, read_facts
+from doorkey.reports.report import Cause, Report
+
+URL = "https://wiki.example/"
+TOKEN = "kq83hdn2la9x"
+FAILURE = Failure(
+    site="wiki", code="site_changed", message="the page holds no csrf", token="csrf",
+    sought={"csrf": "meta[name=csrf-token]@content"}, ready="#logout",
+)  # fmt: skip
+LOGOUT = '<a id="logout" href="/logout">Log out</a>'
+
+
+def page(html: str, **more: object) -> Page:
+    return Page(url=URL, html=f"<!doctype html><title>Wiki</title>{html}", **more)  # type: ignore[arg-type]
+
+
+def evidence(html: str = LOGOUT, *, sent: tuple[Seen, ...] = (), **more: object) -> VisitEvidence:
+    local = more.pop("local", {})
+    shown: dict[str, object] = {"url": URL, "status": 200, "page": page(html, sent=sent, local=local), "title": "Wiki"}
+    return VisitEvidence(**{**shown, **more})  # type: ignore[arg-type]
+
+
+def report(found: VisitEvidence, failure: Failure = FAILURE, good: PageFacts | None = None) -> Report:
+    return make_visit_report(VisitMaterial(failure=failure, at=100.0, version="1", evidence=found, good=good))
+
+
+def first(found: VisitEvidence, failure: Failure = FAILURE) -> Cause:
+    return report(found, failure).causes[0]
+
+
+def test_a_renamed_token() -> None:
+    cause = first(evidence(f'{LOGOUT}<meta name="x-csrf" content="{TOKEN}">'))
+    assert (cause.kind, cause.place) == ("renamed", "meta[name=x-csrf]@content")
+    assert cause.change == "Set sites.wiki.tokens.csrf = 'meta[name=x-csrf]@content'"
+
+
+def test_an_emptied_token() -> None:
+    cause = first(evidence(f'{LOGOUT}<meta name="csrf-token" content="">'))
+    assert (cause.kind, cause.place) == ("emptied", "meta[name=csrf-token]@content")
+
+
+def test_a_token_that_moved_to_a_global_variable() -> None:
+    cause = first(evidence(values={"app.csrfToken": TOKEN}))
+    assert (cause.kind, cause.place) == ("moved", "script:app.csrfToken")
+
+
+def test_a_token_that_moved_into_an_inline_script() -> None:
+    cause = first(evidence(f'{LOGOUT}<script>const settings = {{"csrfToken": "{TOKEN}"}}</script>'))
+    assert cause.kind == "moved"
+    assert cause.place.startswith("html:/csrfToken")
+
+
+def test_a_token_that_moved_to_the_storage() -> None:
+    cause = first(evidence(local={"csrf": TOKEN}))
+    assert (cause.kind, cause.place) == ("moved", "local:csrf")
+
+
+@pytest.mark.parametrize(
+    ("seen", "place"),
+    [
+        (Seen(method="POST", url=f"{URL}api", headers={"x-csrf-token": TOKEN}), "request:x-csrf-token"),
+        (Seen(method="POST", url=f"{URL}api", body=f'{{"csrf": "{TOKEN}"}}'), "request-body:csrf"),
+        (Seen(method="GET", url=f"{URL}api?csrf={TOKEN}"), "request-query:csrf"),
+        (Seen(method="GET", url=f"{URL}api", answer_body=f'{{"me": {{"csrf": "{TOKEN}"}}}}'), "response-body:me.csrf"),
+    ],
+)
+def test_a_token_that_moved_to_the_pages_own_request(seen: Seen, place: str) -> None:
+    cause = first(evidence(sent=(seen,)))
+    assert (cause.kind, cause.place) == ("moved", place)
+
+
+def test_a_request_to_another_site_is_no_place() -> None:
+    seen = Seen(method="GET", url="https://ads.example/?csrf=1234567")
+    assert "moved" not in {cause.kind for cause in report(evidence(sent=(seen,))).causes}
+
+
+def test_a_changed_login_form() -> None:
+    fields = (Element("#q", " search q"), Element("#username", " text username"), Element("#pass", " password pass"))
+    found = evidence(step="login step 1 (fill #user)", selector="#user", fields=fields, asks="a password")
+    cause = first(found, replace(FAILURE, token=""))
+    assert (cause.kind, cause.place) == ("login form changed", URL)
+    assert cause.change == 'In this step, write "#username" in place of "#user"'
+
+
+def test_an_overlay_over_the_button() -> None:
+    found = evidence(
+        step="login step 3 (click #go)", selector="#go", element=Element("#go"), overlay=Element("#promo", "Buy now"),
+        buttons=(Element("#close", "No, thanks"),),
+    )  # fmt: skip
+    cause = first(found, replace(FAILURE, token=""))
+    assert (cause.kind, cause.place) == ("overlay", f"#promo on {URL}")
+    assert '{ click = "#close", optional = true }' in cause.change
+
+
+def test_a_consent_dialog() -> None:
+    overlay = Element("#banner", "We use cookies to improve this site")
+    found = evidence("<p>x", overlay=overlay, buttons=(Element("#more", "Settings"), Element("#yes", "Accept all")))
+    cause = first(found)
+    assert (cause.kind, cause.place) == ("consent", f"#banner on {URL}")
+    assert '{ click = "#yes", optional = true }' in cause.change
+
+
+def test_a_consent_page_in_place_of_the_site() -> None:
+    found = evidence("<p>x", lines=("Before you continue: cookies",), buttons=(Element("#ok", "I agree"),))
+    assert first(found).kind == "consent"
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_maintenance_page(status: int) -> None:
+    found = evidence("<h1>x", status=status, lines=("We are down for maintenance until noon",))
+    cause = first(found)
+    assert cause.kind == "maintenance"
+    assert "down for maintenance until noon" in cause.what
+
+
+def test_a_script_that_breaks() -> None:
+    trouble = Trouble("script error", "boot is not defined", f"{URL}app.js:12")
+    cause = first(evidence(troubles=(trouble,)))
+    assert (cause.kind, cause.place) == ("script error", f"{URL}app.js:12")
+    assert "boot is not defined" in cause.what
+
+
+def test_a_script_that_is_not_there() -> None:
+    trouble = Trouble("request", "HTTP 404", f"{URL}app.js", 404, "Script")
+    cause = first(evidence(troubles=(trouble,)))
+    assert (cause.kind, cause.place) == ("script missing", f"{URL}app.js")
+
+
+def test_a_picture_that_is_not_there_explains_nothing() -> None:
+    trouble = Trouble("request", "HTTP 404", f"{URL}logo.png", 404, "Image")
+    assert "script missing" not in {cause.kind for cause in report(evidence(troubles=(trouble,))).causes}
+
+
+def test_a_one_time_code() -> None:
+    field = Element("#code", "one-time-code text code")
+    cause = first(evidence("<input id=code>", asks="a one-time code", fields=(field,)), replace(FAILURE, token=""))
+    assert (cause.kind, cause.place) == ("one-time code", f"#code on {URL}")
+    assert 'fill = "#code", totp' in cause.change
+
+
+def test_what_nobody_can_guess_is_told_as_it_is() -> None:
+    failure = replace(FAILURE, token="", sought={}, ready=None, message="the page crashed")
+    assert first(VisitEvidence(url=URL), failure).what == "the page crashed"
+
+
+def test_the_difference_to_the_last_visit_that_worked() -> None:
+    html = f'<meta name=generator content="Soft 1.0"><meta name=csrf-token content="{TOKEN}">{LOGOUT}<input id=q>'
+    good = read_facts(page(html), FAILURE, at=50.0, status=200)
+    now = evidence(f'<meta name=generator content="Soft 2.0">{LOGOUT}<input id=search>')
+    made = report(now, good=good)
+    told = {one.what: (one.before, one.now) for one in made.differences}
+    assert told == {
+        "the software (meta generator)": ("Soft 1.0", "Soft 2.0"),
+        "rules that held": ("csrf", "not found"),
+        "form fields": ("#q", "#search"),
+    }
+    assert made.worked == 50.0
+
+
+def test_what_is_remembered_holds_no_value() -> None:
+    html = f'<meta name=csrf-token content="{TOKEN}"><title>{TOKEN}</title>{LOGOUT}<input name=csrf value="{TOKEN}">'
+    assert TOKEN not in str(read_facts(page(html), FAILURE, at=0.0, status=200).to_json())
