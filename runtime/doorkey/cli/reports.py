@@ -55,7 +55,13 @@ def reports(context: click.Context) -> None:
 @json_option
 @config_option
 def list_reports(site: str = "", as_json: bool = False, config: Path | None = None) -> None:
-    """List the reports, or those of SITE."""
+    """List the reports, or those of SITE.
+
+    \b
+    Examples:
+      doorkey reports list
+      doorkey reports list wiki
+    """
     found = open_archive(config).list_reports(site)
     if as_json:
         print_json([report.to_json() for report in found])
@@ -70,7 +76,14 @@ def list_reports(site: str = "", as_json: bool = False, config: Path | None = No
 @click.option("--path", "only_path", is_flag=True, help="Print the file's path; open nothing.")
 @config_option
 def open_report(report: str, only_path: bool, config: Path | None) -> None:
-    """Open a report in your browser: ID, or the newest. Without a screen, its path is printed."""
+    """Open a report in your browser: ID, or the newest. Without a screen, its path is printed.
+
+    \b
+    Examples:
+      doorkey reports open
+      doorkey reports open wiki-1128-063112
+      doorkey reports open --path
+    """
     from doorkey.config.settings import screen
 
     archive = open_archive(config)
@@ -83,7 +96,13 @@ def open_report(report: str, only_path: bool, config: Path | None) -> None:
 @click.argument("report", metavar="[ID]", default="")
 @config_option
 def print_text(report: str, config: Path | None) -> None:
-    """Print a report as text without secrets, for an issue: ID, or the newest."""
+    """Print a report as text without secrets, for an issue: ID, or the newest.
+
+    \b
+    Examples:
+      doorkey reports text
+      doorkey reports text wiki-1128-063112
+    """
     from doorkey.reports.text import format_report
 
     click.echo(harmless(format_report(find_report(open_archive(config), report))), nl=False)
@@ -94,7 +113,13 @@ def print_text(report: str, config: Path | None) -> None:
 @click.option("--all", "every", is_flag=True, help="Delete all reports.")
 @config_option
 def delete(names: tuple[str, ...], every: bool, config: Path | None) -> None:
-    """Delete reports by ID, or all of them."""
+    """Delete reports by ID, or all of them.
+
+    \b
+    Examples:
+      doorkey reports delete wiki-1128-063112
+      doorkey reports delete --all
+    """
     if bool(names) == every:
         raise click.UsageError("expected one ID or more, or --all")
     archive = open_archive(config)

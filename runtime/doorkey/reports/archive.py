@@ -16,7 +16,7 @@ from doorkey.reports.good_visit import PageFacts
 from doorkey.reports.html_page import render
 from doorkey.reports.report import Report
 
-PAGE, DATA, PICTURE = "report.html", "report.json", "page.jpg"
+PAGE, DATA = "report.html", "report.json"
 CALLS = "calls.txt"
 """Which call ended with which report: a line for each, the latest last."""
 GOOD = "good"
@@ -42,8 +42,6 @@ class Archive:
             report = replace(report, id=self._choose_id(report))
             _write(made / DATA, json.dumps(report.to_json(), ensure_ascii=False, indent=1).encode())
             _write(made / PAGE, render(report, picture).encode("utf-8", "replace"))
-            if picture:
-                _write(made / PICTURE, picture)
             made.rename(self._folder / report.id)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
