@@ -184,8 +184,8 @@ class Runtime:
         self._parts.paused.discard(site)
 
     async def probe(self, site: str, *, with_calls: bool = False) -> Probed:
-        """Try the site's session check: how well would a dead session be noticed? *with_calls* also sends the `examples`
-        of the site's settings as a stranger: a site that lets strangers write would process them."""
+        """Try the site's session check: how well would a dead session be noticed? *with_calls* also sends the
+        settings' `examples` as a stranger: a site that lets strangers write would process them."""
         target, parts = self.target(site), self._parts
         session = await parts.keeper.get(target, deadline=self._deadline(None))
         transport = parts.selector.for_page(target.site, session.key)
