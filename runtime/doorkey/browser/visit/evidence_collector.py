@@ -15,6 +15,7 @@ from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.page_troubles import PageTroubles
 from doorkey.browser.visit.snapshot import take_snapshot
+from doorkey.browser.visit.spec import VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed
 from doorkey.model.evidence import Element, Trouble, VisitEvidence
@@ -41,22 +42,24 @@ class VisitState:
 
 
 class EvidenceCollector:
-    """Collects the evidence of one visit. *known* are secrets of the site's last session."""
+    """Collects the evidence of one visit."""
 
     def __init__(
         self,
         inspector: PageInspector,
         network_log: NetworkLog,
-        troubles: PageTroubles,
         refusals: EgressRefusals,
+        spec: VisitSpec,
         clock: Clock,
-        *,
-        script_values: tuple[str, ...] = (),
     ) -> None:
-        self._inspector, self._network_log, self._troubles = inspector, network_log, troubles
-        self._refusals, self._clock, self._script_values = refusals, clock, script_values
+        self._inspector, self._network_log, self._troubles = inspector, network_log, PageTroubles(inspector)
+        self._refusals, self._spec, self._clock = refusals, spec, clock
 
-    async def collect(self, state: VisitState, known: Iterable[str] = ()) -> VisitEvidence:
+    async def listen(self) -> None:
+        """Start to listen to what goes wrong in the page. The network log has to listen already."""
+        await self._troubles.listen()
+
+    async def collect(self, state: VisitState) -> VisitEvidence:
         """Return what can be read of the page within LIMIT. A page that hangs or is gone yields less."""
         evidence = VisitEvidence(
             url=self._inspector.page.url,
@@ -74,7 +77,7 @@ class EvidenceCollector:
             async with asyncio.timeout(LIMIT):
                 evidence = await self._read_page(evidence)
                 evidence = await self._examine(evidence)
-                evidence = await self._take_picture(evidence, known)
+                evidence = await self._take_picture(evidence)
         except (BrowserFailed, TimeoutError) as error:
             log.debug("the evidence of a visit is not complete: %s", error)
         return evidence
@@ -83,7 +86,7 @@ class EvidenceCollector:
         return [Trouble("egress", why, host) for host, why in self._refusals.entries()]
 
     async def _read_page(self, evidence: VisitEvidence) -> VisitEvidence:
-        snapshot = await take_snapshot(self._inspector, self._clock, self._script_values)
+        snapshot = await take_snapshot(self._inspector, self._clock, self._spec.script_values)
         told = await self._inspector.evaluate_in_page(GLOBALS)
         values = {name: value for name, value in _parse(told).items() if isinstance(value, str)}
         page = replace(snapshot.page, sent=await self._troubles.read_sent())
@@ -105,11 +108,11 @@ class EvidenceCollector:
             asks=str(told["asks"]),
         )
 
-    async def _take_picture(self, evidence: VisitEvidence, known: Iterable[str]) -> VisitEvidence:
+    async def _take_picture(self, evidence: VisitEvidence) -> VisitEvidence:
         from playwright.async_api import Error
 
         page = self._inspector.page
-        await self._inspector.evaluate(COVER, list_secrets(evidence, known))
+        await self._inspector.evaluate(COVER, list_secrets(evidence, self._spec.secrets))
         others = [frame for frame in page.frames if frame != page.main_frame]
         masks = [page.locator(COVERED), *(frame.locator(FIELDS) for frame in others)]
         try:

@@ -19,7 +19,6 @@ from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.login_observer import LoginObserver
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import explain_missing_page, explain_unnamed
-from doorkey.browser.visit.page_troubles import PageTroubles
 from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY, PageSettler
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
@@ -61,7 +60,7 @@ class PageVisit:
         self._inspector = PageInspector(page)
         self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
         self._reader = FactsReader(self._inspector, self._network_log, spec, clock)
-        self._troubles = PageTroubles(self._inspector)
+        self._collector = EvidenceCollector(self._inspector, self._network_log, routing.refusals, spec, clock)
         self._challenge = Challenge(self._inspector, self._network_log, self._reader, spec.challenge, clock, events)
         self._watch = StateWatch(self._inspector, routing.site_url, spec.keep, spec.local) if spec.keep else None
         self._targets = StepTargets(self._inspector, clock)
@@ -85,15 +84,7 @@ class PageVisit:
 
     async def collect_evidence(self) -> VisitEvidence:
         """Return what a report of the visit needs. Nothing else may use the page any more."""
-        collector = EvidenceCollector(
-            self._inspector,
-            self._network_log,
-            self._troubles,
-            self._routing.refusals,
-            self._clock,
-            script_values=self._spec.script_values,
-        )
-        return await collector.collect(self._observer.state, self._spec.secrets)
+        return await self._collector.collect(self._observer.state)
 
     def adopt(self, popup: BrowserPage) -> bool:
         """Tell whether *popup*, which a page has opened, stays open: a login may need it."""
@@ -106,7 +97,7 @@ class PageVisit:
         await self._seed()
         await self._network_log.listen()
         if self._spec.evidence != "never":
-            await self._troubles.listen()
+            await self._collector.listen()
         if self._spec.steps:
             await self._observer.listen()
         if self._watch is not None and not self._spec.keep_once_in:
