@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from doorkey.cli.add.exploration import Exploration
+from doorkey.cli.add.names import derive_name_from_host, derive_name_from_kind
 from doorkey.cli.add.probe import SETTLE, Probe
+from doorkey.cli.add.recorded import read_recorded
 from doorkey.cli.add.report import AddReport
 from doorkey.cli.add.trial import Trial, Verdict
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
 from doorkey.cli.settings_file import append_table, check_addable, explain_taken
-from doorkey.cli.terminal import Progress, print_json
+from doorkey.cli.terminal import Progress, is_terminal, print_json
 from doorkey.errors import ConfigurationError, DoorkeyError
 
 if TYPE_CHECKING:
@@ -28,13 +31,18 @@ if TYPE_CHECKING:
     from doorkey.config.settings import Settings
     from doorkey.learning.draft import Draft
     from doorkey.model.page import Page
-    from doorkey.recognition.framework import Framework
     from doorkey.recognition.proposal import Proposal
     from doorkey.runtime import Runtime
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", required=False)
+@click.option(
+    "--har",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Learn from a HAR file of a login and a write; URL is optional then.",
+)
 @click.option("--name", help="The name of the site (default: from its host).")
 @click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
 @click.option("--anyway", is_flag=True, help="Write the site also if it failed when it was tried.")
@@ -42,7 +50,14 @@ if TYPE_CHECKING:
 @json_option
 @config_option
 def add(
-    url: str, name: str | None, dry_run: bool, anyway: bool, headed: bool, as_json: bool, config: Path | None
+    url: str | None,
+    har: Path | None,
+    name: str | None,
+    dry_run: bool,
+    anyway: bool,
+    headed: bool,
+    as_json: bool,
+    config: Path | None,
 ) -> int:
     """Visit the page at URL, learn how to log in there and what requests must carry, and add it as a site.
 
@@ -55,26 +70,26 @@ def add(
       doorkey add https://wiki.example/
       doorkey add https://shop.example/admin/ --name shop
       doorkey add https://blog.example/chat/ --dry-run
+      doorkey add --har recording.har --name shop
     """
-    from doorkey.config.settings_schema import web_url
-
-    try:
-        web_url(url)
-    except ValueError as exc:
-        hint = f": did you mean https://{url}?" if re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?", url) else ""
-        raise click.UsageError(f"URL: {exc}{hint}") from exc
+    if url is None and har is None:
+        raise click.UsageError("Missing argument 'URL': the site's page, or --har FILE.")
+    if url is not None:
+        _check_url(url)
     if name is not None and not re.fullmatch(r"[a-z0-9_-]+", name):
         raise click.UsageError("--name: expected a name of a-z, 0-9, _ and - only")
     from doorkey.config.settings import Settings
 
     # A file given by --config that does not exist is created.
     settings = Settings.load(config if config is None or config.exists() else Path(os.devnull))
-    adding = SiteAddition(url, name or derive_name_from_host(url), config, settings, headed, dry_run, anyway)
+    known = name or (derive_name_from_host(url) if url and har is None else "")
+    adding = SiteAddition(url or "", known, config, settings, headed, dry_run, anyway, har=har)
     added = run(adding.run())
     if as_json:
         print_json(added.as_json())
     else:
         added.show()
+        _offer_deletion(added)
     return added.exit
 
 
@@ -82,7 +97,8 @@ def add(
 class SiteAddition:
     """Adds one site to the settings file.
 
-    `name` is empty if only the page can tell a name. `pool` is shared with the caller; `settle`: see SETTLE.
+    `name` is empty if only the page can tell a name. `har` is a recording to learn from in place of the page. `pool` is
+    shared with the caller; `settle`: see SETTLE.
     """
 
     url: str
@@ -94,6 +110,7 @@ class SiteAddition:
     anyway: bool = False
     pool: BrowserPool | None = None
     settle: float = SETTLE
+    har: Path | None = None
 
     async def run(self) -> AddReport:
         """Look at the site, try what was learned, and write it. Raises DoorkeyError if there is nothing to write."""
@@ -103,9 +120,15 @@ class SiteAddition:
 
         if self.name:
             self._check_free(self.name)
-        with Progress(f"adding {self.url}") as say:
+        with Progress(f"adding {self.url or self.har}") as say:
             async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
-                site, proposal, page, draft = await self._propose(runtime)
+                holds_password = False
+                if self.har is None:
+                    site, proposal, page, draft = await self._propose(runtime)
+                else:
+                    site, recorded = await asyncio.to_thread(read_recorded, self.har, self.url, self.name)
+                    proposal, page, draft = recorded.proposal, recorded.page, recorded.draft
+                    holds_password = recorded.holds_password
                 table = write_table(proposal, site)
                 self._check_free(site, table)
                 missing = tuple(name for name in proposal.variables if not variable(name))
@@ -128,6 +151,7 @@ class SiteAddition:
             missing=missing,
             verdict=verdict,
             draft=draft,
+            har=self.har if holds_password else None,
         )
 
     @property
@@ -192,7 +216,26 @@ class SiteAddition:
 
         settings = Settings.load(self.settings.source, sites=tomllib.loads(table)["sites"])
         async with Runtime(settings, headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
-            return await Trial(runtime, site, proposal.path, say).run(logs_in=proposal.login is not None)
+            return await Trial(runtime, site, proposal.path, say).run(logs_in=bool(proposal.variables))
+
+
+def _check_url(url: str) -> None:
+    from doorkey.config.settings_schema import web_url
+
+    try:
+        web_url(url)
+    except ValueError as exc:
+        hint = f": did you mean https://{url}?" if re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?", url) else ""
+        raise click.UsageError(f"URL: {exc}{hint}") from exc
+
+
+def _offer_deletion(added: AddReport) -> None:
+    """Offer to delete a recording that holds a password; without a terminal to ask on, only say so."""
+    if added.har is None:
+        return
+    click.echo(f"{added.har} holds the password that was typed. Delete it once the site works.", err=True)
+    if added.written and is_terminal(sys.stdin) and click.confirm("Delete it now?", default=False, err=True):
+        added.har.unlink(missing_ok=True)
 
 
 def _opening(proposal: Proposal, asked: str) -> tuple[Mapping[str, str], ...]:
@@ -203,19 +246,3 @@ def _opening(proposal: Proposal, asked: str) -> tuple[Mapping[str, str], ...]:
     login = proposal.login
     opens = "" if login.shown_at == asked else get_place(login.shown_at)
     return make_steps(login.form, proposal.variables, opens)[0]
-
-
-def derive_name_from_host(url: str) -> str:
-    """A site's name from its host, without `www` and the last part; empty for an IP address or localhost."""
-    host = (urlsplit(url).hostname or "").removeprefix("www.")
-    if re.fullmatch(r"[\d.]+|.*:.*|localhost", host):
-        return ""
-    return re.sub(r"[^a-z0-9_-]+", "-", host.rpartition(".")[0] or host).strip("-")
-
-
-def derive_name_from_kind(framework: Framework) -> str:
-    """A site's name from its software, or `site`."""
-    if framework.provider != "web":
-        return framework.provider
-    found = re.match(r"[A-Z][\w.]*", framework.name)
-    return found[0].lower().replace(".", "") if found else "site"

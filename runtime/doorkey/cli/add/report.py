@@ -28,7 +28,7 @@ class AddReport:
     """A site that was added, or would be with --dry-run.
 
     `missing` are the environment variables that its login needs. `verdict` says how it went when it was tried, and
-    `draft` what was learned behind the login.
+    `draft` what was learned behind the login. `har` is the recording, if it holds a password.
     """
 
     site: str
@@ -43,6 +43,7 @@ class AddReport:
     missing: tuple[str, ...]
     verdict: Verdict | None
     draft: Draft | None = None
+    har: Path | None = None
 
     @property
     def exit(self) -> int:
@@ -70,6 +71,11 @@ class AddReport:
         if login is not None:
             how = login.form.obstacle or ("user and password" if login.form.user else "a password")
             yield "login", how, login.seen
+        elif self.draft is not None and self.draft.login is not None:
+            learned = self.draft.login
+            yield "login", "by request" if learned.request is not None else "by the page's form", learned.seen
+        for call in self.draft.calls if self.draft is not None else ():
+            yield "call", str(call), ""
         if found.login_page:
             names = " and ".join(name_variables(self.site, with_user=True))
             yield "login", f"not needed for this page; set {names} to see what is behind", found.login_page
@@ -129,6 +135,7 @@ class AddReport:
             "survived": verdict.survived if verdict is not None else None,
             "tried": verdict.told if verdict is not None else "",
             "unsure": self.doubts,
+            "holds_password": self.har is not None,
             "fetch": self.fetch,
             "curl": self.curl,
             "next": self.next,
