@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorkey.clock import SystemClock
-from doorkey.engine.refusal_memory import RefusalMemory, shape_of
+from doorkey.engine.refusal_memory import RefusalMemory, refusal_shape
 from doorkey.model.request import Head, Request
 from doorkey.model.session import Key, Session
 from doorkey.model.verdict import Kind
@@ -40,7 +40,7 @@ def session(gen: int = 1) -> Session:
     return Session(key=KEY, gen=gen, url=KEY.url, born=0, soft=1, hard=2)
 
 
-SHAPE = shape_of(PAGE, asked(), Kind.REFUSED)
+SHAPE = refusal_shape(PAGE, asked(), Kind.REFUSED)
 
 
 def test_the_pause_grows_to_its_longest_and_no_further(refusals: RefusalMemory, clock: Stepped) -> None:
@@ -54,15 +54,15 @@ def test_the_pause_grows_to_its_longest_and_no_further(refusals: RefusalMemory, 
 
 def test_another_shape_is_worth_its_own_try(refusals: RefusalMemory) -> None:
     refusals.conclude(session(), asked(), SHAPE)
-    other = shape_of(OTHER, asked(), Kind.REFUSED)
+    other = refusal_shape(OTHER, asked(), Kind.REFUSED)
     assert other != SHAPE
     assert not refusals.is_useless(session(), asked(), other)
 
 
 def test_a_refusal_with_a_name_is_remembered_for_what_was_asked() -> None:
     first, second = asked(path="/secret"), asked(path="/open")
-    assert shape_of(PAGE, first, Kind.STALE) != shape_of(PAGE, second, Kind.STALE)
-    assert shape_of(PAGE, first, Kind.REFUSED) == shape_of(PAGE, second, Kind.REFUSED)
+    assert refusal_shape(PAGE, first, Kind.STALE) != refusal_shape(PAGE, second, Kind.STALE)
+    assert refusal_shape(PAGE, first, Kind.REFUSED) == refusal_shape(PAGE, second, Kind.REFUSED)
 
 
 def test_a_renewal_that_helped_clears_the_shape(refusals: RefusalMemory) -> None:

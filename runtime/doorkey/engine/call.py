@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
 from doorkey.engine.decision_tables import CheckOutcome, Resend, Suspicion
-from doorkey.engine.refusal_memory import Shape
+from doorkey.engine.refusal_memory import RefusalShape
 from doorkey.errors import DoorkeyError
 from doorkey.model.events import Attempt, CallRecord
 from doorkey.model.request import Head, Request
@@ -81,7 +81,7 @@ class Call(Generic[T]):
     excused: int = 0
     refused: int = -1
     refusal_error: DoorkeyError | None = None
-    shapes: list[Shape] = field(default_factory=list)
+    shapes: list[RefusalShape] = field(default_factory=list)
     verdict: Verdict | None = None
     session: Session | None = None
     began: float = field(init=False)

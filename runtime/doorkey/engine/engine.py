@@ -14,13 +14,13 @@ from typing import Any, NoReturn, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer, Raw
+from doorkey.engine.assessor import Assessor
 from doorkey.engine.attempts import REFUSALS, Attempts
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.decision import Deliver, Fail, Refused, Renew
 from doorkey.engine.decision_tables import MOST_EXCUSED, MOST_RENEWALS
-from doorkey.engine.judge import Judge
-from doorkey.engine.refusal_memory import RefusalMemory, shape_of
+from doorkey.engine.refusal_memory import RefusalMemory, refusal_shape
 from doorkey.errors import BrowserFailed, DoorkeyError, VisitFailed
 from doorkey.model.request import Request
 from doorkey.model.session import Session
@@ -60,7 +60,7 @@ class Engine:
         self._refusals = refusals
         self._checks = checks
         self._clock = clock
-        self._judge = Judge(keeper, selector, refusals, checks)
+        self._assessor = Assessor(keeper, selector, refusals, checks)
         self._attempts = Attempts(keeper, selector, refusals, clock, most=attempts, away=away)
 
     async def send(self, target: SiteTarget, request: Request, *, deadline: float) -> Answer[bytes]:
@@ -133,7 +133,9 @@ class Engine:
             if call.watched and self._checks is not None and not await self._checks.prepare(call, session):
                 continue
             reply = await self._attempts.carry(call, session)
-            match ACCEPTED if reply.accepted and not call.watched else await self._judge.judge(call, session, reply):
+            match (
+                ACCEPTED if reply.accepted and not call.watched else await self._assessor.assess(call, session, reply)
+            ):
                 case Deliver() as delivered:
                     return await self._deliver(call, session, reply, delivered)
                 case Renew(refused):
@@ -178,7 +180,7 @@ class Engine:
         self._keeper.refuse(session, named=refused == "named", login=bool(call.target.provider.steps))
         call.refusal_error = None if reply.verdict else reply.verdict.error(site.name, status)
         if reply.verdict.kind in REFUSALS:
-            call.shapes.append(shape_of(reply.head, reply.request, reply.verdict.kind))
+            call.shapes.append(refusal_shape(reply.head, reply.request, reply.verdict.kind))
 
     async def _deliver(self, call: Call[T], session: Session, reply: JudgedReply[T], delivered: Deliver) -> Answer[Any]:
         """Hand the answer over to the caller."""
@@ -193,7 +195,7 @@ class Engine:
             self._attempts.accept(reply, session)
             for shape in call.shapes:
                 self._refusals.forget(session.key, shape)
-            answer.on_failed = lambda verdict: self._judge.break_off(session, reply, verdict)
+            answer.on_failed = lambda verdict: self._assessor.break_off(session, reply, verdict)
         if delivered.refused != "not":
             try:
                 await self._reject(call, session, delivered)

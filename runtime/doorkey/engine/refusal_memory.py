@@ -11,7 +11,7 @@ from doorkey.model.request import Head, Request
 from doorkey.model.session import Key, Session
 from doorkey.model.verdict import Kind
 
-Shape: TypeAlias = tuple[int, str, str, str]
+RefusalShape: TypeAlias = tuple[int, str, str, str]
 """How a refusal looks: status, media type and kind of body; and of one that has a name, what was asked for."""
 Asked: TypeAlias = tuple[str, str]
 """The kind of a request: method and path."""
@@ -26,7 +26,7 @@ def kind_of(request: Request) -> Asked:
     return request.method, request.url.partition("?")[0]
 
 
-def shape_of(head: Head, request: Request, kind: Kind) -> Shape:
+def refusal_shape(head: Head, request: Request, kind: Kind) -> RefusalShape:
     """The shape of the refusal *head* of *request*, judged to be of *kind*."""
     start = head.start.lstrip()
     body = "empty" if not start else "html" if head.is_html else "json" if start[:1] in (b"{", b"[") else "text"
@@ -76,7 +76,7 @@ class RefusalMemory:
         self._clock = clock
         self._first = first
         self._longest = longest
-        self._useless: OrderedDict[tuple[Key, Shape], _Useless] = OrderedDict()
+        self._useless: OrderedDict[tuple[Key, RefusalShape], _Useless] = OrderedDict()
         self._accepted: OrderedDict[tuple[Key, Asked], tuple[int, float]] = OrderedDict()
 
     def accept(self, session: Session, request: Request, sent: float) -> None:
@@ -99,21 +99,21 @@ class RefusalMemory:
         gen, latest = self._accepted.get((session.key, kind_of(request)), (-1, 0.0))
         return gen == session.gen and latest > came
 
-    def is_useless(self, session: Session, request: Request, shape: Shape) -> bool:
+    def is_useless(self, session: Session, request: Request, shape: RefusalShape) -> bool:
         """Whether renewing for this refusal is not worth a try now."""
         useless = self._useless.get((session.key, shape))
         if useless is None or self._clock.now() >= useless.until:
             return False
         return _identify(request) in useless.known or useless.doubts + 1 < useless.needed
 
-    def doubt(self, session: Session, request: Request, shape: Shape) -> None:
+    def doubt(self, session: Session, request: Request, shape: RefusalShape) -> None:
         """The session is not renewed for this refusal, because it is remembered."""
         useless = self._useless.get((session.key, shape))
         if useless is not None and _identify(request) not in useless.known:
             useless.doubts += 1
             useless.asked.add(kind_of(request))
 
-    def conclude(self, session: Session, request: Request, shape: Shape) -> None:
+    def conclude(self, session: Session, request: Request, shape: RefusalShape) -> None:
         """A session that was made fresh for this refusal met it, too; or nobody will see whether renewing helps."""
         key, now = (session.key, shape), self._clock.now()
         useless = self._useless.get(key)
@@ -132,7 +132,7 @@ class RefusalMemory:
         useless.about.add(kind_of(request))
         useless.gen = max(useless.gen, session.gen)
 
-    def forget(self, key: Key, shape: Shape) -> None:
+    def forget(self, key: Key, shape: RefusalShape) -> None:
         """A renewal helped against this shape."""
         self._useless.pop((key, shape), None)
 

@@ -10,7 +10,7 @@ from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.check.suspicion import is_logout
 from doorkey.engine.decision import Check, Decision, Deliver, Fail, Renew, SiteAnswer, decide
 from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend, Suspicion
-from doorkey.engine.refusal_memory import RefusalMemory, kind_of, shape_of
+from doorkey.engine.refusal_memory import RefusalMemory, kind_of, refusal_shape
 from doorkey.errors import DoorkeyError, NotPlainHttp
 from doorkey.model.session import Session
 from doorkey.model.verdict import Kind, Verdict
@@ -21,7 +21,7 @@ T = TypeVar("T")
 TELLING = (CheckOutcome.ALIVE, CheckOutcome.RENEWED, CheckOutcome.DEAD)
 
 
-class Judge:
+class Assessor:
     """`checks` is None where no session is ever checked."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Judge:
         self._refusals = refusals
         self._checks = checks
 
-    async def judge(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
+    async def assess(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Deliver | Renew | Fail:
         """The decision on *reply*, by the session check where it takes one."""
         checks, watched = self._checks, reply.error is None and reply.request.own_host
         if not watched or not call.watched:
@@ -66,7 +66,7 @@ class Judge:
         key, site, request = session.key, call.target.site, reply.request
         state, news, remembered = self._keeper.key_state(key), News.NONE, False
         if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
-            remembered = self._refusals.is_useless(session, request, shape_of(reply.head, request, kind))
+            remembered = self._refusals.is_useless(session, request, refusal_shape(reply.head, request, kind))
             # Or no newer session is to be had, as new ones were refused as well.
             remembered = remembered or (
                 kind is Kind.REFUSED and self._keeper.cannot_renew_in_time(session, call.deadline)
@@ -97,7 +97,7 @@ class Judge:
         refusal = case.kind in REFUSALS or case.suspicion is Suspicion.REFUSING
         if case.kind is None or not refusal or isinstance(decision, Check) or case.check in TELLING:
             return
-        shape = shape_of(reply.head, reply.request, case.kind)
+        shape = refusal_shape(reply.head, reply.request, case.kind)
         if case.news is News.FRESH or (isinstance(decision, Deliver | Fail) and decision.refused == "doubted"):
             self._refusals.conclude(session, reply.request, shape)
         elif case.remembered and isinstance(decision, Deliver | Fail):
