@@ -11,7 +11,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -147,8 +147,9 @@ def the_site(_: str) -> web.Application:
 KINDS = {"site": the_site, "door": the_door, "proxy": bare_proxy}
 
 
-async def listen(kind: str, url: str) -> None:
-    runner = web.AppRunner(KINDS[kind](url), access_log=None, auto_decompress=False, handler_cancellation=True)
+async def listen(kind: str, url: str, kinds: Mapping[str, Callable[[str], web.Application]]) -> None:
+    """Serve the application of this *kind* before *url*, and print its port."""
+    runner = web.AppRunner(kinds[kind](url), access_log=None, auto_decompress=False, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     if kind == "door":
@@ -277,4 +278,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(listen(*sys.argv[1:]) if len(sys.argv) > 2 else main()))
+    sys.exit(asyncio.run(listen(*sys.argv[1:], kinds=KINDS) if len(sys.argv) > 2 else main()))

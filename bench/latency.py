@@ -121,16 +121,6 @@ def the_site(_: str) -> web.Application:
 KINDS = {"site": the_site, "door": the_door, "proxy": bare_proxy}
 
 
-async def listen(kind: str, url: str) -> None:
-    runner = web.AppRunner(KINDS[kind](url), access_log=None, auto_decompress=False, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    if kind == "door":
-        calm_collector()  # as `doorkey serve` does
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-
-
 async def first_byte(port: int) -> float:
     """Milliseconds until the answer to a small request begins, as the median of many."""
     connection = await Connection.open(port)
@@ -270,4 +260,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(listen(*sys.argv[1:]) if len(sys.argv) > 2 else main()))
+    sys.exit(asyncio.run(door.listen(*sys.argv[1:], kinds=KINDS) if len(sys.argv) > 2 else main()))
