@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypedDict
 
 from multidict import CIMultiDictProxy
 
@@ -60,3 +61,11 @@ class Conversation:
         """The session's own changes since this was asked last."""
         slid, self.slid = tuple(self.slid), []
         return slid
+
+
+class OpenOptions(TypedDict, total=False):
+    """What the `open` of each transport takes beside the request, as `Direct.open` says."""
+
+    conversation: Conversation | None
+    sliding: tuple[str, ...]
+    total: float

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Unpack
 
 from doorkey.clock import Clock
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
-from doorkey.transport.conversation import Conversation
+from doorkey.transport.conversation import OpenOptions
 from doorkey.transport.page.page_transport import LoneRequests, PageTransport
 from doorkey.transport.stream import Stream
 
@@ -25,16 +25,7 @@ EXPIRY = 3600.0
 class Transport(Protocol):
     """Carries a request: see `Direct.open` for what that promises, whatever carries it."""
 
-    async def open(
-        self,
-        request: Request,
-        session: Session,
-        site: Site,
-        *,
-        conversation: Conversation | None = None,
-        sliding: tuple[str, ...] = (),
-        total: float = float("inf"),
-    ) -> Stream: ...
+    async def open(self, request: Request, session: Session, site: Site, **options: Unpack[OpenOptions]) -> Stream: ...
 
 
 class TransportSelector:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError
@@ -19,7 +19,7 @@ from doorkey.model.site import Site
 from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
 from doorkey.network.url_policy import request_url
-from doorkey.transport.conversation import Conversation
+from doorkey.transport.conversation import Conversation, OpenOptions
 from doorkey.transport.direct import Limits
 from doorkey.transport.headers import SessionHeaders
 from doorkey.transport.page.page_cookies import cookies_at, goes_to, put_change, replace_cookies, set_names
@@ -173,20 +173,9 @@ class LoneRequests:
     def __init__(self, page: PageTransport) -> None:
         self._page = page
 
-    async def open(
-        self,
-        request: Request,
-        session: Session,
-        site: Site,
-        *,
-        conversation: Conversation | None = None,
-        sliding: tuple[str, ...] = (),
-        total: float = float("inf"),
-    ) -> Stream:
+    async def open(self, request: Request, session: Session, site: Site, **options: Unpack[OpenOptions]) -> Stream:
         """As `PageTransport.open`."""
-        return await self._page.open(
-            request, session, site, conversation=conversation, sliding=sliding, total=total, alone=True
-        )
+        return await self._page.open(request, session, site, alone=True, **options)
 
 
 T = TypeVar("T", bound=Exchange)
