@@ -5,7 +5,6 @@ from __future__ import annotations
 from doorkey.model.verdict import Kind
 
 BY_HAND = "pass it in your own browser: doorkey login SITE --by-hand, or in doorkey's window: doorkey open SITE --keep"
-DESCRIBE = "If it only takes longer, describe it in `challenge` (docs/challenges.md)"
 OWNER = "the site's owner decides that: doorkey neither hides what it is nor tries from another address"
 LATER = "try again later: the site limits how much it answers"
 OTHERWISE = "put the question in other words"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from doorkey.protections.advice import BY_HAND, DESCRIBE
+from doorkey.protections.advice import BY_HAND
 from doorkey.protections.signs import Mark, Obstacle, Protection
 
 CAPTCHA = 'img[src*="captcha" i], input[name*="captcha" i]:not([type="hidden"])'
@@ -50,7 +50,7 @@ UNNAMED = (
         widget=True,
         unnamed=True,
         marks=(Mark(status=(200,), words=WORDS, lacks=LOGIN, opens=True),),
-        todo=f"{BY_HAND}. {DESCRIBE}",
+        todo=BY_HAND,
     ),
     Protection(
         name="unknown challenge, to be answered",
