@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import pytest
 from doorkey import Request, Runtime, Settings
 from doorkey.browser import BrowserPool
 from doorkey.browser.manual.login import LISTENING
+from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.errors import DoorkeyError
+from doorkey.model.session import Key
 
 from .conftest import Doorkey
 
@@ -174,6 +177,8 @@ async def test_a_login_is_brought_along_and_forgotten(doorkey: Doorkey, members:
     assert "left out, expired: old" in done.out
     assert "left out, of other hosts: ads.example" in done.out
     assert await write(doorkey) == 1
+    (listed,) = json.loads((await doorkey("profile", "list", "--json")).out)
+    assert (listed["login_by_hand"], listed["used_by"], Path(listed["folder"]).is_dir()) == (True, "", True)
     out = await doorkey("logout", "wiki")
     again = await doorkey("logout", "wiki")
     assert (out.out, again.out) == ("logged out of wiki\n", "nobody was logged in to wiki\n")
@@ -190,6 +195,27 @@ async def test_a_login_that_is_not_kept_fails(doorkey: Doorkey, members: LoginSi
     done = await doorkey("login", "wiki", "--from", "cookies.txt", settings=nowhere)
     assert (done.code, "logged in" in done.out) == (5, False), done
     assert "wiki: the login was taken, but is not kept: the session store /sys/sessions.db" in done.err
+
+
+async def test_a_reset_names_the_process_that_is_in_the_way(doorkey: Doorkey, members: LoginSite) -> None:
+    configure(doorkey.folder, members, "headless")
+    (listed,) = json.loads((await doorkey("profile", "list", "--json")).out)
+    assert (listed["profile"], listed["folder"]) == ("desktop", None)
+    assert (await doorkey("profile", "reset", "wiki")).out == "nothing was kept of wiki\n"
+    people = doorkey.home / ".local" / "share" / "doorkey" / "people"
+    key = Key("wiki", members.url)
+    home = UserDataDir(people, "wiki", str(key))
+    home.remember()
+    with home.lock():
+        told = await doorkey("profile", "reset", "wiki")
+        shown = (await doorkey("profile", "list")).out
+    assert (told.code, f"process {os.getpid()} on " in told.err, f"process {os.getpid()} on " in shown) == (
+        2,
+        True,
+        True,
+    )
+    assert (await doorkey("profile", "reset", "wiki")).code == 0
+    assert not home.path.exists()
 
 
 async def test_a_login_that_has_ended_is_not_taken(

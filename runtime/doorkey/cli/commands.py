@@ -22,6 +22,7 @@ PLACES = {
     "logout": "doorkey.cli.logout:logout",
     "mcp": "doorkey.cli.mcp:mcp",
     "open": "doorkey.cli.open:open_site",
+    "profile": "doorkey.cli.profile:profile",
     "reports": "doorkey.cli.reports:reports",
     "serve": "doorkey.cli.serve:serve",
     "session": "doorkey.cli.session:session",

@@ -6,9 +6,11 @@ import fcntl
 import hashlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from doorkey.browser.process import PROC, Process
 from doorkey.errors import ConfigurationError
@@ -72,15 +74,36 @@ class UserDataDir:
         Raises ConfigurationError while another process holds the lock.
         """
         self._make()
-        with (self.path / "lock").open("w") as file:
+        with self._lock_path.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as exc:
                 raise ConfigurationError(
-                    f"a login to {self._name} is in progress in another doorkey: finish it there, or close its window"
+                    f"a login to {self._name} is in progress in another doorkey ({_read_user(file)}): finish it there, "
+                    "or close its window"
                 ) from exc
+            file.seek(0)
+            file.truncate()
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
             self._end_leftover()
             yield
+
+    def find_user(self) -> str:
+        """Which process has locked the folder, in words; empty if none has."""
+        try:
+            with self._lock_path.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return ""
+        except OSError:
+            with self._lock_path.open() as file:
+                return _read_user(file)
+        return ""
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path / "lock"
 
     def _make(self) -> None:
         for folder in (self.path.parent, self.path, self.browser):
@@ -99,3 +122,8 @@ class UserDataDir:
             Process.of(int(pid)).kill()
         for name in ("SingletonLock", "SingletonCookie", "SingletonSocket"):
             (self.browser / name).unlink(missing_ok=True)
+
+
+def _read_user(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read(200).strip() or "an unknown process"
