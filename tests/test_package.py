@@ -39,8 +39,10 @@ KINDS = {
     ".bash",
     ".fish",
     ".service",
+    ".yaml",
+    ".dockerignore",
 }
-NAMES = {"_doorkey", "LICENSE", "Makefile", "PKG-INFO", ".gitignore", "run", "setup", "test-real"}
+NAMES = {"Dockerfile", "_doorkey", "LICENSE", "Makefile", "PKG-INFO", ".gitignore", "run", "setup", "test-real"}
 STATE = re.compile(
     r"(?i)cookies|login data|local storage|local state|\.db\b|\.sqlite|storage.?state|session.*\.json|\.env$"
 )

@@ -1,11 +1,14 @@
-"""What `deploy/` ships: a systemd unit whose command exists, and shell completions that click makes now."""
+"""What `deploy/` ships: a systemd unit whose command exists, shell completions that click makes now, a container."""
 
 from __future__ import annotations
 
 import configparser
+import json
 import os
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,12 @@ from click.shell_completion import get_completion_class
 
 from doorkey.cli.main import cli
 from doorkey.cli.serve import serve
+from doorkey.config.settings import Settings
+from doorkey.service.key import check_exposure
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 
 
 @pytest.mark.parametrize(("shell", "name"), [("bash", "doorkey.bash"), ("zsh", "_doorkey"), ("fish", "doorkey.fish")])
@@ -56,3 +63,40 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=False, env=environment,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def instructions(name: str) -> list[str]:
+    return re.findall(rf"^ *{name} (.*)$", DOCKERFILE, re.M)
+
+
+def test_the_image_serves_as_an_ordinary_user_with_settings_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [int(user) > 1000 for user in instructions("USER")] == [True]
+    init, _, program = json.loads(instructions("ENTRYPOINT")[0])
+    assert (init, program, cli.commands[json.loads(instructions("CMD")[-1])[0]]) == ("tini", "doorkey", serve)
+    for variable in " ".join(instructions("ENV")).split():
+        monkeypatch.setenv(*variable.split("=", 1))
+    settings = Settings.load()
+    check_exposure(settings.service)
+    assert instructions("EXPOSE") == [str(settings.service.port)]
+    assert f":{settings.service.port}/healthz" in instructions("HEALTHCHECK")[0]
+    assert f'"127.0.0.1:{settings.service.port}:{settings.service.port}"' in (DEPLOY / "compose.yaml").read_text()
+
+
+def test_the_image_takes_all_of_the_project_and_its_extras() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    copied = {source for line in instructions("COPY") for source in line.split()[:-1]}
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {package.partition("/")[0] for package in packages} <= copied
+    kept = {line.removeprefix("!") for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()}
+    assert {source for source in copied if not source.startswith(("/", "--"))} <= kept
+    extras = re.search(r"whl\)\[([\w,]+)\]", DOCKERFILE)
+    assert extras is not None
+    assert set(extras[1].split(",")) == set(project["project"]["optional-dependencies"])
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def test_hadolint_accepts_the_image() -> None:
+    done = subprocess.run(
+        ["hadolint", DEPLOY / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
