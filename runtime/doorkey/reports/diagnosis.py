@@ -13,7 +13,7 @@ from doorkey.reports.holdings import WHERE, compare_names, list_words
 from doorkey.reports.report import Cause
 from doorkey.reports.rules import READY, CheckedRule
 
-CONSENT = re.compile(r"\b(?:cookies?|consent|gdpr|privacy|datenschutz|einwilligung|cookie-?banner)\b", re.I)
+CONSENT = re.compile(r"\b(?:cookie|consent|gdpr|privacy|datenschutz|einwilligung)", re.I)
 ACCEPT = re.compile(
     r"\b(?:accept|agree|allow|continue|got it|ok(?:ay)?|reject|decline|"
     r"akzeptieren|zustimmen|ablehnen|accepter|aceptar)\b",
@@ -230,7 +230,13 @@ def _kept_away(clues: Clues) -> Iterator[Guess]:
 
 
 def _is_stranger(clues: Clues) -> Iterator[Guess]:
-    if clues.evidence.asks == "a password" and not clues.step_failed:
+    if clues.evidence.asks != "a password" or clues.step_failed:
+        return
+    if clues.evidence.filled:
+        what = "The steps were done, and the site asks for the password again: it did not take the login."
+        change = "Check the values that the steps refer to, and the lines below that the page shows"
+        yield SURE, Cause("login not taken", what, _where(clues.evidence), change)
+    else:
         what = "The page asks for a password: the site does not know this visitor."
         change = f"Log in: doorkey login {clues.failure.site}, or write steps (docs/login.md)"
         yield LIKELY, Cause("login needed", what, _where(clues.evidence), change)

@@ -37,7 +37,8 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 code { font: 13px/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
 pre { font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
 .error { white-space: pre-wrap; overflow-wrap: anywhere; }
-img { display: block; width: 100%; height: auto; border: 1px solid var(--line); border-radius: 6px; }
+img { display: block; max-width: 100%; max-height: 520px; height: auto; border: 1px solid var(--line);
+  border-radius: 6px; }
 figcaption, .hint { color: var(--soft); font-size: .87rem; margin-top: 8px; }
 figure { margin: 0; }
 .scroll { overflow-x: auto; }
@@ -45,11 +46,12 @@ table { border-collapse: collapse; width: 100%; }
 th { text-align: left; color: var(--soft); font-weight: 500; font-size: .87rem; }
 th, td { padding: 4px 12px 4px 0; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
-td.time { white-space: nowrap; color: var(--soft); font-variant-numeric: tabular-nums; }
-td.stage { white-space: nowrap; color: var(--soft); }
+td.time { width: 1%; white-space: nowrap; color: var(--soft); font-variant-numeric: tabular-nums; }
+td.stage { width: 1%; white-space: nowrap; color: var(--soft); }
 .yes { color: var(--good); white-space: nowrap; }
 .no { color: var(--bad); white-space: nowrap; font-weight: 600; }
 ul { margin: 0; padding-left: 18px; overflow-wrap: anywhere; }
+.pairs + details { margin-top: 12px; }
 details summary { cursor: pointer; font-weight: 600; }
 details > :not(summary) { margin-top: 10px; }
 button { font: inherit; color: var(--accent); background: none; border: 1px solid var(--line); border-radius: 8px;
@@ -57,7 +59,8 @@ button { font: inherit; color: var(--accent); background: none; border: 1px soli
 button:focus-visible, summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 @media (max-width: 620px) { td, th { display: block; border: 0; padding: 0; } th { display: none; }
   tr { display: block; padding: 6px 0; border-bottom: 1px solid var(--line); }
-  td.time { float: left; margin-right: 8px; }
+  td.time { float: left; width: auto; margin-right: 8px; }
+  td[data-name]::before { content: attr(data-name) ": "; color: var(--soft); font-size: .87rem; }
   .cause dl, .pairs { grid-template-columns: 1fr; } }
 """
 SCRIPT = """
@@ -205,6 +208,8 @@ def _mark(found: bool) -> str:
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], classes: tuple[str, ...] = ()) -> str:
     names = "".join(f"<th>{escape(name)}</th>" for name in header) if any(header) else ""
     kinds = [f' class="{name}"' if name else "" for name in (*classes, *[""] * len(header))]
+    # On a narrow screen the header is hidden, and each cell names itself.
+    kinds = [f'{kind} data-name="{escape(name)}"' if name else kind for kind, name in zip(kinds, header, strict=False)]
     body = "".join(f"<tr>{''.join(f'<td{kinds[at]}>{cell}</td>' for at, cell in enumerate(row))}</tr>" for row in rows)
     head = f"<thead><tr>{names}</tr></thead>" if names else ""
     return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'

@@ -58,8 +58,8 @@ def make_visit_report(material: VisitMaterial) -> Report:
         shown=tuple(_describe_shown(evidence)),
         troubles=tuple(_describe_trouble(trouble) for trouble in evidence.troubles),
         redirects=tuple(Note(str(status), f"{came} → {led}") for status, came, led in evidence.redirects),
-        timeline=tuple(_describe_trail(material.trail)),
-        took=material.trail[-1].at - material.trail[0].at if material.trail else 0.0,
+        timeline=tuple(_describe_trail(material)),
+        took=max(0.0, material.at - material.trail[0].at) if material.trail else 0.0,
         has_picture=bool(evidence.picture),
     )
     if material.good is not None and evidence.page is not None:
@@ -179,9 +179,12 @@ def _describe_trouble(trouble: Trouble) -> Note:
     return Note(f"{trouble.kind}{f' ({trouble.type})' if trouble.type else ''}", trouble.text, trouble.place)
 
 
-def _describe_trail(trail: tuple[VisitEvent, ...]) -> Iterator[Moment]:
-    for event in trail:
-        yield Moment(max(0.0, event.at - trail[0].at), event.step, event.detail)
+def _describe_trail(material: VisitMaterial) -> Iterator[Moment]:
+    began = material.trail[0].at if material.trail else material.at
+    for event in material.trail:
+        yield Moment(max(0.0, event.at - began), event.step, event.detail)
+    failed = f"failed: {material.failure.code}" if material.failure.code else "worked"
+    yield Moment(max(0.0, material.at - began), "end", f"the visit {failed}")
 
 
 def _shorten(report: Report) -> Report:

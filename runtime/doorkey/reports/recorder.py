@@ -40,7 +40,7 @@ class Recorder:
     def __init__(self, archive: Archive, clock: Clock, secrets: Callable[[], Iterable[str]] = tuple) -> None:
         self.archive, self._clock, self._secrets = archive, clock, secrets
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._shapes: dict[tuple[str, str, str], tuple[float, asyncio.Task[str]]] = {}
+        self._shapes: dict[tuple[str, str, str], tuple[float, asyncio.Task[str | None]]] = {}
         self._calls: deque[tuple[str, str]] = deque(maxlen=MOST_CALLS)
         self._remembering: asyncio.Task[None] | None = None
         self._version = version("doorkey")
@@ -56,13 +56,13 @@ class Recorder:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def write_visit(self, material: VisitMaterial) -> str:
-        """Write a visit's report and return its id; empty if it can't be written."""
+    async def write_visit(self, material: VisitMaterial) -> Report | None:
+        """Write a visit's report and return it; None if it can't be written."""
         picture = material.evidence.picture if material.evidence is not None else b""
 
-        def write() -> str:
+        def write() -> Report:
             good = self.archive.read_good(material.failure.site)
-            return self.archive.write(make_visit_report(replace(material, good=good)), picture).id
+            return self.archive.write(make_visit_report(replace(material, good=good)), picture)
 
         return await self._try(write)
 
@@ -83,7 +83,7 @@ class Recorder:
             task = self.spawn(self._try(write))
             self._shapes[shape] = self._clock.now() + AGAIN, task
         # Shielded: the caller who leaves must not cancel what the others wait for.
-        report = await asyncio.shield(task)
+        report = await asyncio.shield(task) or ""
         self.remember_call(request, report)
         return report
 
@@ -98,19 +98,17 @@ class Recorder:
         while self._calls:
             calls = [self._calls.popleft() for _ in range(len(self._calls))]
 
-            def write(calls: list[tuple[str, str]] = calls) -> str:
+            def write(calls: list[tuple[str, str]] = calls) -> None:
                 self.archive.remember_calls(calls)
-                return ""
 
             await self._try(write)
 
     def remember_good(self, failure: Failure, page: Page, status: int) -> None:
         """Remember a visit that worked, behind what goes on. *failure* names the rules of the site."""
 
-        def write() -> str:
+        def write() -> None:
             facts = read_facts(page, failure, at=self._clock.wall(), status=status)
             self.archive.remember_good(failure.site, facts)
-            return ""
 
         self.spawn(self._try(write))
 
@@ -139,7 +137,7 @@ class Recorder:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _try(self, write: Callable[[], str]) -> str:
+    async def _try(self, write: Callable[[], T]) -> T | None:
         try:
             return await asyncio.to_thread(write)
         except OSError as error:
@@ -147,7 +145,7 @@ class Recorder:
         except Exception:
             # A rim: a page that no parser likes must not replace the error that the report tells of.
             log.exception("a report can't be made")
-        return ""
+        return None
 
 
 class SiteRecorder:
@@ -194,18 +192,17 @@ class SiteRecorder:
         self.begin()
         self._good_at = float("-inf")
         if report := await self._recorder.write_visit(material):
-            name_report(error, report)
+            error.message = report.message  # a page may have said a secret that the message repeats
+            name_report(error, report.id)
 
-    async def succeed(self, session: Session) -> str:
-        """A renewal worked. Return the id of its report, where one is wanted."""
-        report = ""
+    async def succeed(self, session: Session) -> None:
+        """A renewal worked: write its report where one is wanted."""
         if self.wanted:
             self._recorder.wanted.discard(self._site)
             secrets = (*self._secrets, *list_values(session))
             material = self._recorder.material(self._explain(None), self._evidence, self._trail, secrets)
-            report = await self._recorder.write_visit(material)
+            await self._recorder.write_visit(material)
         self.begin()
-        return report
 
     def remember(self, page: Page, status: int) -> None:
         """Remember the page of a visit that worked, now and then: later reports are compared with it."""

@@ -34,11 +34,13 @@ SHORTEST, LONGEST = 6, 2000
 
 @dataclass(frozen=True, slots=True)
 class VisitState:
-    """Where the visit stands: the step that is run, the element that it needs, and what was filled in."""
+    """Where the visit stands: the step that is run, the element that it needs, what was filled in, and what the page
+    after the steps asked for."""
 
     step: str = ""
     selector: str = ""
     filled: tuple[str, ...] = ()
+    asked: str = ""
 
 
 class EvidenceCollector:
@@ -70,6 +72,7 @@ class EvidenceCollector:
             step=state.step,
             selector=state.selector,
             filled=state.filled,
+            asks=state.asked,
         )
         if self._inspector.page.is_closed():
             return evidence
@@ -105,7 +108,7 @@ class EvidenceCollector:
             overlay=_element(told["overlay"]),
             buttons=tuple(Element(**one) for one in told["buttons"]),
             fields=tuple(Element(**one) for one in told["fields"]),
-            asks=str(told["asks"]),
+            asks=evidence.asks or str(told["asks"]),
         )
 
     async def _take_picture(self, evidence: VisitEvidence) -> VisitEvidence:

@@ -22,6 +22,7 @@ EXAMINE = """(selector) => {
   const describe = (one, text) => ({ selector: selectorOf(one), text: clean(text ?? one.innerText, 600) });
   let element = null;
   try { element = selector ? all(selector).find((one) => one.checkVisibility()) ?? all(selector)[0] : null; } catch {}
+  element ??= null;
   const area = innerWidth * innerHeight;
   const topAt = (x, y) => document.elementFromPoint(x, y);
   const layerOf = (one) => {

@@ -74,7 +74,7 @@ class LoginObserver:
     @property
     def state(self) -> VisitState:
         """The step that was run last, unless it ended well, and what was filled in."""
-        return VisitState(self.step, self.selector, tuple(self._filled))
+        return VisitState(self.step, self.selector, tuple(self._filled), self._asked if self.sent else "")
 
     async def begin_action(self) -> None:
         """A step clicks or presses a key: what follows may be its effect."""
