@@ -13,6 +13,9 @@ from doorkey.config.settings import Settings
 from doorkey.errors import EmptyAnswer, NeedsPerson, UnknownModel, UnknownSite
 from doorkey.model.chat import Delta, FinishReason, Message, parse_messages
 from doorkey.model.events import Events
+from doorkey.model.session import Session
+from doorkey.model.site import Site
+from doorkey.provider import Provider
 from doorkey.status import SiteStatus
 
 Step = Sequence[Delta] | BaseException | asyncio.Event
@@ -75,6 +78,7 @@ class DoubleRuntime:
     finish_reason: FinishReason | None = None
     asked: list[Asked] = field(default_factory=list)
     visited: list[str] = field(default_factory=list)
+    session: Session | None = None
     paused: set[str] = field(default_factory=set)
     events: Events = field(default_factory=lambda: Events(SystemClock()))
     pool: BrowserPool = field(default_factory=BrowserPool)
@@ -103,6 +107,12 @@ class DoubleRuntime:
 
     def resume(self, site: str) -> None:
         self.paused.discard(site)
+
+    def held(self, name: str) -> Session | None:
+        return self.session
+
+    def provider(self, site: str) -> Provider:
+        return Provider(Site(name=site, url="http://127.0.0.1:1/"))
 
     def target(self, site: str) -> None:
         raise NeedsPerson("a person has to log in", site=site)

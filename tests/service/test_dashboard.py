@@ -16,7 +16,9 @@ from double import DoubleRuntime
 
 from doorkey.config.settings import ServiceSettings
 from doorkey.model.chat import Image
+from doorkey.model.cookies import Cookie
 from doorkey.model.events import Attempt, CallRecord, VisitEvent, VisitRecord
+from doorkey.model.session import Key, Session
 from doorkey.service.app import RULES, adopt, build_app, serve
 from doorkey.service.dashboard.history import REQUESTS, History
 from doorkey.service.dashboard.viewers import LINK_LIFE, VIEWER_LIFE
@@ -163,6 +165,39 @@ async def test_no_key_and_no_prompt_stands_in_the_page(service: Service, runtime
     assert "/v1/chat/completions" in text
     for secret in (FULL, "SECRET", *(str(key["key"]) for key in KEYS.values())):
         assert secret not in text
+
+
+async def test_the_login_state_names_what_the_session_holds_and_shows_no_value(
+    service: Service, runtime: DoubleRuntime
+) -> None:
+    runtime.session = Session(
+        key=Key("aichats", "http://127.0.0.1:1/"),
+        gen=1,
+        url="http://127.0.0.1:1/",
+        born=service.clock.wall(),
+        soft=60,
+        hard=7200,
+        cookies=(Cookie("sid", "cookie-SECRET", "127.0.0.1"),),
+        headers={"x-auth": "header-SECRET"},
+        tokens={"nonce": "token-SECRET"},
+        local={"jwt": "local-SECRET"},
+    )
+    await service.come_in("may-keep")
+    async with service.browser.get("/dashboard/sites/aichats/login") as response:
+        text = await response.text()
+        assert response.status == 200
+    for shown in ("sid", "nonce", "in 2 h at the latest", "doorkey login aichats --by-hand"):
+        assert shown in text
+    assert "SECRET" not in text
+    await service.come_in("may-aichats")
+    async with service.browser.get("/dashboard/sites/aichats/login") as response:
+        assert response.status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:", "localhost:99999", "[::1]:8787", "[::1]"])
+async def test_any_loopback_host_is_told_how_to_come_in(service: Service, host: str) -> None:
+    async with service.browser.get("/", headers={**PAGE, "Host": host}) as response:
+        assert response.status == 401
 
 
 async def test_names_are_escaped(service: Service, runtime: DoubleRuntime) -> None:

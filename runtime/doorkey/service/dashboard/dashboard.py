@@ -80,7 +80,7 @@ class Dashboard:
             facts += [
                 ("Ends", f"in {say_seconds(left)} at the latest" if left > 0 else "it has ended"),
                 ("Tokens", ", ".join(session.tokens) or "none"),
-                ("Local storage", f"{len(session.local)} entries"),
+                ("Local storage", f"{len(session.local)} {'entry' if len(session.local) == 1 else 'entries'}"),
                 ("Made so far", ", ".join(f"{count} by {rung}" for rung, count in session.rungs.items()) or "unknown"),
             ]
             cookies = [(cookie.name, cookie.domain, _say_end(cookie.expires, wall)) for cookie in session.cookies]

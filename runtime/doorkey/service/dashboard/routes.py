@@ -32,6 +32,8 @@ SELDOM = 10.0
 """Seconds after which the page is updated although nothing happened: ages grow."""
 MOST_WATCHERS = 20
 """The most pages that are kept live at a time."""
+LONGEST_FORM = 4096
+"""Bytes of a form that are read: it has one field."""
 SCRIPT = "x-doorkey-script"
 """Set by the page's script, which wants no redirect to the page."""
 
@@ -160,7 +162,7 @@ async def _resume(dashboard: Dashboard, name: str) -> None:
 
 async def _check_form(request: web.Request, dashboard: Dashboard) -> None:
     """Raise Refusal unless the request is a form of the dashboard's page."""
-    fields = parse_qs((await read_whole(request)).decode("utf-8", "replace"))
+    fields = parse_qs((await read_whole(request))[:LONGEST_FORM].decode("utf-8", "replace"))
     dashboard.viewers.check_form(request, fields.get(FORM_FIELD, [""])[0])
 
 

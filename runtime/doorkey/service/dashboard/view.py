@@ -124,7 +124,7 @@ def say_seconds(seconds: float) -> str:
 def say_took(seconds: float) -> str:
     """Return the duration of a request, to three digits."""
     if seconds < 0.001:
-        return "under 1 ms"
+        return "<1 ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
@@ -240,4 +240,4 @@ def _split_time(record: RequestRecord) -> tuple[list[Segment], str]:
             segments.append(Segment(kind, round(start, 2), width))
         start += width
     told = ", ".join(f"{SEGMENTS[kind]} {say_took(seconds)}" for kind, seconds in parts.items() if seconds >= 0.0005)
-    return segments, told or "under 1 ms"
+    return segments, told or "<1 ms"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass, field
 
@@ -145,7 +146,8 @@ def may_administer(request: web.Request) -> bool:
 
 def cookie_name(request: web.Request) -> str:
     """Return the cookie's name. It has the port: browsers share cookies among all ports of a host."""
-    return f"doorkey-{request.url.port}"
+    port = re.search(r":(\d{1,5})$", request.host)
+    return f"doorkey-{port[1]}" if port else "doorkey"
 
 
 def _digest(secret: str) -> str:
