@@ -75,7 +75,7 @@ def test_each_command_has_help_with_an_example_and_is_documented(
 
 def test_what_is_told_once_holds_for_all_commands() -> None:
     for path in commands():
-        if not isinstance(command_at(path), click.Group) and path[0] != "confirm":
+        if not isinstance(command_at(path), click.Group) and path[0] not in ("confirm", "secret"):
             assert "--config" in command_at(path).params[-1].opts
     assert all(re.search(rf"^[^|\n]*`{name}\b", DOCS, re.M) for name in ("--config", "--headed", "--log", "--version"))
 
@@ -83,6 +83,7 @@ def test_what_is_told_once_holds_for_all_commands() -> None:
 def test_the_ways_in_are_all_there() -> None:
     ways = {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config", "fetch", "login"}
     ways |= {"logout", "add", "session", "mcp", "confirm", "dashboard", "explain", "reports", "profile"}
+    ways |= {"secret", "trust"}
     assert set(cli.commands) == ways
     for name in ("serve", "ask", "demo", "check", "visit", "open", "add"):
         assert "--headed" in {flag for param in cli.commands[name].params for flag in param.opts}

@@ -109,6 +109,7 @@ async def test_steps_log_in_when_they_are_needed_and_only_then(
 
 async def test_login_by_steps_says_each_and_no_value(doorkey: Doorkey, members: LoginSite, by_steps: Path) -> None:
     configure(doorkey.folder, members, "headless", STEPS.format(file=by_steps))
+    assert (await doorkey("trust")).code == 0
     done = await doorkey("--log", "debug", "login", "wiki", "-v", settings={"WIKI_USER": USER})
     assert done.code == 0, done.err
     assert re.fullmatch(r"logged in to wiki: 1 cookies, 1 tokens\n", done.out)

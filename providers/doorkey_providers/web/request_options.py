@@ -12,7 +12,7 @@ from doorkey_providers.web.sources import IN_ANSWERS, Source, parse_source
 from doorkey_providers.web.templates import Template, check_header
 from doorkey_providers.web.token_options import Table, TokenOptions
 
-REFERENCES = ("env:", "file:", "command:")
+REFERENCES = ("env:", "file:", "command:", "secret:")
 CODES = ("totp:", "code:")
 """Before a reference: a time-based one-time password made from the secret, or a one-time code that is answered."""
 SECRET_NAME = re.compile(r"pass|pwd|pw\b|secret|pin\b|otp|credential|kennwort|authorization|api[-_]?key", re.IGNORECASE)

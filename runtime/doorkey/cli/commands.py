@@ -24,9 +24,11 @@ PLACES = {
     "open": "doorkey.cli.open:open_site",
     "profile": "doorkey.cli.profile:profile",
     "reports": "doorkey.cli.reports:reports",
+    "secret": "doorkey.cli.secret:secret",
     "serve": "doorkey.cli.serve:serve",
     "session": "doorkey.cli.session:session",
     "sites": "doorkey.cli.sites:sites",
+    "trust": "doorkey.cli.trust:trust",
     "visit": "doorkey.cli.visit:visit",
 }
 """The module of each command, and its name there."""

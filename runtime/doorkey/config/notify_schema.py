@@ -7,8 +7,7 @@ import shlex
 from pydantic import Field, SecretStr, field_validator
 
 from doorkey.config.settings_schema import Section, web_url
-
-REFERENCES = ("env:", "file:", "command:")
+from doorkey.model.secret import REFERENCES
 
 
 class NotifySettings(Section):

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from doorkey.config.settings import variable
+from doorkey.config.secret_store import open_store
+from doorkey.config.settings import state_dir, variable
 from doorkey.errors import ConfigurationError
 
 COMMAND = 20.0
@@ -17,7 +18,9 @@ COMMAND = 20.0
 async def resolve(
     reference: str, *, read_variable: Callable[[str], str | None] = variable, limit: float = COMMAND
 ) -> str:
-    """Return the value of "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS". Another text is the value itself.
+    """Return the value of "env:NAME", "file:PATH", "command:PROGRAM ARGUMENTS" or "secret:NAME" (doorkey secret).
+
+    Another text is the value itself.
 
     One line break at the end is removed. The command runs without a shell. Raises ConfigurationError, which names the
     reference and never the value.
@@ -32,6 +35,8 @@ async def resolve(
             )
     elif kind == "file":
         value = await asyncio.to_thread(_read, rest)
+    elif kind == "secret":
+        value = await asyncio.to_thread(lambda: open_store(state_dir()).get(rest))
     elif kind == "command":
         value = await _run_command(rest, limit)
     else:

@@ -25,6 +25,7 @@ from doorkey.config.settings_schema import MannersSettings as MannersSettings
 from doorkey.config.settings_schema import Names, Section
 from doorkey.config.settings_schema import SiteSettings as SiteSettings
 from doorkey.config.store_schema import StoreSettings as StoreSettings
+from doorkey.config.trust import check_trusted
 from doorkey.errors import ConfigurationError
 
 APP = "doorkey"
@@ -116,6 +117,8 @@ class Settings(Section):
         """
         path = Path(config) if config is not None else find_file()
         text, data = _read(path)
+        if path is not None and lies_in_working_directory(path):
+            check_trusted(path, text, data, state_dir)
         searched = () if path is not None else tuple(folder / FILE for folder in config_dirs())
         sources = Sources(file=path, searched=searched, text=text, variables=_variables(), overrides=overrides)
         faults = strangers(cls, sources.variables, PREFIX)
@@ -179,6 +182,14 @@ def config_dirs() -> tuple[Path, ...]:
     from platformdirs import user_config_path
 
     return (Path.cwd(), user_config_path(APP, appauthor=False))
+
+
+def lies_in_working_directory(path: Path) -> bool:
+    """Whether *path* is a `doorkey.toml` that is read because it lies where the user is, and not the user's own."""
+    from platformdirs import user_config_path
+
+    here = path.parent.resolve()
+    return path.name == FILE and here == Path.cwd().resolve() != user_config_path(APP, appauthor=False).resolve()
 
 
 def find_file() -> Path | None:

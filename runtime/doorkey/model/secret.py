@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-REFERENCES = ("env:", "file:", "command:")
+REFERENCES = ("env:", "file:", "command:", "secret:")
 CODES = ("totp", "code")
 
 
 class Secret(str):
-    """ "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS", as a value in a request's headers, form or JSON.
+    """ "env:NAME", "file:PATH", "command:PROGRAM ARGUMENTS" or "secret:NAME", in a request's headers, form or JSON.
 
     "totp:" before it means a one-time password made from the secret, "code:" a one-time code that somebody answers.
     A renewal puts the value in its place just before the request is sent, so that no provider ever holds it.

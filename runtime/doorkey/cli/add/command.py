@@ -137,7 +137,7 @@ class SiteAddition:
                 verdict = await self._try(site, table, proposal, runtime.pool, say) if tries else None
                 written = not self.dry_run and (self.anyway or verdict is None or not verdict.failed)
                 if written:
-                    append_table(self.file, site, table)
+                    self._append(site, table)
         return AddReport(
             site=site,
             proposal=proposal,
@@ -159,6 +159,16 @@ class SiteAddition:
         from doorkey.config.settings import FILE
 
         return self.config or self.settings.source or Path(FILE)
+
+    def _append(self, site: str, table: str) -> None:
+        """Write the site. A file that was trusted stays so: what is added runs no program and reads no file."""
+        from doorkey.config.settings import state_dir
+        from doorkey.config.trust import is_trusted, trust
+
+        before = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
+        append_table(self.file, site, table)
+        if before and is_trusted(self.file, before, state_dir()):
+            trust(self.file, self.file.read_text(encoding="utf-8"), state_dir())
 
     def _check_free(self, site: str, table: str = "") -> None:
         """Raise ConfigurationError if *site* can't be added. Called without *table* before a browser starts."""
