@@ -18,6 +18,7 @@ from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.page_visit import PageVisit
+from doorkey.browser.visit.parts import VisitParts
 from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
@@ -218,7 +219,8 @@ class Lease:
         page.on("crash", lambda _: crashed.set())
         # The event loop keeps only weak references to tasks.
         popups: set[asyncio.Task[None]] = set()
-        visit = self._visit = PageVisit(page, spec, self._routing, self._clock, self._events, self._codes)
+        parts = VisitParts.build(page, spec, self._routing, self._clock, self._events, self._codes)
+        visit = self._visit = PageVisit(page, spec, self._routing, self._clock, self._events, parts)
 
         def close_popup(popup: Any) -> None:
             if not visit.adopt(popup):

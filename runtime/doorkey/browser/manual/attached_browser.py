@@ -14,6 +14,7 @@ from doorkey.browser.playwright_errors import limited, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.page_visit import PageVisit
+from doorkey.browser.visit.parts import VisitParts
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
@@ -106,7 +107,8 @@ class AttachedBrowser:
                 page = await context.new_page()
             codes = OneTimeCodes(default_state(), self._clock)
             try:
-                visit = PageVisit(page, self._spec, self._routing, self._clock, self._events, codes)
+                parts = VisitParts.build(page, self._spec, self._routing, self._clock, self._events, codes)
+                visit = PageVisit(page, self._spec, self._routing, self._clock, self._events, parts)
                 async with asyncio.timeout(self._spec.limit):
                     return await visit.run()
             finally:

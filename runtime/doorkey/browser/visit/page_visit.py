@@ -11,21 +11,13 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from doorkey.browser.live.blank_page import BLANK
 from doorkey.browser.playwright_errors import TRANSIENT, translate
 from doorkey.browser.routing import RequestRouting
-from doorkey.browser.visit.challenge import Challenge
-from doorkey.browser.visit.evidence_collector import EvidenceCollector
-from doorkey.browser.visit.facts_reader import FactsReader
 from doorkey.browser.visit.inspector import PageInspector
-from doorkey.browser.visit.login import StepLogin
-from doorkey.browser.visit.login_observer import LoginObserver
-from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import explain_missing_page, explain_unnamed
-from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY, PageSettler
+from doorkey.browser.visit.parts import VisitParts
+from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
-from doorkey.browser.visit.state_watch import StateWatch
-from doorkey.browser.visit.step_target import StepTargets
 from doorkey.clock import Clock
-from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed, Changed, ConfigurationError
 from doorkey.model.events import SiteEvents
 from doorkey.model.evidence import VisitEvidence
@@ -51,26 +43,16 @@ class PageVisit:
         routing: RequestRouting,
         clock: Clock,
         events: SiteEvents,
-        codes: OneTimeCodes,
+        parts: VisitParts,
     ) -> None:
         self._page, self._spec, self._routing, self._clock, self._events = page, spec, routing, clock, events
         self._share = spec.limit / 3
         self.opening = False  # whether a new page is ours and no popup
         self._others: dict[str, PageInspector] = {}
-        self._inspector = PageInspector(page)
-        self._network_log = NetworkLog(self._inspector, recording=spec.sees_requests, with_answers=spec.sees_answers)
-        self._reader = FactsReader(self._inspector, self._network_log, spec, clock)
-        self._collector = EvidenceCollector(self._inspector, self._network_log, routing.refusals, spec, clock)
-        self._challenge = Challenge(self._inspector, self._network_log, self._reader, spec.challenge, clock, events)
-        self._watch = StateWatch(self._inspector, routing.site_url, spec.keep, spec.local) if spec.keep else None
-        self._targets = StepTargets(self._inspector, clock)
-        self._observer = LoginObserver(self._targets, spec, routing, events)
-        self._login = StepLogin(
-            self._targets, self._observer, spec, routing, self._challenge, self._reader, codes, clock, events
-        )
-        self._settler = PageSettler(
-            self._inspector, spec, routing, self._network_log, self._challenge, self._login, clock
-        )
+        self._inspector, self._network_log, self._reader = parts.inspector, parts.network_log, parts.reader
+        self._collector, self._challenge, self._watch = parts.collector, parts.challenge, parts.watch
+        self._targets, self._observer, self._login = parts.targets, parts.observer, parts.login
+        self._settler = parts.settler
 
     @property
     def form_sent(self) -> bool:
