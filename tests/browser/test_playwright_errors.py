@@ -35,5 +35,21 @@ def test_what_a_failure_means(error: Exception, ours: type[DoorkeyError]) -> Non
     assert type(translate(error, "loading the page", 5.0)) is ours
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("net::ERR_EMPTY_RESPONSE at https://h/", "sites.SITE.client_certificate"),
+        ("net::ERR_BAD_SSL_CLIENT_AUTH_CERT at https://h/", "sites.SITE.client_certificate"),
+        ("net::ERR_CERT_AUTHORITY_INVALID at https://h/", "sites.SITE.ca_file"),
+        ("net::ERR_EMPTY_RESPONSE at http://h/", ""),
+        ("net::ERR_NAME_NOT_RESOLVED at https://h/", ""),
+    ],
+)
+def test_a_failed_https_connection_names_the_setting_that_may_be_missing(said: str, hint: str) -> None:
+    told = translate(Error(f"Page.goto: {said}"), "loading").message
+    assert hint in told
+    assert bool(hint) == ("sites." in told)
+
+
 def test_an_address_with_a_secret_is_not_repeated() -> None:
     assert "token" not in str(translate(Error("Page.goto: failed at https://h/?token=1"), "loading"))

@@ -34,7 +34,7 @@ async def main(config, name, method, requests, callers):
             try:
                 async with client.request(method, f"/api?id={name}{number}") as answer:
                     told[f"HTTP {answer.status}"] += 1
-            except doorkey.DoorkeyError as error:
+            except doorkey.errors.DoorkeyError as error:
                 told[f"{error.code}: {error.message[:200]}"] += 1
 
     settings = doorkey.Settings.load(config)

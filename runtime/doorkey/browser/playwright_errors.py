@@ -14,6 +14,8 @@ TRANSIENT = re.compile(
     r"|NAME_NOT_RESOLVED|INTERNET_DISCONNECTED|ADDRESS_UNREACHABLE|HTTP2_PROTOCOL_ERROR|QUIC_PROTOCOL_ERROR|SOCKET_NOT_CONNECTED)\b"
 )
 """Failures of a page load that may not happen again."""
+ENDED = ("ERR_SOCKET_NOT_CONNECTED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED")
+"""Connections that were there and that the server has ended."""
 
 
 class DriverGone(BrowserFailed):
@@ -40,7 +42,20 @@ def translate(error: BaseException, what: str, limit: float = 0.0) -> DoorkeyErr
     if "PROXY" in found[1] or "TUNNEL" in found[1]:
         return SiteDown(f"{what}: the proxy refused the connection ({found[1]}); see the site's proxy setting")
     away = found[1].startswith(("ERR_CONNECTION", "ERR_ADDRESS", "ERR_EMPTY_RESPONSE", "ERR_SOCKET"))
-    return SiteDown(f"{what}: the site can't be reached ({found[1]})", arrived=False, away=away)
+    hint = _explain_tls(found[1]) if "https:" in error.message else ""
+    return SiteDown(f"{what}: the site can't be reached ({found[1]}){hint}", arrived=False, away=away)
+
+
+def _explain_tls(code: str) -> str:
+    """What may be behind a failure of an HTTPS connection with this *code*, as the end of a message."""
+    if code.startswith("ERR_CERT_AUTHORITY"):
+        return ". Its certificate is of an authority that is not trusted here: sites.SITE.ca_file names that authority"
+    if "SSL_CLIENT_AUTH" in code or code in ENDED:
+        return (
+            ". A server that wants a client certificate ends connections without one like this: "
+            "sites.SITE.client_certificate names it"
+        )
+    return ""
 
 
 @asynccontextmanager
