@@ -225,6 +225,17 @@ async def test_buttons_ask_for_the_own_page_s_token_and_origin(service: Service,
     assert (runtime.paused, runtime.visited) == (set(), ["aichats"])
 
 
+async def test_a_button_that_fails_says_why_to_scripts_and_to_people(service: Service) -> None:
+    await service.come_in()
+    form = {"form_token": token_in(await service.page())}
+    path, headers = "/dashboard/sites/nobody/pause", {"Origin": service.base}
+    async with service.browser.post(path, data=form, headers=headers) as response:
+        assert (response.status, response.content_type) == (404, "text/html")
+        assert "no site is called" in await response.text()
+    async with service.browser.post(path, data=form, headers={**headers, "x-doorkey-script": "1"}) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (404, "site_not_found")
+
+
 async def test_the_token_of_one_viewer_is_not_that_of_another(service: Service, runtime: DoubleRuntime) -> None:
     await service.come_in()
     token = token_in(await service.page())

@@ -9,12 +9,13 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from doorkey.errors import DoorkeyError
 from doorkey.service.access import ACCESS
 from doorkey.service.answers import STREAM_HEADERS
 from doorkey.service.body import read_whole
 from doorkey.service.client_writer import ClientWriter
 from doorkey.service.dashboard.dashboard import Dashboard
-from doorkey.service.dashboard.page import HEADERS, read_asset, respond
+from doorkey.service.dashboard.page import HEADERS, read_asset, render, respond
 from doorkey.service.dashboard.playground import playground_routes
 from doorkey.service.dashboard.viewers import (
     FORM_FIELD,
@@ -23,7 +24,7 @@ from doorkey.service.dashboard.viewers import (
     VIEWER_LIFE,
     cookie_name,
 )
-from doorkey.service.failure import Refusal
+from doorkey.service.failure import Refusal, failure_of
 from doorkey.service.middleware import BASE_PATH, BEGUN, Begun
 
 OFTEN = 1.0
@@ -136,12 +137,23 @@ def _asset(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Respon
 def _action(
     dashboard: Dashboard, act: Callable[[Dashboard, str], Awaitable[None]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return the handler of a button."""
+    """Return the handler of a button. Without the page's script, a failure is a page of its own."""
 
     async def handle(request: web.Request) -> web.Response:
+        if SCRIPT in request.headers:
+            await press(request)
+            return web.Response(status=204)
+        try:
+            await press(request)
+        except (DoorkeyError, Refusal) as error:
+            failure = error.failure if isinstance(error, Refusal) else failure_of(error)
+            text = render("failure.html", base=request.app[BASE_PATH], message=failure.message)
+            return respond(text, failure.status)
+        return _redirect(request)
+
+    async def press(request: web.Request) -> None:
         await _check_form(request, dashboard)
         await act(dashboard, request.match_info["name"])
-        return web.Response(status=204) if SCRIPT in request.headers else _redirect(request)
 
     return handle
 

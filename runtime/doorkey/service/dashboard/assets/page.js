@@ -77,10 +77,25 @@ function listen() {
     }
   };
   source.onerror = () => {
-    showLive(false, "Not live: the service does not answer. If it runs again, reload this page.");
     pause();
-    retry = setTimeout(listen, 3000);
+    findLoss();
   };
+}
+
+// Say why the stream ended, and try again unless this browser is no longer let in.
+async function findLoss() {
+  let status = 0;
+  try {
+    status = (await fetch(`${base}/dashboard/page.css`, { cache: "no-store" })).status;
+  } catch {
+    // No connection: the status stays 0.
+  }
+  if (status === 401) {
+    showLive(false, "Not live: this browser is no longer let in. Reload the page to see how to come in.");
+    return;
+  }
+  showLive(false, status ? "Not live: trying again." : "Not live: the service does not answer. Trying again.");
+  retry = setTimeout(listen, 3000);
 }
 
 function pause() {
