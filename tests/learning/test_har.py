@@ -196,10 +196,28 @@ class TestALoginByJson:
         assert table["check"] == {"url": "/api/me", "holds": "json:id"}
 
     def test_is_renewed_by_its_refresh_token_where_that_was_recorded(self) -> None:
-        har = self.bearer().add("POST", "/api/refresh", body={"refresh_token": OTHER * 2}, data={"access_token": "n"})
+        fresh = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+        har = self.bearer()
+        har.add("POST", "/api/refresh", body={"refresh_token": OTHER * 2}, data={"data": {"accessToken": fresh}})
+        har.add("GET", "/api/list", headers={"authorization": f"Bearer {fresh}"}, data={})
         table = settings(learned(har))
-        assert table["renew"]["request"] == {"path": "/api/refresh", "json": {"refresh_token": "{refresh}"}}
-        assert table["tokens"]["refresh"] == "json:refresh_token"
+        assert table["renew"]["request"] == {
+            "path": "/api/refresh",
+            "json": {"refresh_token": "{refresh}"},
+            "answer": {"authorization": "json:data.accessToken"},
+        }
+        assert table["tokens"] == {"authorization": "json:access_token", "refresh": "json:refresh_token"}
+
+    def test_knows_a_password_by_its_name_and_not_by_a_part_of_another(self) -> None:
+        har = Har().add("GET", "/", html="<title>App</title>")
+        body = {"username": USER, "password": PASSWORD, "client_secret": OTHER, "client_id": "web"}
+        har.add("POST", "/token", body=body, data={"access_token": TOKEN * 2})
+        authorization = {"authorization": f"Bearer {TOKEN * 2}"}
+        har.add("POST", "/api/trees", body={"footprint": "12", "passenger": "2"}, headers=authorization, data={})
+        assert any("client_secret is left out" in str(doubt) for doubt in learned(har).doubts)
+        table = settings(learned(har))
+        assert table["login"]["request"]["path"] == "/token"
+        assert OTHER not in str(table)
 
     def test_says_that_the_use_of_the_refresh_token_was_not_recorded(self) -> None:
         assert any("refresh token" in str(doubt) for doubt in learned(self.bearer()).doubts)

@@ -16,7 +16,7 @@ from doorkey.learning.login import find_login
 from doorkey.learning.origins import list_cookies
 from doorkey.learning.ready import LEAVES
 from doorkey.learning.recording import Exchange, Recording, Snapshot
-from doorkey.learning.values import SECRET_NAME
+from doorkey.learning.values import PASSWORD_NAME
 from doorkey.model.page import Page
 from doorkey.recognition.login_form import find_login_form
 
@@ -24,6 +24,8 @@ LONGEST_BODY = 2 * 1024 * 1024
 """Characters of one body that are kept."""
 TEXTS = ("json", "text/", "javascript", "xml", "x-www-form-urlencoded", "html")
 ENTRIES = re.compile(r'"entries"\s*:\s*\[')
+FIELD = re.compile(r"""type\s*=\s*["']?password|username""", re.IGNORECASE)
+"""What stands in every page with a login form."""
 BLANK = re.compile(r"[\s,]*")
 
 
@@ -153,7 +155,9 @@ def _make_recording(exchanges: Sequence[Exchange], url: str, faults: list[str]) 
     snapshots = tuple(_list_snapshots(exchanges, at, origin))
     sends = any("cookie" in one.headers or "authorization" in one.headers for one in exchanges)
     lacks = not sends and not any(one.set_cookies for one in exchanges)
-    holds = any(SECRET_NAME.search(leaf.path) and leaf.value for one in exchanges if one.writes for leaf in one.fields)
+    holds = any(
+        PASSWORD_NAME.search(leaf.path) and leaf.value for one in exchanges if one.writes for leaf in one.fields
+    )
     recording = Recording(
         url=url or f"{origin[0]}://{origin[1]}/",
         exchanges=tuple(exchanges),
@@ -186,6 +190,11 @@ def _list_snapshots(exchanges: Sequence[Exchange], login: int, origin: tuple[str
         if one.is_html and one.answer_body and one.status < 400:
             cookies = dict(reversed(list(list_cookies(exchanges[: at + 1]))))
             page = Page(url=one.url, html=one.answer_body, cookies=cookies)
-            outside = at < login or left or (login >= 0 and find_login_form(page) is not None)
+            outside = at < login or left or (login >= 0 and _asks(page))
             yield Snapshot(page, "stranger" if outside else "first", asked, at + 1)
         asked = ""
+
+
+def _asks(page: Page) -> bool:
+    """Whether *page* has a login form. Most pages are not parsed for this: a recording may hold hundreds."""
+    return FIELD.search(page.html) is not None and find_login_form(page) is not None

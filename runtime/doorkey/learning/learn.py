@@ -13,9 +13,9 @@ from doorkey.learning.bodies import read_json
 from doorkey.learning.carried import list_carried, template, trace
 from doorkey.learning.differences import find_differences
 from doorkey.learning.draft import Call, Doubt, Draft, Evidence, LoginDraft, TokenDraft
-from doorkey.learning.login import Found, draft_login, draft_renewal, find_login
+from doorkey.learning.login import Found, draft_login, find_login, find_renewal, list_left_out
 from doorkey.learning.ready import find_ready
-from doorkey.learning.recording import Recording, Snapshot
+from doorkey.learning.recording import Exchange, Recording, Snapshot
 from doorkey.learning.tokens import TokenTable
 from doorkey.learning.values import SECRET_NAME
 from doorkey.model.page import Page
@@ -88,14 +88,16 @@ class _Learning:
         """Return the URL to open: the page that was asked for if it shows something, else where the login led."""
         recording = self.recording
         asked = recording.url
-        inside = [one for one in recording.snapshots if one.who == "first" and find_login_form(one.page) is None]
+        inside = [one for one in recording.snapshots if one.who == "first"]
         for one in inside:
-            if asked and urldefrag(one.asked or one.page.url).url == urldefrag(asked).url and not _is_login(asked):
+            same = asked and urldefrag(one.asked or one.page.url).url == urldefrag(asked).url
+            if same and not _is_login(asked) and find_login_form(one.page) is None:
                 return asked
         origin = urlsplit(asked)[:2] if asked else found.exchange.origin if found else None
         for one in inside:
             url = one.page.url
-            if (origin is None or urlsplit(url)[:2] == origin) and not _is_login(url):
+            here = origin is None or urlsplit(url)[:2] == origin
+            if here and not _is_login(url) and find_login_form(one.page) is None:
                 return url
         if inside:
             return inside[0].page.url
@@ -116,6 +118,7 @@ class _Learning:
         answers = {at: "read" for at, one in enumerate(recording.exchanges) if not one.writes}
         if found is not None and login is not None and login.request is not None:
             answers[found.at] = "login"
+            answers |= dict.fromkeys(self._list_renewals(found), "renewal")
         table.add_traced(traced, answers)
         table.doubts += doubts
         ours = [one.page for one in recording.snapshots if one.who == "first" and one.page in inside]
@@ -138,15 +141,18 @@ class _Learning:
         """Return the exchanges of the login and before it, and those that renew tokens."""
         if found is None:
             return set()
-        skipped = set(range(found.at + 1))
-        told = {leaf.value for leaf in read_json(found.exchange.answer_body) if "refresh" in leaf.path.lower()}
-        for at, one in enumerate(self.recording.exchanges):
+        return {*range(found.at + 1), *self._list_renewals(found)}
+
+    def _list_renewals(self, found: Found) -> Iterator[int]:
+        """List the exchanges that renew tokens. The refresh token of one may come with the answer to the one before."""
+        told = _read_refresh(found.exchange)
+        for at, one in enumerate(self.recording.exchanges[found.at + 1 :], found.at + 1):
             if one.writes and any(leaf.value in told for leaf in one.fields):
-                skipped.add(at)
-        return skipped
+                told |= _read_refresh(one)
+                yield at
 
     def _add_renewal(self, found: Found, login: LoginDraft, table: TokenTable) -> LoginDraft:
-        renewal = draft_renewal(self.recording, found)
+        renewal = find_renewal(self.recording, found)
         if renewal is None:
             told = any("refresh" in leaf.path.lower() for leaf in read_json(found.exchange.answer_body))
             if told and login.request is not None:
@@ -157,11 +163,11 @@ class _Learning:
                     )
                 )
             return login
-        request, path = renewal
         if login.request is None:
             return login
-        table.add_refresh(path)
-        return replace(login, renew=request)
+        table.add_refresh(renewal.path)
+        answer = table.find_in_renewal(self.recording.exchanges[renewal.at].answer_body)
+        return replace(login, renew={**renewal.request, **({"answer": answer} if answer else {})})
 
     def _list_calls(self, found: Found | None, table: TokenTable) -> Iterator[Call]:
         """List the writes of the recording, one of each kind, without the fields that hold tokens."""
@@ -211,6 +217,10 @@ class _Learning:
             yield Doubt("no login was recorded", "record from before the login, or log in by hand: doorkey login")
         if login is not None and found is not None and not login.steps and login.request is None:
             yield Doubt("the login's form was not recorded", "record from before the login page is opened")
+        if login is not None and login.request is not None and found is not None:
+            for name in list_left_out(found):
+                said = f"the login's field {name} is left out, as its value may be a secret"
+                yield Doubt(said, f'add it to login.request as "env:…" or "secret:…" if the site needs {name}')
         if login is not None and not ready and check is None:
             what = "nothing was found that only a logged-in page shows"
             yield Doubt(what, "set `ready` or `check`, so that a dead session is noticed (docs/web.md)")
@@ -223,6 +233,10 @@ class _Learning:
             f"this recording is not enough: a login or a write was expected, it has {came} and neither{faults}. "
             "Record from before the login page is opened until after one write"
         )
+
+
+def _read_refresh(exchange: Exchange) -> set[str]:
+    return {leaf.value for leaf in read_json(exchange.answer_body) if "refresh" in leaf.path.lower()}
 
 
 def _is_in_answer(token: TokenDraft) -> bool:

@@ -12,7 +12,7 @@ from doorkey.learning.bodies import Leaf, read_json
 from doorkey.learning.draft import LoginDraft
 from doorkey.learning.origins import find_origin
 from doorkey.learning.recording import Exchange, Recording, Snapshot
-from doorkey.learning.values import SECRET_NAME, is_random, make_name
+from doorkey.learning.values import PASSWORD_NAME, SECRET_NAME, is_random, make_name
 from doorkey.recognition.login_form import MAKES_ACCOUNT, NAMES_USER, LoginForm, find_login_form
 from doorkey.recognition.proposal import make_steps, name_variables
 
@@ -49,12 +49,17 @@ def find_login(exchanges: Sequence[Exchange]) -> Found | None:
 def _read_login(at: int, exchange: Exchange) -> Found | None:
     if not exchange.writes:
         return None
-    secrets = [leaf for leaf in exchange.fields if SECRET_NAME.search(leaf.path.rpartition(".")[2])]
+    secrets = [leaf for leaf in exchange.fields if PASSWORD_NAME.search(leaf.path.rpartition(".")[2])]
     if len({leaf.path for leaf in secrets}) != 1 or MAKES_ACCOUNT.search(exchange.path):
         return None
-    others = [leaf for leaf in exchange.fields if leaf is not secrets[0] and not is_random(leaf.value, leaf.path)]
+    others = [leaf for leaf in exchange.fields if not SECRET_NAME.search(leaf.path) and not is_random(leaf.value)]
     user = next((leaf for leaf in others if NAMES_USER.search(leaf.path)), None)
     return Found(at, exchange, user, secrets[0])
+
+
+def list_left_out(found: Found) -> list[str]:
+    """List the fields of the login whose values may be secrets, beside the password."""
+    return [one.path for one in found.exchange.fields if one is not found.password and SECRET_NAME.search(one.path)]
 
 
 def draft_login(recording: Recording, found: Found, home: str, site: str) -> LoginDraft:
@@ -137,14 +142,20 @@ def _refer(
     return f"{{{called}}}"
 
 
-def draft_renewal(recording: Recording, found: Found) -> tuple[Mapping[str, Any], str] | None:
-    """Return the request that renews the session by a refresh token, and the path of that token in the login's answer.
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A request that renews the session: exchange number `at`. `path` is that of its token in the login's answer."""
 
-    None where no such request was recorded.
-    """
+    at: int
+    request: Mapping[str, Any]
+    path: str
+
+
+def find_renewal(recording: Recording, found: Found) -> Renewal | None:
+    """Return the request that renews the session by a refresh token; None where no such request was recorded."""
     told = [leaf for leaf in read_json(found.exchange.answer_body) if REFRESH_NAME.search(leaf.path)]
     known = {leaf.value: leaf.path for leaf in told if is_random(leaf.value, leaf.path)}
-    for exchange in recording.exchanges[found.at + 1 :]:
+    for at, exchange in enumerate(recording.exchanges[found.at + 1 :], found.at + 1):
         held = next((leaf for leaf in exchange.fields if leaf.value in known and not leaf.listed), None)
         if held is None or not exchange.writes:
             continue
@@ -156,7 +167,7 @@ def draft_renewal(recording: Recording, found: Found) -> tuple[Mapping[str, Any]
                 put(values, leaf, leaf.value)
         local = exchange.origin == found.exchange.origin
         path = exchange.place if local else exchange.url
-        return {"path": path, held.kind: values}, known[held.value]
+        return Renewal(at, {"path": path, held.kind: values}, known[held.value])
     return None
 
 

@@ -52,10 +52,14 @@ def find_origin(value: str, recording: Recording, before: int) -> Origin | None:
     for found in (_in_cookies(value, recording, before), _in_storage(value, recording, before)):
         if found is not None:
             return found
-    pages = [_in_page(value, one) for one in recording.snapshots if one.at <= before]
-    answers = [_in_answer(value, one, at) for at, one in enumerate(recording.exchanges[:before])]
-    found_in = [one for one in (*pages, *answers) if one is not None]
-    return max(found_in, key=lambda one: one.at, default=None)
+    pages = {at: [one for one in recording.snapshots if one.at == at] for at in {one.at for one in recording.snapshots}}
+    for at in range(before, -1, -1):
+        for snapshot in reversed(pages.get(at, [])):
+            if (found := _in_page(value, snapshot)) is not None:
+                return found
+        if at < before and (found := _in_answer(value, recording.exchanges[at], at)) is not None:
+            return found
+    return None
 
 
 def _in_cookies(value: str, recording: Recording, before: int) -> Origin | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from doorkey.learning.bodies import Leaf
+from doorkey.learning.bodies import Leaf, read_json
 from doorkey.learning.carried import Slot, Traced, template
 from doorkey.learning.differences import Value
 from doorkey.learning.draft import Doubt, Evidence, SendDraft, Source, TokenDraft
@@ -63,12 +63,28 @@ class TokenTable:
         said = Evidence("in the answer to the login; renews the session")
         self._tokens["refresh"] = TokenDraft("refresh", f"json:{path}", said)
 
+    def find_in_renewal(self, body: str) -> dict[str, str]:
+        """Return where the answer *body* of a renewal holds tokens, for those at another path than in the login's."""
+        leaves = [leaf.path for leaf in read_json(body) if not leaf.listed]
+        found: dict[str, str] = {}
+        for name, token in self._tokens.items():
+            path = str(token.source).removeprefix("json:")
+            if not isinstance(token.source, str) or path == token.source or path in leaves:
+                continue
+            last = path.rpartition(".")[2].lower().replace("_", "")
+            alike = [leaf for leaf in leaves if leaf.rpartition(".")[2].lower().replace("_", "") == last]
+            if alike:
+                found[name] = f"json:{alike[0]}"
+        return found
+
     def add_traced(self, traced: Sequence[Traced], answers: Mapping[int, str]) -> None:
         """Add what requests carried. *answers* tells whose answers settings can read: of the "login", and if "read"."""
         for one in traced:
             carried, origin = one.carried, one.origin
             follows = [other for other in traced if other.carried.slot == carried.slot]
             source = self._find_source(origin, answers)
+            if answers.get(origin.at) == "renewal" and origin.kind in ("json", "header"):
+                continue  # the same token, as a renewal gave it
             if source is None:
                 self._add_next(one, follows)
                 continue

@@ -6,7 +6,14 @@ import re
 from urllib.parse import unquote, urlsplit
 
 TOKEN_NAME = re.compile(r"csrf|xsrf|token|nonce|sesskey|authenticity|sectok|formkey|verification|crumb", re.IGNORECASE)
-SECRET_NAME = re.compile(r"pass|pwd|pw$|secret|pin$|otp|credential|kennwort", re.IGNORECASE)
+PASSWORD_NAME = re.compile(
+    r"passw|passphrase|passcode|kennwort|pwd|user_?pass|(?:^|[^a-z])(?:pass|pw|pin)(?:[^a-z]|$)", re.IGNORECASE
+)
+"""Names of fields for passwords."""
+SECRET_NAME = re.compile(
+    rf"{PASSWORD_NAME.pattern}|secret|credential|one_?time|(?:^|[^a-z])t?otp(?:[^a-z]|$)", re.IGNORECASE
+)
+"""Names of fields whose values must not be repeated anywhere."""
 JWT = re.compile(r"ey[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d{1,2}/\d{1,2}/\d{2,4}")
 SHORTEST, LONGEST = 6, 8192
