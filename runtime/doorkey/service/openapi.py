@@ -125,9 +125,9 @@ def _collect_paths() -> dict[str, dict[str, Any]]:
 
 def _list_paths() -> Iterator[tuple[str, dict[str, Any]]]:
     for path, (kind, told, streams) in BODIES.items():
-        answers = {"application/json": {"schema": {"type": "object"}}}
+        answers: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
         if streams:
-            answers["text/event-stream"] = {"schema": {"type": "string"}}
+            answers["text/event-stream"] = {}  # OpenAPI 3.1 has no word for the events of a stream
         body = {"required": True, "content": _json(kind.__name__)}
         yield path, {"post": _operation(path, told, f"create{kind.__name__[:-4]}", answers, requestBody=body)}
     for path, (told, name) in READ.items():
@@ -142,7 +142,8 @@ def _list_paths() -> Iterator[tuple[str, dict[str, Any]]]:
         yield path, {"post": operation}
     told = "Takes a login of another browser: a storage state, cookies.txt and others; needs a key with admin"
     answer = {"application/json": {"schema": {"type": "object"}}}
-    body = {"required": True, "content": {"application/json": {"schema": {}}, "text/plain": {"schema": {}}}}
+    texts = {"application/json": {"type": ["object", "array"]}, "text/plain": {"type": "string"}}
+    body = {"required": True, "content": {kind: {"schema": schema} for kind, schema in texts.items()}}
     session = "/api/sites/{name}/session"
     yield session, {"put": _operation(session, told, "putSession", answer, requestBody=body)}
     told, decision = "Allows or refuses what an agent waits for; needs a key with admin", "/api/confirmations/{pending}"
