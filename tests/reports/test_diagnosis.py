@@ -94,6 +94,13 @@ def test_a_changed_login_form() -> None:
     assert cause.change == 'In this step, write "#username" in place of "#user"'
 
 
+def test_what_a_login_page_lacks_is_not_found_and_not_the_cause() -> None:
+    found = evidence("<input id=username>", step="login step 1 (fill #user)", selector="#user", asks="a password")
+    made = report(found, replace(FAILURE, token=""))
+    assert {rule.name: rule.found for rule in made.rules} == {"ready": False, "csrf": False}
+    assert [cause.kind for cause in made.causes] == ["login form changed"]
+
+
 def test_an_overlay_over_the_button() -> None:
     found = evidence(
         step="login step 3 (click #go)", selector="#go", element=Element("#go"), overlay=Element("#promo", "Buy now"),

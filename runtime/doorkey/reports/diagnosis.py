@@ -184,7 +184,8 @@ def _is_down(clues: Clues) -> Iterator[Guess]:
 
 
 def _rules_broken(clues: Clues) -> Iterator[Guess]:
-    for rule in clues.missing:
+    # The page at which a step failed need not be the one that the rules are for.
+    for rule in () if clues.step_failed else clues.missing:
         setting = f"sites.{clues.failure.site}.{'ready' if rule.name == READY else f'tokens.{rule.name}'}"
         holding = rule.holding
         if holding is not None and (holding.where != "page" or rule.kind != "css"):

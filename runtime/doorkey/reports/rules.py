@@ -14,6 +14,8 @@ from doorkey.reports.report import Rule
 
 READY = "ready"
 """The name under which `ready` is listed among the rules."""
+VISIBLE = ("css", "cookie", "local", "session", "script", "html")
+"""Kinds of rules that can be looked up whenever the page can be read."""
 MOST_SELECTORS = 3000
 FEWEST = 4
 """Characters of a value that may be a token."""
@@ -52,7 +54,7 @@ def check_rules(
 ) -> list[CheckedRule]:
     """Hold the rules against the page: *sought* by name, and *ready*. *missing* is the rule that the visit failed by.
 
-    Where a rule's value can't be looked up, it counts as found unless it is *missing*.
+    A rule of another kind than VISIBLE counts as found unless it is *missing*.
     """
     page = evidence.page
     rules = [*([(READY, ready)] if ready else []), *sought.items()]
@@ -62,8 +64,8 @@ def check_rules(
     taken = {source for name, source in rules if held[name]}
     checked = []
     for name, source in rules:
-        value = held[name] if held[name] is not None else (None if name == missing else "?")
         kind = kind_of(source)
+        value = "?" if held[name] is None and kind not in VISIBLE and name != missing else held[name]
         if value:
             checked.append(CheckedRule(name, source, True, kind=kind))
             continue
