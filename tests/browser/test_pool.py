@@ -14,7 +14,7 @@ import pytest
 
 from doorkey.browser import BrowserPool, Profile, open_window
 from doorkey.browser.process import Process
-from doorkey.errors import BrowserMissing, ConfigurationError
+from doorkey.errors import BrowserMissing, ConfigurationError, MissingToken, TimeLimit
 
 from .conftest import DESKTOP, LocalSite
 
@@ -203,3 +203,37 @@ asyncio.run(main())
     assert not left.exists()
     await pool.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+async def test_the_window_of_a_failed_visit_stays_until_it_is_closed(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
+    site.page("<p>no token here")
+    async with make(contexts=1) as pool:
+        pool.keeps_failed = True
+        async with pool.lease(DESKTOP, site_url=site.url) as lease:
+            with pytest.raises((MissingToken, TimeLimit)):
+                await lease.enter(site.spec(limit=9.0))
+        assert pool.has_windows
+        [running] = pool._list_all()
+        [context] = running.browser.contexts
+        [page] = context.pages
+        assert "no token here" in await page.content()
+        waiting = asyncio.create_task(pool.wait_windows())
+        await page.close()
+        async with asyncio.timeout(60):
+            await waiting
+            await pool.wait_returned()
+            await use(pool)  # its place is free again
+        assert not pool.has_windows
+
+
+@pytest.mark.slow
+async def test_a_window_that_is_kept_ends_with_its_pool(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
+    site.page("<p>no token here")
+    async with make() as pool:
+        pool.keeps_failed = True
+        async with pool.lease(DESKTOP, site_url=site.url) as lease:
+            with pytest.raises((MissingToken, TimeLimit)):
+                await lease.enter(site.spec(limit=9.0))
+        process = Process.of(pool.browser_pid)
+    assert not process.alive

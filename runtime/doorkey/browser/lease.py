@@ -68,6 +68,8 @@ class Lease:
         self._opening: asyncio.Task[BrowserContext] | None = None
         self._visit: PageVisit | None = None
         self.evidence: VisitEvidence | None = None
+        self.failed = False
+        self._page: Page | None = None
         self.kept_open = False
         self._on_kept_open = on_kept_open
 
@@ -99,6 +101,7 @@ class Lease:
                 await self._collect_evidence()
             return result
         except DoorkeyError as error:
+            self.failed = True
             if not isinstance(error, RateLimited | ConfigurationError | HeadlessDenied):
                 advice = self._routing.refusals.advise(self._routing.egress.reach)
                 error.message += f". {advice}" if advice else ""
@@ -192,6 +195,20 @@ class Lease:
             raise BrowserFailed("the window was closed before its page could be read")
         return last
 
+    async def wait_closed(self) -> None:
+        """Wait until the visit's page is closed, or the browser has ended."""
+        if self._page is None or self._page.is_closed():
+            return
+        closed = asyncio.Event()
+        self._page.on("close", lambda _: closed.set())
+        waits = [asyncio.create_task(closed.wait()), asyncio.create_task(self._lost.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.wait(waits)
+
     async def detach_context(self) -> BrowserContext | None:
         """Return the context that has to be closed, even if it was still being opened when the lease ended, or None."""
         self._running.filter.dismiss(self._routing)
@@ -211,7 +228,7 @@ class Lease:
             async with asyncio.timeout(OPEN):
                 # Shielded: a cancelled opening would leave a context that nobody closes.
                 context = await asyncio.shield(self._opening)
-                page = await context.new_page()
+                page = self._page = await context.new_page()
         except Error as error:
             raise translate(error, "opening a page") from error
         except TimeoutError as error:

@@ -40,7 +40,8 @@ class BrowserPool:
     `uses` leases, after `age` seconds or above `memory` MiB, once its leases are given back. It is closed after `idle`
     seconds without a lease. `screen` is the value of DISPLAY or WAYLAND_DISPLAY. `virtual` tells whether a site that
     refuses browsers without a window may get one on a virtual display. `state` is a folder for temporary files.
-    `downloads` is the folder of Playwright's downloads, if it is not the usual one.
+    `downloads` is the folder of Playwright's downloads, if it is not the usual one. With `keeps_failed`, the page of a
+    visit that failed stays open, for a person to look at, until `wait_windows` has seen it closed.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class BrowserPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._idling: asyncio.Task[None] | None = None
         self._leases, self._closed = 0, False
+        self._windows: list[tuple[RunningBrowser, Lease]] = []
+        self.keeps_failed = False
         self.launches = 0
 
     def lease(
@@ -111,8 +114,11 @@ class BrowserPool:
             lease = Lease(running, self._clock, profile, routing, events, self.codes, self._slots.release)
             yield lease
         finally:
-            # A task of the pool: it also finishes if the caller is cancelled.
-            self._spawn(self._give_back(running, lease))
+            if self.keeps_failed and running is not None and lease is not None and lease.failed:
+                self._windows.append((running, lease))
+            else:
+                # A task of the pool: it also finishes if the caller is cancelled.
+                self._spawn(self._give_back(running, lease))
 
     def explain_no_window(self, profile: Profile, *, headed: bool | None = None) -> str:
         """Say why a site that refuses browsers without a window can't get one. The text is empty if it can."""
@@ -147,6 +153,19 @@ class BrowserPool:
             for one in self._list_all()
         )
         return f"<BrowserPool {running or 'no browser'}; {self._contexts} contexts, {self.launches} launches>"
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether pages of visits that failed are kept open."""
+        return bool(self._windows)
+
+    async def wait_windows(self) -> None:
+        """Wait until a person has closed the pages that are kept open, and give them back."""
+        while self._windows:
+            running, lease = self._windows[0]
+            await lease.wait_closed()
+            self._windows.remove((running, lease))
+            self._spawn(self._give_back(running, lease))
 
     async def wait_returned(self) -> None:
         """Wait until everything that was given back so far is closed."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.exit_codes import describe_error, exit_code
+from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, headed_option
 from doorkey.cli.report import build_rows, describe_rules, report_session
 from doorkey.cli.reports import find_report
@@ -74,7 +75,8 @@ async def _explain_site(settings: Settings, site: str, call: str | None, *, head
         began = runtime.clock.wall()
         code = 0
         try:
-            session = await runtime.visit(site, report=True)
+            async with keep_failed_window(runtime, headed=headed):
+                session = await runtime.visit(site, report=True)
         except DoorkeyError as error:
             click.echo(f"\nThe visit failed: {describe_error(error)}")
             code = exit_code(error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
 from doorkey.cli.report import build_rows, report_session
 from doorkey.cli.run import run
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, config: Path | None) -> None:
     """Visit SITE now and show the session that this makes.
 
-    All programs that share the store use this session from then on.
+    All programs that share the store use this session from then on. With --headed, the window of a visit that fails
+    stays open until you close it.
 
     \b
     Examples:
@@ -42,7 +44,10 @@ def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, c
         from doorkey.runtime import Runtime
 
         with Progress(f"visiting {site}", verbose=verbose) as progress:
-            async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
+            async with (
+                Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime,
+                keep_failed_window(runtime, progress, headed=headed),
+            ):
                 return await runtime.visit(site)
 
     found = report_session(run(visit_site()), reveal=reveal)
