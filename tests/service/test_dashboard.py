@@ -200,6 +200,19 @@ async def test_any_loopback_host_is_told_how_to_come_in(service: Service, host: 
         assert response.status == 401
 
 
+async def test_the_page_may_load_and_send_nothing_elsewhere_and_no_cache_keeps_it(service: Service) -> None:
+    await service.come_in()
+    async with service.browser.get("/", headers=PAGE) as response:
+        policy = response.headers["Content-Security-Policy"]
+        assert response.headers["Cache-Control"] == "no-store"
+        text = await response.text()
+    assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'", "form-action 'self'"} < set(
+        policy.split("; ")
+    )
+    assert "unsafe" not in policy
+    assert re.findall(r"<script(?! src)|\son\w+=|\sstyle=", text) == []
+
+
 async def test_names_are_escaped(service: Service, runtime: DoubleRuntime) -> None:
     detail = "<script>alert(1)</script>"
     runtime.events.publish(VisitEvent(at=service.clock.wall(), site="aichats", step="check", detail=detail))
@@ -303,7 +316,9 @@ async def read_event(response: aiohttp.ClientResponse) -> dict[str, str]:
 async def test_the_page_is_kept_live_while_it_is_open(service: Service, runtime: DoubleRuntime) -> None:
     await service.come_in()
     async with service.browser.get("/dashboard/events") as response:
-        assert set(await read_event(response)) == {"sites", "requests", "browsers"}
+        first = await read_event(response)
+        assert set(first) == {"sites", "requests", "browsers"}
+        assert "0 requests are under way" in first["browsers"]
         async with service.browser.get("/v1/models", headers={"x-api-key": FULL}) as asked:
             assert asked.status == 200
         assert "/v1/models" in (await read_event(response))["requests"]

@@ -14,7 +14,7 @@ from doorkey.service.access import ACCESS, allows_site
 from doorkey.service.dashboard.history import History, RequestRecord
 from doorkey.service.dashboard.page import render
 from doorkey.service.dashboard.view import say_seconds, view_browsers, view_requests, view_sites
-from doorkey.service.dashboard.viewers import VIEWER, Viewers, may_administer
+from doorkey.service.dashboard.viewers import PAGE, VIEWER, Viewers, may_administer
 from doorkey.service.middleware import BASE_PATH
 from doorkey.service.running import RunningRequests
 from doorkey.service.sites import BROKEN
@@ -59,12 +59,13 @@ class Dashboard:
         broken = {name: fault for name, fault in request.app[BROKEN].items() if allows_site(request, name)}
         records = [record for record in self.history.requests if _may_see(request, record)]
         pool = self.runtime.pool.status()
+        own = self.history.watched + (request.path == PAGE)
         return {
             "sites": render("sites.html", **common, sites=view_sites(known, self.history, wall), broken=broken),
             "requests": render("requests.html", **common, requests=view_requests(records, wall)),
             "browsers": render(
                 "browsers.html", **common, pool=pool, browsers=view_browsers(pool),
-                under_way=len(self.running), waiting=self.running.waiting,
+                under_way=max(0, len(self.running) - own), waiting=self.running.waiting,
             ),
         }  # fmt: skip
 
