@@ -1,0 +1,166 @@
+"""What is learned by comparing pages: of a stranger with a member's, and of one session with another."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import doorkey
+from doorkey import Page, Recording, Settings
+from doorkey.config.registry import build_sites, make_provider
+from doorkey.learning import Draft, Exchange, NotEnough, Snapshot, learn
+from doorkey.learning.links import find_login_link, list_form_links
+
+SITE = "https://shop.example/"
+ONE, TWO = "9a8b7c6d5e4f3021", "77aa66bb55cc44dd"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{}"
+STRANGER = '<a href="/help">Help</a><a href="/login">Log in</a>'
+
+
+def page(html: str, url: str = SITE, **more: Any) -> Page:
+    return Page(url=url, html=html, **more)
+
+
+def seen(first: Page, second: Page | None = None, *others: Page, stranger: str = STRANGER, **more: Any) -> Draft:
+    """What is learned from a page in one session, in a second one, and further pages of that."""
+    snapshots = [Snapshot(page(stranger), "stranger", SITE), Snapshot(first, "first", SITE)]
+    if second is not None:
+        snapshots.append(Snapshot(second, "second", SITE))
+    snapshots += [Snapshot(other, "second", other.url) for other in others]
+    return learn(Recording(url=SITE, snapshots=tuple(snapshots), **more), "shop")
+
+
+def settings(draft: Draft) -> dict[str, Any]:
+    """The table that is written, after doorkey itself has taken it."""
+    tables = tomllib.loads(draft.write("shop"))["sites"]
+    make_provider(build_sites(Settings.load(Path("/dev/null"), sites=tables))["shop"], "web")
+    table: dict[str, Any] = tables["shop"]
+    return table
+
+
+class TestTheSignOfALogin:
+    @pytest.mark.parametrize(
+        ("inside", "ready"),
+        [
+            ('<a href="/help">Help</a><a href="/logout?t=1">Leave</a>', "[href*=logout i]"),
+            ('<button id="bye" aria-label="Sign out">x</button>', "#bye"),
+            ('<button class="leave-site">Log out</button>', "button.leave-site"),
+            ('<form action="/end"><button>Log out</button></form>', "form[action^='/end']"),
+            ('<a href="/help">Help</a><div class="member-menu">Ada</div>', "div.member-menu"),
+            ('<a href="/help">Help</a><a href="/account/me">Ada</a>', "a[href^='/account/me']"),
+        ],
+    )
+    def test_is_what_members_see_and_strangers_do_not(self, inside: str, ready: str) -> None:
+        draft = seen(page(inside), page(inside))
+        found = page(inside).find(draft.ready)
+        assert found is not None
+        assert page(STRANGER).find(draft.ready) is None
+        if not inside.startswith("<form"):
+            assert draft.ready == ready
+
+    def test_is_nothing_that_one_session_has_alone(self) -> None:
+        draft = seen(page('<p id="tip">Tip of the day</p><p id="menu">'), page('<p id="menu">'))
+        assert draft.ready == "#menu"
+
+    def test_is_none_where_strangers_see_the_same_page(self) -> None:
+        assert seen(page(STRANGER), page(STRANGER)).ready == ""
+
+
+class TestTwoSessions:
+    def form(self, token: str, constant: str = "list-42ab99cd") -> Page:
+        return page(
+            f'<a href="/logout">x</a><form method="post" action="/items">'
+            f'<input type="hidden" name="sig" value="{token}">'
+            f'<input type="hidden" name="list" value="{constant}"></form>'
+        )
+
+    def test_what_differs_is_a_token_and_what_is_the_same_is_not(self) -> None:
+        table = settings(seen(self.form(ONE), self.form(TWO)))
+        assert table["tokens"] == {"sig": "input[name=sig]@value"}
+        assert table["send"] == {"form": {"sig": "{sig}"}, "when": "POST,PUT,PATCH,DELETE /*"}
+
+    def test_times_and_counts_are_no_tokens(self) -> None:
+        draft = seen(self.form("1795848953"), self.form("1795848999"))
+        assert draft.tokens == ()
+        assert seen(self.form("2026-11-28T10:00"), self.form("2026-11-28T10:01")).tokens == ()
+
+    def test_a_meta_tag_goes_into_the_usual_header_and_that_is_said_to_be_unsure(self) -> None:
+        html = '<a href="/logout">x</a><meta name="csrf-token" content="{}"><meta name="build" content="{}">'
+        draft = seen(page(html.format(ONE, ONE)), page(html.format(TWO, TWO)))
+        table = settings(draft)
+        assert table["tokens"] == {"csrf": "meta[name=csrf-token]@content"}
+        assert table["send"]["header"] == {"X-CSRF-Token": "{csrf}"}
+        assert any("guess" in str(doubt) for doubt in draft.doubts)
+
+    def test_one_value_at_two_places_is_one_token(self) -> None:
+        html = '<a href="/logout">x</a><meta name="csrf-token" content="{0}"><form method="post"><input type="hidden" '
+        html += 'name="authenticity" value="{0}"></form>'
+        assert len(seen(page(html.format(ONE)), page(html.format(TWO))).tokens) == 1
+
+    def test_a_jwt_in_storage_is_a_bearer_token(self) -> None:
+        def stored(signature: str) -> Page:
+            kept = '{"user": "ada", "access": {"jwt": "' + JWT.format(signature) + '"}}'
+            return page('<a href="/logout">x</a>', local={"auth": kept})
+
+        table = settings(seen(stored(ONE), stored(TWO)))
+        assert table["tokens"] == {"jwt": {"local": "auth", "inside": "access.jwt"}}
+        assert table["send"] == {"header": {"Authorization": "Bearer {jwt}"}}
+
+    def test_the_pages_own_requests_tell_where_a_token_goes(self) -> None:
+        html = '<a href="/logout">x</a><meta name="csrf-token" content="{}">'
+        own = Exchange(method="GET", url=f"{SITE}api/list", headers={"x-guard": ONE}, status=200)
+        draft = seen(page(html.format(ONE)), page(html.format(TWO)), exchanges=(own,))
+        assert settings(draft)["send"] == {"header": {"x-guard": "{x_guard}"}}
+        assert settings(draft)["tokens"] == {"x_guard": "meta[name=csrf-token]@content"}
+        assert draft.doubts == ()
+
+    def test_forms_on_further_pages_are_used_where_the_page_has_no_token(self) -> None:
+        inside = page('<a href="/logout">x</a>')
+        new = page(self.form(ONE).html, f"{SITE}items/new")
+        table = settings(seen(inside, inside, new))
+        assert table["tokens"]["sig"] == {"page": "/items/new", "css": "input[name=sig]", "attribute": "value"}
+
+    def test_the_search_and_the_login_form_hold_no_token_of_writes(self) -> None:
+        html = '<a href="/logout">x</a><form><input type="hidden" name="csrf" value="{}"><input name="q"></form>'
+        assert seen(page(html.format(ONE)), page(html.format(TWO))).tokens == ()
+
+
+def test_the_page_that_was_asked_for_is_kept_unless_it_is_the_login() -> None:
+    inside = page('<a href="/logout">x</a>', f"{SITE}board")
+    for asked, url in ((f"{SITE}reports", f"{SITE}reports"), (f"{SITE}login", f"{SITE}board")):
+        snapshots = (
+            Snapshot(page(STRANGER), "stranger", asked),
+            Snapshot(inside, "first", asked),
+            Snapshot(inside, "second", asked),
+        )
+        assert doorkey.learn(Recording(url=asked, snapshots=snapshots)).url == url
+
+
+def test_an_empty_recording_is_not_enough() -> None:
+    with pytest.raises(NotEnough, match="not enough"):
+        learn(Recording(url=SITE))
+
+
+def test_a_login_is_found_by_its_address_or_its_words() -> None:
+    for link in ('<a href="/users/sign_in">Members</a>', '<a href="/go">Log in</a>', '<a href="/x">Sign in here</a>'):
+        assert find_login_link(page(f'<a href="/help">Help</a>{link}'))
+    for link in ('<a href="/register">Log in or register</a>', '<a href="https://other.example/login">Log in</a>'):
+        assert find_login_link(page(link)) == ""
+
+
+def test_only_links_that_change_nothing_are_opened() -> None:
+    links = (
+        "/notes/new",
+        "/settings",
+        "/notes/1/delete",
+        "/logout",
+        "/toggle?edit=1",
+        "/about",
+        "/login",
+        "/export/new",
+    )
+    html = "".join(f'<a href="{link}">x</a>' for link in links) + '<a href="https://other.example/new">x</a>'
+    assert list_form_links(page(html)) == ["/notes/new", "/settings"]
