@@ -185,7 +185,7 @@ class MissingToken(Changed, RuntimeError):
         found = f"; the page has {came}" if came else ""
         super().__init__(
             f"the page holds no {name} (sought: {sought}{found}). "
-            f"See what a visit finds: doorkey visit {site or 'SITE'}; the page to open is sites.{site or 'SITE'}.url",
+            f"See what a visit finds: doorkey explain {site or 'SITE'}; the page to open is sites.{site or 'SITE'}.url",
             site=site,
         )
         self.name = name

@@ -45,7 +45,7 @@ def explain(what: str, call: str | None, headed: bool, config: Path | None) -> i
     settings = Settings.load(config)
     if what not in settings.sites:
         archive = open_archive(settings)
-        if not settings.sites or archive.find(what) is None:
+        if archive.find(what) is None:
             known = f"; the sites are {', '.join(settings.sites)}" if settings.sites else ""
             raise ConfigurationError(f"{what} is no site, no report and no call that failed lately{known}")
         tell_report(find_report(archive, what), settings)

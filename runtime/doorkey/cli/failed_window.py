@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.exit_codes import describe_error
-from doorkey.cli.terminal import Progress
+from doorkey.cli.terminal import Progress, harmless
 from doorkey.errors import DoorkeyError
 
 if TYPE_CHECKING:
@@ -28,7 +27,17 @@ async def keep_failed_window(
         if runtime.pool.has_windows:
             if progress is not None:
                 progress.hide()
-            click.echo(f"doorkey: {describe_error(error)}", err=True)
-            click.echo("The window shows the page as it was then. Close it to go on.", err=True)
+            click.echo(f"The visit failed ({error.code}). The window shows the page as it was then.", err=True)
+            for line in _list_guesses(runtime, error):
+                click.echo(f"  {harmless(line)}", err=True)
+            click.echo("Close the window to go on.", err=True)
             await runtime.pool.wait_windows()
         raise
+
+
+def _list_guesses(runtime: Runtime, error: DoorkeyError) -> list[str]:
+    from doorkey.assembly import open_archive
+    from doorkey.reports.text import format_causes
+
+    report = open_archive(runtime.settings).find(error.report) if error.report else None
+    return list(format_causes(report.causes)) if report is not None else []

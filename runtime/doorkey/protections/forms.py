@@ -26,7 +26,7 @@ FORMS = (
         obstacle=Obstacle.UNEXPECTED,
         source="run",
         signs=(Sign(status=(400,), whole=b"0", at="/admin-ajax.php"),),
-        todo="the plugin that answered there is gone or was replaced; see what a visit finds: doorkey visit SITE",
+        todo="the plugin that answered there is gone or was replaced; see what a visit finds: doorkey explain SITE",
     ),
     Protection(
         name="Django's CSRF check",
