@@ -91,7 +91,8 @@ def test_the_image_takes_all_of_the_project_and_its_extras() -> None:
     assert {source for source in copied if not source.startswith(("/", "--"))} <= kept
     extras = re.search(r"whl\)\[([\w,]+)\]", DOCKERFILE)
     assert extras is not None
-    assert set(extras[1].split(",")) == set(project["project"]["optional-dependencies"])
+    # A container has no desktop, whose keyring that extra uses.
+    assert set(extras[1].split(",")) == set(project["project"]["optional-dependencies"]) - {"keyring"}
 
 
 @pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
