@@ -12,6 +12,7 @@ from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, NeedsPerson, RequestError, SessionRefused
+from doorkey.learning.values import is_random
 from doorkey.model.session import Key, Session
 from doorkey.network.egress import egress_for
 from doorkey.sessions.held import HeldSession
@@ -147,12 +148,15 @@ class Logins:
     async def break_session(self, target: SiteTarget) -> bool:
         """Put a session that the site does not know in the place of the current one, as a death at the site leaves it.
 
-        Returns whether there was one.
+        Cookies that no machine made up, such as a language, stay as they are. Returns whether there was a session.
         """
         held = (await self.store.row(target.key)).session
         if held is None or held.rung == "logged out":
             return False
-        cookies = tuple(replace(cookie, value="0" * len(cookie.value)) for cookie in held.cookies)
+        cookies = tuple(
+            replace(cookie, value="0" * len(cookie.value)) if is_random(cookie.value) else cookie
+            for cookie in held.cookies
+        )
         tokens = {
             name: value[:-6] + "AAAAAA" if isinstance(value, str) else value for name, value in held.tokens.items()
         }
