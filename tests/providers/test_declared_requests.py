@@ -81,7 +81,7 @@ async def opened(site: TokenEndpointSite, tmp_path: Path) -> AsyncIterator[Opene
     async with AsyncExitStack() as exits:
 
         async def open_one(lines: str = API, **more: Any) -> Runtime:
-            path = tmp_path / "doorkey.toml"
+            path = tmp_path / "settings.toml"  # not doorkey.toml: one in the working directory has to be trusted
             lines = lines.replace("SECRET_FILE", str(tmp_path / "secret"))
             path.write_text(
                 f'{MANNERS}[browser]\nexecutable = "/nowhere/chromium"\n'
