@@ -46,6 +46,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def strangers_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Settings and state of whoever runs the tests are neither read nor written."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
 @pytest.fixture(scope="module")
 async def browsers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserPool]:
     """One browser for the tests of a module that run in one loop: starting one costs more than most of them do."""

@@ -104,6 +104,7 @@ async def test_a_login_that_asks_for_a_code_notifies(
 ) -> None:
     members.asks_code, told = True, tmp_path / "told"
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     steps = [
         {"open": "/login"}, {"fill": "#user", "value": USER}, {"fill": "#pw", "value": "env:WIKI_PW"},
         {"click": "form button"},

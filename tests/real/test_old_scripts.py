@@ -99,6 +99,7 @@ async def test_login_storage_and_writes_over_deaths(
     site: OldSite, browsers: BrowserPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("OLD_PASSWORD", PASSWORD)
     steps = [{"fill": "#user", "value": "ada"}, {"fill": "#pw", "value": "env:OLD_PASSWORD"}, {"click": "#go"}]
     old = {

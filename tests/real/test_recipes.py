@@ -49,6 +49,7 @@ def settings(application: Application, tmp_path: Path, monkeypatch: pytest.Monke
     for name, value in application.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     # On a busy machine, PHP needs long for the many scripts of WordPress' login.
     monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "120")
     path = tmp_path / "doorkey.toml"

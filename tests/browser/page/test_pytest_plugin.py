@@ -37,7 +37,12 @@ visit.steps = [
 def wiki(elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoginSite]:
     site = LoginSite()
     monkeypatch.chdir(tmp_path)
-    for name, value in {"HOME": str(tmp_path), "WIKI_USER": USER, "WIKI_PW": PASSWORD}.items():
+    for name, value in {
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "WIKI_USER": USER,
+        "WIKI_PW": PASSWORD,
+    }.items():
         monkeypatch.setenv(name, value)
     with elsewhere(TestServer(site.app(), host="127.0.0.1")) as server:
         site.url = str(server.make_url("/"))
