@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from doorkey.browser import BrowserPool, Profile, open_window
 from doorkey.browser.process import Process
+from doorkey.browser.running_browser import PlaywrightDriver
 from doorkey.errors import BrowserMissing, ConfigurationError, MissingToken, TimeLimit
 
 from .conftest import DESKTOP, LocalSite
@@ -237,3 +239,16 @@ async def test_a_window_that_is_kept_ends_with_its_pool(make, site: LocalSite) -
                 await lease.enter(site.spec(limit=9.0))
         process = Process.of(pool.browser_pid)
     assert not process.alive
+
+
+async def test_a_driver_that_dies_leaves_no_complaint(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("ERROR", "asyncio")
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    before, driver = set(children.read_text().split()), PlaywrightDriver()
+    await driver.get()
+    for pid in set(children.read_text().split()) - before:
+        os.kill(int(pid), signal.SIGKILL)
+    await driver.stop()
+    del driver
+    gc.collect()
+    assert "never retrieved" not in caplog.text

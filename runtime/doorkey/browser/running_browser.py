@@ -200,7 +200,9 @@ class PlaywrightDriver:
 
             try:
                 async with asyncio.timeout(LAUNCH):
-                    self._playwright = await async_playwright().start()
+                    started = async_playwright()
+                    self._playwright = await started.start()
+                _retrieve_end(started)
             except TimeoutError as error:
                 raise BrowserFailed(f"Playwright's driver did not start within {LAUNCH:g} s") from error
             except Exception as error:
@@ -230,6 +232,16 @@ class PlaywrightDriver:
         finally:
             if process is not None and process.pid > 1:
                 process.kill()
+
+
+def _retrieve_end(started: object) -> None:
+    """Retrieve the error of the future by which Playwright learns of its driver's end.
+
+    Playwright looks at it only while the driver starts. If the driver dies later, asyncio would log a traceback.
+    """
+    ended = getattr(getattr(getattr(started, "_client", None), "_transport", None), "on_error_future", None)
+    if isinstance(ended, asyncio.Future):
+        ended.add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 @dataclass(frozen=True, slots=True)
