@@ -215,7 +215,7 @@ async def test_no_code_is_used_twice_by_any_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("secret", ["", "no secret!", "otpauth://hotp/x?secret=" + SECRET, "otpauth://totp/x"])
 def test_a_value_that_is_no_totp_secret_is_refused_and_not_repeated(secret: str) -> None:
-    with pytest.raises(ConfigurationError, match="totp step") as caught:
+    with pytest.raises(ConfigurationError, match="the value of totp") as caught:
         parse_secret(secret)
     assert not secret or secret not in caught.value.message
 
