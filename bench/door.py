@@ -53,6 +53,7 @@ class Entered:
         self.provider = Provider(site)
         self.events = Events(SystemClock()).of(site.name)
         self.key = Key(site.name, site.url)
+        self.recorder = None
 
     @property
     def source(self) -> Entered:
@@ -74,6 +75,7 @@ class EnteredRuntime:
     def __init__(self, url: str) -> None:
         self.sites = {"bench": Site(name="bench", url=url)}
         clock = self._clock = SystemClock()
+        self.clock, self.events = clock, Events(clock)
         self._entered = Entered(self.sites["bench"])
         keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
         self._engine = Engine(

@@ -60,6 +60,7 @@ class Entered:
         self.events = Events(SystemClock()).of(site.name)
         self.provider = Provider(site)
         self.key = Key(site.name, site.url)
+        self.recorder = None
 
     @property
     def source(self) -> Entered:

@@ -97,8 +97,12 @@ async def test_fifty_writes_that_are_refused_for_another_reason_cost_no_visit_an
     await settled(runtime, application)
     visits = logins(said)
     for reason, write in application.refusals.items():
-        checks, began = runtime.status()[0].checks, time.monotonic()
+        before, began = runtime.status()[0], time.monotonic()
         told = await asyncio.gather(*(sent(runtime, write) for _ in range(WRITES)))
         assert told == ["as expected"] * WRITES, reason
         assert logins(said) == visits, reason
-        assert runtime.status()[0].checks - checks <= 1 + (time.monotonic() - began) / EVERY, reason
+        after = runtime.status()[0]
+        # A session that plain HTTP has renewed meanwhile has checks of its own.
+        renewed = sum(after.rungs.values()) - sum(before.rungs.values())
+        allowed = 1 + renewed + (time.monotonic() - began) / EVERY
+        assert after.checks - before.checks <= allowed, "\n".join([reason, *said])

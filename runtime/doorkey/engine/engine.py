@@ -133,9 +133,8 @@ class Engine:
             if call.watched and self._checks is not None and not await self._checks.prepare(call, session):
                 continue
             reply = await self._attempts.carry(call, session)
-            match (
-                ACCEPTED if reply.accepted and not call.watched else await self._assessor.assess(call, session, reply)
-            ):
+            settled = reply.accepted and not call.watched
+            match ACCEPTED if settled else await self._assessor.assess(call, session, reply):
                 case Deliver() as delivered:
                     return await self._deliver(call, session, reply, delivered)
                 case Renew(refused):
