@@ -34,7 +34,7 @@ log = logging.getLogger("doorkey.check")
 GATHER = 0.02
 """Seconds between a suspicion and its check: answers that come in the meantime are covered by the same check."""
 EVERY = 5.0
-"""Seconds between two checks of one generation that was found alive."""
+"""Seconds between two checks of one generation that was found alive, or that a check has made."""
 LOOK = 0.25
 """Seconds after which a call that waits for the next check looks whether others were accepted meanwhile."""
 PATIENT = 3
@@ -120,13 +120,14 @@ class SessionChecks:
     async def ask(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> CheckOutcome:
         """Whether *session* is alive, as far as it says something about *reply*."""
         state = await self.learning.know(call.target)
+        again = state.made == session.gen  # refused again, after a check has renewed the session
         outcome = await self._find_out(call, session, reply, state)
         form = template_of(reply.request, reply.head.url), reply.head.status
         if outcome is CheckOutcome.DEAD:
             state.alive.pop(form, None)
             if reply.suspicion is Suspicion.VAGUE and not serves_once(call, reply):
                 await look_closer(self.learning, call.target, session, reply, state)
-        elif outcome is CheckOutcome.ALIVE:
+        elif outcome is CheckOutcome.ALIVE or (outcome is CheckOutcome.RENEWED and again):
             state.alive[form] = state.alive.get(form, 0) + 1
             self._learn(call, session, state, reply)
         log.info(
@@ -183,7 +184,8 @@ class SessionChecks:
             if self._refusals.was_accepted_later(session, reply.request, reply.came):
                 return CheckOutcome.ALIVE
             pause = state.sent + EVERY - self._clock.now()
-            if state.gen == session.gen and state.outcome in WAITS and pause > 0:
+            checked = (state.gen == session.gen and state.outcome in WAITS) or state.made == session.gen
+            if checked and pause > 0:
                 asked = template_of(reply.request, reply.head.url), reply.head.status
                 if state.alive.get(asked, 0) >= PATIENT and reply.head.status >= 400:
                     self._check_later(call.target, session, state, pause)
@@ -226,6 +228,9 @@ class SessionChecks:
                 outcome = self._conclude(state, load)
             if load is not None and outcome is CheckOutcome.ALIVE:
                 outcome = await self._take_over(target, session, conversation, state.knowledge, load)
+                current = self._keeper.key_state(session.key).current
+                if current is not None and current.gen != session.gen and current.rung == "check":
+                    state.made = current.gen
             if outcome is CheckOutcome.DEAD and cookies is None:
                 state.dead = max(state.dead, session.gen)
                 state.led.clear()
