@@ -102,7 +102,7 @@ def view_sites(known: Sequence[SiteStatus], history: History, wall: float) -> li
 def view_browsers(pool: PoolStatus) -> list[str]:
     """Return a sentence for each browser."""
     return [
-        f"{one.display} browser, pid {one.pid}: {one.leases} in use, {one.uses} uses so far"
+        f"{one.display} browser, pid {one.pid}: {one.leases} in use, used {_times(one.uses)} so far"
         + (f", to be replaced ({one.retired})" if one.retired else "")
         for one in pool.browsers
     ]
@@ -151,7 +151,7 @@ def _list_facts(status: SiteStatus, history: History, wall: float) -> Iterator[t
     if status.store:
         yield "Store", status.store
     if status.age is not None:
-        yield "Session used", "once" if status.used == 1 else f"{status.used} times"
+        yield "Session used", _times(status.used)
     yield "Sessions made", f"{status.visits} by this process"
 
 
@@ -197,7 +197,7 @@ def _view_request(record: RequestRecord, wall: float) -> RequestView:
         id=record.id,
         when=f"{say_seconds(max(0.0, wall - record.at))} ago",
         method=record.method,
-        route="unknown path" if record.route == "-" else record.route,
+        route=_say_route(record.route, record.site),
         status=str(record.status) if record.status else "left",
         tone=tone,
         site=record.site,
@@ -213,7 +213,7 @@ def _say_call(call: CallRecord) -> str:
     parts = [f"{attempt.status} by {attempt.transport}: {attempt.verdict}" for attempt in call.attempts]
     parts += [f"check: {check}" for check in call.checks]
     if call.renewals:
-        parts.append("renewed once" if call.renewals == 1 else f"renewed {call.renewals} times")
+        parts.append(f"renewed {_times(call.renewals)}")
     if call.error:
         parts.append(f"failed: {call.error}")
     return f"{call.site}: {', '.join(parts) or 'nothing was sent'}"
@@ -241,3 +241,12 @@ def _split_time(record: RequestRecord) -> tuple[list[Segment], str]:
         start += width
     told = ", ".join(f"{SEGMENTS[kind]} {say_took(seconds)}" for kind, seconds in parts.items() if seconds >= 0.0005)
     return segments, told or "<1 ms"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _say_route(route: str, site: str) -> str:
+    """What was asked for. Of a path at a site no more is told than its site: the path may hold a secret."""
+    return "unknown path" if route == "-" else route.replace("{tail}", f"{site}/…").replace("{name}", site)
