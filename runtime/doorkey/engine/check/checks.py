@@ -120,7 +120,7 @@ class SessionChecks:
     async def ask(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> CheckOutcome:
         """Whether *session* is alive, as far as it says something about *reply*."""
         state = await self.learning.know(call.target)
-        again = state.made == session.gen  # refused again, after a check has renewed the session
+        again = state.remade == session.gen  # refused again, after a check has renewed the session
         outcome = await self._find_out(call, session, reply, state)
         form = template_of(reply.request, reply.head.url), reply.head.status
         if outcome is CheckOutcome.DEAD:
@@ -184,7 +184,7 @@ class SessionChecks:
             if self._refusals.was_accepted_later(session, reply.request, reply.came):
                 return CheckOutcome.ALIVE
             pause = state.sent + EVERY - self._clock.now()
-            checked = (state.gen == session.gen and state.outcome in WAITS) or state.made == session.gen
+            checked = (state.gen == session.gen and state.outcome in WAITS) or state.remade == session.gen
             if checked and pause > 0:
                 asked = template_of(reply.request, reply.head.url), reply.head.status
                 if state.alive.get(asked, 0) >= PATIENT and reply.head.status >= 400:
@@ -230,7 +230,7 @@ class SessionChecks:
                 outcome = await self._take_over(target, session, conversation, state.knowledge, load)
                 current = self._keeper.key_state(session.key).current
                 if current is not None and current.gen != session.gen and current.rung == "check":
-                    state.made = current.gen
+                    state.remade = current.gen
             if outcome is CheckOutcome.DEAD and cookies is None:
                 state.dead = max(state.dead, session.gen)
                 state.led.clear()

@@ -38,7 +38,7 @@ EAGER = 3
 class CheckState:
     """What is known of one key. `sent` is when the last check was sent; `outcome` is what it found out about `gen`.
 
-    `made` is the generation that the last check made of it, where its page had other tokens or cookies.
+    `remade` is the generation that the last check made of it, where its page had other tokens or cookies.
     `anonymous` are the shapes of answers whose new cookies the site does not know, by generation.
     `dead` is the highest generation that was found dead, and `led` says which places show a login to it. `alive`
     counts the checks that found the session alive, by template and status of the suspect answer. `later`: a check that
@@ -50,7 +50,7 @@ class CheckState:
     gen: int = -1
     sent: float = float("-inf")
     outcome: CheckOutcome = CheckOutcome.OPEN
-    made: int = -1
+    remade: int = -1
     task: asyncio.Task[CheckOutcome] | None = None
     later: bool = False
     calibrating: asyncio.Task[None] | None = None
