@@ -56,7 +56,7 @@ async def test_after_a_while_a_report_is_written_anew(made: Setup) -> None:
 
 async def test_another_answer_gets_another_report(made: Setup) -> None:
     await made.fail("a")
-    other = replace(RECORD, attempts=(replace(RECORD.attempts[0], status=404),))
+    other = replace(RECORD, attempts=(RECORD.attempts[0]._replace(status=404),))
     await made.fail("b", record=other)
     assert len(made.archive.list_reports()) == 2
 

@@ -232,18 +232,11 @@ class Attempts:
         else:
             verdict = foreign_verdict(head)
         call.verdict = verdict
-        call.target.events.report(
-            "attempt", f"{request.what}: HTTP {stream.head.status} by {stream.transport}, {verdict.kind.value}"
-        )
-        call.attempts.append(
-            Attempt(
-                what=request.what,
-                status=stream.head.status,
-                transport=stream.transport,
-                verdict=verdict.kind.value,
-                took=came - sent,
-            )
-        )
+        made = Attempt(request.what, head.status, stream.transport, verdict.kind.value, came - sent)
+        call.attempts.append(made)
+        if call.target.events.heard:
+            said = f"{made.what}: HTTP {made.status} by {made.transport}, {made.verdict}"
+            call.target.events.report("attempt", said)
         if call.single is None and not verdict:
             stream.close()
         suspicion = Suspicion.VAGUE if verdict.by_absence else Suspicion.NONE

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from doorkey.clock import Clock
 
@@ -40,8 +40,7 @@ class VisitEvent:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One request of a call: `took` seconds until the head came, by which transport, and the verdict's name."""
 
     what: str
@@ -115,6 +114,11 @@ class SiteEvents:
     events: Events
     site: str
     trail: deque[VisitEvent] | None = None
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody but the trail takes a step. What each request reports is not worth its words otherwise."""
+        return bool(self.events.hooks) or log.isEnabledFor(logging.DEBUG)
 
     def report(self, step: Step, detail: str) -> None:
         """Publish a step. *detail* must hold no cookie, token, key, prompt or filled-in value."""

@@ -139,6 +139,12 @@ def insists_on(accept: str) -> tuple[str, ...]:
     return kinds if all(is_json(kind) for kind in kinds) else ()
 
 
+@lru_cache(256)
+def media_type_of(content_type: str) -> str:
+    """The media type of a Content-Type header, in lower case and without parameters; empty without one."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def is_json(media_type: str) -> bool:
     """Whether *media_type*, in lower case and without parameters, means JSON (RFC 6839: also "…+json")."""
     return media_type in ("application/json", "text/json") or media_type.endswith("+json")
@@ -163,7 +169,7 @@ class Head:
 
     @property
     def media_type(self) -> str:
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return media_type_of(self.headers.get("content-type", ""))
 
     @property
     def is_json(self) -> bool:
@@ -175,11 +181,9 @@ class Head:
 
     @property
     def is_html(self) -> bool:
-        if self.media_type:
-            return self.media_type in ("text/html", "application/xhtml+xml")
-        return (
-            self.start.lstrip()[:9].lower() in (b"<!doctype", b"<html>") or self.start.lstrip()[:5].lower() == b"<html"
-        )
+        if kind := self.media_type:
+            return kind in ("text/html", "application/xhtml+xml")
+        return self.start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
 
     @property
     def cookies(self) -> tuple[Change, ...]:
