@@ -14,7 +14,8 @@ import pytest
 
 from doorkey.browser import BrowserPool, Profile, open_window
 from doorkey.browser.process import Process
-from doorkey.errors import BrowserMissing, ConfigurationError, MissingToken, TimeLimit
+from doorkey.browser.running_browser import HUNG
+from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError, MissingToken, TimeLimit
 
 from .conftest import DESKTOP, LocalSite
 
@@ -108,6 +109,35 @@ async def test_a_stopped_browser_is_killed_within_its_limit(make) -> None:  # ty
             await use(pool)
             await pool.wait_returned()
         await gone(stopped)
+
+
+async def test_a_browser_that_is_slow_loses_nobody_who_uses_it(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
+    async with make() as pool:
+        async with pool.lease(DESKTOP, site_url=site.url) as lease:
+            await lease.enter(site.spec())
+            live_page, slow = await lease.open_live_page(), Process.of(pool.browser_pid)
+            os.kill(slow.pid, signal.SIGSTOP)
+            try:
+                async with pool.lease(DESKTOP, site_url=URL):
+                    assert pool.launches == 2
+            finally:
+                os.kill(slow.pid, signal.SIGCONT)
+            await live_page.cookies()
+            await live_page.close()
+        async with asyncio.timeout(10):
+            await gone(slow)
+
+
+@pytest.mark.slow
+async def test_a_browser_that_hangs_fails_those_who_use_it(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
+    async with make() as pool, pool.lease(DESKTOP, site_url=site.url) as lease:
+        await lease.enter(site.spec())
+        live_page, hung = await lease.open_live_page(), Process.of(pool.browser_pid)
+        os.kill(hung.pid, signal.SIGSTOP)
+        async with pool.lease(DESKTOP, site_url=URL), asyncio.timeout(2 * HUNG):
+            await gone(hung)
+        with pytest.raises(BrowserFailed):
+            await live_page.cookies()
 
 
 async def test_an_idle_pool_runs_nothing(make) -> None:  # type: ignore[no-untyped-def]

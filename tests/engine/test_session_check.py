@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from doorkey.clock import SystemClock
+from doorkey.engine.check.checks import EVERY
 from doorkey.errors import SessionEnded
 from doorkey.model.request import Request
 from doorkey.sessions.memory import MemoryStore
@@ -212,7 +213,7 @@ async def test_new_calls_wait_for_a_check_before_they_are_sent() -> None:
         await warm(engine)
         engine.site.kill()
         first = asyncio.create_task(engine.write("first"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10 * EVERY):  # the write that warmed up was checked; the next check waits
             while engine.checks.learning.get(engine.target.key).task is None:  # type: ignore[union-attr]
                 await asyncio.sleep(0)
         others = await asyncio.gather(*(engine.write(f"n{number}") for number in range(5)))

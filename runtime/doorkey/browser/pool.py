@@ -231,13 +231,15 @@ class BrowserPool:
         return bool(running.retired)
 
     def _retire(self, running: RunningBrowser) -> None:
-        """Give *running* no new lease. It is closed with its last lease, or at once if it is dead."""
+        """Give *running* no new lease. It is closed with its last lease, or before that if it is dead."""
         del self._browsers[running.display, running.tls]
         log.info("Chromium pid %d is replaced (%s)", running.process.pid, running.retired or "it does not answer")
-        running.retired = running.retired or "dead"
         self._retired.add(running)
         if running.leases == 0 or running.lost.is_set():
             self._spawn(self._end(running))
+        elif not running.retired:
+            self._spawn(running.kill_if_hung())
+        running.retired = running.retired or ("dead" if running.lost.is_set() else "slow")
 
     async def _end(self, running: RunningBrowser) -> None:
         self._retired.discard(running)

@@ -28,6 +28,8 @@ LAUNCH = 20.0
 ANSWER = 1.0
 CLOSE = 3.0
 """Limits in seconds: for a start, for the answer to a health check, for an orderly end."""
+HUNG = 10.0
+"""Seconds without an answer after which a browser that is in use counts as hung: on a busy machine one second is little."""
 WATCH = 0.25
 """Seconds between two checks whether Playwright's driver still runs: no event tells that it ended."""
 
@@ -117,17 +119,23 @@ class RunningBrowser:
         running.home = home
         return running
 
-    async def check_health(self) -> bool:
-        """Tell whether the browser answers now."""
+    async def check_health(self, limit: float = ANSWER) -> bool:
+        """Tell whether the browser answers within *limit* seconds."""
         if self.lost.is_set() or not self.browser.is_connected():
             return False
         try:
-            async with limited("checking whether Chromium answers", ANSWER):
+            async with limited("checking whether Chromium answers", limit):
                 await self._session.send("Browser.getVersion")
         except DoorkeyError:
-            self.lost.set()
             return False
         return True
+
+    async def kill_if_hung(self) -> None:
+        """Kill the browser if it does not answer at all: what its users wait for would never come."""
+        if not await self.check_health(HUNG) and not self.lost.is_set():
+            log.warning("Chromium pid %d has not answered for %g s: killed", self.process.pid, HUNG)
+            self.lost.set()
+            self.process.kill()
 
     async def measure_memory(self) -> float:
         """Return the memory (PSS, in MiB) of the browser and its child processes."""
@@ -147,7 +155,7 @@ class RunningBrowser:
                 await asyncio.to_thread(remove_home, self.home)
 
     async def close_context(self, context: BrowserContext) -> None:
-        """Close *context* within a limit. A browser that can't do that is killed, because it would fail others, too."""
+        """Close *context* within a limit. One that can't do that gets no new leases, and ends with its last one."""
         if self.lost.is_set():
             return
         try:
@@ -156,8 +164,8 @@ class RunningBrowser:
         except DoorkeyError as error:
             if not self.lost.is_set():
                 log.warning("%s", error.message)
-                self.lost.set()
-                self.process.kill()
+                self.retired = self.retired or "context"
+                await self.kill_if_hung()
 
     async def _watch_driver(self) -> None:
         while self.driver.alive:  # noqa: ASYNC110 - the system tells it to its parent alone
