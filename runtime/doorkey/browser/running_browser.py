@@ -29,7 +29,7 @@ ANSWER = 1.0
 CLOSE = 3.0
 """Limits in seconds: for a start, for the answer to a health check, for an orderly end."""
 HUNG = 10.0
-"""Seconds without an answer after which a browser that is in use counts as hung: on a busy machine one second is little."""
+"""Seconds without an answer after which a browser that is in use counts as hung; a busy machine easily misses one."""
 WATCH = 0.25
 """Seconds between two checks whether Playwright's driver still runs: no event tells that it ended."""
 
