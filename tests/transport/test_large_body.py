@@ -13,7 +13,7 @@ from multidict import MultiDict
 
 from doorkey.errors import RequestError
 from doorkey.model.request import LARGE, Request
-from doorkey.transport.large_body import encode_large
+from doorkey.transport.large_body import encode_in_pieces, needs_pieces
 
 ROW = {"id": 7, "name": 'Grüße, 𝄞 "quoted"\n', "price": 1.10, "none": None, "yes": True, "list": [], "empty": {}}
 VALUES: list[Any] = [
@@ -28,43 +28,45 @@ VALUES: list[Any] = [
 
 @pytest.mark.parametrize("value", VALUES, ids=["rows", "mixed", "keys", "key", "text", "nested"])
 async def test_large_json_is_what_small_json_is(value: Any) -> None:
-    encoded = await encode_large(Request(url="/", method="POST", json=value))
+    request = Request(url="/", method="POST", json=value)
+    assert needs_pieces(request)
+    encoded = await encode_in_pieces(request)
     assert encoded.body == json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     assert (encoded.json, encoded.is_json) == (None, True)
 
 
 async def test_a_large_form_is_what_a_small_form_is() -> None:
     form = {"a b": "1 2&=+ü" * 200_000, "ü": "", "c": "~-._*"}
-    encoded = await encode_large(Request(url="/", method="POST", form=form, headers={"Content-Type": "x/form"}))
+    encoded = await encode_in_pieces(Request(url="/", method="POST", form=form, headers={"Content-Type": "x/form"}))
     assert encoded.body == urlencode(form).encode()
     assert (encoded.form, encoded.headers) == (None, {"content-type": "x/form"})
 
 
 async def test_a_large_form_with_repeated_names_is_what_a_small_one_is() -> None:
     pairs = [(f"a b{number % 7}", "1 2&=+ü" * (number % 9)) for number in range(50_000)]
-    encoded = await encode_large(Request(url="/", method="POST", form=MultiDict(pairs)))
+    encoded = await encode_in_pieces(Request(url="/", method="POST", form=MultiDict(pairs)))
     assert encoded.body == urlencode(pairs).encode()
     many = MultiDict([("x", "")] * LARGE)
-    assert (await encode_large(Request(url="/", method="POST", form=many))).body == urlencode(
+    assert (await encode_in_pieces(Request(url="/", method="POST", form=many))).body == urlencode(
         list(many.items())
     ).encode()
 
 
 async def test_small_bodies_are_left_alone() -> None:
     for request in (Request(url="/", json=ROW), Request(url="/", form={"a": "b"}), Request(url="/", body=b"x")):
-        assert await encode_large(request) is request
+        assert not needs_pieces(request)
 
 
 async def test_what_is_no_json_or_no_text_is_told() -> None:
     circular: list[Any] = ["x" * LARGE * 2]
     circular.append(circular)
     with pytest.raises(ValueError, match="Circular"):
-        await encode_large(Request(url="/", method="POST", json=circular))
+        await encode_in_pieces(Request(url="/", method="POST", json=circular))
     with pytest.raises(TypeError, match="set"):
-        await encode_large(Request(url="/", method="POST", json=["x" * LARGE * 2, {1, 2}]))
+        await encode_in_pieces(Request(url="/", method="POST", json=["x" * LARGE * 2, {1, 2}]))
     for body in ({"json": ["\ud800" * LARGE * 2]}, {"form": {"a": "\ud800" * LARGE * 2}}):
         with pytest.raises(RequestError, match="lone surrogate"):
-            await encode_large(Request(url="/", method="POST", **body))  # type: ignore[arg-type]  # one of the two
+            await encode_in_pieces(Request(url="/", method="POST", **body))  # type: ignore[arg-type]  # one of the two
 
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -86,7 +88,7 @@ async def test_others_get_their_turn_in_between(body: str) -> None:
 
     counting = asyncio.create_task(count())
     began = time.perf_counter()
-    await encode_large(Request(url="/", method="POST", **BODIES[body]))
+    await encode_in_pieces(Request(url="/", method="POST", **BODIES[body]))
     counting.cancel()
     # One turn each 5 ms at least; the walk through one element and the machine's other work come on top.
     assert turns > (time.perf_counter() - began) / 0.1

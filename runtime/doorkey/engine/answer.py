@@ -133,6 +133,11 @@ class Answer(Generic[T]):
         """The whole body, in place of iterating. Raises Changed past *limit* bytes."""
         if self._stream is None:
             raise ValueError("this answer is no stream of bytes")
+        body = self._stream.body
+        if body is not None and len(body) <= limit and self._stream.websocket is None:
+            if self._slot is not None:
+                self._slot.leave()
+            return body
         try:
             return await self._stream.read(limit)
         except DoorkeyError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
@@ -14,11 +15,10 @@ from doorkey.engine.decision_tables import Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, NotPlainHttp, SiteDown, TimeLimit
 from doorkey.model.cookies import Change
-from doorkey.model.events import Attempt
 from doorkey.model.request import SAFE_METHODS, Head, Request, is_large
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Kind, Verdict
-from doorkey.provider import Provider
+from doorkey.provider import Flow, Provider
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import take_over_tokens
@@ -56,28 +56,31 @@ class Attempts:
         self._most = most
         self._away = away
 
-    async def carry(self, call: Call[T], session: Session) -> JudgedReply[T]:
+    def carry(self, call: Call[T], session: Session) -> Awaitable[JudgedReply[T]]:
         """Carry the call on with *session*, to its answer or to the first reply that is not accepted.
 
         Raises SiteDown for a request that did not arrive, MayHaveArrived for one that must not be repeated and may
         have arrived, RequestError, TimeLimit, and EmptyAnswer.
         """
         request = call.next_request(session)
+        if call.flow is not None:
+            return self._carry_flow(call, call.flow, request, session)
+        if call.target.provider.passes_on and request.own_host:
+            return self._send_and_pass_on(call, request, session)
+        return self._send(call, request, session)
+
+    async def _carry_flow(self, call: Call[T], flow: Flow[Any], request: Request, session: Session) -> JudgedReply[T]:
         while True:
             reply = await self._send(call, request, session)
-            if call.flow is None:
-                if call.target.provider.passes_on and request.own_host and reply.verdict.kind not in REFUSALS:
-                    await self._pass_on(call, reply, session)
-                return reply
             if reply.stream is None or not reply.verdict:
                 return reply
             if request.decode is not None:
                 await self._begin(call, reply, session)
-                call.flow.close()
+                flow.close()
                 return reply
             read = await whole(reply.stream, request.limit)
             try:
-                request = call.flow.send(read)
+                request = flow.send(read)
             except StopIteration as made:
                 if not made.value:
                     raise EmptyAnswer(f"{call.target.site.name}: the answer is empty") from None
@@ -87,6 +90,18 @@ class Attempts:
             call.spent = call.spent or not reply.request.repeatable
             call.pending = request
             self.accept(reply, session)
+
+    async def _send_and_pass_on(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
+        """As `_send`; the next request gets the tokens that the answer carries."""
+        reply = await self._send(call, request, session)
+        if reply.verdict.kind not in REFUSALS and reply.stream is not None:
+            state = self._keeper.key_state(session.key)
+            try:
+                await take_over_tokens(call.target.provider, state, reply.request, session, reply.stream)
+            except BaseException:
+                reply.close()
+                raise
+        return reply
 
     def accept(self, reply: JudgedReply[Any], session: Session) -> None:
         """The site accepted a request with *session*. Another host than the site's has not looked at it."""
@@ -180,67 +195,68 @@ class Attempts:
 
     async def _try_once(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T] | SiteDown:
         """Send one request once and judge its answer; or the error of a connection that failed."""
-        try:
-            return await self._once(call, request, session)
-        except SiteDown as down:
-            return down
-        except TimeLimit as limit:
-            if is_harmless(request):
-                raise
-            raise may_have_arrived(call, request, limit) from limit
-        except NotPlainHttp as failed:
-            site = call.target.site
-            is_final = not self._selector.can_move(site, session.key) and self._selector.carries(session, site)
-            if not request.own_host or is_final:
-                raise
-            self._selector.move(site, session.key, "speaks no plain HTTP")
-            now = self._clock.now()
-            error = may_have_arrived(call, request, failed) if failed.arrived and not is_harmless(request) else failed
-            return JudgedReply(request, Verdict(Kind.SITE_DOWN, failed.message), Head(status=0), now, now, error=error)
-        except BrowserFailed as failed:
-            if failed.arrived and not is_harmless(request):
-                raise may_have_arrived(call, request, failed) from failed
-            if self._selector.carries(session, call.target.site):
-                raise
-            now = self._clock.now()
-            closed = Verdict(Kind.SITE_DOWN, failed.message)
-            return JudgedReply(request, closed, Head(status=0), now, now, error=failed)
-
-    async def _once(self, call: Call[T], request: Request, session: Session) -> JudgedReply[T]:
         provider, site = call.target.provider, call.target.site
-        if request.body and is_large(request):
-            # A thread, so that looking through the body does not hold up everybody else's answers.
-            dressed = await asyncio.to_thread(provider.dress, request, session)
-        else:
-            dressed = provider.dress(request, session)
-        sent = self._clock.now()
-        stream = await self._selector.of(request, site, session.key).open(
-            dressed,
-            session,
-            site,
-            conversation=call.conversation,
-            sliding=provider.cookies_sliding,
-            total=call.deadline - sent,
-        )
-        came = self._clock.now()
-        if call.conversation.slid:
-            await self._renew_cookies(call.conversation.taken(), provider, session, stream)
-        head = stream.head
-        if request.own_host:
-            head = await read_to_judge(provider, dressed, stream)
-            verdict = provider.judge(dressed, head, session)
-        else:
-            verdict = foreign_verdict(head)
-        call.verdict = verdict
-        made = Attempt(request.what, head.status, stream.transport, verdict.kind.value, came - sent)
-        call.attempts.append(made)
-        if call.target.events.heard:
-            said = f"{made.what}: HTTP {made.status} by {made.transport}, {made.verdict}"
-            call.target.events.report("attempt", said)
+        try:
+            if request.body and is_large(request):
+                # A thread, so that looking through the body does not hold up everybody else's answers.
+                dressed = await asyncio.to_thread(provider.dress, request, session)
+            else:
+                dressed = provider.dress(request, session)
+            sent = self._clock.now()
+            stream = await self._selector.of(request, site, session.key).open(
+                dressed,
+                session,
+                site,
+                conversation=call.conversation,
+                sliding=provider.cookies_sliding,
+                total=call.deadline - sent,
+            )
+            came = self._clock.now()
+            if call.conversation.slid:
+                await self._renew_cookies(call.conversation.taken(), provider, session, stream)
+            head = await read_to_judge(provider, dressed, stream) if request.own_host else stream.head
+        except (SiteDown, TimeLimit, NotPlainHttp, BrowserFailed) as failure:
+            return self._excuse(call, request, session, failure)
+        verdict = provider.judge(dressed, head, session) if request.own_host else foreign_verdict(head)
+        reply: JudgedReply[T] = JudgedReply(request, verdict, head, sent, came, stream)
+        if verdict.by_absence:
+            reply.suspicion = Suspicion.VAGUE
+        call.note(reply)
         if call.single is None and not verdict:
             stream.close()
-        suspicion = Suspicion.VAGUE if verdict.by_absence else Suspicion.NONE
-        return JudgedReply(request, verdict, head, sent, came, stream, suspicion=suspicion)
+        return reply
+
+    def _excuse(
+        self,
+        call: Call[T],
+        request: Request,
+        session: Session,
+        failure: SiteDown | TimeLimit | NotPlainHttp | BrowserFailed,
+    ) -> JudgedReply[T] | SiteDown:
+        """What becomes of a request that brought no answer. Raises *failure*, or what it means for the caller."""
+        site = call.target.site
+        error: DoorkeyError = failure
+        match failure:
+            case SiteDown():
+                return failure
+            case TimeLimit():
+                if is_harmless(request):
+                    raise failure
+                raise may_have_arrived(call, request, failure) from failure
+            case NotPlainHttp():
+                is_final = not self._selector.can_move(site, session.key) and self._selector.carries(session, site)
+                if not request.own_host or is_final:
+                    raise failure
+                self._selector.move(site, session.key, "speaks no plain HTTP")
+                if failure.arrived and not is_harmless(request):
+                    error = may_have_arrived(call, request, failure)
+            case BrowserFailed():
+                if failure.arrived and not is_harmless(request):
+                    raise may_have_arrived(call, request, failure) from failure
+                if self._selector.carries(session, site):
+                    raise failure
+        now = self._clock.now()
+        return JudgedReply(request, Verdict(Kind.SITE_DOWN, failure.message), Head(status=0), now, now, error=error)
 
     async def _renew_cookies(
         self, slid: tuple[Change, ...], provider: Provider, session: Session, stream: Stream
@@ -249,16 +265,6 @@ class Attempts:
             await self._keeper.renew_cookies(session, lambda held: with_cookies(held, slid, provider))
         except BaseException:
             stream.close()
-            raise
-
-    async def _pass_on(self, call: Call[T], reply: JudgedReply[T], session: Session) -> None:
-        if reply.stream is None:
-            return
-        state = self._keeper.key_state(session.key)
-        try:
-            await take_over_tokens(call.target.provider, state, reply.request, session, reply.stream)
-        except BaseException:
-            reply.close()
             raise
 
 

@@ -49,6 +49,12 @@ class JudgedReply(Generic[T]):
         """Whether nothing about the answer has to be decided."""
         return self.verdict.kind is Kind.OK and self.suspicion is Suspicion.NONE
 
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt in short, as it is told."""
+        transport = "direct" if self.stream is None else self.stream.transport
+        return Attempt(self.request.what, self.head.status, transport, self.verdict.kind, self.came - self.sent)
+
     def close(self) -> None:
         """End the request at the site: its answer is nobody's."""
         if self.stream is not None:
@@ -85,7 +91,7 @@ class Call(Generic[T]):
     verdict: Verdict | None = None
     session: Session | None = None
     began: float = field(init=False)
-    attempts: list[Attempt] = field(default_factory=list)
+    replies: list[JudgedReply[T]] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -121,12 +127,21 @@ class Call(Generic[T]):
         assert self.pending is not None
         return self.pending
 
+    def note(self, reply: JudgedReply[T]) -> None:
+        """Remember and report what an attempt brought."""
+        self.verdict = reply.verdict
+        self.replies.append(reply)
+        events = self.target.events
+        if events.heard:
+            made = reply.attempt
+            events.report("attempt", f"{made.what}: HTTP {made.status} by {made.transport}, {made.verdict}")
+
     def record(self, waited: float, error: str = "") -> CallRecord:
         """The path of this call so far."""
         return CallRecord(
             at=self.began,
             site=self.target.site.name,
-            attempts=tuple(self.attempts),
+            attempts=tuple([reply.attempt for reply in self.replies]),
             checks=tuple(self.checks),
             renewals=self.renewals,
             waited=waited,

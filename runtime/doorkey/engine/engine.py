@@ -27,11 +27,11 @@ from doorkey.model.session import Session
 from doorkey.model.verdict import Kind
 from doorkey.network.url_policy import request_url
 from doorkey.provider import Flow
-from doorkey.rate.limiter import CALLER
+from doorkey.rate.limiter import CALLER, RateLimiter, Slot
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import hold_token
 from doorkey.sessions.target import SiteTarget
-from doorkey.transport.large_body import encode_large
+from doorkey.transport.large_body import encode_in_pieces, needs_pieces
 from doorkey.transport.selector import TransportSelector
 
 T = TypeVar("T")
@@ -70,7 +70,8 @@ class Engine:
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached,
         MayHaveArrived, SessionEnded, NeedsPerson where what stands before it lets no session in, TimeLimit.
         """
-        request = await encode_large(request)
+        if needs_pieces(request):
+            request = await encode_in_pieces(request)
         call: Call[bytes] = Call(target, deadline, self._clock, single=request)
         if target.provider.single_use and target.provider.uses_up(request):
             async with hold_token(self._keeper.key_state(target.key), deadline, self._clock):
@@ -86,46 +87,44 @@ class Engine:
         return await self._enter(Call(target, deadline, self._clock, start))
 
     async def _enter(self, call: Call[T]) -> Answer[T]:
-        """Carry *call*, and write a report of it if the site refuses it."""
-        recorder = call.target.recorder
-        try:
-            answer = await self._queue(call)
-        except DoorkeyError as failure:
-            if recorder is not None:
-                await recorder.fail_call(call.record(0.0, failure.code), failure, CALLER.get(), call.session)
-            raise
-        if recorder is not None and not answer.verdict and answer.verdict.kind is not Kind.UNCHECKED:
-            refusal = answer.verdict.error(call.target.site.name, answer.head.status)
-            recorder.note_refusal(call.record(answer.waited, refusal.code), refusal, CALLER.get(), answer.session)
-        return answer
-
-    async def _queue(self, call: Call[T]) -> Answer[T]:
         """Carry *call* when it is its turn at the site. Its place is free again when its answer has ended."""
-        if self._checks is not None and call.target.provider.check_url is not None:
-            call.watched = True
-            await self._checks.settle(call.target.key, call.deadline)
-        limiter = self._keeper.limiters.of(call.target.key)
-        slot = None if limiter is None else await limiter.enter(call.deadline, call.target.events)
-        error = "unexpected"
+        target, slot = call.target, None
+        limiter = self._keeper.limiters.of(target.key)
         try:
+            if self._checks is not None and target.provider.check_url is not None:
+                call.watched = True
+                await self._checks.settle(target.key, call.deadline)
+            if limiter is not None:
+                slot = await limiter.enter(call.deadline, target.events)
             answer = await self._carry(call)
-            error = ""
         except DoorkeyError as failure:
-            failure.site = failure.site or call.target.site.name
-            error = failure.code
+            failure.site = failure.site or target.site.name
+            self._end(call, limiter, slot, failure.code)
+            if target.recorder is not None:
+                await target.recorder.fail_call(call.record(0.0, failure.code), failure, CALLER.get(), call.session)
             raise
-        finally:
-            if slot is not None:
-                if error:
-                    slot.leave()
-                if call.verdict is not None and limiter is not None:
-                    limiter.obey(call.verdict)
-            events = call.target.events.events
-            if events.hooks:
-                events.publish(call.record(slot.waited if slot else 0.0, error))
+        except BaseException:
+            self._end(call, limiter, slot, "unexpected")
+            raise
+        self._end(call, limiter, slot, "")
         if slot is not None:
             answer.hold(slot)
+        if target.recorder is not None and not answer.verdict and answer.verdict.kind is not Kind.UNCHECKED:
+            refusal = answer.verdict.error(target.site.name, answer.head.status)
+            target.recorder.note_refusal(
+                call.record(answer.waited, refusal.code), refusal, CALLER.get(), answer.session
+            )
         return answer
+
+    def _end(self, call: Call[T], limiter: RateLimiter | None, slot: Slot | None, error: str) -> None:
+        """Give the place of a call that failed back, obey the site's word on its rate, and publish the call."""
+        if slot is not None and error:
+            slot.leave()
+        if limiter is not None and call.verdict is not None:
+            limiter.obey(call.verdict)
+        events = call.target.events.events
+        if events.hooks:
+            events.publish(call.record(slot.waited if slot else 0.0, error))
 
     async def _carry(self, call: Call[T]) -> Answer[T]:
         while True:
@@ -136,7 +135,10 @@ class Engine:
             settled = reply.accepted and not call.watched
             match ACCEPTED if settled else await self._assessor.assess(call, session, reply):
                 case Deliver() as delivered:
-                    return await self._deliver(call, session, reply, delivered)
+                    answer = self._deliver(call, session, reply, delivered)
+                    if delivered.refused != "not":
+                        await self._reject_answered(call, session, delivered, answer)
+                    return answer
                 case Renew(refused):
                     self._give_up_session(call, session, reply, refused)
                 case Fail() as failed:
@@ -181,8 +183,8 @@ class Engine:
         if reply.verdict.kind in REFUSALS:
             call.shapes.append(refusal_shape(reply.head, reply.request, reply.verdict.kind))
 
-    async def _deliver(self, call: Call[T], session: Session, reply: JudgedReply[T], delivered: Deliver) -> Answer[Any]:
-        """Hand the answer over to the caller."""
+    def _deliver(self, call: Call[T], session: Session, reply: JudgedReply[T], delivered: Deliver) -> Answer[Any]:
+        """The answer as the caller gets it."""
         answer: Answer[Any]
         if reply.answer is not None:
             answer = reply.answer
@@ -190,18 +192,20 @@ class Engine:
             assert reply.stream is not None, "a reply without an answer is an open stream"
             answer = Answer(call.target.site.name, reply.stream.head, session, call.renewals, reply.stream, Raw())
         answer.verdict, answer.cookies = delivered.verdict, call.conversation.changes
-        if reply.verdict and delivered.verdict:
+        if reply.verdict.kind is Kind.OK and delivered.verdict.kind is Kind.OK:
             self._attempts.accept(reply, session)
             for shape in call.shapes:
                 self._refusals.forget(session.key, shape)
             answer.on_failed = lambda verdict: self._assessor.break_off(session, reply, verdict)
-        if delivered.refused != "not":
-            try:
-                await self._reject(call, session, delivered)
-            except BaseException:
-                await answer.aclose()
-                raise
         return answer
+
+    async def _reject_answered(self, call: Call[T], session: Session, delivered: Deliver, answer: Answer[Any]) -> None:
+        """Mark the session refused, although *answer* goes to the caller."""
+        try:
+            await self._reject(call, session, delivered)
+        except BaseException:
+            await answer.aclose()
+            raise
 
     async def _fail(self, call: Call[T], session: Session, reply: JudgedReply[T], failed: Fail) -> NoReturn:
         """Tell the caller *failed*'s error; the answer is nobody's."""

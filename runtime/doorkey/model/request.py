@@ -145,6 +145,11 @@ def media_type_of(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+def is_html(media_type: str) -> bool:
+    """Whether *media_type*, in lower case and without parameters, means a page."""
+    return media_type in ("text/html", "application/xhtml+xml")
+
+
 def is_json(media_type: str) -> bool:
     """Whether *media_type*, in lower case and without parameters, means JSON (RFC 6839: also "…+json")."""
     return media_type in ("application/json", "text/json") or media_type.endswith("+json")
@@ -182,7 +187,7 @@ class Head:
     @property
     def is_html(self) -> bool:
         if kind := self.media_type:
-            return kind in ("text/html", "application/xhtml+xml")
+            return is_html(kind)
         return self.start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from doorkey.errors import (
     Blocked,
@@ -18,7 +18,7 @@ from doorkey.errors import (
 )
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What an answer means, and so what happens next."""
 
     OK = "ok"

@@ -39,7 +39,7 @@ def default_verdict(request: Request, head: Head, known: Verdict = OK) -> Verdic
     401, 403, 419, 440, a redirect to a login page, and HTML where something else was asked, are refusals that a renewed
     session may cure. 5xx are not, whatever their body.
     """
-    if not known:
+    if known is not OK and not known:
         pause = read_pause(head) if known.kind is Kind.RATE_LIMITED else None
         return replace(known, detail=f"{known.detail}; {ADVICE[known.kind]}", retry_after=pause)
     found = recognize_head(request, head)

@@ -11,12 +11,13 @@ class ByteRequest(aiohttp.ClientRequest):
     """aiohttp's request. Its writer drops lone surrogates, which stand for such bytes (PEP 383)."""
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        held = [(name, value) for name, value in self.headers.items() if not value.isascii() and _holds_bytes(value)]
-        if held:
+        if not "".join(self.headers.values()).isascii():
+            held = [(name, value) for name, value in self.headers.items() if _holds_bytes(value)]
             for name, _ in held:
                 self.headers.popall(name, None)
             lines = "".join(f"{name}: {value}\r\n" for name, value in held).encode("utf-8", "surrogateescape")
-            conn.protocol.transport = _Inserting(conn.protocol, lines)
+            if lines:
+                conn.protocol.transport = _Inserting(conn.protocol, lines)
         return await super().send(conn)
 
 

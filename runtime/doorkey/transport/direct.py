@@ -15,7 +15,7 @@ from yarl import URL
 
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError
-from doorkey.model.request import Head, Request
+from doorkey.model.request import HEAD_BYTES, Head, Request
 from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.site_access import HttpCredentials, TlsSetup
@@ -31,7 +31,7 @@ from doorkey.transport.conversation import Conversation
 from doorkey.transport.headers import SessionHeaders
 from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.request_body import encode_body
-from doorkey.transport.stream import BROKEN, Stream, translated
+from doorkey.transport.stream import BROKEN, Exchange, Stream, buffered, translated
 from doorkey.transport.timeouts import Timeout, Timeouts
 from doorkey.transport.websocket import NoBody, WebSocket, open_websocket
 
@@ -119,21 +119,42 @@ class Direct:
                 slid = conversation.keep(url, response.headers, carried, own)
                 if slid:
                     self.headers.slide(session, slid, carried)
-            head = Head(status=response.status, headers=response.headers, url=url, received=self._clock.wall())
             if socket is not None:
+                head = self._read_head(response, url)
                 return Stream(NoBody(), head, b"", self._waits, self._limits.idle, deadline, websocket=socket)
-            onward = redirected(request, head, site) if follow else None
+            onward = redirected(request, self._read_head(response, url), site) if follow else None
             if onward is None:
-                try:
-                    packed = request.encodings is None and "content-encoding" in head.headers
-                    exchange = unpack_exchange(response, head.headers) if packed else response
-                except DoorkeyError as error:
-                    error.site = site.name
-                    raise
-                return Stream(exchange, head, b"", self._waits, self._limits.idle, deadline, upload)
+                return self._begin(request, response, url, site, deadline, upload)
             response.release()
             request, url = allowed_redirect(request, onward, site)
         raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
+
+    def _read_head(self, response: aiohttp.ClientResponse, url: str, start: bytes = b"") -> Head:
+        return Head(status=response.status, headers=response.headers, url=url, start=start, received=self._clock.wall())
+
+    def _begin(
+        self,
+        request: Request,
+        response: aiohttp.ClientResponse,
+        url: str,
+        site: Site,
+        deadline: float,
+        upload: Upload | None,
+    ) -> Stream:
+        """The answer, with what came of its body together with its head."""
+        exchange: Exchange = response
+        start = b""
+        try:
+            if "content-encoding" not in response.headers:
+                start = buffered(response.content)
+            elif request.encodings is None:
+                exchange = unpack_exchange(response, response.headers)
+        except DoorkeyError as error:
+            response.close()
+            error.site = site.name
+            raise
+        head = self._read_head(response, url, start[:HEAD_BYTES])
+        return Stream(exchange, head, start, self._waits, self._limits.idle, deadline, upload)
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
@@ -152,6 +173,8 @@ class Direct:
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
         client, proxy = self._way(request, url, site)
+        # Headers are left out by name only where aiohttp would add one: it copies all of them for that.
+        may_add = "user-agent" not in headers or (body is not None and "content-type" not in headers)
         ordinary = (site.tls is None and site.credentials is None) or origin_of(url) != site.origin
         return client.request(
             request.method,
@@ -163,7 +186,7 @@ class Direct:
             middlewares=None if ordinary else self._middlewares(site),
             allow_redirects=False,
             auto_decompress=False,
-            skip_auto_headers=NEVER_ADDED,
+            skip_auto_headers=NEVER_ADDED if may_add else None,
         )
 
     async def _upgrade(

@@ -5,7 +5,7 @@ It holds for every way in (door, client, fetch, chat) and for both transports.
 
 from __future__ import annotations
 
-from doorkey.model.request import HEAD_BYTES, SAFE_METHODS, Head, Request
+from doorkey.model.request import HEAD_BYTES, SAFE_METHODS, Head, Request, is_html, is_json
 from doorkey.provider import Provider
 from doorkey.transport.compression import unpacked
 from doorkey.transport.stream import Stream
@@ -29,6 +29,8 @@ async def read_to_judge(provider: Provider, request: Request, stream: Stream) ->
         return head
     looks = provider.looks_into(request, head)
     most = _wanted(head, looks=looks)
+    if not looks and len(head.start) >= most:
+        return head  # what came with it is enough
     stream.take()
     if most and stream.body is None:
         await stream.hold(most, SAFE_SECONDS if request.method.upper() in SAFE_METHODS else UNSAFE_SECONDS)
@@ -56,12 +58,15 @@ def _with_body(head: Head, start: bytes, held: bytes = b"", *, complete: bool = 
 
 def _wanted(head: Head, *, looks: bool) -> int:
     """How many bytes of the body judging an answer with this *head* needs."""
-    if head.media_type == "text/event-stream":
+    kind = head.media_type
+    if kind == "text/event-stream":
         return 0
-    structured = head.is_html or head.is_json
+    if not looks and kind and head.status < 400:
+        return HEAD_BYTES if is_html(kind) else 0  # a page may be a challenge
+    structured = head.is_html or is_json(kind)
     if looks:
         return MOST if structured else 1
     if head.status >= 400:
         return HEAD_BYTES if structured else 1  # the table of protections knows refusals by their beginning
-    # A page may be a challenge. Without a media type only the first bytes tell whether it is a page.
-    return HEAD_BYTES if head.is_html else 0 if head.media_type else 1
+    # Without a media type only the first bytes tell whether it is a page.
+    return HEAD_BYTES if head.is_html else 1

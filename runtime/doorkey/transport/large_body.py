@@ -17,19 +17,25 @@ AT_ONCE = 0.005
 """Seconds of encoding after which others get their turn."""
 TOGETHER = 16 * 1024
 """Values and characters that are encoded in one step, which takes a few milliseconds."""
+CONTAINERS = (dict, list, tuple)
 
 
-async def encode_large(request: Request) -> Request:
-    """Return *request* with a form or JSON that is large as bytes. Others are encoded when they are sent.
+def needs_pieces(request: Request) -> bool:
+    """Whether the form or JSON of *request* is too large to be encoded at once."""
+    if request.form is not None:
+        return _is_large(request.form)
+    return request.json is not None and _weigh(request.json) > LARGE
+
+
+async def encode_in_pieces(request: Request) -> Request:
+    """Return *request* with its form or JSON as bytes.
 
     Raises RequestError for text that can't be encoded, TypeError and ValueError for what is no JSON.
     """
-    if request.form is not None and _is_large(request.form):
+    if request.form is not None:
         pieces, kind = _form_pieces(request.form), "application/x-www-form-urlencoded"
-    elif request.json is not None and _weigh(request.json) > LARGE:
-        pieces, kind = _json_pieces(request.json, ()), "application/json"
     else:
-        return request
+        pieces, kind = _json_pieces(request.json, ()), "application/json"
     body = bytearray()
     began = time.perf_counter()
     try:
@@ -106,21 +112,19 @@ def _member_pieces(
 
 def _weigh(value: Any) -> int:
     """The number of values and characters in *value*. What is over LARGE is not looked at."""
-    size, open_values = 0, [iter((value,))]
-    while open_values:
-        for item in open_values[-1]:
-            size += 1
-            if isinstance(item, str):
-                size += len(item)
-            elif isinstance(item, dict):
-                size += sum(len(key) for key in item if isinstance(key, str))
-                open_values.append(iter(item.values()))
-                break
-            elif isinstance(item, list | tuple):
-                open_values.append(iter(item))
-                break
+    size, seen = 1, [value]
+    for item in seen:  # which grows by what each list and object holds
+        if isinstance(item, str):
+            size += len(item)
+        elif isinstance(item, CONTAINERS):
+            size += len(item)
             if size > LARGE:
                 return size
+            seen += item
+            if isinstance(item, dict):
+                seen += item.values()
         else:
-            open_values.pop()
+            continue
+        if size > LARGE:
+            return size
     return size
