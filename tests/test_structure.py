@@ -202,6 +202,8 @@ def test_only_the_transport_the_filter_and_the_store_open_outgoing_sockets() -> 
         "doorkey.network.socks",
         "doorkey.network.addresses",
         "doorkey.browser.filter_proxy",
+        "doorkey.service.listening",  # listens
+        "doorkey.service.workers",  # hands over what was accepted
         "doorkey.sessions.redis_server",
         "doorkey.sessions.redis_store",
         "doorkey_providers.twins",

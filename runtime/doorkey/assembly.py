@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableSet
 from contextlib import AsyncExitStack
 from functools import cached_property, partial
 from pathlib import Path
@@ -43,13 +43,22 @@ REPORTING = 3.0
 
 
 class Assembly:
-    """The parts. Making one starts nothing; `close` ends what they started, but not a *pool* that was lent."""
+    """The parts. Making one starts nothing; `close` ends what they started, but not a *pool* that was lent.
 
-    def __init__(self, settings: Settings, clock: Clock, pool: BrowserPool | None = None) -> None:
+    *paused* holds the names of sites that a person paused, where several processes share them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        pool: BrowserPool | None = None,
+        paused: MutableSet[str] | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.events = Events(clock)
-        self.paused: set[str] = set()
+        self.paused: MutableSet[str] = set() if paused is None else paused
         self._exits = AsyncExitStack()
         self._lent = pool
         if settings.notify.command or settings.notify.webhook:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, MutableSet
 from functools import cached_property
 from typing import Any, Self
 
@@ -36,7 +36,7 @@ class Runtime:
     """Everything doorkey does in one process. Starts nothing until it is needed; `async with` ends all it started.
 
     `headed` shows the browser whatever the settings say; each of `hooks` gets the records of visits and calls;
-    `pool` is lent by another runtime, whose own it stays.
+    `pool` is lent by another runtime, whose own it stays; `paused` are the sites that a person paused.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Runtime:
         clock: Clock | None = None,
         hooks: Iterable[Hook] = (),
         pool: BrowserPool | None = None,
+        paused: MutableSet[str] | None = None,
     ) -> None:
         if not isinstance(settings, Settings):
             raise TypeError(
@@ -56,7 +57,7 @@ class Runtime:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._headed = True if headed else None
-        self._parts = Assembly(settings, self.clock, pool)
+        self._parts = Assembly(settings, self.clock, pool, paused)
         self.events.hooks.extend(hooks)
         self._targets: dict[Key, SiteTarget] = {}
         self._plain: dict[str, SiteTarget] = {}

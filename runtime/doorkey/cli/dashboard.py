@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from doorkey.cli.banner import WILDCARDS
 from doorkey.cli.options import config_option, json_option
 from doorkey.cli.run import run
-from doorkey.cli.serve import WILDCARDS
 from doorkey.cli.terminal import print_json
 
 if TYPE_CHECKING:

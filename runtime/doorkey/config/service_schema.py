@@ -74,6 +74,12 @@ class ServiceSettings(Section):
         default=2000, description="Requests that the service handles at a time, over all sites; others wait."
     )
     queue: int = Field(default=500, ge=0, description="Requests that may wait for that; further ones are refused.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that serve on the one port, to use as many cores; they need a store on disk or Redis.",
+    )
     log: Literal["auto", "text", "json"] = Field(
         default="auto", description='The log\'s form: lines for people, JSON, or "auto": JSON if it is no terminal.'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -101,15 +102,25 @@ class KeyRing:
             apply_access(request, access)
         return True
 
-    def equals(self, other: KeyRing | None) -> bool:
-        """Return whether *other* has the same keys with the same rights."""
-        return other is not None and self._keys == other._keys
+    def access_of(self, name: str) -> Access | None:
+        """Return the rights of the key *name*; the empty name is the full key's."""
+        return next(access for _, access in self._keys if (access.name if access else "") == name)
+
+    def digest(self, salt: str) -> str:
+        """Return a text that differs where the keys or their rights do. It tells nothing about the keys."""
+        told = [(key, access and [access.name, *map(_sorted, (access.sites, access.methods)), access.admin])
+                for key, access in self._keys]  # fmt: skip
+        return hmac.digest(salt.encode(), repr(told).encode("utf-8", "replace"), "sha256").hex()
 
 
 def apply_access(request: web.Request, access: Access) -> None:
     """Give *request* the rights *access*. Raises Refusal if its route needs others."""
     request[ACCESS] = access
     _check_route(request, access)
+
+
+def _sorted(names: frozenset[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)
 
 
 def _narrow(names: Iterable[str]) -> frozenset[str] | None:

@@ -22,10 +22,11 @@ from doorkey.config.settings import confirmations_dir
 from doorkey.errors import ConfigurationError
 from doorkey.service.access import KeyRing
 from doorkey.service.anthropic import anthropic_routes
+from doorkey.service.byte_writer import ByteWriter
 from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
 from doorkey.service.confirmations import confirmation_routes
-from doorkey.service.connection import HEAD, STALLED, ByteWriter, Connection, Connections
+from doorkey.service.connection import HEAD, STALLED, Connection, Connections
 from doorkey.service.dashboard.dashboard import Dashboard
 from doorkey.service.dashboard.history import History
 from doorkey.service.dashboard.routes import dashboard_routes
@@ -43,6 +44,9 @@ from doorkey.service.responses import responses_routes
 from doorkey.service.running import RunningRequests
 from doorkey.service.session import session_routes
 from doorkey.service.sites import BROKEN, site_routes
+from doorkey.service.workers.channel import Channel, listen_on_channel
+from doorkey.service.workers.place import Place
+from doorkey.service.workers.whole_service import WholeService
 
 if TYPE_CHECKING:
     from doorkey.config.settings import ServiceSettings
@@ -73,16 +77,18 @@ def build_app(
     clock: Clock | None = None,
     unread: float = UNREAD,
     confirmations: Confirmations | None = None,
+    place: Place | None = None,
 ) -> web.Application:
     """Return the service over *runtime*.
 
     *key* allows everything; None asks for no key. *unread* is the seconds that a client may leave its answer unread.
-    *confirmations* is the queue of what agents wait for; by default the user's.
+    *confirmations* is the queue of what agents wait for; by default the user's. *place* is the worker's that this
+    process is; by default it is the only one.
     Raises ConfigurationError for no key on an address that others can reach.
     """
-    clock = clock or SystemClock()
-    rules, history = Rules(Viewers(clock)), History(clock)
-    running = RunningRequests(service.at_once, service.queue)
+    clock, place = clock or SystemClock(), place or Place.alone()
+    rules, history = Rules(Viewers(clock, place.memory.viewers)), History(clock)
+    running = RunningRequests(service.at_once, service.queue, place)
     metrics = ServiceMetrics()
     metrics.gauges.append(lambda: {"requests_under_way": len(running), "requests_waiting": running.waiting})
     app = web.Application(
@@ -95,6 +101,8 @@ def build_app(
     adopt(app, service, key)
     app[METRICS] = metrics
     app[BASE_PATH] = service.base_path
+    whole = WholeService(place, runtime, metrics, history, clock)
+    app.cleanup_ctx.append(whole.publish)
     unsubscribe = runtime.events.subscribe(history.on_event)
 
     async def unsubscribe_history(_: web.Application) -> None:
@@ -112,14 +120,14 @@ def build_app(
         # Clients whose base URL was given without /v1 leave it out.
         short = web.RouteDef(route.method, route.path.removeprefix("/v1"), route.handler, route.kwargs)
         app.add_routes([route, short])
-    app.add_routes(site_routes(runtime))
-    app.add_routes(session_routes(runtime, clock))
+    app.add_routes(site_routes(runtime, whole))
+    app.add_routes(session_routes(runtime, whole, clock))
     app.add_routes(confirmation_routes(lambda: confirmations or Confirmations(confirmations_dir(), clock)))
     app.add_routes(document_routes())
     app.add_routes(readiness_routes(runtime, running, clock))
-    app.add_routes(metric_routes(runtime, metrics))
+    app.add_routes(metric_routes(runtime, whole))
     app.add_routes(door_routes(runtime, unread))
-    app.add_routes(dashboard_routes(Dashboard(runtime, rules.viewers, history, running, clock), unread))
+    app.add_routes(dashboard_routes(Dashboard(runtime, rules.viewers, whole, running, clock), unread))
     return app
 
 
@@ -144,13 +152,15 @@ async def serve(
     port: int,
     *,
     socket: Path | None = None,
+    channel: Channel | None = None,
     tls: ssl.SSLContext | None = None,
     shutdown: float = SHUTDOWN,
     connections: int | None = None,
     head: float = HEAD,
     stalled: float = STALLED,
 ) -> AsyncIterator[str]:
-    """Listen, and yield the base URL. Port 0 takes a free one. With *socket*, listen there and yield `unix:PATH`.
+    """Listen, and yield the base URL. Port 0 takes a free one. With *socket*, listen there and yield `unix:PATH`. With
+    *channel*, take the connections that a supervisor accepts.
 
     At the end no more requests are accepted; those under way have *shutdown* seconds to end, then they are stopped.
     *connections* is the most to hold at a time (None: as many as file descriptors allow); *head* and *stalled* are as
@@ -162,17 +172,21 @@ async def serve(
     server = runner.server
     assert server is not None
     server.request_factory = _request_factory(server.request_factory, app[BASE_PATH])
-    opened = Connections(connections or connection_limit(), SystemClock(), head, stalled)
+    tell_closed = (lambda: None) if channel is None else channel.tell_closed
+    opened = Connections(connections or connection_limit(), SystemClock(), head, stalled, tell_closed)
     app[METRICS].gauges.append(lambda: {"connections": len(opened), "connections_refused": opened.refused})
     loop = asyncio.get_running_loop()
     handle_others = loop.get_exception_handler()
     loop.set_exception_handler(_handle_exhaustion(opened, handle_others))
     try:
-        listening = listen_on_socket(socket) if socket is not None else listen_on_address(host, port, tls)
+        if channel is not None:
+            listening = listen_on_channel(channel, tls)
+        else:
+            listening = listen_on_socket(socket) if socket is not None else listen_on_address(host, port, tls)
         async with listening as listen:
             listener, base = await listen(lambda: Connection(server, opened))
             try:
-                yield base if socket is not None else f"{base}{app[BASE_PATH]}"
+                yield base if base.startswith("unix:") else f"{base}{app[BASE_PATH]}"
             finally:
                 listener.close()
                 server.pre_shutdown()

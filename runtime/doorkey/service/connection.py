@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError, StreamWriter
-from multidict import CIMultiDict
+from aiohttp.http import HttpProcessingError
 
 from doorkey.clock import Clock
 from doorkey.model.request import MiB
@@ -52,11 +52,20 @@ class Connections:
 
     *head* is the seconds in which the head of a request has to be complete, from its first byte on. *stalled* is
     the seconds without a byte after which a client whose body is not complete may lose its place to another.
+    *tell_closed* is called when a connection has ended.
     """
 
-    def __init__(self, most: int, clock: Clock, head: float = HEAD, stalled: float = STALLED) -> None:
+    def __init__(
+        self,
+        most: int,
+        clock: Clock,
+        head: float = HEAD,
+        stalled: float = STALLED,
+        tell_closed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.head = head
         self.stalled = stalled
+        self.tell_closed = tell_closed
         self._most = most
         self._clock = clock
         self._open: dict[Connection, None] = {}
@@ -178,6 +187,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._connections.remove(self)
+        self._connections.tell_closed()
         if self._head_timer is not None:
             self._head_timer.cancel()
         if self._watcher is not None:
@@ -276,20 +286,3 @@ class ErrorResponse(web.Response):
     async def write_eof(self, data: bytes = b"") -> None:
         await super().write_eof(data)
         await self._connection.linger().wait()
-
-
-class ByteWriter(StreamWriter):
-    """aiohttp's writer, for headers that hold other bytes than UTF-8: they go out as they came in.
-
-    Such bytes stand in header values as lone surrogates (PEP 383). aiohttp drops them.
-    """
-
-    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
-        await super().write_headers(status_line, headers)  # raises ValueError for control characters
-        if not all(map(str.isascii, headers.values())) and any(map(_holds_bytes, headers.values())):
-            lines = [status_line, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-            self._headers_buf = "\r\n".join(lines).encode("utf-8", "surrogateescape")
-
-
-def _holds_bytes(value: str) -> bool:
-    return any("\udc80" <= letter <= "\udcff" for letter in value)

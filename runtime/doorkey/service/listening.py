@@ -6,20 +6,31 @@ import asyncio
 import errno
 import fcntl
 import os
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from doorkey.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from doorkey.config.settings import ServiceSettings
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 HANDSHAKE = 10.0
 """Seconds that a client may take for the TLS handshake."""
-Listen: TypeAlias = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.Server, str]]]
+
+
+class Listener(Protocol):
+    """What takes connections until it is closed."""
+
+    def close(self) -> None: ...
+
+
+Listen: TypeAlias = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[Listener, str]]]
 """Begins to listen, with a maker of connections. Returns the listener and the base URL."""
 
 
@@ -72,6 +83,67 @@ async def listen_on_address(host: str, port: int, tls: ssl.SSLContext | None) ->
     yield listen
 
 
+@contextmanager
+def bind(service: ServiceSettings) -> Iterator[tuple[Sequence[socket.socket], str]]:
+    """Listen where *service* says, for processes that are forked within. Yield the sockets and the base URL.
+
+    Raises ConfigurationError when that can't be listened on.
+    """
+    if service.socket is not None:
+        with _bind_path(service.socket) as listener:
+            yield [listener], f"unix:{service.socket}"
+        return
+    listeners = _bind_address(service.host, service.port)
+    host, port = service.host, listeners[0].getsockname()[1]
+    scheme = "http" if service.certificate is None else "https"
+    yield listeners, f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _bind_address(host: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for each address of *host*, all on one port; 0 takes a free one.
+
+    Raises ConfigurationError when an address can't be listened on.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken = listeners[0].getsockname()[1]
+            listener.bind((address[0], taken or port, *address[2:]))
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise ConfigurationError(_explain(error, host, port)) from error
+    return listeners
+
+
+@contextmanager
+def _bind_path(path: Path) -> Iterator[socket.socket]:
+    """Yield a socket that listens on *path*; see `listen_on_socket`."""
+    try:
+        with _hold(path), socket.socket(socket.AF_UNIX) as listener:
+            path.unlink(missing_ok=True)  # left by an earlier process
+            before = os.umask(0o177)
+            try:
+                listener.bind(str(path))
+            finally:
+                os.umask(before)
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+            yield listener
+    except BlockingIOError as error:
+        raise ConfigurationError(f"service.socket: another service listens on {path}") from error
+    except OSError as error:
+        raise ConfigurationError(f"service.socket: {path} can't be listened on: {error.strerror or error}") from error
+
+
 @asynccontextmanager
 async def listen_on_socket(path: Path) -> AsyncIterator[Listen]:
     """Only this user can connect. A socket that an earlier process left is replaced.
@@ -98,13 +170,18 @@ async def listen_on_socket(path: Path) -> AsyncIterator[Listen]:
 
 @contextmanager
 def _hold(path: Path) -> Iterator[None]:
-    """Keep other services away from *path*, and remove it at the end. Raises BlockingIOError if another has it."""
+    """Keep other services away from *path*, and remove it at the end. Raises BlockingIOError if another has it.
+
+    A process that is forked within removes nothing.
+    """
+    owner = os.getpid()
     with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if os.getpid() == owner:
+                path.unlink(missing_ok=True)
 
 
 def _explain(error: OSError, host: str, port: int) -> str:

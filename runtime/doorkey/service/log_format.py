@@ -15,8 +15,9 @@ FIELDS = "fields"
 class TextFormatter(logging.Formatter):
     """One line for each record, with the id of the request at its end if the message does not have it."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    def __init__(self, worker: int | None = None) -> None:
+        name = "%(name)s" if worker is None else f"worker {worker}, %(name)s"
+        super().__init__(f"%(asctime)s %(levelname)s {name}: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         line, request = super().formatMessage(record), CALLER.get()
@@ -24,7 +25,11 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object for each record, on one line."""
+    """One object for each record, on one line. *worker* is the number of the process, where there are several."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, object] = {
@@ -33,6 +38,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._worker is not None:
+            told["worker"] = self._worker
         if request := CALLER.get():
             told["request"] = request
         told |= getattr(record, FIELDS, {})

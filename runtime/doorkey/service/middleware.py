@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from time import monotonic
 from typing import Any
 
@@ -146,13 +147,18 @@ def identify(request: web.Request) -> None:
     CALLER.set(id_)
 
 
-_START = os.urandom(8).hex()
+@cache
+def _start(pid: int) -> str:
+    """Return what the ids of this process begin with. Workers are forked: each needs its own."""
+    return os.urandom(8).hex()
+
+
 _numbers = itertools.count()
 
 
 def new_id() -> str:
     """Return an id that no other request has, in this process or another."""
-    return f"{_START}{next(_numbers):016x}"
+    return f"{_start(os.getpid())}{next(_numbers):016x}"
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:

@@ -14,7 +14,16 @@ log = logging.getLogger(__name__)
 
 PERIOD = 1.0
 """Seconds between two looks at the files."""
-FIXED = ("service.host", "service.port", "service.socket", "service.base_path", "browser", "store", "limits")
+FIXED = (
+    "service.host",
+    "service.port",
+    "service.socket",
+    "service.workers",
+    "service.base_path",
+    "browser",
+    "store",
+    "limits",
+)
 """Settings that take effect after a restart only."""
 
 
@@ -38,6 +47,7 @@ class Reloader:
         self._adopt = adopt
         self._files = files
         self._clock = clock
+        self._loaded = self._seen = self._stamp()
 
     def reload(self) -> None:
         """Take the settings over as they are now. A fault is logged, and changes nothing."""
@@ -53,15 +63,18 @@ class Reloader:
             log.warning("%s: changes take effect when the service is started again", ", ".join(late))
 
     async def watch(self) -> None:
-        """Reload whenever a file has changed, and has stayed the same for a moment since."""
-        loaded = seen = self._stamp()
+        """Check the files again and again."""
         while True:
             await self._clock.sleep(PERIOD)
-            now = self._stamp()
-            if now == seen and now != loaded:
-                self.reload()
-                loaded = now
-            seen = now
+            self.check_files()
+
+    def check_files(self) -> None:
+        """Reload if a file has changed, and has stayed the same since the last check."""
+        now = self._stamp()
+        if now == self._seen and now != self._loaded:
+            self.reload()
+            self._loaded = now
+        self._seen = now
 
     def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stamp_of(path) for path in self._files(self._settings))

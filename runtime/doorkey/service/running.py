@@ -7,9 +7,12 @@ import math
 from collections import deque
 
 from doorkey.service.failure import Refusal
+from doorkey.service.workers.place import Place
 
 LAST_WORDS = 2.0
 """Seconds that a stopped request has to tell its client so."""
+LOOK = 0.05
+"""Seconds between two looks of a request that waits at whether one of another worker has ended."""
 RECENT = 0.1
 """The share of the latest request in the average of how long one takes."""
 
@@ -17,15 +20,18 @@ RECENT = 0.1
 class RunningRequests:
     """The requests under way, each by its task. `stop` ends them when the service's time to finish is over.
 
-    At most *at_once* are served at a time; *queue* more may wait, first come, first served.
+    At most *at_once* are served at a time; *queue* more may wait, first come, first served. Those of all workers count;
+    *place* is this one's.
     """
 
-    def __init__(self, at_once: int, queue: int) -> None:
+    def __init__(self, at_once: int, queue: int, place: Place | None = None) -> None:
         self.stops = asyncio.Event()
         """Set when the service is being stopped: answers without an end of their own end then."""
         self.stopped = False
         self._at_once = at_once
         self._most_waiting = queue
+        place = place or Place.alone()
+        self._worker, self._load, self._recheck = place.number, place.memory.load, None if place.is_alone else LOOK
         self._tasks: set[asyncio.Task[object]] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._took = 0.0
@@ -42,49 +48,73 @@ class RunningRequests:
         return len(self._waiting)
 
     @property
+    def whole_under_way(self) -> int:
+        """The requests of all workers, those that wait included."""
+        return self._load.under_way
+
+    @property
+    def whole_waiting(self) -> int:
+        return self._load.waiting
+
+    @property
     def full(self) -> bool:
         """Whether more are under way than may be, so that a request that is among them already has to wait."""
-        return len(self._tasks) - len(self._waiting) > self._at_once
+        return self._load.under_way - self._load.waiting > self._at_once
 
     def adopt(self, at_once: int, queue: int) -> None:
         """Take over other limits."""
         self._at_once, self._most_waiting = at_once, queue
-        while self._waiting and len(self._tasks) - len(self._waiting) < at_once:
-            self._wake()
+        self._wake()
 
     def add(self, task: asyncio.Task[object]) -> None:
         self._tasks.add(task)
+        self._count()
 
     def remove(self, task: asyncio.Task[object], took: float) -> None:
         """*took* is the seconds from the request's arrival to its end."""
         self._tasks.discard(task)
+        self._count()
         self._took += RECENT * (took - self._took)
-        if self._waiting and len(self._tasks) - len(self._waiting) < self._at_once:
+        if self._waiting:
             self._wake()
 
     async def wait_turn(self) -> None:
         """Wait until an earlier request ends. Raises Refusal 429 if too many wait already."""
-        if len(self._waiting) >= self._most_waiting:
-            after = max(1, min(60, math.ceil(self._took * (len(self._waiting) + 1) / self._at_once)))
+        waiting = self._load.waiting
+        if waiting >= self._most_waiting:
+            after = max(1, min(60, math.ceil(self._took * (waiting + 1) / self._at_once)))
             raise Refusal(
                 429,
                 "queue_full",
-                f"{self._at_once} requests are under way and {len(self._waiting)} wait, which is the most "
+                f"{self._at_once} requests are under way and {waiting} wait, which is the most "
                 "(service.at_once, service.queue); send it again later",
                 headers={"Retry-After": str(after)},
             )
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        self._count()
         try:
-            await turn
+            while not turn.done():
+                await asyncio.wait([turn], timeout=self._recheck)
+                self._wake()
         finally:
             if turn in self._waiting:
                 self._waiting.remove(turn)
+                self._count()
 
     def _wake(self) -> None:
-        turn = self._waiting.popleft()
-        if not turn.done():
+        """Let those that wait begin, as long as there is place for one more."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            self._count()
+            if self.full:  # counted first, asked then: two workers never both take the last place
+                self._waiting.appendleft(turn)
+                self._count()
+                return
             turn.set_result(None)
+
+    def _count(self) -> None:
+        self._load.write(self._worker, len(self._tasks), len(self._waiting))
 
     async def drain(self, limit: float) -> None:
         """Wait until no request is under way, at most *limit* seconds, then stop those that are left."""

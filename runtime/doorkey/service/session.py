@@ -17,11 +17,12 @@ from doorkey.service.body import read_whole
 if TYPE_CHECKING:
     from doorkey.model.session import Session
     from doorkey.runtime import Runtime
+    from doorkey.service.workers.whole_service import WholeService
 
 SECRET = {"Cache-Control": "no-store"}
 
 
-def session_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
+def session_routes(runtime: Runtime, whole: WholeService, clock: Clock) -> list[web.RouteDef]:
     async def renew(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         await runtime.visit(name)
@@ -36,7 +37,9 @@ def session_routes(runtime: Runtime, clock: Clock) -> list[web.RouteDef]:
         return describe(request.match_info["name"])
 
     def describe(name: str) -> web.Response:
-        return web.json_response(asdict(next(status for status in runtime.status() if status.name == name)))
+        return web.json_response(
+            asdict(next(status for status in whole.sites(runtime.status()) if status.name == name))
+        )
 
     async def show(request: web.Request) -> web.Response:
         name, form = request.match_info["name"], request.query.get("as", "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorkey.cli.serve import WILDCARDS
+from doorkey.cli.banner import WILDCARDS
 from doorkey.cli.terminal import harmless, print_table
 
 if TYPE_CHECKING:

@@ -114,8 +114,8 @@ async def _serve(exits: AsyncExitStack, app: Any, usual: int, port: int | None) 
 
 
 def _invite(base: str, key: str, runtime: Runtime, link: str) -> None:
+    from doorkey.cli.banner import curl
     from doorkey.cli.demo.story import heading
-    from doorkey.cli.serve import curl
 
     models = runtime.models()
     heading("Your turn: the service runs until Ctrl-C")

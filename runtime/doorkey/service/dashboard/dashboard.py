@@ -11,13 +11,14 @@ from aiohttp import web
 from doorkey.clock import Clock
 from doorkey.errors import UnknownSite
 from doorkey.service.access import ACCESS, allows_site
-from doorkey.service.dashboard.history import History, RequestRecord
+from doorkey.service.dashboard.history import RequestRecord
 from doorkey.service.dashboard.page import render
 from doorkey.service.dashboard.view import say_seconds, view_browsers, view_requests, view_sites
 from doorkey.service.dashboard.viewers import PAGE, VIEWER, Viewers, may_administer
 from doorkey.service.middleware import BASE_PATH
 from doorkey.service.running import RunningRequests
 from doorkey.service.sites import BROKEN
+from doorkey.service.workers.whole_service import WholeService
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
@@ -29,7 +30,7 @@ class Dashboard:
 
     runtime: Runtime
     viewers: Viewers
-    history: History
+    whole: WholeService
     running: RunningRequests
     clock: Clock
 
@@ -55,23 +56,24 @@ class Dashboard:
     async def write_regions(self, request: web.Request) -> dict[str, str]:
         """Return the HTML of each region of the page, by the id of its element."""
         common, wall = self._common(request), self.clock.wall()
-        known = [status for status in await self.runtime.known() if allows_site(request, status.name)]
+        whole = self.whole.sites(await self.runtime.known())
+        known = [status for status in whole if allows_site(request, status.name)]
         broken = {name: fault for name, fault in request.app[BROKEN].items() if allows_site(request, name)}
-        records = [record for record in self.history.requests if _may_see(request, record)]
-        pool = self.runtime.pool.status()
-        own = self.history.watched + (request.path == PAGE)
+        history, pool = self.whole.whole_history(), self.whole.pool()
+        records = [record for record in history.requests if _may_see(request, record)]
+        own = self.whole.watched + (request.path == PAGE)
         return {
-            "sites": render("sites.html", **common, sites=view_sites(known, self.history, wall), broken=broken),
+            "sites": render("sites.html", **common, sites=view_sites(known, history, wall), broken=broken),
             "requests": render("requests.html", **common, requests=view_requests(records, wall)),
             "browsers": render(
                 "browsers.html", **common, pool=pool, browsers=view_browsers(pool),
-                under_way=max(0, len(self.running) - own), waiting=self.running.waiting,
+                under_way=max(0, self.running.whole_under_way - own), waiting=self.running.whole_waiting,
             ),
         }  # fmt: skip
 
     async def write_login(self, request: web.Request, name: str) -> str:
         """Return the page about a site's session, without its secrets. Raises UnknownSite."""
-        known = [status for status in await self.runtime.known() if status.name == name]
+        known = [status for status in self.whole.sites(await self.runtime.known()) if status.name == name]
         if not known:
             raise UnknownSite(f"no site is called {name[:80]!r}", param="name")
         session, wall = self.runtime.held(name), self.clock.wall()
@@ -88,7 +90,7 @@ class Dashboard:
         return render(
             "login.html",
             **self._common(request),
-            site=view_sites(known, self.history, wall)[0],
+            site=view_sites(known, self.whole.whole_history(), wall)[0],
             facts=facts,
             cookies=cookies,
             steps=len(self.runtime.provider(name).steps),

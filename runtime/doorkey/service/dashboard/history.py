@@ -62,6 +62,16 @@ class SiteHistory:
     step: VisitEvent | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryState:
+    """All that a history remembers, to be taken over by another one."""
+
+    records: tuple[RequestRecord, ...] = ()
+    minutes: tuple[tuple[int, dict[str, Counts]], ...] = ()
+    checks: dict[str, tuple[VisitEvent, ...]] = field(default_factory=dict)
+    steps: dict[str, VisitEvent] = field(default_factory=dict)
+
+
 class History:
     """Remembers a bounded number of requests, minutes and reports. It holds no secrets: no path, body or header."""
 
@@ -72,6 +82,8 @@ class History:
         self._sites: dict[str, SiteHistory] = {}
         self._under_way: dict[str, list[CallRecord]] = {}
         self._watchers: set[asyncio.Event] = set()
+        self.changes = 0
+        """How much has happened so far."""
 
     @property
     def watched(self) -> int:
@@ -164,7 +176,47 @@ class History:
     def _minute(self) -> int:
         return int(self._clock.now() // 60)
 
+    def state(self) -> HistoryState:
+        """Return all that is remembered."""
+        return HistoryState(
+            tuple(self.requests),
+            tuple(self._minutes),
+            {name: tuple(site.checks) for name, site in self._sites.items() if site.checks},
+            {name: site.step for name, site in self._sites.items() if site.step is not None},
+        )
+
+    def take(self, state: HistoryState) -> None:
+        """Add what another history remembers."""
+        records = sorted([*self.requests, *state.records], key=lambda record: record.at)
+        self.requests = deque(records, maxlen=REQUESTS)
+        minutes = dict(self._minutes)
+        for at, sites in state.minutes:
+            known = minutes.setdefault(at, {})
+            for name, counts in sites.items():
+                known[name] = _add(known.get(name, Counts()), counts)
+        self._minutes = deque(sorted(minutes.items()), maxlen=MINUTES)
+        for name, checks in state.checks.items():
+            site = self._site(name)
+            site.checks = deque(sorted([*site.checks, *checks], key=lambda event: event.at), maxlen=CHECKS)
+        for name, step in state.steps.items():
+            site = self._site(name)
+            site.step = step if site.step is None or site.step.at < step.at else site.step
+
     def tell(self) -> None:
         """Tell those who watch that something has changed."""
+        self.changes += 1
+        self.notify()
+
+    def notify(self) -> None:
+        """Tell those who watch that something has changed, here or in another process."""
         for changed in self._watchers:
             changed.set()
+
+
+def _add(one: Counts, other: Counts) -> Counts:
+    return Counts(
+        one.calls + other.calls,
+        one.refusals + other.refusals,
+        one.visits + other.visits,
+        one.failures + other.failures,
+    )

@@ -94,11 +94,11 @@ def _live_events(dashboard: Dashboard, unread: float) -> Callable[[web.Request],
     """Return the handler of the stream that keeps a page live: a JSON object of changed regions for each event."""
 
     async def stream(request: web.Request) -> web.StreamResponse:
-        if dashboard.history.watched >= MOST_WATCHERS:
+        if dashboard.whole.history.watched >= MOST_WATCHERS:
             raise Refusal(503, "too_many_viewers", f"{MOST_WATCHERS} pages are live already: close one of them")
         response, writer = web.StreamResponse(headers=STREAM_HEADERS), ClientWriter(request, unread)
         sent: dict[str, str] = {}
-        with dashboard.history.watch() as changed:
+        with dashboard.whole.history.watch() as changed:
             await response.prepare(request)
             request[BEGUN] = Begun(response, None)
             while not dashboard.running.stopping and dashboard.viewers.is_watching(request):
@@ -164,12 +164,12 @@ async def _renew(dashboard: Dashboard, name: str) -> None:
 
 async def _pause(dashboard: Dashboard, name: str) -> None:
     dashboard.runtime.pause(name)
-    dashboard.history.tell()
+    dashboard.whole.history.tell()
 
 
 async def _resume(dashboard: Dashboard, name: str) -> None:
     dashboard.runtime.resume(name)
-    dashboard.history.tell()
+    dashboard.whole.history.tell()
 
 
 async def _check_form(request: web.Request, dashboard: Dashboard) -> None:

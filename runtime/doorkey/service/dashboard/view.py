@@ -152,7 +152,7 @@ def _list_facts(status: SiteStatus, history: History, wall: float) -> Iterator[t
         yield "Store", status.store
     if status.age is not None:
         yield "Session used", _times(status.used)
-    yield "Sessions made", f"{status.visits} by this process"
+    yield "Sessions made", f"{status.visits} by this service"
 
 
 def _say_waits(status: SiteStatus) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -13,7 +16,9 @@ from doorkey.clock import Clock
 from doorkey.service.access import ACCESS, Access, KeyRing, apply_access
 from doorkey.service.failure import Refusal
 from doorkey.service.key import matches
+from doorkey.service.workers.shared_text import SharedText
 
+T = TypeVar("T")
 LINK_LIFE = 600.0
 """Seconds in which a one-time link has to be opened."""
 VIEWER_LIFE = 12 * 3600.0
@@ -40,12 +45,19 @@ class Viewer:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """The rights that a one-time link gives, and until when it can be opened (the clock's `now`)."""
+@dataclass(slots=True)
+class Guests:
+    """The links and browsers of a service, by digests of what they show.
 
-    access: Access | None
-    until: float
+    `links` hold the name of the key whose rights they give, empty for all rights, and until when they can be opened
+    (the clock's `now`); `viewers` the same and their form token. `keys` tells which keys the names belong to.
+    `form_token` is for requests that need no cookie: they show a key, or none is asked for.
+    """
+
+    keys: str = ""
+    form_token: str = field(default="", repr=False)
+    links: dict[str, tuple[str, float]] = field(default_factory=dict)
+    viewers: dict[str, tuple[str, str, float]] = field(default_factory=dict)
 
 
 VIEWER = web.RequestKey("VIEWER", Viewer)
@@ -53,24 +65,26 @@ VIEWER = web.RequestKey("VIEWER", Viewer)
 
 
 class Viewers:
-    """The links and browsers of one service. They are kept by digests only, and end with the process.
+    """The links and browsers of one service. They are kept by digests only, in the memory *kept* of its processes."""
 
-    `form_token` is for requests that need no cookie: they show a key, or none is asked for.
-    """
-
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, kept: SharedText) -> None:
         self._clock = clock
+        self._kept = kept
         self._keys: KeyRing | None = None
-        self._links: dict[str, Link] = {}
-        self._viewers: dict[str, Viewer] = {}
-        self.form_token = secrets.token_urlsafe(32)
+        self._text, self._guests = "", Guests()
 
     def adopt(self, keys: KeyRing | None) -> None:
         """Take over other keys. If they differ, everybody has to come in anew."""
-        if keys is None or not keys.equals(self._keys):
-            self._links.clear()
-            self._viewers.clear()
         self._keys = keys
+
+        def change(guests: Guests) -> None:
+            if guests.keys != self._name_of_keys(guests):
+                guests.links.clear()
+                guests.viewers.clear()
+            guests.form_token = guests.form_token or secrets.token_urlsafe(32)
+            guests.keys = self._name_of_keys(guests)
+
+        self._change(change)
 
     @property
     def needed(self) -> bool:
@@ -80,22 +94,28 @@ class Viewers:
     def make_link(self, access: Access | None) -> str:
         """Return the path of a new link, which gives the rights *access* once."""
         code = secrets.token_urlsafe(32)
-        _put(self._links, _digest(code), Link(access, self._clock.now() + LINK_LIFE))
+        link = ("" if access is None else access.name, self._clock.now() + LINK_LIFE)
+        self._change(lambda guests: _put(guests.links, _digest(code), link))
         return f"{ENTER}{code}"
 
     def redeem(self, code: str) -> str | None:
         """Use the link with *code* up. Return the cookie of a new viewer, or None if there is no such link now."""
-        link = self._links.pop(_digest(code), None)
-        if link is None or link.until <= self._clock.now():
-            return None
         cookie = secrets.token_urlsafe(32)
-        viewer = Viewer(link.access, secrets.token_urlsafe(32), self._clock.now() + VIEWER_LIFE)
-        _put(self._viewers, _digest(cookie), viewer)
-        return cookie
+
+        def redeem(guests: Guests) -> bool:
+            name, until = guests.links.pop(_digest(code), ("", 0.0))
+            if until <= self._clock.now():
+                return False
+            viewer = (name, secrets.token_urlsafe(32), self._clock.now() + VIEWER_LIFE)
+            _put(guests.viewers, _digest(cookie), viewer)
+            return True
+
+        return cookie if self._change(redeem) else None
 
     def forget(self, request: web.Request) -> None:
         """End the stay of the browser that sent *request*."""
-        self._viewers.pop(_digest(request.cookies.get(cookie_name(request), "")), None)
+        cookie = _digest(request.cookies.get(cookie_name(request), ""))
+        self._change(lambda guests: guests.viewers.pop(cookie, None))
 
     def admit(self, request: web.Request) -> bool:
         """Return whether *request* may come in without a key: with a viewer's cookie, or by a link.
@@ -105,8 +125,8 @@ class Viewers:
         if request.path != PAGE and not request.path.startswith(INNER):
             return False
         if request.path.startswith(ENTER):
-            link = self._links.get(_digest(request.path.removeprefix(ENTER)))
-            return request.method == "GET" and link is not None and link.until > self._clock.now()
+            _, until = self._read().links.get(_digest(request.path.removeprefix(ENTER)), ("", 0.0))
+            return request.method == "GET" and until > self._clock.now()
         viewer = self._find(request)
         if viewer is None:
             return False
@@ -121,7 +141,7 @@ class Viewers:
 
     def token_of(self, request: web.Request) -> str:
         """Return the token that stands in the forms of the page for *request*."""
-        return request[VIEWER].form_token if VIEWER in request else self.form_token
+        return request[VIEWER].form_token if VIEWER in request else self._read().form_token
 
     def check_form(self, request: web.Request, token: str) -> None:
         """Raise Refusal unless a change was asked for by the dashboard's own page, whose forms carry *token*.
@@ -134,8 +154,32 @@ class Viewers:
             raise Refusal(403, "form_outdated", "this page is outdated: load the dashboard again, then repeat the step")
 
     def _find(self, request: web.Request) -> Viewer | None:
-        viewer = self._viewers.get(_digest(request.cookies.get(cookie_name(request), "")))
-        return viewer if viewer is not None and viewer.until > self._clock.now() else None
+        guests = self._read()
+        found = guests.viewers.get(_digest(request.cookies.get(cookie_name(request), "")))
+        if found is None or found[2] <= self._clock.now() or self._keys is None:
+            return None
+        name, form_token, until = found
+        if guests.keys != self._name_of_keys(guests):
+            return None  # another worker has taken other keys over, and this one is about to
+        return Viewer(self._keys.access_of(name), form_token, until)
+
+    def _name_of_keys(self, guests: Guests) -> str:
+        """Name the keys that hold here, without telling them."""
+        return "none" if self._keys is None else self._keys.digest(guests.form_token)
+
+    def _read(self) -> Guests:
+        text = self._kept.read()
+        if text is not self._text:
+            self._text, self._guests = text, _load(text)
+        return self._guests
+
+    def _change(self, change: Callable[[Guests], T]) -> T:
+        def step(text: str) -> tuple[str, T]:
+            guests = _load(text)
+            result = change(guests)
+            return json.dumps(asdict(guests)), result
+
+        return self._kept.update(step)
 
 
 def may_administer(request: web.Request) -> bool:
@@ -154,7 +198,11 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _put(kept: dict[str, Link] | dict[str, Viewer], name: str, value: Link | Viewer) -> None:
+def _load(text: str) -> Guests:
+    return Guests(**json.loads(text)) if text else Guests()
+
+
+def _put(kept: dict[str, T], name: str, value: T) -> None:
     while len(kept) >= MOST:
         del kept[next(iter(kept))]
-    kept[name] = value  # type: ignore[assignment]  # each dict gets what it holds
+    kept[name] = value
