@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from doorkey.accounts.imports import Imported, read_login
 from doorkey.browser.manual.login import ManualLogin
@@ -19,6 +20,10 @@ from doorkey.sessions.held import HeldSession
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.store import Store
 from doorkey.sessions.target import SiteTarget
+
+if TYPE_CHECKING:
+    from doorkey.browser import VisitSpec
+    from doorkey.browser.live_view.handovers import Handovers
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of a file that is read: a HAR holds every answer."""
@@ -45,17 +50,45 @@ class Logins:
 
         Waits until the page shows that they are in, or *done* says so. Raises NeedsPerson when they close the window.
         """
-        home = self.home(target.key)
-        assert home is not None
-        held, browser = (await self.store.row(target.key)).session, target.source.browser
-        spec = replace(browser.spec(target.site.url, local=held.local if held else {}), steps=(), limit=browser.limit)
+        home, spec, held = await self._prepare(target)
         try:
             result = await self.start_browser(target, home).log_in(spec, target.site.url, done)
         except DoorkeyError as error:
             error.site = target.site.name
             raise
         await asyncio.to_thread(home.remember)
+        return await self._adopt(target, target.source.browser.build("a person", result, held))
+
+    def has_window(self, target: SiteTarget) -> bool:
+        """Whether a person can log in in a window: there is a screen, or the settings name a virtual one."""
+        home = self.home(target.key)
+        assert home is not None
+        browser = self.start_browser(target, home)
+        return bool(browser.screen) or browser.display == "virtual"
+
+    async def log_in_by_link(self, target: SiteTarget, handovers: Handovers) -> Session:
+        """The session of a person who logs in now, in doorkey's browser, which they see in the live view.
+
+        Waits as long as *handovers* says. Raises NeedsPerson when they do not get in.
+        """
+        home, spec, held = await self._prepare(target)
+        browser = target.source.browser
+        try:
+            with home.lock():
+                result, windowless = await browser.visit_by_person(spec, handovers, f"Log in to {target.site.name}.")
+        except DoorkeyError as error:
+            error.site = target.site.name
+            raise
+        await asyncio.to_thread(home.remember, windowless=windowless)
         return await self._adopt(target, browser.build("a person", result, held))
+
+    async def _prepare(self, target: SiteTarget) -> tuple[UserDataDir, VisitSpec, Session | None]:
+        """Where a person's login is remembered, what the visit after it has to bring, and the session held now."""
+        home = self.home(target.key)
+        assert home is not None
+        held, browser = (await self.store.row(target.key)).session, target.source.browser
+        spec = replace(browser.spec(target.site.url, local=held.local if held else {}), steps=(), limit=browser.limit)
+        return home, spec, held
 
     async def import_login(self, target: SiteTarget, file: Path) -> tuple[Session, Imported]:
         """`import_text` of what *file* holds. Raises RequestError for a file that can't be read, too."""

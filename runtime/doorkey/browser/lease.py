@@ -5,30 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from doorkey.browser.context import close_page, open_context
 from doorkey.browser.live.live_page import LivePage
+from doorkey.browser.live_view.handovers import Handovers
 from doorkey.browser.playwright_errors import translate
 from doorkey.browser.profile import Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
-from doorkey.browser.stored_state import StoredState
-from doorkey.browser.visit.facts_reader import FactsReader
-from doorkey.browser.visit.inspector import PageInspector
-from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.parts import VisitParts
-from doorkey.browser.visit.snapshot import Snapshot, take_snapshot
+from doorkey.browser.visit.person_visit import PersonVisit
+from doorkey.browser.visit.snapshot import Snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
+from doorkey.browser.visit.window_watch import watch_window
 from doorkey.clock import Clock
 from doorkey.config.one_time_codes import OneTimeCodes
-from doorkey.config.secrets import resolve
 from doorkey.errors import (
     BrowserFailed,
     ConfigurationError,
     DoorkeyError,
     HeadlessDenied,
+    NeedsPerson,
     RateLimited,
     SiteDown,
     TimeLimit,
@@ -36,7 +36,6 @@ from doorkey.errors import (
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.evidence import VisitEvidence
-from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Page
@@ -44,10 +43,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("doorkey.browser")
 
 OPEN = 5.0
-LOOK = 0.5
 PAUSE = 60.0
-"""Seconds: for opening a context or a page; between two readings of a person's window; without another try after a
-login that was sent and failed."""
+"""Seconds: for opening a context or a page; without another try after a login that was sent and failed, or that a
+person did not finish."""
 
 
 class Lease:
@@ -72,6 +70,10 @@ class Lease:
         self._page: Page | None = None
         self.kept_open = False
         self._on_kept_open = on_kept_open
+        self._crashed = asyncio.Event()
+        self._parts: VisitParts | None = None
+        self._popups: set[asyncio.Task[None]] = set()
+        self._handed_over = False
 
     async def enter(self, spec: VisitSpec) -> VisitResult:
         """Visit `spec.url`: wait until the page has loaded, the tokens and named cookies are there, and cookies and
@@ -82,9 +84,68 @@ class Lease:
         when login steps do not suffice, or a challenge is not passed; Blocked, HeadlessDenied or RateLimited for other
         refusals. An error after a login was sent has `retry_after`, because sites lock accounts that try too often.
         No other exception leaves a visit. `evidence` is what was found at its end, if `spec` asks for that.
+        With `spec.handovers`, a person is asked before NeedsPerson is raised, and the time that they take is no part of
+        the limit.
         """
-        crashed = asyncio.Event()
-        work = asyncio.create_task(self._translate(self._run_visit(spec, crashed)))
+        try:
+            return await self._enter(spec)
+        except NeedsPerson as error:
+            if spec.handovers is None or spec.handovers.full or self._parts is None:
+                raise
+            why = error.message
+        return await self._hand_over(spec, spec.handovers, why, self._parts, by_ready_only=False)
+
+    async def enter_by_person(self, spec: VisitSpec, handovers: Handovers, why: str) -> VisitResult:
+        """Open `spec.url` for a person in the live view, and return what a visit brings once they have got in.
+
+        Raises NeedsPerson when they don't, and what `enter` raises.
+        """
+        parts = await self._open_for_person(spec)
+        return await self._hand_over(spec, handovers, why, parts, by_ready_only=True)
+
+    async def _open_for_person(self, spec: VisitSpec) -> VisitParts:
+        """Open `spec.url` in a page that nothing but a person acts in, and return what reads it."""
+        from playwright.async_api import Error
+
+        why = await self._routing.explain_refusal(spec.url)
+        if why is not None:
+            raise ConfigurationError(f"the page is not opened: {why}")
+        page = await self._open_page(spec)
+        _, parts = self._begin(page, spec)
+        await parts.network_log.listen()
+        try:
+            await page.goto(spec.url, wait_until="commit", timeout=spec.limit * 1000)
+        except Error as error:
+            raise self._routing.last_failure or translate(error, "opening the page", spec.limit) from error
+        return parts
+
+    async def _hand_over(
+        self, spec: VisitSpec, handovers: Handovers, why: str, parts: VisitParts, *, by_ready_only: bool
+    ) -> VisitResult:
+        page = parts.inspector.page
+        self._handed_over = True
+        visit = PersonVisit(
+            page, spec, self._routing.site_url, self._clock, parts, partial(self._begin, page),
+            by_ready_only=by_ready_only,
+        )  # fmt: skip
+        work = asyncio.create_task(self._translate(visit.run(handovers, self._events.site, why)))
+        watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(self._crashed.wait())]
+        try:
+            await asyncio.wait([work, *watches], return_when=asyncio.FIRST_COMPLETED)
+            self._check_alive()
+            result = work.result()
+        except DoorkeyError as error:
+            self.failed = True
+            error.retry_after = max(PAUSE, error.retry_after or 0.0)
+            raise
+        finally:
+            await _end(work, *watches)
+        self.failed = False
+        return result
+
+    async def _enter(self, spec: VisitSpec) -> VisitResult:
+        crashed = self._crashed
+        work = asyncio.create_task(self._translate(self._run_visit(spec)))
         watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(crashed.wait())]
         try:
             limit = spec.limit
@@ -92,8 +153,7 @@ class Lease:
             if not done and self._visit is not None and self._visit.waited:
                 limit += spec.challenge
                 await asyncio.wait([work, *watches], timeout=spec.challenge, return_when=asyncio.FIRST_COMPLETED)
-            if self._lost.is_set() or crashed.is_set():
-                raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
+            self._check_alive()
             if not work.done():
                 raise TimeLimit("visit", limit, setting="limits.visit")
             result = work.result()
@@ -114,11 +174,11 @@ class Lease:
                 await self._collect_evidence()
             raise
         finally:
-            for task in (work, *watches):
-                task.cancel()
-            await asyncio.wait([work, *watches])
-            if not work.cancelled():
-                work.exception()  # marked as retrieved: the error that is raised already may be its cause
+            await _end(work, *watches)
+
+    def _check_alive(self) -> None:
+        if self._lost.is_set() or self._crashed.is_set():
+            raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
 
     async def _translate(self, visit: Coroutine[Any, Any, VisitResult]) -> VisitResult:
         try:
@@ -164,36 +224,9 @@ class Lease:
         self, url: str, cookies: tuple[Cookie, ...] = (), local: Mapping[str, str] | None = None
     ) -> Snapshot:
         """Open *url* for a person and wait until they close the window. Return the last snapshot of the page."""
-        from playwright.async_api import Error
-
+        self._handed_over = True
         spec = VisitSpec(url=url, read=lambda _: {}, cookies=cookies, local=local or {})
-        why = await self._routing.explain_refusal(url)
-        if why is not None:
-            raise ConfigurationError(f"the page is not opened: {why}")
-        self._opening = asyncio.create_task(self._open(spec))
-        try:
-            context = await asyncio.shield(self._opening)
-            page = await context.new_page()
-            inspector = PageInspector(page)
-            network_log = NetworkLog(inspector, recording=False)
-            await network_log.listen()
-            await page.goto(url, wait_until="commit", timeout=spec.limit * 1000)
-        except Error as error:
-            raise translate(error, "opening the window", spec.limit) from error
-        last: Snapshot | None = None
-        reader = FactsReader(inspector, network_log, spec, self._clock)
-        while not page.is_closed() and not self._lost.is_set():
-            try:
-                stood = await reader.find(widgets=False)
-                last = replace(
-                    await take_snapshot(inspector, self._clock), stood=stood.name if stood is not None else ""
-                )
-            except BrowserFailed:
-                self._events.report("window", "the page is busy or was closed")
-            await self._clock.sleep(LOOK)
-        if last is None:
-            raise BrowserFailed("the window was closed before its page could be read")
-        return last
+        return await watch_window(await self._open_for_person(spec), self._lost, self._clock, self._events)
 
     async def wait_closed(self) -> None:
         """Wait until the visit's page is closed, or the browser has ended."""
@@ -220,10 +253,23 @@ class Lease:
             return None
         return None if self._opening.cancelled() or self._opening.exception() else self._opening.result()
 
-    async def _run_visit(self, spec: VisitSpec, crashed: asyncio.Event) -> VisitResult:
+    async def _run_visit(self, spec: VisitSpec) -> VisitResult:
+        visit, _ = self._begin(await self._open_page(spec), spec)
+        return await visit.run()
+
+    def _begin(self, page: Page, spec: VisitSpec) -> tuple[PageVisit, VisitParts]:
+        """Make a visit of *page*, and its parts."""
+        parts = self._parts = VisitParts.build(page, spec, self._routing, self._clock, self._events, self._codes)
+        visit = self._visit = PageVisit(page, spec, self._routing, self._clock, self._events, parts)
+        return visit, parts
+
+    async def _open_page(self, spec: VisitSpec) -> Page:
+        """Open the page of a visit. Raises BrowserFailed."""
         from playwright.async_api import Error
 
-        self._opening = asyncio.create_task(self._open(spec))
+        self._opening = asyncio.create_task(
+            open_context(self._running, self._profile, self._routing, self._events, spec)
+        )
         try:
             async with asyncio.timeout(OPEN):
                 # Shielded: a cancelled opening would leave a context that nobody closes.
@@ -233,55 +279,21 @@ class Lease:
             raise translate(error, "opening a page") from error
         except TimeoutError as error:
             raise BrowserFailed(f"opening a page: the browser did not answer within {OPEN:g} s") from error
-        page.on("crash", lambda _: crashed.set())
-        # The event loop keeps only weak references to tasks.
-        popups: set[asyncio.Task[None]] = set()
-        parts = VisitParts.build(page, spec, self._routing, self._clock, self._events, self._codes)
-        visit = self._visit = PageVisit(page, spec, self._routing, self._clock, self._events, parts)
+        page.on("crash", lambda _: self._crashed.set())
+        context.on("page", self._judge_popup)
+        return page
 
-        def close_popup(popup: Any) -> None:
-            if not visit.adopt(popup):
-                popups.add(asyncio.create_task(_close(popup)))
-
-        context.on("page", close_popup)
-        return await visit.run()
-
-    async def _open(self, spec: VisitSpec) -> BrowserContext:
-        options: dict[str, Any] = {}
-        if spec.user_agent:
-            options["user_agent"] = spec.user_agent
-        if self._profile.language:
-            options["locale"] = self._profile.language
-        way = self._running.filter.admit(self._routing)
-        width, height = self._profile.viewport
-        options |= {
-            "viewport": {"width": width, "height": height},
-            "accept_downloads": False,
-            "proxy": {
-                "server": way.server, "bypass": "<-loopback>", "username": way.username, "password": way.password,
-            },
-        }  # fmt: skip
-        credentials = self._routing.egress.credentials
-        if credentials is not None:
-            options["http_credentials"] = {
-                "username": await resolve(credentials.username),
-                "password": await resolve(credentials.password),
-                "origin": origin_of(self._routing.site_url),
-            }
-        seeds = spec.seeds.get("indexedDB")
-        stored = StoredState(spec.cookies, origin_of(self._routing.site_url), spec.local, seeds)
-        context = await stored.open_context(self._running.browser, options)
-        if stored.dropped:
-            self._events.report("page", f"the browser refused what was stored of an earlier visit: {stored.dropped}")
-        await self._routing.attach(context)
-        return context
+    def _judge_popup(self, popup: Page) -> None:
+        if not self._handed_over and self._visit is not None and not self._visit.adopt(popup):
+            # The event loop keeps only weak references to tasks.
+            task = asyncio.create_task(close_page(popup))
+            self._popups.add(task)
+            task.add_done_callback(self._popups.discard)
 
 
-async def _close(popup: Any) -> None:
-    from playwright.async_api import Error
-
-    try:
-        async with asyncio.timeout(OPEN):
-            await popup.close()
-    except (Error, TimeoutError):
-        return  # it goes with its context
+async def _end(work: asyncio.Task[VisitResult], *watches: asyncio.Task[Any]) -> None:
+    for task in (work, *watches):
+        task.cancel()
+    await asyncio.wait([work, *watches])
+    if not work.cancelled():
+        work.exception()  # marked as retrieved: the error that is raised already may be its cause

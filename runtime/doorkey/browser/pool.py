@@ -107,7 +107,7 @@ class BrowserPool:
         running: RunningBrowser | None = None
         lease: Lease | None = None
         try:
-            running = await self._get_running(self._choose_display(profile, headed), egress.tls)
+            running = await self._get_running(self.choose_display(profile, headed), egress.tls)
             running.leases += 1
             running.uses += 1
             routing = RequestRouting(site_url, egress=egress, clock=self._clock, events=events)
@@ -122,11 +122,11 @@ class BrowserPool:
 
     def explain_no_window(self, profile: Profile, *, headed: bool | None = None) -> str:
         """Say why a site that refuses browsers without a window can't get one. The text is empty if it can."""
-        return explain_no_window(self._choose_display(profile, headed), allowed=self._may_be_virtual and headed is None)
+        return explain_no_window(self.choose_display(profile, headed), allowed=self._may_be_virtual and headed is None)
 
     async def read_user_agent(self, profile: Profile, *, headed: bool | None = None) -> str:
         """Return the browser's own user agent."""
-        running = await self._get_running(self._choose_display(profile, headed))
+        running = await self._get_running(self.choose_display(profile, headed))
         self._start_idling()
         return running.user_agent
 
@@ -184,7 +184,8 @@ class BrowserPool:
         await self.wait_returned()
         await self._launcher.close()
 
-    def _choose_display(self, profile: Profile, headed: bool | None) -> Display:
+    def choose_display(self, profile: Profile, headed: bool | None) -> Display:
+        """Return where a lease with these arguments shows its pages."""
         if headed is not None:
             return "screen" if headed else "headless"
         return profile.display or self._display

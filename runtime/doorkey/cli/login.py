@@ -6,10 +6,12 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
 import click
 
@@ -21,8 +23,26 @@ from doorkey.errors import Unavailable
 
 if TYPE_CHECKING:
     from doorkey.accounts.imports import Imported
+    from doorkey.config.settings import ServiceSettings
     from doorkey.model.session import Session
     from doorkey.runtime import Runtime
+
+
+PORT = 8788
+"""The port on which a link is served: a fixed one, so that it can be forwarded."""
+Way: TypeAlias = Literal["any", "by hand", "window", "link"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlace:
+    """Where the live view of a login is served: the service's settings, with this address and port."""
+
+    service: ServiceSettings
+
+    @classmethod
+    def of(cls, service: ServiceSettings, host: str | None, port: int | None) -> Self:
+        place = {"host": host or "127.0.0.1", "port": PORT if port is None else port}
+        return cls(service.model_copy(update=place))
 
 
 @click.command()
@@ -36,6 +56,12 @@ if TYPE_CHECKING:
     "CookieCloud's data.",
 )
 @click.option("--by-hand", is_flag=True, help="Log in by hand, even if doorkey could log in by itself.")
+@click.option("--window", is_flag=True, help="Log in by hand in a window here (the default where there is a screen).")
+@click.option(
+    "--link", is_flag=True, help="Log in by hand in any browser, by a link (the default where there is no screen)."
+)
+@click.option("--host", help="The address on which the link is served (default: 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65535), help=f"The port of the link; 0: any (default: {PORT}).")
 @verbose_option
 @headed_option
 @json_option
@@ -44,6 +70,10 @@ def login(
     site: str,
     file: Path | None,
     by_hand: bool,
+    window: bool,
+    link: bool,
+    host: str | None,
+    port: int | None,
     verbose: bool,
     headed: bool,
     as_json: bool,
@@ -55,24 +85,34 @@ def login(
     as usual. The login is complete when the page contains the site's `ready`, or when you press Enter here. Then
     doorkey closes the window.
 
+    Without a screen, or with --link, doorkey opens the site in a browser of its own and prints a link. Any browser that
+    reaches this machine, such as a phone's, shows the page there, and you log in in it.
+
     \b
     Examples:
       doorkey login wiki
+      doorkey login wiki --link
       doorkey login wiki --from cookies.txt
       doorkey logout wiki
     """
     from doorkey.config.settings import Settings
 
-    if file is not None and by_hand:
-        raise click.UsageError("--from and --by-hand exclude each other: take the login from a file, or log in by hand")
+    if file is not None and (by_hand or window or link):
+        raise click.UsageError(
+            "--from excludes --by-hand, --window and --link: take the login from a file, or log in by hand"
+        )
+    if window and link:
+        raise click.UsageError("--window and --link exclude each other: log in in a window here, or by a link")
     settings = Settings.load(config)
+    served = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    way: Way = "link" if link or served else "window" if window else "by hand" if by_hand else "any"
 
     async def log_in() -> tuple[Session, Imported | None]:
         from doorkey.runtime import Runtime
 
         with Progress(f"logging in to {site}", verbose=verbose) as progress:
             async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
-                found = await _log_in(runtime, site, file, by_hand)
+                found = await _log_in(runtime, site, file, way, LinkPlace.of(settings.service, host, port))
                 _check_kept(runtime, site)
                 return found
 
@@ -85,15 +125,59 @@ def login(
     click.echo(f"logged in to {site}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")
 
 
-async def _log_in(runtime: Runtime, site: str, file: Path | None, by_hand: bool) -> tuple[Session, Imported | None]:
+async def _log_in(
+    runtime: Runtime, site: str, file: Path | None, way: Way, place: LinkPlace
+) -> tuple[Session, Imported | None]:
     provider = runtime.provider(site)
     if file is not None:
         return await runtime.logins.import_login(runtime.target(site), file)
-    if (provider.steps or provider.has_login) and not by_hand:
+    if (provider.steps or provider.has_login) and way == "any":
         return await runtime.visit(site), None
+    if way == "link" or (way != "window" and not runtime.logins.has_window(runtime.target(site))):
+        return await _log_in_by_link(runtime, site, place), None
     click.echo(_explain(site, provider.ready is not None), err=True)
     with _watch_input() as done:
         return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
+
+
+async def _log_in_by_link(runtime: Runtime, site: str, place: LinkPlace) -> Session:
+    """Serve the live view of a login until it is done. Each Enter prints another link."""
+    from doorkey.browser.live_view.handovers import Handovers
+    from doorkey.service.app import RULES, serve
+    from doorkey.service.listening import make_tls
+    from doorkey.service.live_view.app import build_view_app
+
+    handovers = Handovers(runtime.clock, most=1)
+    app = build_view_app(site, handovers, place.service, runtime.clock)
+    async with serve(app, place.service.host, place.service.port, tls=make_tls(place.service), shutdown=1.0) as base:
+
+        def tell() -> None:
+            if handovers.list():
+                click.echo(_explain_link(f"{base}{app[RULES].viewers.make_link(None)}", site), err=True)
+
+        handovers.on_change.append(tell)
+        with _watch_input() as asked:
+            again = asyncio.create_task(_tell_again(asked, tell))
+            try:
+                return await runtime.logins.log_in_by_link(runtime.target(site), handovers)
+            finally:
+                again.cancel()
+                await asyncio.gather(again, return_exceptions=True)
+
+
+async def _tell_again(asked: asyncio.Event, tell: Callable[[], None]) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        tell()
+
+
+def _explain_link(link: str, site: str) -> str:
+    return (
+        f"Log in to {site} in any browser: {link}\n"
+        "The link works once, for 10 minutes; press Enter here for another. From another machine, forward the port "
+        f"first: ssh -L {urlsplit(link).port}:127.0.0.1:{urlsplit(link).port} THIS_MACHINE (docs/login.md)"
+    )
 
 
 def _check_kept(runtime: Runtime, site: str) -> None:

@@ -23,6 +23,7 @@ from doorkey.transport.selector import TransportSelector
 
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool, Profile, VisitResult, VisitSpec
+    from doorkey.browser.live_view.handovers import Handovers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,21 @@ class BrowserRenewal:
             local=result.local,
             previous=previous,
         )
+
+    async def visit_by_person(self, spec: VisitSpec, handovers: Handovers, why: str) -> tuple[VisitResult, bool]:
+        """What a visit brings that a person makes in the live view, and whether its browser had no window.
+
+        The browser gets one where it can: that is what sites expect of a person.
+        """
+        profile = self.profile()
+        if not self.pool.explain_no_window(profile, headed=self.headed):
+            profile = replace(profile, display="virtual")
+        egress = egress_for(self.provider)
+        async with self.pool.lease(
+            profile, site_url=self.site.url, egress=egress, headed=self.headed, events=self.events
+        ) as lease:
+            result = await lease.enter_by_person(spec, handovers, why)
+        return result, self.pool.choose_display(profile, self.headed) == "headless"
 
     async def read_user_agent(self) -> str:
         """The user agent of a browser of the site's profile."""

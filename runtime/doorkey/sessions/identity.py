@@ -84,7 +84,8 @@ class Identity:
         """*profile*, with a window where the site asks for one, or a person's login was won in one: headless, a browser
         is another.
         """
-        if (self.by_hand or self.windowed) and profile.display in (None, "headless"):
+        won_with_window = self.by_hand and self._home is not None and not self._home.windowless
+        if (won_with_window or self.windowed) and profile.display in (None, "headless"):
             return replace(profile, display="virtual")
         return profile
 

@@ -17,7 +17,9 @@ from doorkey.errors import ConfigurationError
 
 KNOWN = "logged-in"
 WINDOWED = "with-a-window"
-"""Names of empty marker files: a person logged in here; the site refuses browsers without a window."""
+WINDOWLESS = "without-a-window"
+"""Names of empty marker files: a person logged in here; the site refuses browsers without a window; the login was made
+in a browser without one."""
 
 
 class UserDataDir:
@@ -42,10 +44,19 @@ class UserDataDir:
         """Whether a person has logged in here, or imported a login, and has not logged out since."""
         return (self.path / KNOWN).exists()
 
-    def remember(self) -> None:
-        """Mark the sessions of this key as those of a person."""
+    @property
+    def windowless(self) -> bool:
+        """Whether the person logged in in a browser without a window, through the live view."""
+        return (self.path / WINDOWLESS).exists()
+
+    def remember(self, *, windowless: bool = False) -> None:
+        """Mark the sessions of this key as those of a person, who logged in in a browser without a window or with."""
         self._make()
         (self.path / KNOWN).touch(mode=0o600)
+        if windowless:
+            (self.path / WINDOWLESS).touch(mode=0o600)
+        else:
+            (self.path / WINDOWLESS).unlink(missing_ok=True)
 
     @property
     def windowed(self) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from doorkey.config.secrets import resolve, resolve_within
 from doorkey.model.cookies import Cookie
 from doorkey.model.page import Page
 from doorkey.model.session import JSON, Tokens
 from doorkey.model.visit_needs import VisitNeeds
+
+if TYPE_CHECKING:
+    from doorkey.browser.live_view.handovers import Handovers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class VisitSpec(VisitNeeds):
     no settings yet, so the visit begins with the login steps, and takes the page at `url` if that asks for no password
     any more, else the one where the login led.
     `evidence` says when the page is examined for a report, at the end of the visit; `secrets` are values that its
-    picture must not show.
+    picture must not show. `handovers` is where a person is asked to finish what the visit can't; None: nobody is.
     """
 
     url: str
@@ -44,6 +47,7 @@ class VisitSpec(VisitNeeds):
     explores: bool = False
     evidence: Literal["never", "failed", "always"] = "never"
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    handovers: Handovers | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

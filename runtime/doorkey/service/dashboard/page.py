@@ -63,18 +63,22 @@ def wants_page(request: web.Request) -> bool:
     return on_dashboard and request.method == "GET" and "text/html" in request.headers.get("Accept", "")
 
 
+LOGIN_ONLY = web.AppKey("LOGIN_ONLY", str)
+"""The site's name, in the service of `doorkey login --link`, which has nothing but that login's live view."""
+
+
 def show_how_to_come_in(request: web.Request) -> web.Response:
     """Return the page for a browser that shows no key: what this service is, and how to get a one-time link."""
     style = read_asset("come_in.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     csp = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
-    response = respond(_write_come_in(request.path != PAGE), 401, csp)
+    response = respond(_write_come_in(request.path != PAGE, request.app.get(LOGIN_ONLY, "")), 401, csp)
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
 @cache
-def _write_come_in(by_link: bool) -> str:
+def _write_come_in(by_link: bool, login_only: str) -> str:
     from markupsafe import Markup
 
-    return render("come_in.html", style=Markup(read_asset("come_in.css")), by_link=by_link)  # noqa: S704 - our own file
+    return render("come_in.html", style=Markup(read_asset("come_in.css")), by_link=by_link, login_only=login_only)  # noqa: S704 - our own file

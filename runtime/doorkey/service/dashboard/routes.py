@@ -22,6 +22,7 @@ from doorkey.service.dashboard.viewers import (
     LINK_LIFE,
     PAGE,
     VIEWER_LIFE,
+    Viewers,
     cookie_name,
 )
 from doorkey.service.failure import Refusal, failure_of
@@ -42,18 +43,6 @@ SCRIPT = "x-doorkey-script"
 def dashboard_routes(dashboard: Dashboard, unread: float) -> list[web.RouteDef]:
     async def show(request: web.Request) -> web.Response:
         return respond(await dashboard.write_page(request))
-
-    async def enter(request: web.Request) -> web.Response:
-        if "prefetch" in request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", ""):
-            raise Refusal(403, "not_prefetched", "a link that works once is not loaded before somebody opens it")
-        response = _redirect(request)
-        cookie = dashboard.viewers.redeem(request.match_info["code"])
-        if cookie is not None:
-            response.set_cookie(
-                cookie_name(request), cookie, path=_cookie_path(request), max_age=int(VIEWER_LIFE),
-                httponly=True, samesite="Strict", secure=request.secure,
-            )  # fmt: skip
-        return response
 
     async def leave(request: web.Request) -> web.Response:
         await _check_form(request, dashboard)
@@ -76,7 +65,7 @@ def dashboard_routes(dashboard: Dashboard, unread: float) -> list[web.RouteDef]:
 
     return [
         web.get(PAGE, show),
-        web.get("/dashboard/enter/{code}", enter, allow_head=False),
+        enter_route(dashboard.viewers),
         web.post("/dashboard/leave", leave),
         web.post("/api/dashboard/links", make_link),
         web.get("/dashboard/events", _live_events(dashboard, unread)),
@@ -88,6 +77,24 @@ def dashboard_routes(dashboard: Dashboard, unread: float) -> list[web.RouteDef]:
         web.post("/dashboard/sites/{name}/resume", _action(dashboard, _resume)),
         *playground_routes(dashboard, unread),
     ]
+
+
+def enter_route(viewers: Viewers) -> web.RouteDef:
+    """Return the route of the one-time links of *viewers*. It leads to PAGE, whether the link is right or not."""
+
+    async def enter(request: web.Request) -> web.Response:
+        if "prefetch" in request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", ""):
+            raise Refusal(403, "not_prefetched", "a link that works once is not loaded before somebody opens it")
+        response = _redirect(request)
+        cookie = viewers.redeem(request.match_info["code"])
+        if cookie is not None:
+            response.set_cookie(
+                cookie_name(request), cookie, path=_cookie_path(request), max_age=int(VIEWER_LIFE),
+                httponly=True, samesite="Strict", secure=request.secure,
+            )  # fmt: skip
+        return response
+
+    return web.get("/dashboard/enter/{code}", enter, allow_head=False)
 
 
 def _live_events(dashboard: Dashboard, unread: float) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -1,0 +1,209 @@
+"""One page that people see and use in another browser."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from doorkey.browser.live_view.audience import Audience, Viewer
+from doorkey.browser.live_view.input import Asked, BadMessage, Command, Resize, parse
+from doorkey.browser.live_view.screencast import CALL, Screencast
+from doorkey.browser.playwright_errors import limited
+from doorkey.errors import BrowserFailed
+from doorkey.model.urls import origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Frame as PageFrame
+    from playwright.async_api import Page
+
+log = logging.getLogger("doorkey.live_view")
+
+State: TypeAlias = Literal["open", "checking", "done", "failed"]
+LOAD = 10.0
+"""Seconds that a page may take to come when a viewer goes back or loads it again."""
+
+
+class LiveView:
+    """What viewers of one visit see: its page, or the popup that the page has opened last.
+
+    *site* is the site's name, *why* says what a person is needed for. `done` is set by a viewer who says that they have
+    finished, `given_up` by one who gives up; both only by the one in control.
+    """
+
+    def __init__(self, page: Page, site: str, why: str) -> None:
+        self.site, self.why = site, why
+        self.done, self.given_up = asyncio.Event(), asyncio.Event()
+        self.unwatched = asyncio.Event()
+        """Set while nobody looks: the browser makes no pictures then."""
+        self.unwatched.set()
+        self._audience = Audience()
+        self._pages = [page]
+        self._cast = Screencast(page, self._audience.show)
+        self._state: tuple[State, str] = ("open", why)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def viewers(self) -> int:
+        return len(self._audience)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more browsers can look."""
+        return self._audience.full
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the browser makes pictures now."""
+        return self._cast.running and not self._closed
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Let people in until the end of the `with`."""
+        (page,) = self._pages
+        self._adopt(page)
+        page.context.on("page", self._follow)
+        try:
+            yield
+        finally:
+            page.context.remove_listener("page", self._follow)
+            for each in self._pages:
+                self._let_go(each)
+            self._closed = True
+            self._audience.dismiss()
+            for task in self._tasks:
+                task.cancel()
+
+    def say(self, state: State, text: str) -> None:
+        """Tell all viewers, and those who come later, how things stand."""
+        self._state = (state, text)
+        self._audience.tell(type="state", state=state, text=text)
+
+    @asynccontextmanager
+    async def watch(self, name: str) -> AsyncIterator[Viewer]:
+        """Let one more browser look until the end of the `async with`. *name* is for the audit.
+
+        Raises BrowserFailed where the page can't be shown or too many look already.
+        """
+        if self._closed or self._audience.full:
+            raise BrowserFailed(
+                "this view has ended" if self._closed else "too many browsers look at this page already"
+            )
+        viewer = Viewer(name)
+        viewer.tell(type="page", origin=self._origin, site=self.site)
+        viewer.tell(type="state", state=self._state[0], text=self._state[1])
+        self._audience.join(viewer)
+        self.unwatched.clear()
+        log.info("%s: live view: %s looks (%d in all)", self.site, name, len(self._audience))
+        try:
+            await self._cast.start()
+            yield viewer
+        finally:
+            self._audience.leave(viewer)
+            passed = ", ".join(sorted(viewer.inputs)) or "none"
+            log.info("%s: live view: %s left; input passed on: %s", self.site, name, passed)
+            if not self._audience and not self._closed:
+                await self._cast.stop()
+                self.unwatched.set()
+
+    async def receive(self, viewer: Viewer, text: str) -> None:
+        """Do what *viewer* asks for with the message *text*. Only the one in control can do more than ask for that."""
+        if self._closed:
+            return
+        try:
+            message = parse(text, *self._cast.size)
+        except BadMessage as error:
+            viewer.tell(type="refused", text=str(error))
+            return
+        if isinstance(message, Asked) and message.wish == "control":
+            log.info("%s: live view: %s took control", self.site, viewer.name)
+            self._audience.give_control(viewer)
+            return
+        if viewer is not self._audience.controlling:
+            return
+        try:
+            await self._act(viewer, message)
+        except BrowserFailed as error:
+            log.info("%s: live view: %s", self.site, error.message)
+
+    async def _act(self, viewer: Viewer, message: Command | Resize | Asked) -> None:
+        match message:
+            case Command():
+                viewer.inputs.add(message.kind)
+                await self._cast.send(message)
+            case Resize():
+                async with limited("resizing the page", CALL):
+                    await self._page.set_viewport_size({"width": message.width, "height": message.height})
+            case Asked(wish="done"):
+                log.info("%s: live view: %s says that it is done", self.site, viewer.name)
+                self.done.set()
+            case Asked(wish="give up"):
+                log.info("%s: live view: %s gave up", self.site, viewer.name)
+                self.given_up.set()
+            case Asked(wish="back"):
+                async with limited("going back", LOAD):
+                    await self._page.go_back(wait_until="commit")
+            case Asked():
+                async with limited("loading the page again", LOAD):
+                    await self._page.reload(wait_until="commit")
+
+    @property
+    def _page(self) -> Page:
+        return self._pages[-1]
+
+    @property
+    def _origin(self) -> str:
+        return origin_of(self._page.url) if self._page.url.startswith("http") else ""
+
+    def _adopt(self, page: Page) -> None:
+        # With a listener, Playwright opens no file chooser. Nothing is ever chosen.
+        page.on("filechooser", self._refuse_file)
+        page.on("framenavigated", self._on_navigated)
+        page.on("close", self._on_closed)
+
+    def _let_go(self, page: Page) -> None:
+        page.remove_listener("filechooser", self._refuse_file)
+        page.remove_listener("framenavigated", self._on_navigated)
+        page.remove_listener("close", self._on_closed)
+
+    def _refuse_file(self, _: object) -> None:
+        self._audience.tell(type="refused", text="files can't be uploaded through this view")
+
+    def _on_navigated(self, frame: PageFrame) -> None:
+        if frame.parent_frame is None:
+            self._audience.tell(type="page", origin=self._origin, site=self.site)
+
+    def _follow(self, popup: Page) -> None:
+        self._pages.append(popup)
+        self._adopt(popup)
+        self._show_last()
+
+    def _on_closed(self, page: Page) -> None:
+        if page in self._pages and len(self._pages) > 1:
+            self._pages.remove(page)
+            self._show_last()
+
+    def _show_last(self) -> None:
+        """Show the page that was opened last in place of the one that is shown."""
+        before, self._cast = self._cast, Screencast(self._page, self._audience.show)
+        self._audience.tell(type="page", origin=self._origin, site=self.site)
+        task = asyncio.create_task(self._move(before, self._cast))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _move(self, before: Screencast, after: Screencast) -> None:
+        try:
+            await before.stop()
+            if self._audience and after is self._cast:
+                await after.start()
+        except BrowserFailed as error:
+            log.info("%s: live view: %s", self.site, error.message)

@@ -1,0 +1,184 @@
+"""The live view's routes: its page, and the WebSocket that carries pictures and input."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from aiohttp import WSMsgType, web
+
+from doorkey.browser.live_view.audience import Viewer
+from doorkey.browser.live_view.handovers import Handover, Handovers
+from doorkey.browser.live_view.input import LONGEST_MESSAGE
+from doorkey.browser.live_view.live_view import LiveView
+from doorkey.errors import BrowserFailed
+from doorkey.service.access import ACCESS, require_admin, require_sites
+from doorkey.service.dashboard.page import CSP, HEADERS, respond
+from doorkey.service.dashboard.viewers import VIEWER, Viewers
+from doorkey.service.door_websocket import asks_websocket
+from doorkey.service.failure import Refusal
+from doorkey.service.key import is_loopback
+from doorkey.service.middleware import BASE_PATH, BEGUN, UNTYPED, Begun
+from doorkey.service.running import RunningRequests
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+log = logging.getLogger("doorkey.live_view")
+
+PATH = "/dashboard/live"
+"""Below the dashboard's path: its cookie lets people in here, too."""
+CSP_VIEW = CSP.replace("img-src 'self' data:", "img-src 'self' blob: data:")
+UNREAD = 20.0
+"""Seconds that a browser may leave a picture unread."""
+CLOSING = 2.0
+BEAT = 15.0
+"""Seconds: for a browser's answer to a close frame; between two signs of life."""
+LEFT = 0.5
+"""Seconds after which it is looked whether a viewer may still look."""
+
+
+def live_view_routes(handovers: Handovers, viewers: Viewers, running: RunningRequests) -> list[web.RouteDef]:
+    async def show(request: web.Request) -> web.Response:
+        handover = _find(request, handovers)
+        return respond(_write_page(request, handover), csp=CSP_VIEW)
+
+    async def connect(request: web.Request) -> web.StreamResponse:
+        handover = _find(request, handovers)
+        if not asks_websocket(request):
+            raise Refusal(400, "websocket_expected", "a WebSocket was expected")
+        if urlsplit(request.headers.get("Origin", "")).netloc.lower() != request.host.lower():
+            # The guard lets the origins of the settings use sessions, but no other page may show or steer a browser.
+            raise Refusal(403, "origin_not_allowed", "only the live view's own page may open its WebSocket")
+        if handover.view.full:
+            raise Refusal(503, "too_many_viewers", "too many browsers look at this page already")
+        socket = web.WebSocketResponse(
+            timeout=CLOSING, heartbeat=BEAT, max_msg_size=LONGEST_MESSAGE, compress=False, autoclose=True
+        )
+        request[UNTYPED] = True
+        await socket.prepare(request)
+        request[BEGUN] = Begun(socket, None)
+        try:
+            async with handover.view.watch(_name(request)) as viewer:
+                await _serve(
+                    socket, handover.view, viewer, lambda: not running.stopping and viewers.is_watching(request)
+                )
+        except BrowserFailed as error:
+            log.info("%s: live view: %s", handover.site, error.message)
+        await socket.close()
+        return socket
+
+    return [
+        web.get(f"{PATH}/view.css", _asset("view.css", "text/css")),
+        web.get(f"{PATH}/view.js", _asset("view.js", "text/javascript")),
+        web.get(f"{PATH}/{{id}}", show),
+        web.get(f"{PATH}/{{id}}/socket", connect),
+    ]
+
+
+async def _serve(
+    socket: web.WebSocketResponse[Any], view: LiveView, viewer: Viewer, may_look: Callable[[], bool]
+) -> None:
+    """Pass pictures and input on until one side ends, or the viewer may not look any more."""
+    ways = [asyncio.create_task(way) for way in (_send(socket, viewer), _receive(socket, view, viewer))]
+    try:
+        while not any(way.done() for way in ways) and may_look():
+            await asyncio.wait(ways, timeout=LEFT, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        ended = await asyncio.gather(*ways, return_exceptions=True)
+    for fault in ended:
+        if isinstance(fault, Exception) and not isinstance(fault, ConnectionError):
+            raise fault
+
+
+async def _send(socket: web.WebSocketResponse[Any], viewer: Viewer) -> None:
+    while (news := await viewer.next()) is not None:
+        try:
+            async with asyncio.timeout(UNREAD):
+                await (socket.send_bytes(news) if isinstance(news, bytes) else socket.send_str(news))
+        except TimeoutError:
+            raise ConnectionResetError("the browser stopped reading") from None
+
+
+async def _receive(socket: web.WebSocketResponse[Any], view: LiveView, viewer: Viewer) -> None:
+    async for message in socket:
+        if message.type is WSMsgType.TEXT:
+            await view.receive(viewer, message.data)
+
+
+def _find(request: web.Request, handovers: Handovers) -> Handover:
+    """Return the handover of the path. Raises Refusal where *request* may not use it, or there is none."""
+    require_admin(request)
+    _check_private(request)
+    handover = handovers.find(request.match_info["id"])
+    if handover is None:
+        raise Refusal(404, "no_such_view", "this live view has ended: the visit was finished, or its time was over")
+    require_sites(request, [handover.site])
+    return handover
+
+
+def _check_private(request: web.Request) -> None:
+    """Raise Refusal where passwords would cross a network in clear text.
+
+    A proxy that a request came through says by X-Forwarded-Proto whether its client spoke HTTPS.
+    """
+    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    local = not isinstance(peer, tuple) or is_loopback(str(peer[0]))
+    through_proxy = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers or bool(forwarded)
+    if request.secure or (local and (not through_proxy or forwarded == "https")):
+        return
+    raise Refusal(
+        403,
+        "https_required",
+        "people type passwords here, so the live view is shown by HTTPS only, but on the machine itself: set "
+        "service.certificate, use `ssh -L`, or let the proxy set X-Forwarded-Proto",
+    )
+
+
+def _name(request: web.Request) -> str:
+    """Say for the audit who looks: the key by whose right, and from where."""
+    key = (
+        f"the key {request[ACCESS].name!r}"
+        if ACCESS in request
+        else "a browser with a link"
+        if VIEWER in request
+        else ""
+    )
+    return f"{key or 'a browser'} at {request.remote or 'a Unix socket'}"
+
+
+def _write_page(request: web.Request, handover: Handover) -> str:
+    base = request.app[BASE_PATH]
+    return load_template().render(base=base, site=handover.site, why=handover.why, id=handover.id)
+
+
+@cache
+def load_template() -> Template:
+    """Return the template of the page. The first call imports what reads it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("doorkey.service.live_view"), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("view.html")
+
+
+@cache
+def _read_asset(name: str) -> str:
+    return (resources.files("doorkey.service.live_view") / "assets" / name).read_text("utf-8")
+
+
+def _asset(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def show(request: web.Request) -> web.Response:
+        headers = {**HEADERS, "Content-Type": f"{kind}; charset=utf-8", "Cache-Control": "no-cache"}
+        return web.Response(text=_read_asset(name), headers=headers)
+
+    return show
