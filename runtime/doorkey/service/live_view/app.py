@@ -21,6 +21,7 @@ from doorkey.service.live_view.routes import PATH, live_view_routes, load_templa
 from doorkey.service.metrics import ServiceMetrics
 from doorkey.service.middleware import BASE_PATH, Rules, guard, sign
 from doorkey.service.running import RunningRequests
+from doorkey.service.workers.place import Place
 
 AT_ONCE, QUEUE = 64, 64
 """The most requests that are served at a time, and that wait."""
@@ -36,7 +37,11 @@ def build_view_app(site: str, handovers: Handovers, service: ServiceSettings, cl
             f"{service.host} can be reached by others, and passwords would cross the network in clear text: set "
             "service.certificate and service.certificate_key, or stay on 127.0.0.1 and use `ssh -L`"
         )
-    rules, history, running = Rules(Viewers(clock)), History(clock), RunningRequests(AT_ONCE, QUEUE)
+    rules, history, running = (
+        Rules(Viewers(clock, Place.alone().memory.viewers)),
+        History(clock),
+        RunningRequests(AT_ONCE, QUEUE),
+    )
     metrics = ServiceMetrics()
     app = web.Application(middlewares=[guard(rules, running, metrics, history)])
     app[RULES], app[RUNNING], app[METRICS], app[BASE_PATH], app[LOGIN_ONLY] = rules, running, metrics, "", site
