@@ -1,4 +1,4 @@
-"""Appends a site's table to a settings file and leaves the rest unchanged."""
+"""Writes a site's lines into a settings file and leaves the rest unchanged."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import fcntl
 import os
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from difflib import unified_diff
 from pathlib import Path
 
+from doorkey.config.settings import state_dir
+from doorkey.config.trust import is_trusted, trust
 from doorkey.errors import ConfigurationError
 
 
@@ -22,10 +25,53 @@ def append_table(path: Path, site: str, table: str) -> None:
     # A symbolic link is kept; its target is changed.
     path = path.resolve()
     try:
-        with _lock(path.parent):
+        with _lock(path.parent), _keep_trust(path):
             _replace(path, _compose(path, site, table))
     except OSError as exc:
         raise _explain_unwritable(path, exc.strerror) from exc
+
+
+def read_text(path: Path) -> str:
+    """Return the text of the settings file *path* with its line ends. Raises ConfigurationError."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"the settings file {path} can't be read as UTF-8 text") from exc
+
+
+def rewrite(path: Path, before: str, after: str) -> None:
+    """Put the text *after* in the place of *before* in the file *path*, atomically.
+
+    Raises ConfigurationError if the file has changed meanwhile, or if it can't be written.
+    """
+    path = path.resolve()
+    try:
+        with _lock(path.parent), _keep_trust(path):
+            if path.read_bytes() != before.encode():
+                raise ConfigurationError(f"{path} has changed meanwhile, so nothing was written: try again")
+            _replace(path, after.encode())
+    except OSError as exc:
+        raise _explain_unwritable(path, exc.strerror) from exc
+
+
+def write_diff(before: str, after: str, hidden: Collection[str] = ()) -> str:
+    """Return the lines that differ, with "-" and "+" before them. Texts that are *hidden* in them are left out."""
+    found = [*unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")][2:]
+    changed = [f"{line[0]} {line[1:].rstrip()}" for line in found if not line.startswith("@@")]
+    text = "".join(f"{line}\n" for line in changed)
+    for secret in hidden:
+        text = text.replace(secret, "…")
+    return text
+
+
+@contextmanager
+def _keep_trust(path: Path) -> Iterator[None]:
+    """Let a trusted file stay trusted over a change by doorkey, which adds no program and no file that is read."""
+    before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    trusted = bool(before) and is_trusted(path, before, state_dir())
+    yield
+    if trusted:
+        trust(path, path.read_text(encoding="utf-8"), state_dir())
 
 
 def check_addable(path: Path, site: str, table: str) -> None:

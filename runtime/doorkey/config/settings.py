@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
@@ -31,6 +32,8 @@ from doorkey.errors import ConfigurationError
 APP = "doorkey"
 FILE = "doorkey.toml"
 PREFIX = "DOORKEY_"
+_LENT: dict[str, str] = {}
+"""What `lend_variables` lends at the moment."""
 
 
 class Settings(Section):
@@ -109,16 +112,21 @@ class Settings(Section):
         return self
 
     @classmethod
-    def load(cls, config: Path | str | None = None, **overrides: Mapping[str, Any]) -> Settings:
+    def load(
+        cls, config: Path | str | None = None, *, draft: str | None = None, **overrides: Mapping[str, Any]
+    ) -> Settings:
         """Load the settings from the file *config*, or from the first `doorkey.toml` that is found.
 
-        *overrides* are sections (`service={"port": 9000}`) that win over file and environment. Raises
-        ConfigurationError that lists every fault with its place.
+        *draft* is a text that the file may get: it is read in place of the file's own, to be tried. *overrides* are
+        sections (`service={"port": 9000}`) that win over file and environment. Raises ConfigurationError that lists
+        every fault with its place.
         """
         path = Path(config) if config is not None else find_file()
         text, data = _read(path)
         if path is not None and lies_in_working_directory(path):
             check_trusted(path, text, data, state_dir)
+        if draft is not None:
+            text, data = draft, _parse(draft, path)
         searched = () if path is not None else tuple(folder / FILE for folder in config_dirs())
         sources = Sources(file=path, searched=searched, text=text, variables=_variables(), overrides=overrides)
         faults = strangers(cls, sources.variables, PREFIX)
@@ -156,7 +164,6 @@ def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
         return "", {}
     try:
         text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
     except FileNotFoundError as exc:
         raise ConfigurationError(f"there is no settings file {path}: correct --config, or leave it out") from exc
     except OSError as exc:
@@ -165,6 +172,12 @@ def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
         raise ConfigurationError(
             f"{path} is no TOML: UTF-8 text was expected, but byte {exc.start} is not UTF-8"
         ) from exc
+    return text, _parse(text, path)
+
+
+def _parse(text: str, path: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError(f"{path} is no valid TOML: {exc}") from exc
 
@@ -223,7 +236,20 @@ def screen() -> str | None:
 
 def variable(name: str) -> str | None:
     """Return the environment variable *name*, to which a login step refers; None if it is not set."""
-    return os.environ.get(name)
+    return os.environ.get(name, _LENT.get(name))
+
+
+@contextmanager
+def lend_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Let `variable` return these *values* for names that are not set, in this process only.
+
+    No program that is started sees them. Lending does not nest.
+    """
+    _LENT.update(values)
+    try:
+        yield
+    finally:
+        _LENT.clear()
 
 
 def environment_with(**values: str) -> dict[str, str]:

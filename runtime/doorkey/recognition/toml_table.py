@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from doorkey.recognition.proposal import Line, Proposal
@@ -24,8 +25,17 @@ def write_lines(lines: Iterable[Line], site: str, title: str) -> str:
     rows = [(f"[sites.{site}]", title)]
     for line in lines:
         rows += _rows(line)
-    column = min(WIDEST, max(len(text) for text, _ in rows))
-    return "".join(f"{text:<{column}}  # {_harmless(said)}\n" if said else f"{text}\n" for text, said in rows)
+    return "".join(f"{row}\n" for row in _align(rows))
+
+
+def format_lines(lines: Iterable[Line], cut: int = 0) -> list[str]:
+    """Return the rows of these *lines*, without the first *cut* characters of each key: those of a table's name."""
+    return _align([row for line in lines for row in _rows(replace(line, key=line.key[cut:]))])
+
+
+def _align(rows: Sequence[tuple[str, str]]) -> list[str]:
+    column = min(WIDEST, max((len(text) for text, _ in rows), default=0))
+    return [f"{text:<{column}}  # {_harmless(said)}" if said else text for text, said in rows]
 
 
 def _rows(line: Line) -> list[tuple[str, str]]:
