@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from doorkey.browser.manual.window import WindowState, open_window
     from doorkey.browser.pool import BrowserPool
     from doorkey.browser.profile import Profile, load_profile
+    from doorkey.browser.showing.window import record_use
     from doorkey.browser.visit.spec import VisitResult, VisitSpec
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "install_chromium": "install",
     "load_profile": "profile",
     "open_window": "manual.window",
+    "record_use": "showing.window",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "install_chromium",
     "load_profile",
     "open_window",
+    "record_use",
 ]
 
 

@@ -64,3 +64,12 @@ async def close_page(page: Page) -> None:
             await page.close()
     except (Error, TimeoutError):
         return
+
+
+async def end_tasks(work: asyncio.Task[Any], *watches: asyncio.Task[Any]) -> None:
+    """Cancel the tasks and wait for their end."""
+    for task in (work, *watches):
+        task.cancel()
+    await asyncio.wait([work, *watches])
+    if not work.cancelled():
+        work.exception()  # marked as retrieved: the error that is raised already may be its cause

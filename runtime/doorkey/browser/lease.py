@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from doorkey.browser.context import close_page, open_context
+from doorkey.browser.context import close_page, end_tasks, open_context
 from doorkey.browser.live.live_page import LivePage
 from doorkey.browser.live_view.handovers import Handovers
 from doorkey.browser.playwright_errors import translate
@@ -103,7 +103,14 @@ class Lease:
         parts = await self._open_for_person(spec)
         return await self._hand_over(spec, handovers, why, parts, by_ready_only=True)
 
-    async def _open_for_person(self, spec: VisitSpec) -> VisitParts:
+    async def open_for_person(self, url: str, prepare: Callable[[Page], Awaitable[object]]) -> Page:
+        """Open *url* in a page that nothing but a person acts in; *prepare* gets it while it is empty still."""
+        self._handed_over = True
+        return (await self._open_for_person(VisitSpec(url=url, read=lambda _: {}), prepare)).inspector.page
+
+    async def _open_for_person(
+        self, spec: VisitSpec, prepare: Callable[[Page], Awaitable[object]] | None = None
+    ) -> VisitParts:
         """Open `spec.url` in a page that nothing but a person acts in, and return what reads it."""
         from playwright.async_api import Error
 
@@ -114,6 +121,8 @@ class Lease:
         _, parts = self._begin(page, spec)
         await parts.network_log.listen()
         try:
+            if prepare is not None:
+                await prepare(page)
             await page.goto(spec.url, wait_until="commit", timeout=spec.limit * 1000)
         except Error as error:
             raise self._routing.last_failure or translate(error, "opening the page", spec.limit) from error
@@ -139,7 +148,7 @@ class Lease:
             error.retry_after = max(PAUSE, error.retry_after or 0.0)
             raise
         finally:
-            await _end(work, *watches)
+            await end_tasks(work, *watches)
         self.failed = False
         return result
 
@@ -174,7 +183,7 @@ class Lease:
                 await self._collect_evidence()
             raise
         finally:
-            await _end(work, *watches)
+            await end_tasks(work, *watches)
 
     def _check_alive(self) -> None:
         if self._lost.is_set() or self._crashed.is_set():
@@ -289,11 +298,3 @@ class Lease:
             task = asyncio.create_task(close_page(popup))
             self._popups.add(task)
             task.add_done_callback(self._popups.discard)
-
-
-async def _end(work: asyncio.Task[VisitResult], *watches: asyncio.Task[Any]) -> None:
-    for task in (work, *watches):
-        task.cancel()
-    await asyncio.wait([work, *watches])
-    if not work.cancelled():
-        work.exception()  # marked as retrieved: the error that is raised already may be its cause

@@ -1,7 +1,7 @@
 """Learns a site's settings from a recording of its use. Pure: no browser, no network, no clock."""
 
 from doorkey.learning.draft import Call, Doubt, Draft, Evidence, LoginDraft, SendDraft, TokenDraft
-from doorkey.learning.learn import NotEnough, learn
+from doorkey.learning.learn import NotEnough, learn, read_credentials
 from doorkey.learning.recording import Event, Exchange, Recording, Snapshot
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Snapshot",
     "TokenDraft",
     "learn",
+    "read_credentials",
 ]

@@ -21,7 +21,7 @@ from doorkey.learning.values import SECRET_NAME
 from doorkey.model.page import Page
 from doorkey.protections.judge import LOGIN
 from doorkey.recognition.login_form import find_login_form
-from doorkey.recognition.proposal import OUT
+from doorkey.recognition.proposal import OUT, name_variables
 
 TELLS_WHO = ("user", "me", "profile", "account", "session", "whoami", "self", "identity")
 GONE = re.compile(r"^[^=]*=(?:deleted)?;|max-age=0|=$|1970", re.IGNORECASE)
@@ -38,6 +38,15 @@ def learn(recording: Recording, site: str = "site") -> Draft:
     return _Learning(recording, site).draft()
 
 
+def read_credentials(recording: Recording, site: str) -> dict[str, str]:
+    """Return what was typed to log in, by the environment variables that the settings of *site* refer to."""
+    found = _find_login(recording)
+    if found is None:
+        return {}
+    values = [leaf.value for leaf in (found.user, found.password) if leaf is not None]
+    return dict(zip(name_variables(site, with_user=found.user is not None), values, strict=True))
+
+
 @dataclass(slots=True)
 class _Learning:
     recording: Recording
@@ -45,7 +54,7 @@ class _Learning:
 
     def draft(self) -> Draft:
         recording = self.recording
-        found = find_login(recording.exchanges)
+        found = _find_login(recording)
         home = self._choose_home(found)
         inside = [one.page for one in recording.snapshots if one.who != "stranger" and _same_page(one, home)]
         strangers = list(recording.pages("stranger"))
@@ -218,7 +227,7 @@ class _Learning:
         if login is not None and found is not None and not login.steps and login.request is None:
             yield Doubt("the login's form was not recorded", "record from before the login page is opened")
         if login is not None and login.request is not None and found is not None:
-            for name in list_left_out(found):
+            for name in list_left_out(found, recording.typed):
                 said = f"the login's field {name} is left out, as its value may be a secret"
                 yield Doubt(said, f'add it to login.request as "env:…" or "secret:…" if the site needs {name}')
         if login is not None and not ready and check is None:
@@ -233,6 +242,15 @@ class _Learning:
             f"this recording is not enough: a login or a write was expected, it has {came} and neither{faults}. "
             "Record from before the login page is opened until after one write"
         )
+
+
+def _find_login(recording: Recording) -> Found | None:
+    """Return the login. Its user is what was typed beside the password, where no field is named so."""
+    found = find_login(recording.exchanges, recording.typed_secrets)
+    if found is None or found.user is not None:
+        return found
+    others = [leaf for leaf in found.exchange.fields if leaf is not found.password and leaf.value in recording.typed]
+    return replace(found, user=others[0]) if len(others) == 1 else found
 
 
 def _read_refresh(exchange: Exchange) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,22 +34,24 @@ class Found:
     password: Leaf
 
 
-def find_login(exchanges: Sequence[Exchange]) -> Found | None:
+def find_login(exchanges: Sequence[Exchange], typed: Set[str] = frozenset()) -> Found | None:
     """Return the last login that was accepted, or else the last one; None where nobody logged in.
 
-    One that was sent to where a page was opened wins over others: what trackers send may look like a login.
+    One that was sent to where a page was opened wins over others: what trackers send may look like a login. *typed* are
+    values that were typed into password fields, if that is known.
     """
-    every = [one for at, exchange in enumerate(exchanges) if (one := _read_login(at, exchange)) is not None]
+    every = [one for at, exchange in enumerate(exchanges) if (one := _read_login(at, exchange, typed)) is not None]
     opened = {one.origin for one in exchanges if one.navigates}
     found = [one for one in every if one.exchange.origin in opened] or every
     accepted = [one for one in found if one.exchange.status < 400]
     return next(reversed(accepted or found), None)
 
 
-def _read_login(at: int, exchange: Exchange) -> Found | None:
+def _read_login(at: int, exchange: Exchange, typed: Set[str]) -> Found | None:
     if not exchange.writes:
         return None
-    secrets = [leaf for leaf in exchange.fields if PASSWORD_NAME.search(leaf.path.rpartition(".")[2])]
+    named = [leaf for leaf in exchange.fields if PASSWORD_NAME.search(leaf.path.rpartition(".")[2])]
+    secrets = named or [leaf for leaf in exchange.fields if leaf.value in typed]
     if len({leaf.path for leaf in secrets}) != 1 or MAKES_ACCOUNT.search(exchange.path):
         return None
     others = [leaf for leaf in exchange.fields if not SECRET_NAME.search(leaf.path) and not is_random(leaf.value)]
@@ -57,9 +59,10 @@ def _read_login(at: int, exchange: Exchange) -> Found | None:
     return Found(at, exchange, user, secrets[0])
 
 
-def list_left_out(found: Found) -> list[str]:
-    """List the fields of the login whose values may be secrets, beside the password."""
-    return [one.path for one in found.exchange.fields if one is not found.password and SECRET_NAME.search(one.path)]
+def list_left_out(found: Found, typed: Set[str] = frozenset()) -> list[str]:
+    """List the fields whose values may be secrets beside the password: by name, or because they were *typed*."""
+    others = [one for one in found.exchange.fields if one is not found.password and one is not found.user]
+    return [one.path for one in others if SECRET_NAME.search(one.path) or one.value in typed]
 
 
 def draft_login(recording: Recording, found: Found, home: str, site: str) -> LoginDraft:
@@ -107,6 +110,8 @@ def _write_request(recording: Recording, found: Found, home: str, variables: tup
             text = f"env:{variables[-1]}"
         elif leaf is found.user:
             text = f"env:{variables[0]}"
+        elif leaf.value in recording.typed:
+            continue  # what else a person typed there may be valid once only, or a secret
         else:
             text = _refer(leaf.value, leaf.path, recording, found, request, tokens)
         if text is not None and not leaf.listed:

@@ -18,12 +18,16 @@ Who: TypeAlias = Literal["stranger", "first", "second"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a person did: `action` is "fill", "click" or "press". `value` is empty where the recorder masked it."""
+    """What a person did: `action` is "fill", "click" or "press".
+
+    `value` is empty where the recorder masked it. `secret`: it was typed into a field for passwords or one-time codes.
+    """
 
     action: str
     selector: str
     value: str = field(default="", repr=False)
     url: str = ""
+    secret: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +108,16 @@ class Recording:
     snapshots: tuple[Snapshot, ...] = ()
     lacks_cookies: bool = False
     faults: tuple[str, ...] = ()
+
+    @property
+    def typed(self) -> frozenset[str]:
+        """What was typed, where the recorder kept it."""
+        return frozenset(event.value for event in self.events if event.value)
+
+    @property
+    def typed_secrets(self) -> frozenset[str]:
+        """What was typed into fields for passwords and one-time codes."""
+        return frozenset(event.value for event in self.events if event.secret and event.value)
 
     def pages(self, *who: Who) -> Iterator[Page]:
         """The pages that these visitors saw, in order."""

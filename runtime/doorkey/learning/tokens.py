@@ -101,7 +101,7 @@ class TokenTable:
             self.doubts.append(Doubt(what, "settings can't read it there: name a page that holds it"))
             return
         token = self._tokens[name]
-        source = dict(token.source) if isinstance(token.source, Mapping) else _as_table(token.source)
+        source = dict(token.source) if isinstance(token.source, Mapping) else as_table(token.source)
         said = Evidence(f"{token.evidence.text}; valid once, each answer carries the next")
         self._tokens[name] = TokenDraft(name, {**source, "next": origin.text}, said)
 
@@ -123,7 +123,7 @@ class TokenTable:
         if origin.kind == "page":
             if origin.page == self._place or self._is_at_home(origin.text):
                 return origin.text
-            return {"page": origin.page, **_as_table(origin.text)}
+            return {"page": origin.page, **as_table(origin.text)}
         if answers.get(origin.at) == "read":
             return {"page": origin.page, "json": rest} if origin.kind == "json" else f"response:{rest}"
         return None
@@ -156,7 +156,7 @@ class TokenTable:
             if not name:
                 source: Source = value.source
                 if value.page:
-                    source = {"page": value.page, **_as_table(value.source)}
+                    source = {"page": value.page, **as_table(value.source)}
                 elif value.inside:
                     kind, _, key = value.source.partition(":")
                     source = {kind: key, "inside": value.inside}
@@ -197,7 +197,8 @@ class TokenTable:
             {"header": rule.header, "query": rule.query, "form": rule.form}[slot.place].setdefault(slot.key, text)
 
 
-def _as_table(source: str) -> dict[str, str]:
+def as_table(source: str) -> dict[str, str]:
+    """Return the *source* of a token as a table, to which further keys can be added."""
     kind, colon, rest = source.partition(":")
     if colon and kind in ("html", "cookie", "local", "session", "json", "header", "response", "script"):
         return {kind: rest[1:-1] if kind == "html" else rest}

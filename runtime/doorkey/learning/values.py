@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from urllib.parse import unquote, urlsplit
+from base64 import b64encode
+from collections.abc import Iterable
+from urllib.parse import quote, unquote, urlsplit
 
 TOKEN_NAME = re.compile(r"csrf|xsrf|token|nonce|sesskey|authenticity|sectok|formkey|verification|crumb", re.IGNORECASE)
 PASSWORD_NAME = re.compile(
@@ -17,6 +20,8 @@ SECRET_NAME = re.compile(
 JWT = re.compile(r"ey[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d{1,2}/\d{1,2}/\d{2,4}")
 SHORTEST, LONGEST = 6, 8192
+SHORTEST_SECRET = 4
+"""Characters of a secret that is looked for in a text: a shorter one may stand there by chance."""
 
 
 def is_random(value: str, name: str = "") -> bool:
@@ -48,6 +53,18 @@ def _may_be_token(value: str) -> bool:
 def same(value: str, other: str) -> bool:
     """Whether the values are the same, also where one is percent-encoded."""
     return value == other or unquote(value) == unquote(other)
+
+
+def holds_secret(text: str, secrets: Iterable[str]) -> bool:
+    """Whether *text* holds one of the *secrets*, also percent-encoded, escaped as JSON, or in base64."""
+    for secret in secrets:
+        if len(secret) < SHORTEST_SECRET:
+            continue
+        forms = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
+        coded = b64encode(secret.encode()).decode()
+        if any(form in text for form in (*forms, coded.rstrip("=")[:-1])):
+            return True
+    return False
 
 
 def make_name(text: str) -> str:
