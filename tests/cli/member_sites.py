@@ -17,7 +17,7 @@ class MemberSite:
     """`home` leads strangers to the login or is `public`; `form` is the login page's, `inside` what members see.
 
     In the texts, TOKEN stands for the token of the visitor's session. A write needs it where `takes` says: in a header,
-    or in a form's field. `wrote` are the texts that were written.
+    or in a form's field. `password` is the name of the login's field. `wrote` are the texts that were written.
     """
 
     form: str
@@ -29,6 +29,7 @@ class MemberSite:
     new: str = ""
     cookie: str = ""
     bearer: bool = False
+    password: str = "pw"
     sessions: dict[str, str] = field(default_factory=dict)
     wrote: list[str] = field(default_factory=list)
 
@@ -80,7 +81,7 @@ class MemberSite:
 
     async def log_in(self, request: web.Request) -> web.Response:
         data = await request.json() if self.bearer else await request.post()
-        if (data.get("user", USER), data.get("pw")) != (USER, PASSWORD):
+        if (data.get("user", USER), data.get(self.password)) != (USER, PASSWORD):
             return web.json_response({"error": "no"}, status=401) if self.bearer else _page(f"wrong {self.form}")
         session = secrets.token_urlsafe(24)
         self.sessions[session] = secrets.token_hex(16)

@@ -199,7 +199,7 @@ class TestASite:
     ) -> None:
         done = await add(members.url + "login", "wiki")
         assert (done.code, done.err) == (3, "")
-        assert "next: set WIKI_USER and WIKI_PASSWORD, then: doorkey check wiki" in done.out
+        assert f"next: set WIKI_USER and WIKI_PASSWORD, then: doorkey add {members.url}login --name wiki" in done.out
         assert members.tries == []
         monkeypatch.setenv("WIKI_USER", USER)
         monkeypatch.setenv("WIKI_PASSWORD", PASSWORD)
@@ -242,7 +242,9 @@ class TestASite:
             assert (await add(url, "one")).code == 0
             once = FILE.read_bytes()
             assert once.startswith(BEFORE + b"\r\n\r\n[sites.one]")
-            refused(await add(url, "one"), 2, "already called 'one'", "doorkey.toml", "--name")
+            assert "says all this already" in (await add(url, "one")).out
+            async with serving() as elsewhere:
+                refused(await add(elsewhere, "one"), 2, "already called 'one'", "doorkey.toml", "--name")
             assert FILE.read_bytes() == once
             assert (await add(url, "two")).code == 0
         assert FILE.read_bytes().startswith(once)

@@ -6,8 +6,7 @@ import asyncio
 import os
 import re
 import sys
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,13 @@ import click
 from doorkey.cli.add.exploration import Exploration
 from doorkey.cli.add.names import derive_name_from_host, derive_name_from_kind
 from doorkey.cli.add.probe import SETTLE, Probe
-from doorkey.cli.add.recorded import read_recorded
+from doorkey.cli.add.recorded import Recorded, propose_recorded, read_recorded
 from doorkey.cli.add.report import AddReport
+from doorkey.cli.add.showing import Showing, ask_to_try
+from doorkey.cli.add.target import Target, exchange, find_values, list_missing, with_values
 from doorkey.cli.add.trial import Trial, Verdict
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
-from doorkey.cli.settings_file import append_table, check_addable, explain_taken
 from doorkey.cli.terminal import Progress, is_terminal, print_json
 from doorkey.errors import ConfigurationError, DoorkeyError
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from doorkey.browser import BrowserPool
     from doorkey.config.settings import Settings
     from doorkey.learning.draft import Draft
+    from doorkey.learning.sample import Sample
     from doorkey.model.page import Page
     from doorkey.recognition.proposal import Proposal
     from doorkey.runtime import Runtime
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Learn from a HAR file of a login and a write; URL is optional then.",
 )
+@click.option("--show", is_flag=True, help="Open a window, and learn from what you do there: a login, and a write.")
+@click.option("--try-write", is_flag=True, help="Send the write that was shown once more, to try the result.")
 @click.option("--name", help="The name of the site (default: from its host).")
 @click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
 @click.option("--anyway", is_flag=True, help="Write the site also if it failed when it was tried.")
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
 def add(
     url: str | None,
     har: Path | None,
+    show: bool,
+    try_write: bool,
     name: str | None,
     dry_run: bool,
     anyway: bool,
@@ -63,15 +68,18 @@ def add(
 
     The login takes user and password from the environment variables NAME_USER and NAME_PASSWORD. If they are set, the
     result is tried through a forced logout before it is written. If that fails, nothing is written. The rest of the
-    settings file stays unchanged.
+    settings file stays unchanged. Run again, the command completes a site that it made.
 
     \b
     Examples:
       doorkey add https://wiki.example/
       doorkey add https://shop.example/admin/ --name shop
       doorkey add https://blog.example/chat/ --dry-run
+      doorkey add https://shop.example/ --show
       doorkey add --har recording.har --name shop
     """
+    if show and (har is not None or url is None):
+        raise click.UsageError("--show needs the URL of the site's page, and no --har")
     if url is None and har is None:
         raise click.UsageError("Missing argument 'URL': the site's page, or --har FILE.")
     if url is not None:
@@ -83,7 +91,19 @@ def add(
     # A file given by --config that does not exist is created.
     settings = Settings.load(config if config is None or config.exists() else Path(os.devnull))
     known = name or (derive_name_from_host(url) if url and har is None else "")
-    adding = SiteAddition(url or "", known, config, settings, headed, dry_run, anyway, har=har)
+    may_ask = is_terminal(sys.stdin) and not as_json
+    adding = SiteAddition(
+        url or "",
+        known,
+        config,
+        settings,
+        headed,
+        dry_run,
+        anyway,
+        har=har,
+        showing=Showing() if show else None,
+        agrees=(lambda _: True) if try_write else ask_to_try if may_ask else (lambda _: False),
+    )
     added = run(adding.run())
     if as_json:
         print_json(added.as_json())
@@ -97,8 +117,9 @@ def add(
 class SiteAddition:
     """Adds one site to the settings file.
 
-    `name` is empty if only the page can tell a name. `har` is a recording to learn from in place of the page. `pool` is
-    shared with the caller; `settle`: see SETTLE.
+    `name` is empty if only the page can tell a name. `har` is a recording to learn from in place of the page, `showing`
+    the window in which a person shows the site. `agrees` says whether a write may be sent to try it. `pool` is shared
+    with the caller; `settle`: see SETTLE.
     """
 
     url: str
@@ -111,39 +132,56 @@ class SiteAddition:
     pool: BrowserPool | None = None
     settle: float = SETTLE
     har: Path | None = None
+    showing: Showing | None = None
+    agrees: Callable[[Sample], bool] = lambda _: False
 
     async def run(self) -> AddReport:
         """Look at the site, try what was learned, and write it. Raises DoorkeyError if there is nothing to write."""
-        from doorkey.config.settings import variable
+        from doorkey.config.settings import lend_variables
         from doorkey.recognition.toml_table import write_table
         from doorkey.runtime import Runtime
 
+        target = self.target
         if self.name:
-            self._check_free(self.name)
+            target.check(self.name, self.url)
         with Progress(f"adding {self.url or self.har}") as say:
             async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
-                holds_password = False
-                if self.har is None:
+                recorded: Recorded | None = None
+                if self.har is None and self.showing is None:
                     site, proposal, page, draft = await self._propose(runtime)
                 else:
-                    site, recorded = await asyncio.to_thread(read_recorded, self.har, self.url, self.name)
+                    site, recorded = await self._read_recorded(runtime, say)
                     proposal, page, draft = recorded.proposal, recorded.page, recorded.draft
-                    holds_password = recorded.holds_password
-                table = write_table(proposal, site)
-                self._check_free(site, table)
-                missing = tuple(name for name in proposal.variables if not variable(name))
+                values = find_values(target.read_table(site), proposal.variables)
+                proposal = replace(proposal, lines=tuple(with_values(proposal.lines, values)))
+                table, missing = write_table(proposal, site), list_missing(values)
+                _check_clean(table, recorded)
+                target.check(site, proposal.url, table)
+                completes = target.completes(site, proposal.url)
+                lent = {name: recorded.typed[name] for name in missing if name in recorded.typed} if recorded else {}
+                unknown = [name for name in missing if name not in lent]
+                # Without the values nothing new was learned of a site that has its login already.
+                unchanged = completes and recorded is None and (bool(missing) or proposal.login_page != "")
+                texts = target.compose(site, proposal.lines) if completes and not unchanged else None
                 by_hand = proposal.login is not None and not proposal.login.by_steps
-                tries = not (self.dry_run or missing or by_hand)
-                verdict = await self._try(site, table, proposal, runtime.pool, say) if tries else None
-                written = not self.dry_run and (self.anyway or verdict is None or not verdict.failed)
+                tries = not (self.dry_run or unknown or by_hand or unchanged)
+                verdict = None
+                if tries:
+                    sample = recorded.sample if recorded is not None else None
+                    say.hide() if sample is not None else None
+                    sample = sample if sample is not None and self.agrees(sample) else None
+                    with lend_variables(lent):
+                        settings = target.load(table, texts)
+                        verdict = await self._try(site, settings, proposal, runtime.pool, say, sample)
+                written = not (self.dry_run or unchanged) and (self.anyway or verdict is None or not verdict.failed)
                 if written:
-                    self._append(site, table)
+                    target.write(site, table, texts)
         return AddReport(
             site=site,
             proposal=proposal,
             page=page,
             table=table,
-            file=self.file,
+            file=target.file,
             config=self.config,
             settings=self.settings,
             dry_run=self.dry_run,
@@ -151,41 +189,27 @@ class SiteAddition:
             missing=missing,
             verdict=verdict,
             draft=draft,
-            har=self.har if holds_password else None,
+            har=self.har if recorded is not None and recorded.holds_password else None,
+            asked=self.url if recorded is None else "",
+            texts=texts if completes else None,
+            unchanged=unchanged,
         )
 
+    async def _read_recorded(self, runtime: Runtime, say: Progress) -> tuple[str, Recorded]:
+        """Return the site's name and what a recording shows: the file, or a window in which a person shows the site."""
+        if self.showing is None:
+            assert self.har is not None
+            return await asyncio.to_thread(read_recorded, self.har, self.url, self.name)
+        say("showing: log in, do once what your programs shall do, and press “Done”")
+        recording = await self.showing.record(runtime, self.url)
+        return await asyncio.to_thread(propose_recorded, recording, self.name, "shown in a window")
+
     @property
-    def file(self) -> Path:
-        from doorkey.config.settings import FILE
-
-        return self.config or self.settings.source or Path(FILE)
-
-    def _append(self, site: str, table: str) -> None:
-        """Write the site. A file that was trusted stays so: what is added runs no program and reads no file."""
-        from doorkey.config.settings import state_dir
-        from doorkey.config.trust import is_trusted, trust
-
-        before = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
-        append_table(self.file, site, table)
-        if before and is_trusted(self.file, before, state_dir()):
-            trust(self.file, self.file.read_text(encoding="utf-8"), state_dir())
-
-    def _check_free(self, site: str, table: str = "") -> None:
-        """Raise ConfigurationError if *site* can't be added. Called without *table* before a browser starts."""
-        from doorkey.config.registry import build_sites
-        from doorkey.config.settings import Settings
-
-        if site in self.settings.sites:
-            raise ConfigurationError(explain_taken(site, self.settings.source))
-        if not self.dry_run:
-            check_addable(self.file, site, table or f"[sites.{site}]\n")
-        if table:
-            tables = tomllib.loads(table)["sites"]
-            build_sites(Settings.load(self.settings.source, sites=tables))
+    def target(self) -> Target:
+        return Target(self.config, self.settings, self.dry_run)
 
     async def _propose(self, runtime: Runtime) -> tuple[str, Proposal, Page, Draft | None]:
         """The site's name, its proposed settings, its page, and what was learned if user and password are set."""
-        from doorkey.config.settings import variable
         from doorkey.learning.known_software import join
         from doorkey.recognition.proposal import propose
         from doorkey.recognition.recognize import recognize
@@ -194,10 +218,11 @@ class SiteAddition:
         page = await exploration.see(self.url)
         site = self.name or derive_name_from_kind(recognize(page)[0])
         proposal = await self._find_login(exploration, page, site)
-        if proposal.login is None or not proposal.variables or not all(map(variable, proposal.variables)):
+        values = find_values(self.target.read_table(site), proposal.variables)
+        if proposal.login is None or not values or list_missing(values):
             return site, proposal, page, None
         try:
-            draft, page = await exploration.learn(_opening(proposal, self.url), site)
+            draft, page = await exploration.learn(exchange(_opening(proposal, self.url), values), site)
         except DoorkeyError as error:
             unset = " and ".join(proposal.variables)
             error.message += f"; without {unset}, the login steps are written without trying them"
@@ -214,19 +239,27 @@ class SiteAddition:
         link = find_login_link(page) if proposal.login is None and proposal.framework.provider == "web" else ""
         if not link:
             return proposal
-        if not variable(name_variables(site, with_user=True)[-1]):
+        variables = name_variables(site, with_user=True)
+        if not variable(variables[-1]) and list_missing(find_values(self.target.read_table(site), variables)):
             return replace(proposal, login_page=link)
         behind = propose(await exploration.see(link), link, site)
         return behind if behind.login is not None else replace(proposal, login_page=link)
 
-    async def _try(self, site: str, table: str, proposal: Proposal, pool: BrowserPool, say: Progress) -> Verdict:
-        """Try the site as it would be written, with settings that have it already."""
-        from doorkey.config.settings import Settings
+    async def _try(
+        self,
+        site: str,
+        settings: Settings,
+        proposal: Proposal,
+        pool: BrowserPool,
+        say: Progress,
+        sample: Sample | None,
+    ) -> Verdict:
+        """Try the site with *settings* that have it as it would be written."""
         from doorkey.runtime import Runtime
 
-        settings = Settings.load(self.settings.source, sites=tomllib.loads(table)["sites"])
         async with Runtime(settings, headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
-            return await Trial(runtime, site, proposal.path, say).run(logs_in=bool(proposal.variables))
+            trial = Trial(runtime, site, proposal.path, say)
+            return await trial.run(logs_in=bool(proposal.variables), sample=sample)
 
 
 def _check_url(url: str) -> None:
@@ -237,6 +270,14 @@ def _check_url(url: str) -> None:
     except ValueError as exc:
         hint = f": did you mean https://{url}?" if re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?", url) else ""
         raise click.UsageError(f"URL: {exc}{hint}") from exc
+
+
+def _check_clean(table: str, recorded: Recorded | None) -> None:
+    """Raise ConfigurationError if *table* holds what was typed as a secret. The analysis leaves all of it out."""
+    from doorkey.learning.values import holds_secret
+
+    if recorded is not None and holds_secret(table, recorded.secrets):
+        raise ConfigurationError("the new lines would hold a password that was typed, so nothing was written")
 
 
 def _offer_deletion(added: AddReport) -> None:

@@ -33,8 +33,8 @@ class Exploration:
         self.snapshots.append(Snapshot(page, "stranger", url))
         return page
 
-    async def learn(self, steps: Steps, site: str) -> tuple[Draft, Page]:
-        """Log in twice by *steps*. Return what was learned, and the page inside."""
+    async def learn(self, steps: Steps, site: str, pages: tuple[str, ...] = ()) -> tuple[Draft, Page]:
+        """Log in twice by *steps*. Return what was learned, and the page inside. *pages* are further paths to open."""
         from doorkey.learning import learn
         from doorkey.learning.links import list_form_links
         from doorkey.learning.recording import Recording, Snapshot
@@ -42,7 +42,8 @@ class Exploration:
         first = await self.probe.explore(self.url, steps)
         self.exchanges += map(_as_exchange, first.sent)
         self.snapshots.append(Snapshot(first, "first", self._find_asked(first)))
-        second = await self.probe.explore(self.url, steps, tuple(list_form_links(first)))
+        links = (path for path in list_form_links(first) if path not in pages)
+        second = await self.probe.explore(self.url, steps, (*pages, *links))
         self.snapshots.append(Snapshot(second, "second", self._find_asked(second)))
         for path, page in second.others.items():
             self.snapshots.append(Snapshot(page, "second", urljoin(second.url, path)))

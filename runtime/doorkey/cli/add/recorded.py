@@ -1,8 +1,9 @@
-"""Proposes the settings of a site from a HAR file of its use."""
+"""Proposes the settings of a site from a recording of its use: a HAR file, or what a person showed in a window."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from doorkey.model.page import Page
 
 if TYPE_CHECKING:
     from doorkey.learning.draft import Draft
+    from doorkey.learning.recording import Recording
+    from doorkey.learning.sample import Sample
     from doorkey.recognition.proposal import Proposal
 
 LARGEST = 512 * 1024 * 1024
@@ -19,12 +22,19 @@ LARGEST = 512 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a HAR file shows. `holds_password`: somebody who reads the file can log in."""
+    """What a recording shows. `holds_password`: it is a file, and somebody who reads it can log in.
+
+    `sample` is a write to try. `typed` are values for the login's environment variables, kept for the trial only;
+    `secrets` must not be written anywhere.
+    """
 
     proposal: Proposal
     draft: Draft
     page: Page
-    holds_password: bool
+    holds_password: bool = False
+    sample: Sample | None = None
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def read_recorded(file: Path, url: str, name: str) -> tuple[str, Recorded]:
@@ -32,31 +42,42 @@ def read_recorded(file: Path, url: str, name: str) -> tuple[str, Recorded]:
 
     *url* names the site's page; without it, the site is the one that was logged in to. Raises ConfigurationError.
     """
-    from doorkey.cli.add.names import derive_name_from_host
-    from doorkey.learning import learn
     from doorkey.learning.har import read_har
-    from doorkey.recognition.framework import Framework
-    from doorkey.recognition.proposal import Proposal, get_place
 
     data = _read(file)
     try:
         har = read_har(data, url)
         del data
-        site = name or derive_name_from_host(har.recording.url) or "site"
-        draft = learn(har.recording, site)
+        site, recorded = propose_recorded(har.recording, name, file.name)
     except ConfigurationError as error:
         error.message = f"{file}: {error.message}. Nothing was written"
         raise
+    return site, replace(recorded, holds_password=har.holds_password, typed={})
+
+
+def propose_recorded(recording: Recording, name: str, evidence: str) -> tuple[str, Recorded]:
+    """Return the site's name and what *recording* shows of it. Raises NotEnough."""
+    from doorkey.cli.add.names import derive_name_from_host
+    from doorkey.learning import learn, read_credentials
+    from doorkey.learning.sample import make_sample
+    from doorkey.recognition.framework import Framework
+    from doorkey.recognition.proposal import Proposal, get_place
+
+    site = name or derive_name_from_host(recording.url) or "site"
+    draft = learn(recording, site)
     proposal = Proposal(
         framework=Framework(name="a recorded site", signs=((),)),
-        evidence=file.name,
+        evidence=evidence,
         url=draft.url,
         lines=tuple(draft.lines()),
         path=get_place(draft.url),
         variables=draft.variables,
     )
     page = Page(url=draft.url, html="", cookies=dict.fromkeys(draft.cookies, ""))
-    return site, Recorded(proposal, draft, page, har.holds_password)
+    typed = read_credentials(recording, site)
+    secrets = recording.typed_secrets | {typed[name] for name in draft.variables[-1:] if name in typed}
+    sample = make_sample(recording, draft)
+    return site, Recorded(proposal, draft, page, sample=sample, typed=typed, secrets=frozenset(secrets))
 
 
 def _read(file: Path) -> bytes:

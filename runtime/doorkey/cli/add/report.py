@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorkey.cli.banner import WILDCARDS
+from doorkey.cli.settings_file import write_diff
 from doorkey.cli.terminal import harmless, print_table
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class AddReport:
     """A site that was added, or would be with --dry-run.
 
     `missing` are the environment variables that its login needs. `verdict` says how it went when it was tried, and
-    `draft` what was learned behind the login. `har` is the recording, if it holds a password.
+    `draft` what was learned behind the login. `har` is the recording, if it holds a password. `asked` is the URL that
+    the command named. `texts` are those of the file before and after an earlier site is completed. `unchanged`:
+    that site was left as it is.
     """
 
     site: str
@@ -44,12 +47,15 @@ class AddReport:
     verdict: Verdict | None
     draft: Draft | None = None
     har: Path | None = None
+    asked: str = ""
+    texts: tuple[str, str] | None = None
+    unchanged: bool = False
 
     @property
     def exit(self) -> int:
         if self.verdict is not None:
             return self.verdict.exit
-        return 0 if self.dry_run else NEEDS_PERSON
+        return 0 if self.dry_run or (self.unchanged and not self.missing) else NEEDS_PERSON
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """What was found, and where, without values of tokens or cookies."""
@@ -78,7 +84,8 @@ class AddReport:
             yield "call", str(call), ""
         if found.login_page:
             names = " and ".join(name_variables(self.site, with_user=True))
-            yield "login", f"not needed for this page; set {names} to see what is behind", found.login_page
+            said = f"not needed for this page; to see what is behind, set {names} and run: {self._again}"
+            yield "login", said, found.login_page
         if self.page.cookies:
             yield "cookies", ", ".join(sorted(self.page.cookies)), ""
 
@@ -90,13 +97,25 @@ class AddReport:
             return ""
         if login is not None and not login.by_steps:
             return f"log in by hand ({login.form.obstacle}): doorkey login {self.site}{tail}"
-        if self.missing:
-            return f"set {' and '.join(self.missing)}, then: doorkey check {self.site}{tail}"
+        if self.missing and not self.failed:
+            return f"set {' and '.join(self.missing)}, then: {self._again}"
         if self.failed and self.written:
             return f"correct the new lines in {self.file}, then: doorkey check {self.site}{tail}"
         if self.failed:
             return "--anyway writes these lines, to be corrected by hand (docs/web.md)"
         return ""
+
+    @property
+    def _again(self) -> str:
+        """The command that completes the site once the login's values are set."""
+        if not self.asked:
+            return f"doorkey check {self.site}{self._tail}"
+        return f"doorkey add {shlex.quote(self.asked)} --name {self.site}{self._tail}"
+
+    @property
+    def diff(self) -> str:
+        """The lines that changed in the file, where a site of an earlier run was completed."""
+        return write_diff(*self.texts) if self.texts is not None else ""
 
     @property
     def fetch(self) -> str:
@@ -130,6 +149,7 @@ class AddReport:
             "toml": self.table,
             "file": str(self.file),
             "written": self.written,
+            "diff": self.diff,
             "missing": self.missing,
             "check": check,
             "survived": verdict.survived if verdict is not None else None,
@@ -146,8 +166,7 @@ class AddReport:
     def show(self) -> None:
         """Print the report on standard output, and a failed check on standard error."""
         print_table(self.rows(), ("", "found", "where"))
-        click.echo(f"\n{'added to' if self.written else 'not written; it would be added to'} {self.file}:\n")
-        click.echo(harmless(self.table))
+        self._show_lines()
         if self.proposal.framework.note:
             click.echo(f"note: {self.proposal.framework.note}\n")
         for doubt in self.doubts:
@@ -155,22 +174,35 @@ class AddReport:
         self._show_verdict()
         if self.next:
             click.echo(f"next: {self.next}" + ("" if self.failed else "\nThen these commands work:"))
-        if not self.failed and self.written:
+        if not self.failed and (self.written or self.unchanged):
             click.echo(f"  {self.fetch}\n  {self.curl}   # while this runs: doorkey serve{self._tail}")
             if self.proposal.framework.provider != "web":
                 click.echo(f'  doorkey ask -m {self.site} "Hello"{self._tail}')
 
+    def _show_lines(self) -> None:
+        if self.unchanged:
+            click.echo(f"\n[sites.{self.site}] in {self.file} stays as it is\n")
+        elif self.texts is None:
+            click.echo(f"\n{'added to' if self.written else 'not written; it would be added to'} {self.file}:\n")
+            click.echo(harmless(self.table))
+        elif not self.diff:
+            click.echo(f"\n[sites.{self.site}] in {self.file} says all this already\n")
+        else:
+            click.echo(f"\n{'changed in' if self.written else 'not written; it would change in'} {self.file}:\n")
+            click.echo(harmless(self.diff))
+
     def _show_verdict(self) -> None:
         if self.verdict is None:
             return
-        check, kept = self.verdict.check, "the site was added, but" if self.written else "nothing was written:"
+        check, kept = self.verdict.check, "the site was written, but" if self.written else "nothing was written:"
         if self.failed:
             click.echo(f"doorkey: {kept} {check.get('error') or self.verdict.told}", err=True)
             return
         if self.verdict.told:
             click.echo(harmless(f"tried: {self.verdict.told}"))
         status = f", and `{self.fetch}` answered HTTP {self.verdict.status}" if self.verdict.status else ""
-        click.echo(f"checked: visited in {check['entered']:.2f} s{status}. These commands now work:")
+        now = "" if self.missing else " These commands now work:"
+        click.echo(f"checked: visited in {check['entered']:.2f} s{status}.{now}")
 
     @property
     def doubts(self) -> list[str]:

@@ -12,6 +12,7 @@ from doorkey.errors import DoorkeyError
 if TYPE_CHECKING:
     from doorkey.cli.terminal import Progress
     from doorkey.engine.answer import Answer
+    from doorkey.learning.sample import Sample
     from doorkey.runtime import Runtime
 
 LONGEST = 4 * 1024 * 1024
@@ -48,13 +49,19 @@ class Trial:
     path: str
     say: Progress
 
-    async def run(self, *, logs_in: bool) -> Verdict:
-        """Check the site, and where it *logs_in*, force a logout and call it again."""
+    async def run(self, *, logs_in: bool, sample: Sample | None = None) -> Verdict:
+        """Check the site, and where it *logs_in*, force a logout and call it again; then once more for the write.
+
+        *sample* is a write that may be sent.
+        """
         check = await Check(self.runtime, self.site, self.say, verbose=False).run(probe=False)
         if check["exit"]:
             return Verdict(check)
         try:
             survived, told = await self._survive() if logs_in else (None, "")
+            if sample is not None and survived is not False:
+                saved, said = await self._write(sample)
+                survived, told = saved, f"{told}; {said}" if told else said
             status = await self._call()
         except DoorkeyError as error:
             check |= {"error": describe_error(error), "code": error.code, "exit": exit_code(error)}
@@ -86,6 +93,17 @@ class Trial:
             f"logged in again in {took:.1f} s after a forced logout; strangers may read the page of `url`, so a dead "
             "session is noticed at the first call that the site refuses"
         )
+
+    async def _write(self, sample: Sample) -> tuple[bool, str]:
+        """Send the write once, with a session that the site does not know any more."""
+        await self.runtime.logins.break_session(self.runtime.target(self.site))
+        async with await self.runtime.send(self.site, sample.request) as answer:
+            status, renewed = answer.head.status, answer.renewed
+        what = f"{sample.request.method} {sample.request.url}"
+        if status >= 400:
+            return False, f"{what} was answered HTTP {status} after a forced logout"
+        again = "logged in again, and sent" if renewed else "sent"
+        return True, f"{again} {what} once after another forced logout: HTTP {status}"
 
     async def _read(self) -> tuple[Answer[bytes], bool]:
         """Return the answer to a GET of the page of the session check, and whether it shows the session."""
