@@ -23,6 +23,7 @@ ARGUMENTS = {
     "logout": ("wiki",),
     "open": ("wiki",),
     "profile reset": ("wiki",),
+    "repair": ("wiki", "--yes"),
     "visit": ("wiki",),
     "session export": ("wiki",),
     "demo": ("--once",),
