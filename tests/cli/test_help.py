@@ -83,7 +83,7 @@ def test_what_is_told_once_holds_for_all_commands() -> None:
 def test_the_ways_in_are_all_there() -> None:
     ways = {"serve", "ask", "demo", "sites", "check", "visit", "open", "browser", "config", "fetch", "login"}
     ways |= {"logout", "add", "session", "mcp", "confirm", "dashboard", "explain", "reports", "profile"}
-    ways |= {"secret", "trust"}
+    ways |= {"repair", "secret", "trust"}
     assert set(cli.commands) == ways
     for name in ("serve", "ask", "demo", "check", "visit", "open", "add"):
         assert "--headed" in {flag for param in cli.commands[name].params for flag in param.opts}
