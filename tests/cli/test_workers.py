@@ -11,7 +11,7 @@ import time
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,8 +66,8 @@ class SlowSite:
         return web.Response(text="done")
 
 
-@pytest.fixture
-async def site() -> AsyncIterator[SlowSite]:
+@asynccontextmanager
+async def serving() -> AsyncIterator[SlowSite]:
     made, app = SlowSite(), web.Application()
     app.router.add_get("/stream", made.stream)
     app.router.add_get("/call", made.call)
@@ -75,6 +75,12 @@ async def site() -> AsyncIterator[SlowSite]:
         made.url = str(server.make_url("/"))
         yield made
         made.gate.set()
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[SlowSite]:
+    async with serving() as made:
+        yield made
 
 
 class Service:
@@ -150,10 +156,23 @@ async def exits() -> AsyncIterator[AsyncExitStack]:
 
 @pytest.fixture
 async def service(doorkey: Doorkey, site: SlowSite, exits: AsyncExitStack) -> Service:
+    """A service that the test ends."""
     configure(doorkey, site)
     made = await start(doorkey, exits)
     await made.enter()
     return made
+
+
+@pytest.fixture(scope="module")
+async def lasting(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Service, SlowSite]]:
+    """A service and its site for all tests that do not end it: a start takes seconds."""
+    async with AsyncExitStack() as stack, serving() as site:
+        doorkey = Doorkey(tmp_path_factory.mktemp("lasting"))
+        stack.push_async_callback(doorkey.close)
+        configure(doorkey, site)
+        made = await start(doorkey, stack)
+        await made.enter()
+        yield made, site
 
 
 async def begin_streams(service: Service) -> list[aiohttp.ClientResponse]:
@@ -163,6 +182,7 @@ async def begin_streams(service: Service) -> list[aiohttp.ClientResponse]:
     return streams
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 async def test_callers_of_all_workers_share_one_visit(doorkey: Doorkey, twin: Twin, exits: AsyncExitStack) -> None:
     doorkey.settings["DOORKEY_SERVICE__KEY"] = KEY
@@ -196,7 +216,11 @@ async def test_the_limits_of_a_site_hold_over_all_workers(
     assert site.began[-1] - site.began[0] >= 11 * 0.75 / 20
 
 
-async def test_a_worker_that_is_killed_ends_its_streams_only_and_is_replaced(service: Service, site: SlowSite) -> None:
+async def test_a_worker_that_is_killed_ends_its_streams_only_and_is_replaced(
+    lasting: tuple[Service, SlowSite],
+) -> None:
+    service, site = lasting
+    site.gate.clear()
     streams = await begin_streams(service)
     killed = service.workers()[0]
     os.kill(killed, signal.SIGKILL)
@@ -208,9 +232,6 @@ async def test_a_worker_that_is_killed_ends_its_streams_only_and_is_replaced(ser
     for client in await service.clients_of_both():
         async with client.get("/site/s/call") as answer:
             assert answer.status == 200
-    service.process.send_signal(signal.SIGTERM)
-    done = await service.doorkey.end(service.process)
-    assert (done.code, "was ended by SIGKILL" in done.err) == (0, True)
 
 
 async def test_sigterm_lets_the_requests_of_all_workers_end(service: Service, site: SlowSite) -> None:
@@ -230,6 +251,7 @@ async def test_sigterm_lets_the_requests_of_all_workers_end(service: Service, si
     assert (done.code, "Traceback" in done.err) == (0, False)
 
 
+@pytest.mark.slow
 async def test_a_second_signal_ends_all_workers_at_once(service: Service, site: SlowSite) -> None:
     await begin_streams(service)
     service.process.send_signal(signal.SIGINT)
@@ -243,18 +265,19 @@ async def test_a_second_signal_ends_all_workers_at_once(service: Service, site: 
     await service.doorkey.gone()
 
 
-async def test_changed_settings_reach_all_workers_and_drop_no_stream(
-    service: Service, site: SlowSite, doorkey: Doorkey
-) -> None:
+async def test_changed_settings_reach_all_workers_and_drop_no_stream(lasting: tuple[Service, SlowSite]) -> None:
+    service, site = lasting
+    site.gate.clear()
     clients = await service.clients_of_both()
     streams = await begin_streams(service)
-    configure(doorkey, site, key="another-key-of-the-tests")
-    service.process.send_signal(signal.SIGHUP)
-    async with asyncio.timeout(LIMIT):
-        for client in clients:
-            for key, status in (("another-key-of-the-tests", 200), (KEY, 401)):
-                while (await client.get("/v1/models", headers={"x-api-key": key})).status != status:
-                    await asyncio.sleep(0.01)  # nothing tells of it
+    for key, before in (("another-key-of-the-tests", KEY), (KEY, "another-key-of-the-tests")):
+        configure(service.doorkey, site, key=key)
+        service.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(LIMIT):
+            for client in clients:
+                for shown, status in ((key, 200), (before, 401)):
+                    while (await client.get("/v1/models", headers={"x-api-key": shown})).status != status:
+                        await asyncio.sleep(0.01)  # nothing tells of it
     site.gate.set()
     assert [await stream.read() for stream in streams] == [b"ended"] * 2
 
@@ -267,7 +290,8 @@ async def test_no_worker_outlives_its_supervisor(service: Service) -> None:
     await service.doorkey.gone()
 
 
-async def test_the_dashboard_is_one_over_all_workers(service: Service) -> None:
+async def test_the_dashboard_is_one_over_all_workers(lasting: tuple[Service, SlowSite]) -> None:
+    service, _ = lasting
     one, other = await service.clients_of_both()
     async with one.post("/api/dashboard/links") as made:
         link = (await made.json())["path"]
@@ -301,18 +325,25 @@ async def test_the_dashboard_is_one_over_all_workers(service: Service) -> None:
             assert answer.status == 503
         async with client.get("/api/sites/s") as answer:
             assert (await answer.json())["state"] == "paused"
+    async with one.post("/api/sites/s/resume") as answer:
+        assert answer.status == 200
+    async with other.get("/site/s/call") as answer:
+        assert answer.status == 200
 
 
-async def test_metrics_count_the_requests_of_all_workers_and_of_those_that_died(service: Service) -> None:
+async def test_metrics_count_the_requests_of_all_workers_and_of_those_that_died(
+    lasting: tuple[Service, SlowSite],
+) -> None:
+    service, _ = lasting
     clients = await service.clients_of_both()
     for _ in range(3):
         for client in clients:
-            async with client.get("/v1/models") as answer:
-                assert answer.status == 200
+            async with client.post("/v1/completions", data="no JSON") as answer:
+                assert answer.status == 415
 
     async def counted(client: aiohttp.ClientSession) -> int:
         async with client.get("/metrics") as answer:
-            found = re.search(r'requests_total\{route="/v1/models".*\} (\d+)', await answer.text())
+            found = re.search(r'requests_total\{route="/v1/completions".*\} (\d+)', await answer.text())
         return int(found[1]) if found else 0
 
     async with asyncio.timeout(LIMIT):
@@ -345,6 +376,7 @@ async def test_what_keeps_the_first_worker_from_serving_is_told_once_and_ends_al
     assert doorkey.processes() == []
 
 
+@pytest.mark.slow
 async def test_workers_share_a_unix_socket(doorkey: Doorkey, site: SlowSite) -> None:
     configure(doorkey, site)
     path = doorkey.folder / "doorkey.sock"

@@ -108,10 +108,9 @@ class Supervisor:
                 if seat is not None:
                     return seat
                 self._wait()
-                self._bury()
-                if self._stopped_by is None and self._served and monotonic() >= self._next_check:
+                if monotonic() >= self._next_check:
                     self._next_check = monotonic() + LOOK
-                    self._check_files()
+                    self._do_seldom()
         if self._stopped_by is signal.SIGINT:
             raise KeyboardInterrupt
         return self._code
@@ -163,17 +162,13 @@ class Supervisor:
             end.close()
 
     def _wait(self) -> None:
-        for key, _ in self._selector.select(LOOK if self._kill_at == 0.0 else 0.1):
+        for key, _ in self._selector.select(LOOK):
             if isinstance(key.data, Worker):
                 self._hear(key.data)
             elif key.fileobj is self._signals.end:
                 self._take_signals()
             elif isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
-        if self._kill_at and monotonic() >= self._kill_at:
-            log.error("%d workers did not end in time, and are killed", len(self._workers))
-            self._signal_workers(signal.SIGKILL)
-            self._kill_at = monotonic() + LOOK
 
     def _hear(self, worker: Worker) -> None:
         try:
@@ -200,6 +195,7 @@ class Supervisor:
                 return
             except OSError as error:
                 log.warning("no connection can be accepted: %s", error.strerror)
+                self._listen(False)
                 self._deaf_until = monotonic() + LOOK
                 return
             with connection:
@@ -207,7 +203,7 @@ class Supervisor:
 
     def _hand_out(self, connection: socket.socket) -> None:
         """Give *connection* to the worker that has the fewest. If none can take it, it is closed."""
-        for worker in sorted(self._workers.values(), key=lambda each: (not each.ready, each.connections, each.given)):
+        for worker in sorted(self._workers.values(), key=_rank):
             try:
                 socket.send_fds(worker.channel, [CONNECTION], [connection.fileno()])
             except OSError:
@@ -227,7 +223,7 @@ class Supervisor:
         for number in self._signals.read():
             match number:
                 case signal.SIGCHLD:
-                    pass  # `_bury` looks each time
+                    self._bury()
                 case signal.SIGHUP if self._reload is not None:
                     if self._stopped_by is None:
                         self._reload()
@@ -252,9 +248,19 @@ class Supervisor:
         self._signal_workers(signal.SIGTERM)
         self._kill_at = monotonic() + self._drain + CLOSING
 
+    def _do_seldom(self) -> None:
+        """Do what is due once a second."""
+        self._bury()
+        if self._code is None:
+            self._listen(monotonic() >= self._deaf_until)
+            if self._served:
+                self._check_files()
+        elif monotonic() >= self._kill_at:
+            log.error("%d workers did not end in time, and are killed", len(self._workers))
+            self._signal_workers(signal.SIGKILL)
+
     def _bury(self) -> None:
         """Take note of the workers that have ended."""
-        self._listen(bool(self._workers) and self._code is None and monotonic() >= self._deaf_until)
         for worker in list(self._workers.values()):
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if pid:
@@ -278,3 +284,8 @@ class Supervisor:
         pause = min(LONGEST_PAUSE, 2.0 ** (deaths - 1)) if deaths else 0.0
         log.error("worker %d %s; another takes its place in %.0f s", worker.number + 1, how, pause)
         self._vacant[worker.number] = Vacancy(monotonic() + pause, deaths + 1)
+
+
+def _rank(worker: Worker) -> tuple[bool, int, int]:
+    """Tell how much a worker has to do: who has the least gets the next connection."""
+    return not worker.ready, worker.connections, worker.given
