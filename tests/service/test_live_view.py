@@ -20,9 +20,10 @@ from doorkey.browser import BrowserPool, Profile, VisitResult, VisitSpec
 from doorkey.browser.chromium import find_chromium
 from doorkey.browser.live_view.handovers import Handovers
 from doorkey.clock import SystemClock
-from doorkey.config.settings import ServiceSettings
+from doorkey.config.settings import ServiceSettings, Settings
 from doorkey.errors import ConfigurationError, NeedsPerson
-from doorkey.service.app import RULES, serve
+from doorkey.runtime import Runtime
+from doorkey.service.app import RULES, build_app, serve
 from doorkey.service.live_view.app import build_view_app
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -244,3 +245,55 @@ async def test_strangers_get_nothing_and_input_stays_in_its_own_session(
 def test_off_this_machine_a_certificate_is_needed() -> None:
     with pytest.raises(ConfigurationError, match=r"service\.certificate"):
         build_view_app("wiki", Handovers(SystemClock()), ServiceSettings(host="0.0.0.0"), SystemClock())
+
+
+@pytest.mark.parametrize("kind", ["gate", "code on a phone"])
+async def test_calls_that_wait_are_answered_when_a_person_has_finished_the_visit(
+    browsers: BrowserPool, chromium: Browser, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("SITE_PASSWORD", PASSWORD)
+    touch = kind != "gate"
+    steps: list[dict[str, str]] = [
+        {"fill": "#user", "value": USER}, {"fill": "#pw", "value": "env:SITE_PASSWORD"}, {"click": "#go"},
+    ]  # fmt: skip
+    async with AsyncExitStack() as exits:
+        site = await exits.enter_async_context(serving(PersonSite(gate=kind == "gate")))
+        wiki: dict[str, Any] = {
+            "provider": "web", "url": site.url, "ready": "#out", "stale": [401],
+            "tokens": {"csrf": "meta[name=csrf]@content"}, "send": {"header": {"X-CSRF": "{csrf}"}},
+            "visit": {"steps": steps if touch else []},
+        }  # fmt: skip
+        settings = Settings.model_validate({"sites": {"wiki": wiki}, "store": {"url": "memory://"}})
+        runtime = await exits.enter_async_context(Runtime(settings, pool=browsers))
+        browsers.handovers.offered = True
+        exits.callback(setattr, browsers.handovers, "offered", False)
+        app = build_app(runtime, service=ServiceSettings(), key="the-key")
+        base = await exits.enter_async_context(serve(app, "127.0.0.1", 0, shutdown=1.0))
+        caller = await exits.enter_async_context(aiohttp.ClientSession(headers={"x-api-key": "the-key"}))
+        calls = [asyncio.create_task(fetch_items(caller, base)) for _ in range(3)]
+        context = await chromium.new_context(**(PHONE if touch else DESK))
+        exits.push_async_callback(context.close)
+        page = await context.new_page()
+        await page.goto(base + app[RULES].viewers.make_link(None))
+        await page.get_by_role("link", name="Open the live view of wiki").click(timeout=WAIT)
+        await expect(page.locator("#curtain")).to_be_hidden(timeout=WAIT)
+        await fit(page)
+        assert not any(call.done() for call in calls)
+        await press(page, "code" if touch else "box", touch=touch)
+        if touch:
+            await site.until_told("focus code")
+            await page.locator("#keyboard").tap()
+            await page.keyboard.type(CODE)
+            await site.until_told(f"value code {CODE}")
+            await page.keyboard.press("Enter")
+        await expect(page.locator("#state")).to_have_class("done", timeout=WAIT)
+        assert await asyncio.gather(*calls) == [200, 200, 200]
+        assert len(site.passes) == 1
+        assert browsers.handovers.list() == ()
+        async with aiohttp.ClientSession() as stranger, stranger.get(f"{base}/dashboard/live/guess") as answer:
+            assert answer.status == 401
+
+
+async def fetch_items(caller: aiohttp.ClientSession, base: str) -> int:
+    async with caller.get(f"{base}/site/wiki/api/items") as answer:
+        return answer.status

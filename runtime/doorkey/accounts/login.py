@@ -87,8 +87,8 @@ class Logins:
         home = self.home(target.key)
         assert home is not None
         held, browser = (await self.store.row(target.key)).session, target.source.browser
-        spec = replace(browser.spec(target.site.url, local=held.local if held else {}), steps=(), limit=browser.limit)
-        return home, spec, held
+        spec = browser.spec(target.site.url, local=held.local if held else {})
+        return home, replace(spec, steps=(), limit=browser.limit, handovers=None), held
 
     async def import_login(self, target: SiteTarget, file: Path) -> tuple[Session, Imported]:
         """`import_text` of what *file* holds. Raises RequestError for a file that can't be read, too."""

@@ -92,7 +92,8 @@ class Lease:
         except NeedsPerson as error:
             if spec.handovers is None or spec.handovers.full or self._parts is None:
                 raise
-            why = error.message
+            why = error.message.replace("SITE", self._events.site)
+        self._events.report("person", f"{why}. The page is open in the live view, on the dashboard")
         return await self._hand_over(spec, spec.handovers, why, self._parts, by_ready_only=False)
 
     async def enter_by_person(self, spec: VisitSpec, handovers: Handovers, why: str) -> VisitResult:

@@ -13,6 +13,7 @@ from doorkey.browser.arguments import Sandbox
 from doorkey.browser.display import explain_no_window
 from doorkey.browser.launcher import BrowserLauncher, LocalChromium, default_state
 from doorkey.browser.lease import Lease
+from doorkey.browser.live_view.handovers import Handovers
 from doorkey.browser.profile import Display, Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import BrowserStatus, PoolStatus, RunningBrowser
@@ -79,8 +80,8 @@ class BrowserPool:
         self._idling: asyncio.Task[None] | None = None
         self._leases, self._closed = 0, False
         self._windows: list[tuple[RunningBrowser, Lease]] = []
-        self.keeps_failed = False
-        self.launches = 0
+        self.keeps_failed, self.launches = False, 0
+        self.handovers = Handovers(self._clock, most=contexts // 2)
 
     def lease(
         self,
@@ -185,7 +186,6 @@ class BrowserPool:
         await self._launcher.close()
 
     def choose_display(self, profile: Profile, headed: bool | None) -> Display:
-        """Return where a lease with these arguments shows its pages."""
         if headed is not None:
             return "screen" if headed else "headless"
         return profile.display or self._display

@@ -183,6 +183,8 @@ async def _serve(prepared: Prepared, options: Options, worker: Worker | None = N
 
     async with Runtime(settings, headed=options.headed, paused=place.memory.paused) as runtime:
         app = build_app(runtime, service=service, key=prepared.key.value, place=place)
+        # Of several workers, only one has the page, and a viewer's connection may come to any of them.
+        runtime.pool.handovers.offered = service.live_view and worker is None
         app[BROKEN].update(prepared.broken)
         async with serve(
             app, service.host, service.port, socket=service.socket, channel=worker.channel if worker else None,

@@ -65,6 +65,10 @@ class ServiceSettings(Section):
         default=False,
         description="Whether plain HTTP is allowed beyond loopback: behind a proxy that speaks HTTPS, in a container.",
     )
+    live_view: bool = Field(
+        default=True,
+        description="Whether a visit that needs a person stays open, for them to finish it from the dashboard.",
+    )
     base_path: str = Field(
         default="",
         pattern=r"^((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?$",

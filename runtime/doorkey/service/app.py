@@ -35,6 +35,7 @@ from doorkey.service.door import door_routes
 from doorkey.service.images import image_routes
 from doorkey.service.key import is_exposed
 from doorkey.service.listening import listen_on_address, listen_on_socket
+from doorkey.service.live_view.routes import live_view_routes
 from doorkey.service.metrics import ServiceMetrics, metric_routes
 from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, Rules, guard, normalize, sign
 from doorkey.service.models import model_routes
@@ -128,6 +129,8 @@ def build_app(
     app.add_routes(metric_routes(runtime, whole))
     app.add_routes(door_routes(runtime, unread))
     app.add_routes(dashboard_routes(Dashboard(runtime, rules.viewers, whole, running, clock), unread))
+    app.add_routes(live_view_routes(runtime.pool.handovers, rules.viewers, running))
+    runtime.pool.handovers.on_change.append(history.tell)
     return app
 
 

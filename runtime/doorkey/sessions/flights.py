@@ -24,9 +24,9 @@ AGAIN = (0.2, 0.5)
 
 
 class Flights:
-    """`limit`: seconds that one visit may take. `away`: seconds that a store which is away is waited for. `ttl`:
-    seconds after which another process takes over from one that died while visiting. `claims` decides who visits; by
-    default the store.
+    """`limit`: seconds that one visit may take, and `longer` more where a person may be asked. `away`: seconds that a
+    store which is away is waited for. `ttl`: seconds after which another process takes over from one that died while
+    visiting. `claims` decides who visits; by default the store.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Flights:
         limiters: RateLimiters,
         events: Events,
         uniform: Callable[[float, float], float],
+        longer: Callable[[], float],
     ) -> None:
         self._store = store
         self._private = private
@@ -53,6 +54,7 @@ class Flights:
         self._limiters = limiters
         self._events = events
         self._uniform = uniform
+        self._longer = longer
 
     def store_of(self, key: Key) -> Store:
         return self._private if key.caller else self._store
@@ -128,7 +130,7 @@ class Flights:
     async def _make(self, source: Source, state: KeyState, journal: StoreJournal) -> Session:
         """The session that *source* makes. Raises TimeLimit after the visit's limit, and what the source raises."""
         try:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout(self._limit + self._longer()):
                 return await source.make(state.reason(journal.claim.previous), journal)
         except TimeoutError as error:
             if isinstance(error, DoorkeyError):

@@ -35,7 +35,8 @@ log = logging.getLogger("doorkey.keeper")
 class Keeper:
     """`patience`: a pause up to that many seconds is waited out, a longer one is told. `away`: seconds that a known
     site which takes no connections is waited for. `pause`, `longest_pause`: the
-    first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take.
+    first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take, and
+    `longer` more where a person may be asked.
     `claim_ttl`: seconds after which another process takes over from one that died while visiting. `limiters`: how
     many pages are opened at a site at a time, and how many visits in vain it gets; None without limits.
     `events` get a record of each visit. `claims` decides who visits; by default the store.
@@ -57,6 +58,7 @@ class Keeper:
         limiters: RateLimiters | None = None,
         events: Events | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
+        longer: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,7 +68,7 @@ class Keeper:
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
         self._flights = Flights(
             store, private, clock, claims=claims, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters,
-            events=events or Events(clock), uniform=uniform,
+            events=events or Events(clock), uniform=uniform, longer=longer,
         )  # fmt: skip
         self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from doorkey.browser.live_view.live_view import LiveView
 from doorkey.clock import Clock
 
-MOST = 4
-"""The most visits that are kept open for people: each takes a page of the browser."""
 PATIENCE = 900.0
 """Seconds that a person has to finish a visit."""
 
@@ -31,11 +29,13 @@ class Handover:
 class Handovers:
     """The queue. At most *most* visits are in it at a time; a visit that finds it full fails as it would without.
 
-    *on_change* is called whenever one comes or goes.
+    With `offered`, each visit that needs a person asks for one; without, only those that are begun by a person are in
+    it. Each of `on_change` is called whenever one comes or goes.
     """
 
-    def __init__(self, clock: Clock, *, most: int = MOST, patience: float = PATIENCE) -> None:
+    def __init__(self, clock: Clock, *, most: int = 1, patience: float = PATIENCE) -> None:
         self._clock, self._most, self.patience = clock, most, patience
+        self.offered = False
         self._open: dict[str, Handover] = {}
         self.on_change: list[Callable[[], object]] = []
 
@@ -46,6 +46,11 @@ class Handovers:
     def list(self) -> tuple[Handover, ...]:
         """Return all, the oldest first."""
         return tuple(self._open.values())
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a visit may take longer because a person is asked."""
+        return self.patience if self.offered else 0.0
 
     def find(self, id_: str) -> Handover | None:
         return self._open.get(id_)

@@ -76,6 +76,11 @@ class LoginObserver:
         """The step that was run last, unless it ended well, and what was filled in."""
         return VisitState(self.step, self.selector, tuple(self._filled), self._asked if self.sent else "")
 
+    @property
+    def asked_for_more(self) -> bool:
+        """Whether the page after the steps asked for something that they do not give, such as a one-time code."""
+        return self.sent and self._asked not in ("", PASSWORD)
+
     async def begin_action(self) -> None:
         """A step clicks or presses a key: what follows may be its effect."""
         self._before = await self._read_list(LINES)

@@ -209,6 +209,9 @@ class PageVisit:
             await self._login.run(lambda: self._wait_ready(0.0))
         finally:
             self._network_log.recording = self._spec.sees_requests
+        if self._spec.handovers is not None and self._observer.asked_for_more and not await self._wait_ready(0.0):
+            # The page that asks for a code is left open for the person: it may come only once.
+            raise await self._login.explain_failure(f"{self._spec.ready} is not there")
         self._network_log.clear()
         await self._load()
         if not await self._wait_ready(min(TOKENS, self._share)):

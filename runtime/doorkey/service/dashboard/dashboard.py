@@ -63,6 +63,7 @@ class Dashboard:
         records = [record for record in history.requests if _may_see(request, record)]
         own = self.whole.watched + (request.path == PAGE)
         return {
+            "people": render("people.html", **common, waiting=self._view_handovers(request, wall)),
             "sites": render("sites.html", **common, sites=view_sites(known, history, wall), broken=broken),
             "requests": render("requests.html", **common, requests=view_requests(records, wall)),
             "browsers": render(
@@ -95,6 +96,16 @@ class Dashboard:
             cookies=cookies,
             steps=len(self.runtime.provider(name).steps),
         )
+
+    def _view_handovers(self, request: web.Request, wall: float) -> list[tuple[str, str, str, str]]:
+        """Return the visits that wait for a person whom *request* may show: id, site, reason and since when."""
+        if not may_administer(request):
+            return []
+        return [
+            (each.id, each.site, each.why, say_seconds(wall - each.asked))
+            for each in self.runtime.pool.handovers.list()
+            if allows_site(request, each.site)
+        ]
 
     def _common(self, request: web.Request) -> dict[str, object]:
         """Return the values that all templates may use."""
