@@ -132,8 +132,7 @@ class Lease:
     async def _hand_over(
         self, spec: VisitSpec, handovers: Handovers, why: str, parts: VisitParts, *, by_ready_only: bool
     ) -> VisitResult:
-        page = parts.inspector.page
-        self._handed_over = True
+        page, self._handed_over = parts.inspector.page, True
         visit = PersonVisit(
             page, spec, self._routing.site_url, self._clock, parts, partial(self._begin, page),
             by_ready_only=by_ready_only,
@@ -264,8 +263,7 @@ class Lease:
         return None if self._opening.cancelled() or self._opening.exception() else self._opening.result()
 
     async def _run_visit(self, spec: VisitSpec) -> VisitResult:
-        visit, _ = self._begin(await self._open_page(spec), spec)
-        return await visit.run()
+        return await self._begin(await self._open_page(spec), spec)[0].run()
 
     def _begin(self, page: Page, spec: VisitSpec) -> tuple[PageVisit, VisitParts]:
         """Make a visit of *page*, and its parts."""
