@@ -31,6 +31,13 @@ def test_one_line_is_replaced_and_the_others_keep_their_bytes() -> None:
     assert after == BEFORE.replace('tokens.csrf = "input[name=csrf]@value"  # old', f'tokens.csrf = "{SOURCE}"')
 
 
+def test_lines_of_a_setting_that_say_the_same_keep_their_bytes() -> None:
+    text = '[sites.shop]\nsend.when = "POST /a"   # mine\nsend.form.csrf = "{csrf}"\nprovider = "web"\n'
+    lines = [Line("send.when", "POST /a", "other"), Line("send.form.key", "{csrf}", "")]
+    after = SiteLines(text, "shop").replace({"send": lines})
+    assert after == text.replace("send.form.csrf", "send.form.key")
+
+
 def test_a_file_with_other_line_ends_keeps_them() -> None:
     before = BEFORE.replace("\n", "\r\n")
     after = SiteLines(before, "shop").replace(NEW)

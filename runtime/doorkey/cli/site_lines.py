@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from doorkey.errors import ConfigurationError
@@ -68,8 +68,7 @@ class SiteLines:
                 out[one.begin : one.end] = [[] for _ in range(one.begin, one.end)]
             fits = (one for one in held if not one.block and all(line.key.startswith(one.table) for line in lines))
             place = next(fits, None)
-            cut = len(place.table) + 1 if place is not None and place.table else 0
-            made = [f"{row}{self._line_end}" for row in format_lines(lines, cut)]
+            made = [row for line in lines for row in self._write(line, held, place.table if place else "")]
             if place is not None:
                 out[place.begin] = made
             else:
@@ -80,6 +79,17 @@ class SiteLines:
         text = "".join(line for part in (*out[:last], added, *out[last:]) for line in part)
         self._check(text, changes)
         return text
+
+    def _write(self, line: Line, held: Sequence[_Statement], table: str) -> list[str]:
+        """Return the rows of *line* inside *table*: those that it has in the text, where its value is the same."""
+        cut = len(table) + 1 if table else 0
+        bare = tomllib.loads("\n".join(format_lines([replace(line, comment="", inside=())], cut)))
+        for one in held:
+            rows = self._lines[one.begin : one.end]
+            if one.key == line.key and one.table == table and tomllib.loads("".join(rows)) == bare:
+                return [row if row.endswith("\n") else f"{row}{self._line_end}" for row in rows]
+        column = self._lines[self._header].find("  #")
+        return [f"{row}{self._line_end}" for row in format_lines([line], cut, column)]
 
     def _read(self) -> Iterator[_Statement]:
         at, table, inside = 0, "", False

@@ -28,13 +28,17 @@ def write_lines(lines: Iterable[Line], site: str, title: str) -> str:
     return "".join(f"{row}\n" for row in _align(rows))
 
 
-def format_lines(lines: Iterable[Line], cut: int = 0) -> list[str]:
-    """Return the rows of these *lines*, without the first *cut* characters of each key: those of a table's name."""
-    return _align([row for line in lines for row in _rows(replace(line, key=line.key[cut:]))])
+def format_lines(lines: Iterable[Line], cut: int = 0, column: int = 0) -> list[str]:
+    """Return the rows of these *lines*, without the first *cut* characters of each key: those of a table's name.
+
+    Comments begin at *column* or after it.
+    """
+    return _align([row for line in lines for row in _rows(replace(line, key=line.key[cut:]))], column)
 
 
-def _align(rows: Sequence[tuple[str, str]]) -> list[str]:
+def _align(rows: Sequence[tuple[str, str]], least: int = 0) -> list[str]:
     column = min(WIDEST, max((len(text) for text, _ in rows), default=0))
+    column = max(column, min(least, WIDEST))
     return [f"{text:<{column}}  # {_harmless(said)}" if said else text for text, said in rows]
 
 
