@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from doorkey import Request, Runtime, Settings
@@ -162,6 +163,47 @@ async def test_without_a_screen_a_login_by_hand_says_what_to_do(later: Callable[
         with pytest.raises(DoorkeyError, match="no screen") as raised:
             await runtime.logins.log_in_by_hand(runtime.target("wiki"), asyncio.Event())
     assert exit_code(raised.value) == 2
+
+
+async def test_without_a_screen_a_link_leads_to_the_login_and_enter_makes_another(
+    doorkey: Doorkey, members: LoginSite
+) -> None:
+    configure(doorkey.folder, members, "headless")
+    logging_in = await doorkey.start("login", "wiki", "--port", "0", stdin=asyncio.subprocess.PIPE)
+    assert logging_in.stderr is not None
+    assert logging_in.stdin is not None
+    links = []
+    async with asyncio.timeout(60):
+        while len(links) < 2:
+            found = re.search(rb"http://127\.0\.0\.1:\d+/dashboard/enter/\S+", await logging_in.stderr.readline())
+            if found is not None:
+                links.append(found[0].decode())
+                logging_in.stdin.write(b"\n")
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as person:
+        async with person.get(links[1]) as answer:
+            view, base = str(answer.url), str(answer.url.origin())
+            assert "Log in to wiki." in await answer.text()
+        async with person.ws_connect(f"{view}/socket", origin=base) as socket:
+            await socket.send_json({"type": "ask", "wish": "give up"})
+            told = [message.data async for message in socket if message.type is aiohttp.WSMsgType.TEXT]
+    assert "gave up" in told[-1]
+    done = await doorkey.end(logging_in)
+    assert (done.code, "gave up" in done.err) == (3, True)
+    assert links[0] != links[1]
+    await doorkey.gone()
+
+
+async def test_a_link_is_not_served_to_others_without_a_certificate(doorkey: Doorkey, members: LoginSite) -> None:
+    configure(doorkey.folder, members)
+    done = await doorkey("login", "wiki", "--link", "--host", "0.0.0.0")
+    assert (done.code, "service.certificate" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("flags", [("--link", "--window"), ("--link", "--from", "x"), ("--window", "--from", "x")])
+async def test_ways_to_log_in_exclude_each_other(doorkey: Doorkey, members: LoginSite, flags: tuple[str, ...]) -> None:
+    configure(doorkey.folder, members)
+    done = await doorkey("login", "wiki", *flags)
+    assert (done.code, "exclude" in done.err) == (2, True)
 
 
 async def test_a_login_is_brought_along_and_forgotten(doorkey: Doorkey, members: LoginSite) -> None:

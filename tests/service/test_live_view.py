@@ -233,7 +233,7 @@ async def test_strangers_get_nothing_and_input_stays_in_its_own_session(
             await socket.send_str("\x00 no JSON")
             await socket.send_json({"type": "key", "event": "down", "key": "o", "modifiers": 2})
             await socket.send_json(
-                {"type": "pointer", "event": "down", "x": 0.1, "y": 0.1, "button": 0, "buttons": 1, "clicks": 1}
+                {"type": "pointer", "event": "down", "x": 0.05, "y": 0.05, "button": 0, "buttons": 1, "clicks": 1}
             )
             await site.until_told("focus user")
             await socket.send_json({"type": "text", "text": "only here"})

@@ -17,7 +17,7 @@ from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
 from doorkey.browser.visit.page_visit import PageVisit
 from doorkey.browser.visit.parts import VisitParts
-from doorkey.browser.visit.person_visit import PersonVisit
+from doorkey.browser.visit.person_visit import PersonVisit, describe_need
 from doorkey.browser.visit.snapshot import Snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.browser.visit.window_watch import watch_window
@@ -92,7 +92,7 @@ class Lease:
         except NeedsPerson as error:
             if spec.handovers is None or spec.handovers.full or self._parts is None:
                 raise
-            why = error.message.replace("SITE", self._events.site)
+            why = describe_need(error, self._events.site)
         self._events.report("person", f"{why}. The page is open in the live view, on the dashboard")
         return await self._hand_over(spec, spec.handovers, why, self._parts, by_ready_only=False)
 

@@ -27,6 +27,12 @@ LAST_WORDS = 0.2
 Begin = Callable[[VisitSpec], tuple[PageVisit, VisitParts]]
 
 
+def describe_need(error: NeedsPerson, site: str) -> str:
+    """Say for the person what *error* needs of them: its first sentence. The others are advice for the settings."""
+    why = error.message.replace("SITE", site).removeprefix(f"{site}: ").partition(". ")[0]
+    return why[:1].upper() + why[1:]
+
+
 class PersonVisit:
     """A visit by *page* that a person finishes. *begin* makes a visit of the same page.
 
