@@ -6,13 +6,13 @@ from collections.abc import Callable, MutableSet
 from contextlib import AsyncExitStack
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from doorkey.accounts.login import Logins
 from doorkey.accounts.notifier import Notifier
 from doorkey.browser import BrowserPool, LivePages, Profile, load_profile
 from doorkey.browser.launcher import NoBrowser
-from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
 from doorkey.config.secrets import resolve
@@ -37,6 +37,9 @@ from doorkey.sessions.target import SiteTarget
 from doorkey.transport.direct import Direct, Limits
 from doorkey.transport.page.page_transport import PageTransport
 from doorkey.transport.selector import TransportSelector
+
+if TYPE_CHECKING:
+    from doorkey.browser.manual.login import ManualLogin
 
 REPORTING = 3.0
 """Seconds beyond a visit's own limit in which its report is made."""
@@ -99,6 +102,8 @@ class Assembly:
         )
 
     def _start_browser(self, target: SiteTarget, home: UserDataDir) -> ManualLogin:
+        from doorkey.browser.manual.login import ManualLogin  # only few programs show a browser to a person
+
         browser, site = self.settings.browser, target.site
         virtual = (profile(site.profile).display or browser.display) == "virtual"
         return ManualLogin(

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doorkey.accounts.imports import Imported, read_login
-from doorkey.browser.manual.login import ManualLogin
 from doorkey.browser.manual.user_data_dir import UserDataDir
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError, NeedsPerson, RequestError, SessionRefused
-from doorkey.learning.values import is_random
 from doorkey.model.session import Key, Session
 from doorkey.network.egress import egress_for
 from doorkey.sessions.held import HeldSession
@@ -24,6 +22,7 @@ from doorkey.sessions.target import SiteTarget
 if TYPE_CHECKING:
     from doorkey.browser import VisitSpec
     from doorkey.browser.live_view.handovers import Handovers
+    from doorkey.browser.manual.login import ManualLogin
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of a file that is read: a HAR holds every answer."""
@@ -183,6 +182,8 @@ class Logins:
 
         Cookies that no machine made up, such as a language, stay as they are. Returns whether there was a session.
         """
+        from doorkey.learning.values import is_random  # with all that learns settings; services do not need it
+
         held = (await self.store.row(target.key)).session
         if held is None or held.rung == "logged out":
             return False
