@@ -13,12 +13,15 @@ from aiohttp.test_utils import TestServer
 import doorkey
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.repair import Repaired, SiteRepair
+from doorkey.cli.repair.report import Repaired
+from doorkey.cli.repair.site_repair import SiteRepair
 
 from .conftest import Done, Doorkey
 
 sys.path.insert(0, str(Path(__file__).parent))
 from member_sites import FIELDS, HIDDEN, PASSWORD, USER, MemberSite
+from shown_sites import PASSWORD as SHOWN_PASSWORD
+from shown_sites import BearerSite
 
 Quick = Callable[..., Done]
 FILE = Path("doorkey.toml")
@@ -40,6 +43,16 @@ visit.steps = [
 ]
 limits.challenge = 20
 # the end
+"""
+
+
+BEARER = """[sites.notes]
+provider = "web"
+url = "URL"
+check = { url = "/api/me", holds = "json:name" }
+tokens.key = "json:access"
+send.header.Authorization = "Bearer {key}"
+login.request = { path = "PATH", json = { handle = "env:ADA", pw = "env:NOTES_PASSWORD" } }
 """
 
 
@@ -138,6 +151,34 @@ async def test_a_site_that_has_not_changed_needs_no_repair(served: Served) -> No
     repaired = await served.repair()
     assert (repaired.changes, repaired.diff, repaired.exit(written=False)) == ((), "", 0)
     assert "nothing to repair: survived a forced logout" in repaired.summary
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+async def test_a_login_page_that_has_moved_is_found(served: Served) -> None:
+    text = FILE.read_text().replace("visit.steps = [\n", 'visit.steps = [\n    { open = "/old/login" },\n')
+    FILE.write_text(text)
+    repaired = await served.repair()
+    assert [one.setting for one in repaired.changes] == ["visit.steps"], repaired.as_json(written=False)
+    repaired.write()
+    await served.write_over_a_killed_session()
+    assert served.site.wrote == ["one", "two"]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "code"), [("/api/login", 0), ("/api/old", 1)])
+async def test_a_login_by_request_is_tried_and_never_rewritten(
+    home: Path, browsers: BrowserPool, monkeypatch: pytest.MonkeyPatch, path: str, code: int
+) -> None:
+    monkeypatch.setenv("ADA", USER)
+    monkeypatch.setenv("NOTES_PASSWORD", SHOWN_PASSWORD)
+    async with TestServer(BearerSite().app(), host="127.0.0.1") as server:
+        FILE.write_text(BEARER.replace("URL", str(server.make_url("/"))).replace("PATH", path))
+        repaired = await SiteRepair("notes", None, Settings.load(), pool=browsers, settle=0.0).run()
+    assert (repaired.changes, repaired.diff) == ((), "")
+    assert min(repaired.exit(written=False), 1) == code, repaired.summary
+    assert ("login.request" in repaired.summary) == bool(code)
 
 
 @pytest.mark.browser

@@ -23,7 +23,7 @@ PLACES = {
     "mcp": "doorkey.cli.mcp:mcp",
     "open": "doorkey.cli.open:open_site",
     "profile": "doorkey.cli.profile:profile",
-    "repair": "doorkey.cli.repair:repair",
+    "repair": "doorkey.cli.repair.command:repair",
     "reports": "doorkey.cli.reports:reports",
     "secret": "doorkey.cli.secret:secret",
     "serve": "doorkey.cli.serve:serve",

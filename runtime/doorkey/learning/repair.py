@@ -52,7 +52,7 @@ def repair_steps(
     if form.two_pages:  # the second page is not known yet
         missing = [css for css in missing if css in [_get_selector(step) for step in steps[: _find_fill(steps)]]]
     opened = next((str(step["open"]) for step in steps if "open" in step), "")
-    if not missing and (not opens or opened == opens):
+    if not missing and opened == opens:
         return None
     made, said = make_steps(form, ("USER", "PASSWORD") if form.user else ("PASSWORD",), opens)
     names = ("env:USER", "env:PASSWORD") if form.user else ("env:PASSWORD",)
@@ -83,7 +83,8 @@ def compare(
 ) -> Iterator[Change]:
     """List what of a site's *table* no longer holds. *draft* was learned of the site today, on the page *inside*.
 
-    *reads* tells whether the token of this name is still found.
+    *strangers* are pages as nobody sees them who is logged in; none for a site without a login. *reads* tells whether
+    the token of this name is still found.
     """
     ready = str(table.get("ready") or "")
     if ready and (inside.find(ready) is None or any(page.find(ready) is not None for page in strangers)):

@@ -1,26 +1,21 @@
-"""`doorkey repair`: compares a site's settings with the site of today, and corrects the lines that no longer hold."""
+"""Compares a site with its settings, and tries the lines that would hold."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-import click
-
 from doorkey.cli.add.exploration import Exploration
 from doorkey.cli.add.probe import SETTLE, Probe
 from doorkey.cli.add.target import Target, list_missing
 from doorkey.cli.add.trial import Trial, Verdict
-from doorkey.cli.options import config_option, headed_option, json_option
-from doorkey.cli.run import run
-from doorkey.cli.settings_file import read_text, rewrite, write_diff
+from doorkey.cli.settings_file import read_text
 from doorkey.cli.site_lines import SiteLines
-from doorkey.cli.terminal import Progress, harmless, is_terminal, print_json
-from doorkey.errors import Changed, ConfigurationError, DoorkeyError
+from doorkey.cli.terminal import Progress
+from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
 from doorkey.model.login_steps import KINDS
 from doorkey.model.secret import REFERENCES
 
@@ -32,116 +27,7 @@ if TYPE_CHECKING:
     from doorkey.recognition.login_form import LoginForm
     from doorkey.runtime import Runtime
 
-NEEDS_PERSON = 3
-
-
-@click.command()
-@click.argument("site")
-@click.option("--yes", is_flag=True, help="Write the changed lines without asking.")
-@headed_option
-@json_option
-@config_option
-def repair(site: str, yes: bool, headed: bool, as_json: bool, config: Path | None) -> int:
-    """Visit SITE, find out which of its settings no longer hold, and correct them.
-
-    The command looks at the site as a stranger and in two logins, and compares the login's fields, `ready` and the
-    tokens with the settings. It prints the lines to change, tries them through a forced logout, and writes them if you
-    agree. What still holds stays as it is, and so does the rest of the file.
-
-    \b
-    Examples:
-      doorkey repair shop
-      doorkey repair shop --yes
-    """
-    from doorkey.config.settings import Settings
-
-    repaired = run(SiteRepair(site, config, Settings.load(config), headed).run())
-    if not as_json:
-        repaired.show()
-    written = repaired.may_write and (yes or (not as_json and _agrees(repaired)))
-    if written:
-        repaired.write()
-    if as_json:
-        print_json(repaired.as_json(written=written))
-    elif written:
-        click.echo(f"written to {repaired.file}")
-    elif repaired.may_write:
-        click.echo(f"nothing was written. To write these lines: {repaired.again}", err=True)
-    return repaired.exit(written=written)
-
-
-def _agrees(repaired: Repaired) -> bool:
-    question = f"Write these lines to {repaired.file}?"
-    return is_terminal(sys.stdin) and click.confirm(question, default=False, err=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repaired:
-    """What `doorkey repair` found. `texts` are those of the file before and after; `verdict` says how the new one went.
-
-    `hidden` are values in the file that must not be printed.
-    """
-
-    site: str
-    file: Path
-    config: Path | None
-    changes: tuple[Change, ...]
-    texts: tuple[str, str]
-    verdict: Verdict
-    hidden: tuple[str, ...]
-
-    @property
-    def may_write(self) -> bool:
-        return self.texts[0] != self.texts[1] and not self.verdict.failed
-
-    @property
-    def again(self) -> str:
-        tail = f" --config {self.config}" if self.config is not None else ""
-        return f"doorkey repair {self.site} --yes{tail}"
-
-    @property
-    def diff(self) -> str:
-        return write_diff(*self.texts, hidden=self.hidden)
-
-    @property
-    def summary(self) -> str:
-        verdict = self.verdict
-        if verdict.failed:
-            return f"nothing was written: {verdict.check.get('error') or verdict.told}"
-        if not self.changes:
-            return f"nothing to repair: {verdict.told or 'the site is entered as its settings say'}"
-        return f"tried: {verdict.told or 'the site was entered'}"
-
-    def exit(self, *, written: bool) -> int:
-        if self.verdict.failed:
-            return self.verdict.exit
-        return NEEDS_PERSON if self.may_write and not written else 0
-
-    def write(self) -> None:
-        rewrite(self.file, *self.texts)
-
-    def show(self) -> None:
-        """Print what no longer holds and the changed lines on standard output, and a failure on standard error."""
-        for change in self.changes:
-            lost = "" if change.lines else "; nothing was found in its place: correct it by hand (docs/web.md)"
-            click.echo(harmless(f"{change.setting}: {change.why}{lost}"))
-        if self.diff:
-            click.echo(f"\nin {self.file}:\n\n{harmless(self.diff)}")
-        click.echo(harmless(self.summary if not self.verdict.failed else f"doorkey: {self.summary}"),
-                   err=self.verdict.failed)  # fmt: skip
-
-    def as_json(self, *, written: bool) -> dict[str, Any]:
-        return {
-            "site": self.site,
-            "file": str(self.file),
-            "changes": [{"setting": one.setting, "why": one.why, "found": bool(one.lines)} for one in self.changes],
-            "diff": self.diff,
-            "written": written,
-            "survived": self.verdict.survived,
-            "summary": self.summary,
-            "next": self.again if self.may_write and not written else "",
-            "exit": self.exit(written=written),
-        }
+from doorkey.cli.repair.report import Repaired
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +89,10 @@ class SiteRepair:
         from doorkey.learning.repair import compare, repair_steps
 
         exploration = Exploration(Probe(runtime, self.headed, self.settle), table["url"])
-        steps = tuple((table.get("visit") or {}).get("steps") or ())
-        found = await self._find_form(exploration, steps)
+        steps, values = tuple((table.get("visit") or {}).get("steps") or ()), _list_values(table)
         changes = []
-        if found is not None and _list_values(table):
-            form, page, opens = found
-            changed = repair_steps(steps, form, page, opens, _list_values(table))
+        if values:
+            changed = repair_steps(steps, *await self._find_form(exploration, steps), values)
             if changed is not None:
                 steps = changed.lines[0].value
                 if "login" not in table:
@@ -216,32 +100,46 @@ class SiteRepair:
         paths = [token["page"] for token in (table.get("tokens") or {}).values() if _names_page(token)]
         draft, inside = await exploration.learn(steps, self.site, tuple(dict.fromkeys(paths)))
         second = next(one.page for one in exploration.snapshots if one.who == "second")
-        strangers = [one.page for one in exploration.snapshots if one.who == "stranger"]
-        changes += compare(table, draft, inside, strangers, lambda name: _reads(table, name, second))
-        return tuple(changes)
+        strangers = [one.page for one in exploration.snapshots if one.who == "stranger"] if values else []
+        found = compare(table, draft, inside, strangers, lambda name: _reads(table, name, second))
+        return (*changes, *found)
 
     async def _find_form(
         self, exploration: Exploration, steps: Sequence[Mapping[str, Any]]
-    ) -> tuple[LoginForm, Page, str] | None:
-        """Return the login form of today, its page, and the path to open for it."""
+    ) -> tuple[LoginForm, Page, str]:
+        """Return the login form of today, its page, and the path to open for it (empty: `url` leads there).
+
+        Raises Changed if there is none, and NeedsPerson if steps can't use it.
+        """
         from doorkey.learning.links import find_login_link
         from doorkey.recognition.login_form import find_login_form
         from doorkey.recognition.proposal import get_place
 
         opened = next((str(step["open"]) for step in steps if "open" in step), "")
-        try:
-            page = await exploration.see(urljoin(exploration.url, opened))
-        except Changed:
-            page, opened = await exploration.see(exploration.url), ""
-        form = find_login_form(page)
-        if form is None and opened:
-            page, opened = await exploration.see(exploration.url), ""
+        form, opens = None, opened
+        if opened:
+            try:
+                page = await exploration.see(urljoin(exploration.url, opened))
+                form = find_login_form(page)
+            except Changed:
+                form = None  # that page is gone
+        if form is None:
+            page, opens = await exploration.see(exploration.url), ""
             form = find_login_form(page)
-        link = find_login_link(page) if form is None and steps else ""
+        link = find_login_link(page) if form is None else ""
         if link:
-            page, opened = await exploration.see(link), get_place(link)
+            page, opens = await exploration.see(link), get_place(link)
             form = find_login_form(page)
-        return (form, page, opened) if form is not None and not form.obstacle else None
+        if form is None:
+            raise Changed(
+                f"{self.site}: no login form was found at {page.place}. Nothing was written: open the site in your own "
+                "browser, and correct visit.steps by hand (docs/web.md)"
+            )
+        if form.obstacle:
+            raise NeedsPerson(
+                f"{self.site}: the login form needs a person ({form.obstacle}): doorkey login {self.site}"
+            )
+        return form, page, opens
 
     async def _try(
         self, text: str, table: Mapping[str, Any], changes: Sequence[Change], pool: BrowserPool, say: Progress

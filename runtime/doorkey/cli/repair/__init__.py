@@ -1,0 +1,1 @@
+"""`doorkey repair`: corrects the settings of a site that has changed."""
