@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -30,6 +31,7 @@ LARGE = 64 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods whose request may be sent again even if the first one arrived (RFC 9110, 9.2.1)."""
 YEAR = 365 * 86400.0
+BREAK = re.compile(r"[\r\n\0]")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -106,7 +108,7 @@ class Request:
         if reserved:
             raise ValueError(f"{', '.join(reserved)}: set by the transport from the session, not by a request")
         for name, value in self.headers.items():
-            if any(char in name + value for char in "\r\n\0"):
+            if BREAK.search(name) or BREAK.search(value):
                 raise ValueError(f"header {name!r} holds a line break")
 
     def with_form(self, **fields: str) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from doorkey.service.access import KeyRing
 from doorkey.service.dashboard.page import show_how_to_come_in, wants_page
-from doorkey.service.dashboard.viewers import Viewers
+from doorkey.service.dashboard.viewers import Viewers, is_inner
 from doorkey.service.failure import Refusal
 from doorkey.service.key import is_loopback
 
@@ -115,9 +115,10 @@ def check_key(keys: KeyRing | None, viewers: Viewers) -> Check:
     """
 
     def check(request: web.Request) -> web.Response | None:
-        if keys is None or request.path == HEALTH or viewers.admit(request):
+        path = request.raw_path.partition("?")[0]  # not decoded: what is written in another way needs a key
+        if keys is None or path == HEALTH or (is_inner(path) and viewers.admit(request, path)):
             return None
-        shown = tuple(read_keys(request.headers))
+        shown = read_keys(request.headers)
         if not keys.admit(request, shown):
             if wants_page(request):
                 return show_how_to_come_in(request)
@@ -144,25 +145,23 @@ def _challenge(request: web.Request) -> str:
     return 'Basic realm="doorkey", charset="UTF-8"' if by_hand else "Bearer"
 
 
-def read_keys(headers: Mapping[str, str]) -> Iterator[str]:
-    """Yield each key that a request shows: in `x-api-key`, and in `Authorization` (Bearer, Basic's password, bare).
+def read_keys(headers: Mapping[str, str]) -> list[str]:
+    """Return each key that a request shows: in `x-api-key`, and in `Authorization` (Bearer, Basic's password, bare).
 
     A client may send a key of its own in one header and the service's in another. One right key is enough.
     """
-    key = headers.get("x-api-key", "").strip()
-    if key:
-        yield key
-    given = headers.get("Authorization", "").strip()
-    if not given:
-        return
-    scheme, _, value = given.partition(" ")
-    match scheme.lower():
-        case "bearer":
-            yield value.strip()
-        case "basic":
-            yield _read_password(value)
-        case _:
-            yield given
+    key, given = headers.get("x-api-key", "").strip(), headers.get("Authorization", "").strip()
+    keys = [key] if key else []
+    if given:
+        scheme, _, value = given.partition(" ")
+        match scheme.lower():
+            case "bearer":
+                keys.append(value.strip())
+            case "basic":
+                keys.append(_read_password(value))
+            case _:
+                keys.append(given)
+    return keys
 
 
 def _read_password(value: str) -> str:

@@ -127,7 +127,7 @@ def passed_out(head: Head, site: Site, base_path: str = "") -> list[tuple[str, s
         rewrite = REWRITTEN.get(lower)
         if rewrite is not None:
             value = rewrite(value, lambda url: move(url, head.url, f"{base_path}/site/{site.name}", site.origin))
-        out.append((header, FORBIDDEN.sub(" ", value)))
+        out.append((header, value if value.isprintable() else FORBIDDEN.sub(" ", value)))
     return out
 
 

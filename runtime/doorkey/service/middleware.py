@@ -87,8 +87,7 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         began, status, site = monotonic(), 0, ""
         identify(request)
-        task = asyncio.current_task()
-        assert task is not None
+        task = request.task
         running.add(task)
         history.begin(request[ID])
         try:
@@ -112,7 +111,7 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "-"
             metrics.count(route, site, status, took)
-            key = request[ACCESS].name if ACCESS in request else ""
+            key = request[ACCESS].name if has_notes(request) and ACCESS in request else ""
             history.end(request[ID], method=request.method, route=route, status=status, site=site, took=took, key=key)
             if log.isEnabledFor(logging.INFO):
                 fields = {"method": request.method, "route": route, "status": status, "site": site, "took": took}
@@ -127,7 +126,7 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
 async def _answer(
     request: web.Request, checks: Sequence[Check], running: RunningRequests, handler: Handler
 ) -> web.StreamResponse:
-    if request.get(UNKNOWN_VERSION):
+    if has_notes(request) and UNKNOWN_VERSION in request:
         raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
     for check in checks:
         response = check(request)
@@ -135,7 +134,7 @@ async def _answer(
             return response
     if running.full and request.path not in NEVER_QUEUED:
         await running.wait_turn()
-    if EXPECT in request:
+    if has_notes(request) and EXPECT in request:
         await _ask_for_body(request)
     return await handler(request)
 
@@ -147,9 +146,14 @@ def identify(request: web.Request) -> None:
     CALLER.set(id_)
 
 
+def has_notes(request: web.Request) -> bool:
+    """Return whether a RequestKey besides the ID is set. To look for one that is not set costs aiohttp an exception."""
+    return len(request) > 1
+
+
 @cache
-def _start(pid: int) -> str:
-    """Return what the ids of this process begin with. Workers are forked: each needs its own."""
+def _start() -> str:
+    """Return what the ids of this process begin with. Workers are forked before they need one: each has its own."""
     return os.urandom(8).hex()
 
 
@@ -158,12 +162,14 @@ _numbers = itertools.count()
 
 def new_id() -> str:
     """Return an id that no other request has, in this process or another."""
-    return f"{_start(os.getpid())}{next(_numbers):016x}"
+    return f"{_start()}{next(_numbers):016x}"
 
 
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers that every answer carries (aiohttp's `on_response_prepare`)."""
     response.headers["x-request-id"] = request[ID]
+    if not has_notes(request):
+        return
     if UNTYPED in request:
         response.headers.popall("Content-Type", None)
     if CORS in request:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from doorkey.clock import Clock
 from doorkey.model.events import CallRecord, Event, VisitEvent, VisitRecord
@@ -25,8 +26,7 @@ SKIPPED = ("/healthz", "/readyz", "/metrics")
 """Routes whose requests are not remembered, besides the dashboard's own: they come all the time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
+class RequestRecord(NamedTuple):
     """One request to the service that has ended. `at` is the wall time of its end, `took` seconds.
 
     `status` is 0 if the client left. `key` is the name of a key of limited rights. `calls` are the calls to sites that

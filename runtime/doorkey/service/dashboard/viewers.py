@@ -117,15 +117,13 @@ class Viewers:
         cookie = _digest(request.cookies.get(cookie_name(request), ""))
         self._change(lambda guests: guests.viewers.pop(cookie, None))
 
-    def admit(self, request: web.Request) -> bool:
-        """Return whether *request* may come in without a key: with a viewer's cookie, or by a link.
+    def admit(self, request: web.Request, path: str) -> bool:
+        """Return whether a request for one of the dashboard's paths may come in without a key.
 
-        Raises Refusal for what the viewer's rights do not allow.
+        A viewer's cookie lets it in, or a link. Raises Refusal for what the viewer's rights do not allow.
         """
-        if request.path != PAGE and not request.path.startswith(INNER):
-            return False
-        if request.path.startswith(ENTER):
-            _, until = self._read().links.get(_digest(request.path.removeprefix(ENTER)), ("", 0.0))
+        if path.startswith(ENTER):
+            _, until = self._read().links.get(_digest(path.removeprefix(ENTER)), ("", 0.0))
             return request.method == "GET" and until > self._clock.now()
         viewer = self._find(request)
         if viewer is None:
@@ -180,6 +178,11 @@ class Viewers:
             return json.dumps(asdict(guests)), result
 
         return self._kept.update(step)
+
+
+def is_inner(path: str) -> bool:
+    """Return whether *path* is one of the dashboard's."""
+    return path == PAGE or path.startswith(INNER)
 
 
 def may_administer(request: web.Request) -> bool:
