@@ -100,3 +100,12 @@ def test_a_secret_is_kept_for_settings_and_never_shown(quick: Quick, home: Path)
     assert quick("secret", "list").out == ""
     assert "s3cr3t" not in kept.out + kept.err
     assert quick("secret", "set", "wiki", input=b"").code == 2
+
+
+def test_environment_variables_and_files_beside_it_need_no_trust(quick: Quick, home: Path) -> None:
+    steps = '[{ fill = "#user", value = "env:WIKI_USER" }, { fill = "#pw", value = "file:PATH" }]'
+    text = f'[sites.wiki]\nprovider = "web"\nurl = "http://127.0.0.1:9/"\nready = "#out"\nvisit.steps = {steps}\n'
+    Path("doorkey.toml").write_text(text.replace("PATH", "pw"))
+    assert quick("sites").code == 0
+    Path("doorkey.toml").write_text(text.replace("PATH", "/etc/passwd"))
+    assert "sites.wiki.visit.steps.2.value: reads /etc/passwd" in quick("sites").err
