@@ -38,6 +38,7 @@ test-long: browser
 SIMULATIONS ?= 1000
 test-random: .venv/stamp
 	@SIMULATIONS=$(SIMULATIONS) $(BIN)/pytest -n auto -m "not slow and not long" tests/simulation
+	@SIMULATIONS=$(SIMULATIONS) $(BIN)/pytest tests/model/test_cookies_chromium.py
 
 chaos: browser
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} CHAOS_SEED=$${CHAOS_SEED:-$$$$} $(BIN)/pytest tests/runtime/test_chaos.py
