@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from doorkey.browser import Profile, VisitResult, VisitSpec, load_profile
+from doorkey.browser.live_view.handovers import Handovers
 from doorkey.clock import SystemClock
 from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed, Changed, MissingToken, RateLimited, SessionRefused
@@ -131,6 +132,7 @@ class PaperPool:
     visits: list[VisitSpec] = field(default_factory=list)
     failures: int = 0
     codes: OneTimeCodes | None = None
+    handovers: Handovers = field(default_factory=lambda: Handovers(SystemClock(), most=0))
     stores: bool = False
     chokes_on_storage: bool = False
     expires: float | None = None
