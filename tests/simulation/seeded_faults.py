@@ -50,7 +50,7 @@ FAULTS: list[Fault] = [
     fault("closing leaves visits under way", "keeper", "            flight.cancel()\n", "            pass\n"),
     fault("renewed cookies are not stored", "keeper", "and not session.key.caller:\n            await", "and False:\n            await"),  # noqa: E501
     # The flights
-    fault("the visit's limit is not applied", "flights", "async with asyncio.timeout(self._limit):", "async with asyncio.timeout(None):"),  # noqa: E501
+    fault("the visit's limit is not applied", "flights", "async with asyncio.timeout(self._limit + self._longer()):", "async with asyncio.timeout(None):"),  # noqa: E501
     fault("an outgrown session is taken", "flights", "if not source.fits(session):", "if False:"),
     fault("a visit's failure is not told to others", "flights", "            await asyncio.shield(_tell(store, claim, error.message, error.code, after))\n", ""),  # noqa: E501
     fault("the claim is not given back at the end", "flights", '            await asyncio.shield(_tell(store, claim, "the visiting process ended", "", 0.0))\n', ""),  # noqa: E501

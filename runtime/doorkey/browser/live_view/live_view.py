@@ -143,6 +143,8 @@ class LiveView:
             case Resize():
                 async with limited("resizing the page", CALL):
                     await self._page.set_viewport_size({"width": message.width, "height": message.height})
+                # Input may come before the first picture of that size.
+                self._cast.size = float(message.width), float(message.height)
             case Asked(wish="done"):
                 log.info("%s: live view: %s says that it is done", self.site, viewer.name)
                 self.done.set()

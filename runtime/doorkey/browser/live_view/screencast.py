@@ -37,7 +37,7 @@ class Screencast:
         self._lock = asyncio.Lock()
         self.running = False
         self.size = (1.0, 1.0)
-        """The page's width and height in the latest picture, in CSS pixels."""
+        """The page's width and height, in CSS pixels: as the latest picture says, or as they were set since then."""
 
     async def start(self) -> None:
         """Begin. Raises BrowserFailed."""

@@ -71,14 +71,16 @@ class PageSettler:
                 # Not before the first snapshot: `settle` checks after the last one.
                 if not first and not self._was_stopped() and await self._challenge.wait_passed(widgets=widgets):
                     came = self._clock.now()
+                refused = self._refuses()  # asked before: the page may open while it is read
                 snapshot = await self._snapshot()
                 tokens = await self._read(snapshot)
                 if self._spec.steps or self._is_proven(snapshot, tokens):
                     return snapshot, tokens
                 if widgets:
-                    if not self._refuses():
+                    if not refused and not self._refuses():
                         return snapshot, tokens
-                    if self._clock.now() >= came + await self._challenge.find_opening_time(GATE):
+                    opening = await self._challenge.find_opening_time(GATE)
+                    if self._refuses() and self._clock.now() >= came + opening:
                         await self._raise_refusal()
                     await self._clock.sleep(POLL)
             except (MissingToken, MissingCookies, Changed, BrowserFailed) as error:
