@@ -22,7 +22,7 @@ from doorkey.provider import Flow, Provider
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import take_over_tokens
-from doorkey.transport.holding import read_to_judge
+from doorkey.transport.holding import has_enough, read_to_judge
 from doorkey.transport.selector import TransportSelector
 from doorkey.transport.stream import Stream, whole
 
@@ -214,7 +214,9 @@ class Attempts:
             came = self._clock.now()
             if call.conversation.slid:
                 await self._renew_cookies(call.conversation.taken(), provider, session, stream)
-            head = await read_to_judge(provider, dressed, stream) if request.own_host else stream.head
+            head = stream.head
+            if request.own_host and not has_enough(provider, dressed, stream):
+                head = await read_to_judge(provider, dressed, stream)
         except (SiteDown, TimeLimit, NotPlainHttp, BrowserFailed) as failure:
             return self._excuse(call, request, session, failure)
         verdict = provider.judge(dressed, head, session) if request.own_host else foreign_verdict(head)

@@ -191,7 +191,9 @@ class Engine:
         else:
             assert reply.stream is not None, "a reply without an answer is an open stream"
             answer = Answer(call.target.site.name, reply.stream.head, session, call.renewals, reply.stream, Raw())
-        answer.verdict, answer.cookies = delivered.verdict, call.conversation.changes
+        answer.verdict = delivered.verdict
+        if call.conversation.by_identity:
+            answer.cookies = call.conversation.changes
         if reply.verdict.kind is Kind.OK and delivered.verdict.kind is Kind.OK:
             self._attempts.accept(reply, session)
             for shape in call.shapes:

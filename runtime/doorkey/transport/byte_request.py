@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,7 @@ import aiohttp
 class ByteRequest(aiohttp.ClientRequest):
     """aiohttp's request. Its writer drops lone surrogates, which stand for such bytes (PEP 383)."""
 
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+    def send(self, conn: Any) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         if not "".join(self.headers.values()).isascii():
             held = [(name, value) for name, value in self.headers.items() if _holds_bytes(value)]
             for name, _ in held:
@@ -18,7 +19,7 @@ class ByteRequest(aiohttp.ClientRequest):
             lines = "".join(f"{name}: {value}\r\n" for name, value in held).encode("utf-8", "surrogateescape")
             if lines:
                 conn.protocol.transport = _Inserting(conn.protocol, lines)
-        return await super().send(conn)
+        return super().send(conn)
 
 
 class _Inserting:
