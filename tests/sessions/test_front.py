@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from doorkey.errors import Blocked, DoorkeyError, NeedsPerson, VisitFailed
+from doorkey.errors import Blocked, DoorkeyError, NeedsPerson, SiteDown, VisitFailed
 from doorkey.model.session import Session
 from doorkey.sessions.front_store import LASTS, WANTED, FrontStore, WantedVisit, WantedVisits, add_wanted, read_wanted
 from doorkey.sessions.keeper import Keeper
@@ -159,3 +160,31 @@ def test_a_visit_is_wanted_once_and_not_for_ever() -> None:
     text = add_wanted(add_wanted("", wanted), replace(wanted, at=1001.0))
     assert read_wanted(text, 1002.0) == [replace(wanted, at=1001.0)]
     assert read_wanted(text, 1001.0 + LASTS + 1) == []
+
+
+class Away(MemoryStore):
+    """A store that can't be read while it is `away`."""
+
+    away = True
+
+    async def share(self, name: str, step: Callable[[str, float], tuple[str | None, Any]]) -> Any:
+        if self.away:
+            raise SiteDown("the store does not answer")
+        return await super().share(name, step)
+
+
+async def test_a_store_that_can_not_be_read_is_said_once(
+    clock: SteppedClock, source: HeldSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store = Away(clock)
+    keeper = Keeper(store, private=MemoryStore(clock), clock=clock)
+    serving = asyncio.create_task(WantedVisits(store, keeper, clock, lambda site: source, limit=60.0).serve())
+    await clock.advance(10)
+    store.away = False
+    await clock.advance(10)
+    assert caplog.text.count("the store does not answer") == 1
+    assert caplog.text.count("can be read again") == 1
+    serving.cancel()
+    await asyncio.wait([serving])
+    await keeper.close()

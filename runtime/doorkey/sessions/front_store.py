@@ -93,6 +93,7 @@ class WantedVisits:
         self._target_of = target_of
         self._limit = limit
         self._under_way: dict[Key, asyncio.Task[None]] = {}
+        self._failure = ""
 
     async def serve(self) -> None:
         """Look for wanted visits until cancelled."""
@@ -118,10 +119,16 @@ class WantedVisits:
             return ("" if text else None), wanted
 
         try:
-            return await self._store.share(WANTED, take)
+            wanted = await self._store.share(WANTED, take)
         except DoorkeyError as error:
-            log.info("visits that others want can't be read now: %s", error.message)
+            if error.message != self._failure:  # said once, not at each look
+                log.warning("visits that others want can't be read now: %s", error.message)
+            self._failure = error.message
             return []
+        if self._failure:
+            log.info("visits that others want can be read again")
+        self._failure = ""
+        return wanted
 
     async def _make(self, wanted: WantedVisit) -> None:
         try:
