@@ -86,6 +86,7 @@ async def test_what_is_killed_at_random_costs_no_answers(
     runtime = await runtimes(overrides=True)
     seed = int(os.environ.get("CHAOS_SEED", "1"))
     chance, tally, end = random.Random(seed), Tally(), time.monotonic() + SECONDS
+    answered = asyncio.Event()
 
     async def ask(caller: int) -> None:
         number = 0
@@ -101,15 +102,16 @@ async def test_what_is_killed_at_random_costs_no_answers(
             else:
                 assert text in "".join(map(str, parts))
                 tally.took.append(time.monotonic() - began)
+                answered.set()
             await asyncio.sleep(chance.uniform(0.0, 0.05))  # the caller's own pace
 
     async def strike() -> None:
         while time.monotonic() < end:
-            answered = len(tally.took)
+            answered.clear()
             await asyncio.sleep(chance.uniform(1.0, 6.0))  # the pace of the chaos
             # One death at a time: a session that dies again before its first use is refused for good.
-            while len(tally.took) == answered and time.monotonic() < end:
-                await asyncio.sleep(0.1)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(answered.wait(), max(0.0, end - time.monotonic()))
             await chance.choice(BLOWS)(runtime, twin)
             twin.switch(rotate=True)  # so that the next call needs the browser
 
