@@ -25,8 +25,6 @@ from doorkey.network.egress import parse_proxy
 from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
 from doorkey.rate.shared_queue import SharedQueues
-from doorkey.reports.archive import Archive
-from doorkey.reports.recorder import Recorder
 from doorkey.sessions.front_store import FrontStore, WantedVisits
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
@@ -40,6 +38,8 @@ from doorkey.transport.selector import TransportSelector
 
 if TYPE_CHECKING:
     from doorkey.browser.manual.login import ManualLogin
+    from doorkey.reports.archive import Archive
+    from doorkey.reports.recorder import Recorder
 
 REPORTING = 3.0
 """Seconds beyond a visit's own limit in which its report is made."""
@@ -131,9 +131,13 @@ class Assembly:
         """Writes reports of what fails; None where the settings want none."""
         if not self.settings.reports.keep:
             return None
-        recorder = Recorder(open_archive(self.settings), self.clock, lambda: list_keys(self.settings))
-        self._exits.push_async_callback(recorder.close)
-        return recorder
+        from doorkey.reports.recorder import Recorder  # for the first call: a service starts without it
+
+        return Recorder(open_archive(self.settings), self.clock, lambda: list_keys(self.settings))
+
+    async def _close_recorder(self) -> None:
+        if "recorder" in self.__dict__ and self.recorder is not None:
+            await self.recorder.close()
 
     @cached_property
     def direct(self) -> Direct:
@@ -184,7 +188,8 @@ class Assembly:
     @cached_property
     def keeper(self) -> Keeper:
         # Made before the keeper, closed after it: its visits under way are ended first.
-        store, _, _ = self.store, self.selector, self.recorder
+        store, _ = self.store, self.selector
+        self._exits.push_async_callback(self._close_recorder)
         limits, front = self.settings.limits, self.settings.role == "front"
         keeper = Keeper(
             store,
@@ -249,6 +254,8 @@ class Assembly:
 
 def open_archive(settings: Settings) -> Archive:
     """The reports of this user, where the settings keep them."""
+    from doorkey.reports.archive import Archive
+
     return Archive(state_dir() / "reports", keep=settings.reports.keep, days=settings.reports.days)
 
 

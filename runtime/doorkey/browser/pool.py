@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from doorkey.browser.arguments import Sandbox
 from doorkey.browser.display import explain_no_window
 from doorkey.browser.launcher import BrowserLauncher, LocalChromium, default_state
-from doorkey.browser.lease import Lease
 from doorkey.browser.live_view.handovers import Handovers
 from doorkey.browser.profile import Display, Profile
 from doorkey.browser.routing import RequestRouting
@@ -25,7 +24,7 @@ from doorkey.model.site_access import TlsSetup
 from doorkey.network.egress import Egress
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext
+    from doorkey.browser.lease import Lease
 
 log = logging.getLogger("doorkey.browser")
 Kind: TypeAlias = "tuple[Display, TlsSetup | None]"
@@ -33,9 +32,8 @@ Kind: TypeAlias = "tuple[Display, TlsSetup | None]"
 
 
 class BrowserPool:
-    """One Chromium per display serves many contexts; a site with certificates has its own browser.
-
-    Nothing is started before the first lease.
+    """One Chromium per display serves many contexts; a site with certificates has its own browser. Nothing is started
+    before the first lease.
 
     `contexts` is the number of leases at a time. A browser is replaced when it has died. It is also replaced after
     `uses` leases, after `age` seconds or above `memory` MiB, once its leases are given back. It is closed after `idle`
@@ -103,6 +101,8 @@ class BrowserPool:
     async def _lease(
         self, profile: Profile, site_url: str, egress: Egress, headed: bool | None, events: SiteEvents
     ) -> AsyncIterator[Lease]:
+        from doorkey.browser.lease import Lease  # with all that visits need: a service starts without it
+
         await self._slots.acquire()
         self._leases += 1
         running: RunningBrowser | None = None
@@ -248,7 +248,7 @@ class BrowserPool:
 
     async def _give_back(self, running: RunningBrowser | None, lease: Lease | None) -> None:
         try:
-            context: BrowserContext | None = await lease.detach_context() if lease is not None else None
+            context = await lease.detach_context() if lease is not None else None
             if context is not None and running is not None:
                 await running.close_context(context)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -77,6 +78,7 @@ def serve(
     """
     if key is not None and no_key:
         raise click.UsageError("--key and --no-key exclude each other")
+    gc.disable()  # until `calm_collector`: what a start makes stays, so that to look for garbage takes time for nothing
     from doorkey.config.settings import Settings
 
     given = (("host", host), ("port", port), ("socket", socket), ("key", key), ("workers", workers))

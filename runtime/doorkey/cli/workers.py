@@ -9,7 +9,7 @@ from doorkey.cli.serve import Options, Prepared, Worker, choose_log_format, prep
 from doorkey.cli.terminal import is_terminal
 from doorkey.clock import SystemClock
 from doorkey.errors import ConfigurationError
-from doorkey.service.app import connection_limit
+from doorkey.service.app import calm_collector, connection_limit
 from doorkey.service.listening import bind
 from doorkey.service.reload import Reloader
 from doorkey.service.workers.channel import Channel
@@ -50,6 +50,7 @@ def become_worker(prepared: Prepared, options: Options) -> Worker | int:
             reload=None if is_terminal(sys.stderr) else reloader.reload,
             drain=service.drain,
         )
+        calm_collector()  # before the fork: the workers share what exists now
         seat = supervisor.run()
         if isinstance(seat, int):
             return seat

@@ -6,21 +6,17 @@ import binascii
 import fcntl
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
-
-import pyotp
 
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    import pyotp
+
 PREFIX = "totp-"
 DIGESTS = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
-
-
-class Totp(pyotp.TOTP):
-    """pyotp refuses secrets below 112 bits, but many sites still give out 80."""
-
-    min_secret_length_bits = 40
 
 
 class OneTimeCodes:
@@ -58,8 +54,13 @@ class OneTimeCodes:
         return 0.0
 
 
-def parse_secret(text: str) -> Totp:
+def parse_secret(text: str) -> pyotp.TOTP:
     """Parse base32 letters (blanks between them are ignored), or an otpauth:// URI. Raises ConfigurationError."""
+    import pyotp  # for sites whose login asks for codes
+
+    class Totp(pyotp.TOTP):
+        min_secret_length_bits = 40  # pyotp refuses secrets below 112 bits, but many sites still give out 80
+
     parts = urlsplit(text.strip())
     if parts.scheme == "otpauth" and parts.netloc != "totp":
         raise ConfigurationError("the value of totp is a URI of another kind: expected otpauth://totp/…")

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
-
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
 from doorkey.engine.call import Call, JudgedReply
@@ -27,8 +25,8 @@ from doorkey.transport.selector import TransportSelector
 from doorkey.transport.stream import Stream, whole
 
 T = TypeVar("T")
-WAIT = wait_random_exponential(multiplier=0.25, max=4)
-"""Seconds between two attempts at a site that is down."""
+LONGEST_WAIT = 4.0
+"""Seconds at most between two attempts at a site that is down."""
 AWAY_POLL = 1.0
 """Seconds at most between two attempts at a site that takes no connections."""
 REFUSALS = (Kind.STALE, Kind.CHALLENGED, Kind.REFUSED)
@@ -146,9 +144,13 @@ class Attempts:
     ) -> JudgedReply[T] | SiteDown:
         """The result of the last attempt. *first* is that of the first one.
 
-        tenacity is entered only after a failure: its machinery would cost every request more than our own path does.
+        tenacity is imported and entered only after a failure: its machinery would cost every request more than our own
+        path does.
         """
+        from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
+
         known: JudgedReply[T] | SiteDown | None = first
+        waits_after = wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT)
         end = min(self._clock.now() + self._away, call.deadline)
         if is_away(first) and self._away:
             call.target.events.report("attempt", f"{first}; waiting up to {self._away:g} s for it (limits.away)")
@@ -171,7 +173,7 @@ class Attempts:
 
         def pause(state: RetryCallState) -> float:
             assert state.outcome is not None
-            wait, left = WAIT(state), end - self._clock.now()
+            wait, left = waits_after(state), end - self._clock.now()
             return min(wait, AWAY_POLL, left) if is_away(state.outcome.result()) and left > 0 else wait
 
         retrying = AsyncRetrying(

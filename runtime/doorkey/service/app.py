@@ -146,6 +146,7 @@ def calm_collector() -> None:
     """Collect cyclic garbage less often, and not among what exists now: for a process that only serves."""
     gc.freeze()
     gc.set_threshold(COLLECTED)
+    gc.enable()
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.network.egress import egress_for
 from doorkey.provider import Provider
-from doorkey.reports.recorder import SiteRecorder
 from doorkey.sessions.builder import SessionBuilder
 from doorkey.sessions.held import HeldSession
 from doorkey.sessions.identity import Identity
@@ -24,6 +23,7 @@ from doorkey.transport.selector import TransportSelector
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool, Profile, VisitResult, VisitSpec
     from doorkey.browser.live_view.handovers import Handovers
+    from doorkey.reports.recorder import SiteRecorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

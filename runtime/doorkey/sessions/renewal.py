@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from doorkey.errors import Changed, DoorkeyError, Enough, NeedsPerson, SessionRefused
 from doorkey.model.cookies import Cookie
@@ -17,14 +17,16 @@ from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.urls import cache_busting
 from doorkey.provider import Provider
-from doorkey.reports.recorder import SiteRecorder
-from doorkey.sessions.browser_renewal import BrowserRenewal
 from doorkey.sessions.builder import SessionBuilder, shared_parts, without_tokens
 from doorkey.sessions.held import HeldSession
-from doorkey.sessions.http_renewal import HttpRenewal
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.selector import TransportSelector
+
+if TYPE_CHECKING:
+    from doorkey.reports.recorder import SiteRecorder
+    from doorkey.sessions.browser_renewal import BrowserRenewal
+    from doorkey.sessions.http_renewal import HttpRenewal
 
 T = TypeVar("T")
 LANGUAGES = "en-US,en;q=0.9"

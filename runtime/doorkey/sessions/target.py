@@ -12,10 +12,7 @@ from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides, key_of
 from doorkey.model.session import Key
 from doorkey.model.site import Site
 from doorkey.provider import Provider
-from doorkey.reports.recorder import Recorder, SiteRecorder
-from doorkey.sessions.browser_renewal import BrowserRenewal
 from doorkey.sessions.builder import SessionBuilder
-from doorkey.sessions.http_renewal import HttpRenewal
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.renewal import SessionSource
 from doorkey.sessions.request_secrets import SecretReader
@@ -25,6 +22,7 @@ from doorkey.transport.selector import TransportSelector
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool, Profile
     from doorkey.browser.manual.user_data_dir import UserDataDir
+    from doorkey.reports.recorder import Recorder, SiteRecorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +59,9 @@ class SiteTarget:
         """A target with its source. *home*: where a person's login is remembered; *recorder* writes its reports; the
         rest: see `BrowserRenewal`.
         """
+        from doorkey.sessions.browser_renewal import BrowserRenewal  # the ways in: for the first call
+        from doorkey.sessions.http_renewal import HttpRenewal
+
         selector = selector or TransportSelector(direct, clock=clock)
         key = key_of(site, overrides)
         builder = SessionBuilder(key, provider, clock)

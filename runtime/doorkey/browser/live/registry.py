@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from doorkey.browser.live.live_page import LivePage
 from doorkey.clock import Clock
 from doorkey.model.session import Key, Session
+
+if TYPE_CHECKING:
+    from doorkey.browser.live.live_page import LivePage
 
 
 @dataclass(eq=False, slots=True)

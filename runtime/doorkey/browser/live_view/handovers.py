@@ -6,9 +6,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from doorkey.browser.live_view.live_view import LiveView
 from doorkey.clock import Clock
+
+if TYPE_CHECKING:
+    from doorkey.browser.live_view.live_view import LiveView
 
 PATIENCE = 900.0
 """Seconds that a person has to finish a visit."""

@@ -12,10 +12,6 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
-from doorkey.browser.live_view.audience import Viewer
-from doorkey.browser.live_view.handovers import Handover, Handovers
-from doorkey.browser.live_view.input import LONGEST_MESSAGE
-from doorkey.browser.live_view.live_view import LiveView
 from doorkey.errors import BrowserFailed
 from doorkey.service.access import ACCESS, require_admin, require_sites
 from doorkey.service.dashboard.page import CSP, HEADERS, respond
@@ -28,6 +24,10 @@ from doorkey.service.running import RunningRequests
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+    from doorkey.browser.live_view.audience import Viewer
+    from doorkey.browser.live_view.handovers import Handover, Handovers
+    from doorkey.browser.live_view.live_view import LiveView
 
 log = logging.getLogger("doorkey.live_view")
 
@@ -57,6 +57,8 @@ def live_view_routes(handovers: Handovers, viewers: Viewers, running: RunningReq
             raise Refusal(403, "origin_not_allowed", "only the live view's own page may open its WebSocket")
         if handover.view.full:
             raise Refusal(503, "too_many_viewers", "too many browsers look at this page already")
+        from doorkey.browser.live_view.input import LONGEST_MESSAGE  # loaded with the view itself
+
         socket = web.WebSocketResponse(
             timeout=CLOSING, heartbeat=BEAT, max_msg_size=LONGEST_MESSAGE, compress=False, autoclose=True
         )
