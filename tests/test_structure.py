@@ -20,7 +20,7 @@ ORDER = (
     ("errors", "clock"),
     ("model",),
     ("protections",),
-    ("provider",),
+    ("provider", "shared_notes"),
     ("config",),
     ("network",),
     ("recognition",),

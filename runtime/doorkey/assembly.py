@@ -21,6 +21,8 @@ from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.model.events import Events
+from doorkey.model.overrides import key_of
+from doorkey.model.site import Site
 from doorkey.network.egress import parse_proxy
 from doorkey.rate.limits import RateLimiters, rate_limits_of
 from doorkey.rate.robots import Robots
@@ -32,6 +34,7 @@ from doorkey.sessions.redis_server import RedisAccess
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
 from doorkey.sessions.target import SiteTarget
+from doorkey.shared_notes import SharedTexts
 from doorkey.transport.direct import Direct, Limits
 from doorkey.transport.page.page_transport import PageTransport
 from doorkey.transport.selector import TransportSelector
@@ -147,12 +150,14 @@ class Assembly:
 
     @cached_property
     def selector(self) -> TransportSelector:
-        # The pool is made before it, closed after it: the live contexts are given back to it.
-        direct, _, browser = self.direct, self.pool, self.settings.browser
+        # Pool and store are made before it, closed after it: the live contexts are given back to the pool.
+        direct, _, _, browser = self.direct, self.pool, self.store, self.settings.browser
         live_pages = LivePages(self.clock, idle=browser.idle, most=browser.contexts)
         page = PageTransport(live_pages, clock=self.clock, headers=direct.headers, limits=self._limits)
         self._exits.push_async_callback(page.close)
-        return TransportSelector(direct, page, clock=self.clock)
+        selector = TransportSelector(direct, page, clock=self.clock, texts=self._shared_texts)
+        self._exits.push_async_callback(selector.close)
+        return selector
 
     @property
     def _limits(self) -> Limits:
@@ -216,12 +221,17 @@ class Assembly:
         """The visits that machines without a browser want, to be made here."""
         return WantedVisits(self.store, self.keeper, self.clock, target_of, limit=self.settings.entering)
 
+    @property
+    def _shared_texts(self) -> SharedTexts | None:
+        """What the processes of the store share beside sessions; None where no process shares it."""
+        return None if isinstance(self.store, MemoryStore) else self.store
+
     @cached_property
     def _shared_queues(self) -> SharedQueues | None:
         """The queues at sites that other processes wait in, too; None where no process shares the store."""
-        if isinstance(self.store, MemoryStore):
+        if self._shared_texts is None:
             return None
-        queues = SharedQueues(self.store, self.clock)
+        queues = SharedQueues(self._shared_texts, self.clock)
         self._exits.push_async_callback(queues.close)
         return queues
 
@@ -229,9 +239,16 @@ class Assembly:
     def robots(self) -> Robots:
         return Robots(state_dir() / "robots", self.direct, self.clock)
 
+    async def remember(self, site: Site) -> None:
+        """Read what other processes have found out about *site*: its robots.txt, and what carries its requests."""
+        await self.robots.remember(site)
+        await self.selector.refresh(key_of(site))
+
     @cached_property
     def refusals(self) -> RefusalMemory:
-        return RefusalMemory(self.clock)
+        refusals = RefusalMemory(self.clock, texts=self._shared_texts)
+        self._exits.push_async_callback(refusals.close)
+        return refusals
 
     @cached_property
     def checks(self) -> SessionChecks:

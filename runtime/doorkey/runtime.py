@@ -252,7 +252,7 @@ class Runtime:
     async def known(self) -> list[SiteStatus]:
         """`status`, with what the store remembers of sites that this process has not entered."""
         for site in self.sites.values():
-            await self._parts.robots.remember(site)
+            await self._parts.remember(site)
         self._rows = {name: await stored_row(self._parts.store, key_of(site)) for name, site in self.sites.items()}
         return [self._status(name, row) for name, row in self._rows.items()]
 

@@ -10,7 +10,8 @@ from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.check.suspicion import is_logout
 from doorkey.engine.decision import Check, Decision, Deliver, Fail, Renew, SiteAnswer, decide
 from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend, Suspicion
-from doorkey.engine.refusal_memory import RefusalMemory, kind_of, refusal_shape
+from doorkey.engine.refusal_memory import RefusalMemory, refusal_shape
+from doorkey.engine.useless_renewals import kind_of
 from doorkey.errors import DoorkeyError, NotPlainHttp
 from doorkey.model.session import Session
 from doorkey.model.verdict import Kind, Verdict
@@ -40,6 +41,9 @@ class Assessor:
         try:
             if checks is not None:
                 await checks.inspect(call, session, reply)
+            if is_refusal(reply):  # what other processes know of it
+                await self._refusals.refresh(session.key)
+                await self._selector.refresh(session.key)
             while isinstance(decision := self._decide(call, session, reply), Check):
                 assert checks is not None, "only an inspected answer is suspect"
                 reply.check = await checks.ask(call, session, reply)
@@ -65,7 +69,7 @@ class Assessor:
         kind = None if reply.error is not None else reply.verdict.kind
         key, site, request = session.key, call.target.site, reply.request
         state, news, remembered = self._keeper.key_state(key), News.NONE, False
-        if kind in REFUSALS or (kind is not None and reply.suspicion is Suspicion.REFUSING):
+        if kind is not None and is_refusal(reply):
             remembered = self._refusals.is_useless(session, request, refusal_shape(reply.head, request, kind))
             # Or no newer session is to be had, as new ones were refused as well.
             remembered = remembered or (
@@ -114,6 +118,12 @@ class Assessor:
         if decision.refused != "not":
             self._keeper.refuse(session, named=decision.refused == "named")
         return decision.error
+
+
+def is_refusal(reply: JudgedReply[Any]) -> bool:
+    """Whether the site refused the request, as far as its answer tells."""
+    refused = reply.verdict.kind in REFUSALS or reply.suspicion is Suspicion.REFUSING
+    return refused and reply.error is None
 
 
 def find_resend(call: Call[Any], reply: JudgedReply[Any]) -> Resend:

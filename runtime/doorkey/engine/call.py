@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
 from doorkey.engine.decision_tables import CheckOutcome, Resend, Suspicion
-from doorkey.engine.refusal_memory import RefusalShape
+from doorkey.engine.useless_renewals import RefusalShape
 from doorkey.errors import DoorkeyError
 from doorkey.model.events import Attempt, CallRecord
 from doorkey.model.request import Head, Request

@@ -153,6 +153,7 @@ class Engine:
         """A session newer than the refused one that the site's transport can carry: `page` needs its context live."""
         if call.single is not None:
             request_url(call.single, call.target.site)  # nobody visits for what can't be sent
+        await self._selector.refresh(call.target.key)
         try:
             for _ in range(MOST_RENEWALS + 1):
                 session = await self._keeper.get(call.target, newer_than=call.refused, deadline=call.deadline)

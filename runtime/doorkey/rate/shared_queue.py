@@ -5,23 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError
 from doorkey.rate.site_queue import KEPT, Admission, SiteQueue, read_queue, write_queue
+from doorkey.shared_notes import SharedTexts
 
 log = logging.getLogger("doorkey.rate")
-T = TypeVar("T")
-
-
-class SharedTexts(Protocol):
-    """Short texts, by their names, that several processes read and write."""
-
-    async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
-        """Read the text *name* (empty without one), decide by *step* at this wall time, and write: all at once. None
-        leaves it as it was. Raises Unavailable while the texts can't be reached."""
-        ...
 
 
 class SharedQueues:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Unpack
 
 from doorkey.clock import Clock
 from doorkey.model.request import Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
+from doorkey.shared_notes import SharedNotes, SharedTexts
 from doorkey.transport.conversation import OpenOptions
 from doorkey.transport.page.page_transport import LoneRequests, PageTransport
 from doorkey.transport.stream import Stream
@@ -28,23 +31,63 @@ class Transport(Protocol):
     async def open(self, request: Request, session: Session, site: Site, **options: Unpack[OpenOptions]) -> Stream: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Requests go by the live page until `until` (wall seconds)."""
+
+    until: float = 0.0
+
+
+class MoveText:
+    """How a `Move` lies in the store. One that lasts longer than *longest* was written by a wrong clock."""
+
+    empty = Move()
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+
+    def write(self, value: Move) -> str:
+        return json.dumps(value.until)
+
+    def read(self, text: str, wall: float) -> Move:
+        try:
+            return Move(min(float(json.loads(text)), wall + self._longest))
+        except (ValueError, TypeError):
+            return self.empty
+
+
 class TransportSelector:
     """`direct` first. A site moves to `page`, for *expiry* seconds, when only the browser itself can reach it: it
     challenges what a browser has just passed, or speaks HTTP that plain clients don't. Without *page* everything goes
-    by `direct`."""
+    by `direct`. *texts*: where the processes of a store share which sites have moved.
+    """
 
     def __init__(
-        self, direct: Transport, page: PageTransport | None = None, *, clock: Clock, expiry: float = EXPIRY
+        self,
+        direct: Transport,
+        page: PageTransport | None = None,
+        *,
+        clock: Clock,
+        expiry: float = EXPIRY,
+        texts: SharedTexts | None = None,
     ) -> None:
-        self._direct, self._page, self._clock, self._expiry = direct, page, clock, expiry
+        self._direct, self._page, self._expiry = direct, page, expiry
         self._alone = None if page is None else LoneRequests(page)
-        self._moved: dict[Key, float] = {}
+        self._moved: SharedNotes[Move] = SharedNotes("transport", MoveText(expiry), clock, texts)
+
+    async def refresh(self, key: Key) -> None:
+        """Take over whether another process has moved the requests of *key*."""
+        if self._page is not None:
+            await self._moved.refresh(key)
+
+    async def close(self) -> None:
+        await self._moved.close()
 
     def name(self, site: Site, key: Key) -> Literal["direct", "page"]:
         """What carries the requests of *key* now."""
         if self._page is None or site.transport == "direct" or key.caller:
             return "direct"  # cookies that a caller brought along are in no browser of ours
-        if site.transport == "page" or self._moved.get(key, float("-inf")) > self._clock.now():
+        if site.transport == "page" or (self._moved and self._moved.get(key).until > self._moved.time):
             return "page"
         return "direct"
 
@@ -65,7 +108,7 @@ class TransportSelector:
         """Move to `page`, because the site does *why*. Nothing changes where that can't be, or is so already."""
         if not self.can_move(site, key):
             return
-        self._moved[key] = self._clock.now() + self._expiry
+        self._moved.change(key, lambda value, wall: Move(max(value.until, wall + self._expiry)))
         log.info("%s: %s: requests go by the live page for %.0f s", site.name, why, self._expiry)
 
     def carries(self, session: Session, site: Site) -> bool:
