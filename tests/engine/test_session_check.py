@@ -188,7 +188,7 @@ async def test_what_was_learned_outlives_the_process() -> None:
     site.kill()
     site.strangers = 0
     async with engaged(store=store, clock=clock, server=site) as second:
-        await store.learn(second.target.key, text)  # the port, and so the key, is another one
+        await store.learn(second.target.key, lambda _: text)  # the port, and so the key, is another one
         second.site.dead = DEAD["the login page, its fields at byte 20,000"]
         await second.write("fresh")
         await second.settle()

@@ -62,7 +62,7 @@ async def test_only_names_can_be_read_on_the_server(redis: RedisServer) -> None:
     await empty(redis)
     store = redis_store(redis, CLOCK)
     await visit(store)
-    await store.learn(KEY, "the form of a login page")
+    await store.learn(KEY, lambda _: "the form of a login page")
     assert await store.learned(KEY) == "the form of a login page"
     await store.fail(await claimed(store, 2**52), "hunter2 was refused", "", 1)
     await store.close()

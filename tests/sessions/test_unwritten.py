@@ -145,7 +145,7 @@ async def test_a_folder_that_cannot_be_written_is_read_and_memory_does_the_rest(
     assert isinstance(claim, Claim)
     await store.fail(claim, "down", "", 30)
     assert isinstance(await store.begin(KEY, first.gen, 15), Backoff)
-    await store.learn(KEY, "a form")
+    assert await store.learn(KEY, lambda held: held + "a form") == "a form"
     assert "Read-only" in store.trouble
     disk.mount("remount,rw")
     await store.row(KEY)

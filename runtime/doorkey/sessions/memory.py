@@ -78,11 +78,12 @@ class MemoryStore:
     async def learned(self, key: Key) -> str:
         return self._learned.get(key, "")
 
-    async def learn(self, key: Key, text: str) -> None:
-        self._learned[key] = text
+    async def learn(self, key: Key, merge: Callable[[str], str]) -> str:
+        text = self._learned[key] = merge(self._learned.get(key, ""))
         self._learned.move_to_end(key)
         while len(self._learned) > ROWS:
             self._learned.popitem(last=False)
+        return text
 
     async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
         text, result = step(self._shared.get(name, ""), self._clock.wall())

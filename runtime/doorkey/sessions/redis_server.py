@@ -39,6 +39,12 @@ return 1
 """
 """Write a text where nobody has since it was read, for so many seconds (0: for ever). One that could not be read is
 set aside in its hash."""
+LEARN = """
+if (redis.call('HGET', KEYS[1], 'learned') or '') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'learned', ARGV[2])
+return 1
+"""
+"""Write what was learned where nobody has since it was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, DoorkeyError, Unavailable
 from doorkey.model.session import Key, Session
-from doorkey.sessions.redis_server import OPEN, READ, WRITE, RedisAccess, ask, evaluate
+from doorkey.sessions.redis_server import LEARN, OPEN, READ, WRITE, RedisAccess, ask, evaluate
 from doorkey.sessions.row_cipher import RowCipher
 from doorkey.sessions.row_store import RowStore
 from doorkey.sessions.store import Claim, Row
@@ -109,9 +109,16 @@ class RedisStore(RowStore):
         sealed = await ask(self._name, lambda: client.hget(name_of(key), "learned"))
         return (cipher.open(sealed if isinstance(sealed, bytes) else sealed.encode()) or "") if sealed else ""
 
-    async def learn(self, key: Key, text: str) -> None:
+    async def learn(self, key: Key, merge: Callable[[str], str]) -> str:
         client, cipher = await self._connected()
-        await ask(self._name, lambda: client.hset(name_of(key), "learned", cipher.seal(text)))
+        while True:
+            sealed = await ask(self._name, lambda: client.hget(name_of(key), "learned")) or b""
+            held = (cipher.open(sealed if isinstance(sealed, bytes) else sealed.encode()) or "") if sealed else ""
+            text = merge(held)
+            if text == held:
+                return text
+            if await evaluate(client, self._name, LEARN, [name_of(key)], sealed, cipher.seal(text)):
+                return text
 
     async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
         def decide(text: str | None, wall: float) -> Written[T]:

@@ -90,8 +90,16 @@ class SqliteStore(RowStore):
     async def learned(self, key: Key) -> str:
         return await self._run(lambda db: read_learned(db, key), lambda: "")
 
-    async def learn(self, key: Key, text: str) -> None:
-        await self._run(lambda db: write_learned(db, key, text), lambda: None)
+    async def learn(self, key: Key, merge: Callable[[str], str]) -> str:
+        def run(db: sqlite3.Connection) -> str:
+            with _write_lock(db):
+                held = read_learned(db, key)
+                text = merge(held)
+                if text != held:
+                    write_learned(db, key, text)
+            return text
+
+        return await self._run(run, lambda: merge(""))
 
     async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:
         def run(db: sqlite3.Connection) -> T:

@@ -193,8 +193,11 @@ class Store(VisitClaims, Protocol):
         """What `learn` kept last for *key*; empty without any."""
         ...
 
-    async def learn(self, key: Key, text: str) -> None:
-        """Keep what was learned of the answers that *key* gets. The last writer wins."""
+    async def learn(self, key: Key, merge: Callable[[str], str]) -> str:
+        """Replace what was learned of the answers that *key* gets by what *merge* makes of it; returns that.
+
+        *merge* may run in another thread, and more than once.
+        """
         ...
 
     async def share(self, name: str, step: Callable[[str, float], tuple[str | None, T]]) -> T:

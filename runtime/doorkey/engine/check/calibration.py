@@ -66,6 +66,17 @@ class Knowledge:
     shapes: AcceptedShapes = field(default_factory=AcceptedShapes)
     strangers: dict[Template, Shape] = field(default_factory=dict)
 
+    def merge(self, others: Knowledge, *, probed: bool = False) -> None:
+        """Take over what *others* have found out, too. Of the check itself, where this does not know it by now; of
+        strangers all, unless they were *probed* here.
+        """
+        self.shapes.merge(others.shapes)
+        if not probed and others.rule == self.rule:
+            self.strangers = dict(others.strangers)
+        settled = self.calibration.useless or self.calibration.tells_dead
+        if others.rule == self.rule and not settled and others.calibration.shown_to_strangers is not None:
+            self.calibration = others.calibration
+
     def to_text(self) -> str:
         """For the store. It holds no bodies and no values."""
         calibration = self.calibration

@@ -194,10 +194,21 @@ class Learning:
             return None
         return load if load.tells else None
 
-    async def save(self, target: SiteTarget, knowledge: Knowledge) -> None:
-        """Keep what was learned, for later processes."""
+    async def save(self, target: SiteTarget, knowledge: Knowledge, *, probed: bool = False) -> None:
+        """Keep what was learned, together with what other processes have learned, and take that over. Of strangers,
+        only who has *probed* them learns anything.
+        """
+        ours = knowledge.to_text()  # as it is now: the store merges it in a thread of its own
+
+        def merge(theirs: str) -> str:
+            merged = read_knowledge(ours, knowledge.rule)
+            if theirs:
+                merged.merge(read_knowledge(theirs, knowledge.rule), probed=probed)
+            return merged.to_text()
+
         try:
-            await self._store.learn(target.key._replace(caller=""), knowledge.to_text())
+            text = await self._store.learn(target.key._replace(caller=""), merge)
+            knowledge.merge(read_knowledge(text, knowledge.rule), probed=probed)
         except DoorkeyError as error:
             log.warning("%s: what was learned of its answers can't be kept: %s", target.site.name, error)
 

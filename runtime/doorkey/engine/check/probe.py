@@ -44,7 +44,7 @@ async def probe_site(
         return Probed(noticed)
     spoiled = await _see_spoiled(learning, target, session, state)
     calls = [await _send_as_stranger(target, session, transport, state, text) for text in target.provider.examples]
-    await learning.save(target, state.knowledge)
+    await learning.save(target, state.knowledge, probed=True)
     return Probed(noticed, spoiled, tuple(calls))
 
 

@@ -136,12 +136,23 @@ class AcceptedShapes:
             self.cookies |= cookies
             self.changed = True
 
+    def merge(self, others: AcceptedShapes) -> None:
+        """Take over what *others* have met, too. What both have counted is not counted twice."""
+        self.cookies |= others.cookies
+        for template, theirs in others._templates.items():
+            ours = self._templates.get(template) or Accepted()
+            ours.count = max(ours.count, theirs.count)
+            ours.shapes |= set(list(theirs.shapes - ours.shapes)[: MOST_SHAPES - len(ours.shapes)])
+            self._templates[template] = ours
+        while len(self._templates) > MOST_TEMPLATES:
+            self._templates.popitem(last=False)
+
     def to_json(self) -> dict[str, Any]:
         """A plain structure for a store."""
         return {
             "cookies": sorted(self.cookies),
             "templates": [
-                [*template, accepted.count, [_plain(shape) for shape in accepted.shapes]]
+                [*template, accepted.count, sorted((_plain(shape) for shape in accepted.shapes), key=repr)]
                 for template, accepted in self._templates.items()
             ],
         }
