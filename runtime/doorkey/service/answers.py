@@ -123,6 +123,12 @@ def _ignored(question: Question) -> dict[str, str]:
     return {"x-doorkey-ignored": ", ".join(question.ignored)} if question.ignored else {}
 
 
+class EventResponse(web.StreamResponse):
+    """An event stream whose head goes out together with its first event: one packet, and one wake of the client."""
+
+    _send_headers_immediately = False
+
+
 class _Stream:
     """One streamed answer on its way to the client."""
 
@@ -131,7 +137,7 @@ class _Stream:
         self._shape = shape
         self._question = question
         self._heartbeat = heartbeat
-        self._response = web.StreamResponse(headers=STREAM_HEADERS | _ignored(question))
+        self._response = EventResponse(headers=STREAM_HEADERS | _ignored(question))
 
     async def run(self, asking: Coroutine[Any, Any, Answer[Delta]]) -> web.StreamResponse:
         answer = await self._wait(asking, _close)
@@ -142,12 +148,10 @@ class _Stream:
                 text = await self._wait(anext(texts))
                 await self._begin()
                 if isinstance(text, End):
-                    await self._writer.write(self._response, opening + self._shape.end(text))
-                    break
+                    await self._writer.end(self._response, opening + self._shape.end(text))
+                    return self._response
                 await self._writer.write(self._response, opening + self._shape.text(text))
                 opening = b""
-        await self._writer.end(self._response)
-        return self._response
 
     async def _begin(self) -> None:
         # Not before the first text: a failure until then still gets its true status.

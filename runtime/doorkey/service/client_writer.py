@@ -32,10 +32,11 @@ class ClientWriter:
         except TimeoutError:
             raise self._give_up() from None
 
-    async def end(self, response: web.StreamResponse) -> None:
+    async def end(self, response: web.StreamResponse, piece: bytes = b"") -> None:
+        """End *response* with its last *piece*."""
         try:
             async with asyncio.timeout(self.limit):
-                await response.write_eof()
+                await response.write_eof(piece)
         except TimeoutError:
             raise self._give_up() from None
 
