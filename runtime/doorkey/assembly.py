@@ -202,7 +202,7 @@ class Assembly:
             clock=self.clock,
             claims=FrontStore(store, self.clock, limit=self.settings.entering) if front else None,
             limit=self.settings.entering + REPORTING,
-            longer=lambda: self.pool.handovers.longest,
+            longer=lambda: self.pool.handovers.longest + self.pool.inspection.longer,
             patience=limits.patience,
             away=limits.away,
             events=self.events,

@@ -172,7 +172,8 @@ class Runtime:
         target = self.target(site)
         if report and target.recorder is not None:
             target.recorder.want()
-        return await self._parts.keeper.visit(target, deadline=self._deadline(self.settings.entering + 5))
+        limit = self.settings.entering + 5 + self.pool.inspection.longer
+        return await self._parts.keeper.visit(target, deadline=self._deadline(limit))
 
     def pause(self, site: str) -> None:
         """Refuse calls and visits of *site* from now on; those under way go on. Raises UnknownSite."""
@@ -264,8 +265,7 @@ class Runtime:
         return self._parts.keeper.key_state(key_of(self.sites[name])).current or self._rows.get(name, Row()).session
 
     def _tokens(self, name: str) -> Tokens | None:
-        session = self.held(name)
-        return session.tokens if session else None
+        return session.tokens if (session := self.held(name)) else None
 
     def _provider_of(self, name: str) -> str:
         return self.settings.sites[name].provider or name

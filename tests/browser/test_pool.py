@@ -16,6 +16,7 @@ from doorkey.browser import BrowserPool, Profile, open_window
 from doorkey.browser.process import Process
 from doorkey.browser.running_browser import HUNG
 from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError, MissingToken, TimeLimit
+from doorkey.model.inspection import Inspection
 
 from .conftest import DESKTOP, LocalSite
 
@@ -239,7 +240,7 @@ asyncio.run(main())
 async def test_the_window_of_a_failed_visit_stays_until_it_is_closed(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
     site.page("<p>no token here")
     async with make(contexts=1) as pool:
-        pool.keeps_failed = True
+        pool.inspection = Inspection(headed=True)
         async with pool.lease(DESKTOP, site_url=site.url) as lease:
             with pytest.raises((MissingToken, TimeLimit)):
                 await lease.enter(site.spec(limit=9.0))
@@ -261,7 +262,7 @@ async def test_the_window_of_a_failed_visit_stays_until_it_is_closed(make, site:
 async def test_a_window_that_is_kept_ends_with_its_pool(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
     site.page("<p>no token here")
     async with make() as pool:
-        pool.keeps_failed = True
+        pool.inspection = Inspection(headed=True)
         async with pool.lease(DESKTOP, site_url=site.url) as lease:
             with pytest.raises((MissingToken, TimeLimit)):
                 await lease.enter(site.spec(limit=9.0))

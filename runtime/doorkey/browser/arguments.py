@@ -47,7 +47,7 @@ QUIET = (
 """Without these arguments, Chromium calls two hosts of its vendor at each start."""
 
 
-def list_arguments(x_display: str | None = None) -> list[str]:
+def list_arguments(x_display: str | None = None, *, devtools: bool = False) -> list[str]:
     """Return the arguments added to Playwright's own. *x_display* is the X display that shows the windows."""
     arguments = [
         *QUIET,
@@ -62,6 +62,8 @@ def list_arguments(x_display: str | None = None) -> list[str]:
     ]
     if x_display is not None:
         arguments += [f"--display={x_display}", "--ozone-platform=x11"]
+    if devtools:
+        arguments.append("--auto-open-devtools-for-tabs")
     return arguments
 
 

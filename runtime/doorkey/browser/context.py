@@ -3,22 +3,84 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from doorkey.browser.capture import Capture, explain_no_video
+from doorkey.browser.playwright_errors import translate
 from doorkey.browser.profile import Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
 from doorkey.browser.stored_state import StoredState
 from doorkey.browser.visit.spec import VisitSpec
 from doorkey.config.secrets import resolve
+from doorkey.errors import BrowserFailed
 from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Page
 
+OPEN = 5.0
 CLOSE = 5.0
-"""Seconds that a page may take to close."""
+RECORDED = 30.0
+"""Seconds: for opening a context or a page, for closing a page, for closing a context that is recorded."""
+
+
+class LeasedContext:
+    """The context of one lease. It is opened by a task of its own, so that one that comes late is closed, too."""
+
+    def __init__(self, running: RunningBrowser, profile: Profile, routing: RequestRouting, events: SiteEvents) -> None:
+        self._running, self._profile, self._routing, self._events = running, profile, routing, events
+        self._opening: asyncio.Task[BrowserContext] | None = None
+        self._capture: Capture | None = None
+
+    @property
+    def context(self) -> BrowserContext | None:
+        """The context, once it is open."""
+        if self._opening is None or not self._opening.done() or self._opening.cancelled():
+            return None
+        return None if self._opening.exception() else self._opening.result()
+
+    async def open_page(self, spec: VisitSpec, on_crash: Callable[[], None]) -> Page:
+        """Open the context and its first page. Raises BrowserFailed, or BrowserMissing for a video without ffmpeg."""
+        from playwright.async_api import Error
+
+        self._capture = spec.capture
+        self._opening = asyncio.create_task(
+            open_context(self._running, self._profile, self._routing, self._events, spec)
+        )
+        try:
+            async with asyncio.timeout(OPEN):
+                # Shielded: a cancelled opening would leave a context that nobody closes.
+                context = await asyncio.shield(self._opening)
+                page = await context.new_page()
+        except Error as error:
+            raise explain_no_video(error) or translate(error, "opening a page") from error
+        except TimeoutError as error:
+            raise BrowserFailed(f"opening a page: the browser did not answer within {OPEN:g} s") from error
+        page.on("crash", lambda _: on_crash())
+        return page
+
+    async def close(self) -> None:
+        """Close the context, even if it is still being opened, and end what records it."""
+        self._running.filter.dismiss(self._routing)
+        try:
+            if self._opening is not None:
+                await asyncio.wait([self._opening], timeout=OPEN)
+                self._opening.cancel()
+            if self.context is not None:
+                await self._close(self.context)
+        finally:
+            if self._capture is not None:
+                self._capture.finish()
+
+    async def _close(self, context: BrowserContext) -> None:
+        if self._capture is None:
+            await self._running.close_context(context)
+        else:
+            await self._capture.end(context)
+            await self._running.close_context(context, RECORDED)
 
 
 async def open_context(
@@ -46,12 +108,16 @@ async def open_context(
             "password": await resolve(credentials.password),
             "origin": origin_of(routing.site_url),
         }
+    if spec.capture is not None:
+        options |= spec.capture.options
     seeds = spec.seeds.get("indexedDB")
     stored = StoredState(spec.cookies, origin_of(routing.site_url), spec.local, seeds)
     context = await stored.open_context(running.browser, options)
     if stored.dropped:
         events.report("page", f"the browser refused what was stored of an earlier visit: {stored.dropped}")
     await routing.attach(context)
+    if spec.capture is not None:
+        await spec.capture.begin(context)
     return context
 
 

@@ -20,6 +20,7 @@ from doorkey.browser.profile import Display
 from doorkey.browser.running_browser import PlaywrightDriver, RunningBrowser
 from doorkey.clock import Clock
 from doorkey.errors import BrowserFailed, BrowserMissing, ConfigurationError
+from doorkey.model.inspection import NONE, Inspection
 from doorkey.model.site_access import TlsSetup
 
 log = logging.getLogger("doorkey.browser")
@@ -36,8 +37,10 @@ def default_state() -> Path:
 class BrowserLauncher(Protocol):
     """Starts browsers for a pool. The pool never runs two starts at once."""
 
-    async def start(self, display: Display, tls: TlsSetup | None = None) -> RunningBrowser:
-        """Start a browser, with the certificates of *tls*.
+    async def start(
+        self, display: Display, tls: TlsSetup | None = None, inspection: Inspection = NONE
+    ) -> RunningBrowser:
+        """Start a browser, with the certificates of *tls*, as *inspection* wants to look at it.
 
         Raises BrowserMissing, BrowserFailed, or ConfigurationError for a missing screen or certificates that can't be
         used.
@@ -53,7 +56,9 @@ class BrowserLauncher(Protocol):
 class NoBrowser:
     """Starts none: other machines visit for this one."""
 
-    async def start(self, display: Display, tls: TlsSetup | None = None) -> RunningBrowser:
+    async def start(
+        self, display: Display, tls: TlsSetup | None = None, inspection: Inspection = NONE
+    ) -> RunningBrowser:
         raise BrowserMissing(
             'this machine has no browser (role = "front"): a site served by its page, a login by hand and a call with '
             'cookies or a proxy of its own need one with role = "all"'
@@ -90,7 +95,9 @@ class LocalChromium:
         self._driver = PlaywrightDriver()
         self._virtual = VirtualDisplay()
 
-    async def start(self, display: Display, tls: TlsSetup | None = None) -> RunningBrowser:
+    async def start(
+        self, display: Display, tls: TlsSetup | None = None, inspection: Inspection = NONE
+    ) -> RunningBrowser:
         if display == "screen":
             check_screen(self._screen)
         x_display = await self._virtual.start() if display == "virtual" else None
@@ -103,10 +110,10 @@ class LocalChromium:
         home = None if tls is None else await make_home(tls, self._folder)
         try:
             try:
-                running = await self._launch(self._chromium, display, x_display, self._folder, home)
+                running = await self._launch(self._chromium, display, x_display, self._folder, home, inspection)
             except DriverGone:
                 await self._driver.stop()
-                running = await self._launch(self._chromium, display, x_display, self._folder, home)
+                running = await self._launch(self._chromium, display, x_display, self._folder, home, inspection)
         except BrowserFailed as error:
             if display == "screen":
                 raise ConfigurationError(
@@ -130,11 +137,18 @@ class LocalChromium:
             self._folder = None
 
     async def _launch(
-        self, chromium: Chromium, display: Display, x_display: str | None, folder: Path, home: BrowserHome | None
+        self,
+        chromium: Chromium,
+        display: Display,
+        x_display: str | None,
+        folder: Path,
+        home: BrowserHome | None,
+        inspection: Inspection,
     ) -> RunningBrowser:
         driver, born = await self._driver.get(), self._clock.now()
         return await RunningBrowser.start(driver, executable=chromium.path, display=display, x_display=x_display,
-                                   sandbox=self._sandbox, folder=folder, born=born, home=home)  # fmt: skip
+                                   sandbox=self._sandbox, folder=folder, born=born, home=home,
+                                   inspection=inspection)  # fmt: skip
 
 
 def _make_folder(root: Path) -> Path:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from doorkey.browser.context import close_page, end_tasks, open_context
+from doorkey.browser.context import LeasedContext, close_page, end_tasks
 from doorkey.browser.live.live_page import LivePage
 from doorkey.browser.live_view.handovers import Handovers
 from doorkey.browser.playwright_errors import translate
 from doorkey.browser.profile import Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
-from doorkey.browser.visit.page_visit import PageVisit
+from doorkey.browser.visit.page_visit import PageVisit, pause
 from doorkey.browser.visit.parts import VisitParts
 from doorkey.browser.visit.person_visit import PersonVisit, describe_need
 from doorkey.browser.visit.snapshot import Snapshot
@@ -33,19 +33,17 @@ from doorkey.errors import (
     SiteDown,
     TimeLimit,
 )
-from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.evidence import VisitEvidence
+from doorkey.model.inspection import NONE
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import Page
 
 log = logging.getLogger("doorkey.browser")
 
-OPEN = 5.0
 PAUSE = 60.0
-"""Seconds: for opening a context or a page; without another try after a login that was sent and failed, or that a
-person did not finish."""
+"""Seconds without another try after a login that was sent and failed, or that a person did not finish."""
 
 
 class Lease:
@@ -61,9 +59,9 @@ class Lease:
         codes: OneTimeCodes,
         on_kept_open: Callable[[], object] = lambda: None,
     ) -> None:
-        self._running, self._lost, self._clock = running, running.lost, clock
-        self._profile, self._routing, self._events, self._codes = profile, routing, events, codes
-        self._opening: asyncio.Task[BrowserContext] | None = None
+        self._lost, self._clock = running.lost, clock
+        self._routing, self._events, self._codes = routing, events, codes
+        self._context = LeasedContext(running, profile, routing, events)
         self._visit: PageVisit | None = None
         self.evidence: VisitEvidence | None = None
         self.failed = False
@@ -74,6 +72,7 @@ class Lease:
         self._parts: VisitParts | None = None
         self._popups: set[asyncio.Task[None]] = set()
         self._handed_over = False
+        self._inspection = NONE
 
     async def enter(self, spec: VisitSpec) -> VisitResult:
         """Visit `spec.url`: wait until the page has loaded, the tokens and named cookies are there, and cookies and
@@ -157,7 +156,7 @@ class Lease:
         work = asyncio.create_task(self._translate(self._run_visit(spec)))
         watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(crashed.wait())]
         try:
-            limit = spec.limit
+            limit = spec.limit + spec.inspection.longer
             done, _ = await asyncio.wait([work, *watches], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if not done and self._visit is not None and self._visit.waited:
                 limit += spec.challenge
@@ -213,9 +212,9 @@ class Lease:
 
     async def open_live_page(self) -> LivePage:
         """Keep the context of a finished visit open, with a live page that sends requests."""
-        if self._visit is None or self._opening is None:
+        context, visit = self._context.context, self._visit
+        if visit is None or context is None:
             raise RuntimeError("a live page needs a visit before it")
-        context, visit = await self._opening, self._visit
 
         async def open_page() -> Page:
             visit.opening = True
@@ -229,21 +228,26 @@ class Lease:
         self._on_kept_open()
         return live_page
 
-    async def show(
-        self, url: str, cookies: tuple[Cookie, ...] = (), local: Mapping[str, str] | None = None
-    ) -> Snapshot:
-        """Open *url* for a person and wait until they close the window. Return the last snapshot of the page."""
+    async def show(self, spec: VisitSpec) -> Snapshot:
+        """Open `spec.url` for a person and wait until they close the window. Return the last snapshot of the page."""
         self._handed_over = True
-        spec = VisitSpec(url=url, read=lambda _: {}, cookies=cookies, local=local or {})
-        return await watch_window(await self._open_for_person(spec), self._lost, self._clock, self._events)
+        parts = await self._open_for_person(spec)
+        pausing = asyncio.create_task(pause(parts.inspector.page)) if spec.inspection.pause else None
+        try:
+            return await watch_window(parts, self._lost, self._clock, self._events)
+        finally:
+            if pausing is not None:
+                await end_tasks(pausing)
 
     async def wait_closed(self) -> None:
-        """Wait until the visit's page is closed, or the browser has ended."""
+        """Wait until the visit's page is closed, the pause in it has ended, or the browser has."""
         if self._page is None or self._page.is_closed():
             return
         closed = asyncio.Event()
         self._page.on("close", lambda _: closed.set())
-        waits = [asyncio.create_task(closed.wait()), asyncio.create_task(self._lost.wait())]
+        waits: list[asyncio.Task[object]] = [asyncio.create_task(closed.wait()), asyncio.create_task(self._lost.wait())]
+        if self._inspection.pause:
+            waits.append(asyncio.create_task(pause(self._page)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -251,16 +255,9 @@ class Lease:
                 task.cancel()
             await asyncio.wait(waits)
 
-    async def detach_context(self) -> BrowserContext | None:
-        """Return the context that has to be closed, even if it was still being opened when the lease ended, or None."""
-        self._running.filter.dismiss(self._routing)
-        if self._opening is None:
-            return None
-        await asyncio.wait([self._opening], timeout=OPEN)
-        if not self._opening.done():
-            self._opening.cancel()
-            return None
-        return None if self._opening.cancelled() or self._opening.exception() else self._opening.result()
+    async def close(self) -> None:
+        """Close the context, even if it was still being opened when the lease ended."""
+        await self._context.close()
 
     async def _run_visit(self, spec: VisitSpec) -> VisitResult:
         return await self._begin(await self._open_page(spec), spec)[0].run()
@@ -273,22 +270,9 @@ class Lease:
 
     async def _open_page(self, spec: VisitSpec) -> Page:
         """Open the page of a visit. Raises BrowserFailed."""
-        from playwright.async_api import Error
-
-        self._opening = asyncio.create_task(
-            open_context(self._running, self._profile, self._routing, self._events, spec)
-        )
-        try:
-            async with asyncio.timeout(OPEN):
-                # Shielded: a cancelled opening would leave a context that nobody closes.
-                context = await asyncio.shield(self._opening)
-                page = self._page = await context.new_page()
-        except Error as error:
-            raise translate(error, "opening a page") from error
-        except TimeoutError as error:
-            raise BrowserFailed(f"opening a page: the browser did not answer within {OPEN:g} s") from error
-        page.on("crash", lambda _: self._crashed.set())
-        context.on("page", self._judge_popup)
+        self._inspection = spec.inspection
+        page = self._page = await self._context.open_page(spec, self._crashed.set)
+        page.context.on("page", self._judge_popup)
         return page
 
     def _judge_popup(self, popup: Page) -> None:

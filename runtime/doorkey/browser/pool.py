@@ -20,6 +20,7 @@ from doorkey.clock import Clock, SystemClock
 from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed
 from doorkey.model.events import Events, SiteEvents
+from doorkey.model.inspection import NONE
 from doorkey.model.site_access import TlsSetup
 from doorkey.network.egress import Egress
 
@@ -39,8 +40,8 @@ class BrowserPool:
     `uses` leases, after `age` seconds or above `memory` MiB, once its leases are given back. It is closed after `idle`
     seconds without a lease. `screen` is the value of DISPLAY or WAYLAND_DISPLAY. `virtual` tells whether a site that
     refuses browsers without a window may get one on a virtual display. `state` is a folder for temporary files.
-    `downloads` is the folder of Playwright's downloads, if it is not the usual one. With `keeps_failed`, the page of a
-    visit that failed stays open, for a person to look at, until `wait_windows` has seen it closed.
+    `downloads` is the folder of Playwright's downloads, if it is not the usual one. With a headed `inspection`, the
+    page of a visit that failed stays open, for a person to look at, until `wait_windows` has seen it closed.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class BrowserPool:
         self._idling: asyncio.Task[None] | None = None
         self._leases, self._closed = 0, False
         self._windows: list[tuple[RunningBrowser, Lease]] = []
-        self.keeps_failed, self.launches = False, 0
+        self.inspection, self.launches = NONE, 0
         self.handovers = Handovers(self._clock, most=contexts // 2)
 
     def lease(
@@ -115,7 +116,7 @@ class BrowserPool:
             lease = Lease(running, self._clock, profile, routing, events, self.codes, self._slots.release)
             yield lease
         finally:
-            if self.keeps_failed and running is not None and lease is not None and lease.failed:
+            if self.inspection.headed and running is not None and lease is not None and lease.failed:
                 self._windows.append((running, lease))
             else:
                 # A task of the pool: it also finishes if the caller is cancelled.
@@ -220,7 +221,7 @@ class BrowserPool:
 
     async def _start(self, kind: Kind) -> RunningBrowser:
         async with self._starting:
-            running = self._browsers[kind] = await self._launcher.start(*kind)
+            running = self._browsers[kind] = await self._launcher.start(*kind, self.inspection)
             self.launches += 1
             return running
 
@@ -248,9 +249,8 @@ class BrowserPool:
 
     async def _give_back(self, running: RunningBrowser | None, lease: Lease | None) -> None:
         try:
-            context = await lease.detach_context() if lease is not None else None
-            if context is not None and running is not None:
-                await running.close_context(context)
+            if lease is not None:
+                await lease.close()
         finally:
             if lease is None or not lease.kept_open:
                 self._slots.release()

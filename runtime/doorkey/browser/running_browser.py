@@ -17,6 +17,7 @@ from doorkey.browser.process import Process
 from doorkey.browser.profile import Display
 from doorkey.config.settings import environment_with
 from doorkey.errors import BrowserFailed, BrowserMissing, DoorkeyError
+from doorkey.model.inspection import NONE, Inspection
 from doorkey.model.site_access import TlsSetup
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class RunningBrowser:
         folder: Path,
         born: float,
         home: BrowserHome | None = None,
+        inspection: Inspection = NONE,
     ) -> RunningBrowser:
         """Start Chromium. Raises BrowserFailed, or DriverGone if Playwright's driver has ended."""
         from playwright.async_api import Error
@@ -90,7 +92,8 @@ class RunningBrowser:
             async with limited("starting Chromium", LAUNCH):
                 options: dict[str, Any] = {
                     "executable_path": executable,
-                    "args": list_arguments(x_display),
+                    "args": list_arguments(x_display, devtools=inspection.devtools and display != "headless"),
+                    "slow_mo": inspection.slow * 1000,
                     "headless": display == "headless",
                     "chromium_sandbox": use_sandbox(sandbox),
                     # Without credentials: the requests that Chromium makes by itself reach nothing.
@@ -154,12 +157,12 @@ class RunningBrowser:
             if self.home is not None:
                 await asyncio.to_thread(remove_home, self.home)
 
-    async def close_context(self, context: BrowserContext) -> None:
-        """Close *context* within a limit. One that can't do that gets no new leases, and ends with its last one."""
+    async def close_context(self, context: BrowserContext, limit: float = CLOSE) -> None:
+        """Close *context* within a *limit*. One that can't do that gets no new leases, and ends with its last one."""
         if self.lost.is_set():
             return
         try:
-            async with limited("closing a context", CLOSE):
+            async with limited("closing a context", limit):
                 await context.close()
         except DoorkeyError as error:
             if not self.lost.is_set():

@@ -9,7 +9,7 @@ import click
 
 from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.cli.failed_window import keep_failed_window
-from doorkey.cli.options import config_option, headed_option
+from doorkey.cli.options import config_option, inspection_options
 from doorkey.cli.report import build_rows, describe_rules, report_session
 from doorkey.cli.reports import find_report
 from doorkey.cli.run import run
@@ -18,6 +18,7 @@ from doorkey.errors import ConfigurationError, DoorkeyError
 
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings
+    from doorkey.model.inspection import Inspection
     from doorkey.reports.report import Report
     from doorkey.runtime import Runtime
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="SITE|ID")
 @click.option("--call", metavar="PATH", help="Also send one GET request for PATH with the session.")
-@headed_option
+@inspection_options()
 @config_option
-def explain(what: str, call: str | None, headed: bool, config: Path | None) -> int:
+def explain(what: str, call: str | None, inspection: Inspection, config: Path | None) -> int:
     """Visit SITE once and tell each step, what was found and what broke. ID is a report's, or a call's x-request-id.
 
     It ends with a report, as a visit that fails does (doorkey reports -h). With an ID, nothing is visited: the report
@@ -50,10 +51,10 @@ def explain(what: str, call: str | None, headed: bool, config: Path | None) -> i
             raise ConfigurationError(f"{what} is no site, no report and no call that failed lately{known}")
         tell_report(find_report(archive, what), settings)
         return 0
-    return run(_explain_site(settings, what, call, headed=headed))
+    return run(_explain_site(settings, what, call, inspection))
 
 
-async def _explain_site(settings: Settings, site: str, call: str | None, *, headed: bool) -> int:
+async def _explain_site(settings: Settings, site: str, call: str | None, inspection: Inspection) -> int:
     from doorkey.model.events import Event, VisitEvent
     from doorkey.runtime import Runtime
 
@@ -63,7 +64,7 @@ async def _explain_site(settings: Settings, site: str, call: str | None, *, head
         if isinstance(event, VisitEvent):
             click.echo(f"{event.at - began:7.2f} s  {event.step:<9} {harmless(event.detail)}")
 
-    async with Runtime(settings, headed=headed, hooks=[show]) as runtime:
+    async with Runtime(settings, headed=inspection.headed, hooks=[show]) as runtime:
         provider = runtime.provider(site)
         configured = runtime.sites[site]
         click.echo(f"{site}: {configured.url} (profile {configured.profile}, settings {settings.source or 'none'})")
@@ -75,7 +76,7 @@ async def _explain_site(settings: Settings, site: str, call: str | None, *, head
         began = runtime.clock.wall()
         code = 0
         try:
-            async with keep_failed_window(runtime, headed=headed):
+            async with keep_failed_window(runtime, inspection=inspection):
                 session = await runtime.visit(site, report=True)
         except DoorkeyError as error:
             click.echo(f"\nThe visit failed: {describe_error(error)}")

@@ -10,6 +10,7 @@ import click
 
 from doorkey.cli.terminal import Progress, harmless
 from doorkey.errors import DoorkeyError
+from doorkey.model.inspection import Inspection
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def keep_failed_window(
-    runtime: Runtime, progress: Progress | None = None, *, headed: bool
+    runtime: Runtime, progress: Progress | None = None, *, inspection: Inspection
 ) -> AsyncIterator[None]:
-    """Run a visit. If it fails and is *headed*, tell why and wait until its window is closed; then raise the error."""
-    runtime.pool.keeps_failed = headed
+    """Run a visit. If it fails and is headed, tell why and wait until its window is closed; then raise the error."""
+    runtime.pool.inspection = inspection
     try:
         yield
     except DoorkeyError as error:
@@ -30,7 +31,10 @@ async def keep_failed_window(
             click.echo(f"The visit failed ({error.code}). The window shows the page as it was then.", err=True)
             for line in _list_guesses(runtime, error):
                 click.echo(f"  {harmless(line)}", err=True)
-            click.echo("Close the window to go on.", err=True)
+            click.echo(
+                f"{'Press Resume in the inspector, or c' if inspection.pause else 'C'}lose the window to go on.",
+                err=True,
+            )
             await runtime.pool.wait_windows()
         raise
 

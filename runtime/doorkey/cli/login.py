@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
+from doorkey.cli.failed_window import keep_failed_window
+from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
 from doorkey.cli.report import report_session
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, harmless, print_json
@@ -24,6 +25,7 @@ from doorkey.errors import Unavailable
 if TYPE_CHECKING:
     from doorkey.accounts.imports import Imported
     from doorkey.config.settings import ServiceSettings
+    from doorkey.model.inspection import Inspection
     from doorkey.model.session import Session
     from doorkey.runtime import Runtime
 
@@ -63,7 +65,7 @@ class LinkPlace:
 @click.option("--host", help="The address on which the link is served (default: 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help=f"The port of the link; 0: any (default: {PORT}).")
 @verbose_option
-@headed_option
+@inspection_options()
 @json_option
 @config_option
 def login(
@@ -75,7 +77,7 @@ def login(
     host: str | None,
     port: int | None,
     verbose: bool,
-    headed: bool,
+    inspection: Inspection,
     as_json: bool,
     config: Path | None,
 ) -> None:
@@ -87,6 +89,9 @@ def login(
 
     Without a screen, or with --link, doorkey opens the site in a browser of its own and prints a link. Any browser that
     reaches this machine, such as a phone's, shows the page there, and you log in in it.
+
+    --headed, --pause, --devtools and --slow are for a login by steps: they show how it goes. The window of one that
+    fails stays open until you close it.
 
     \b
     Examples:
@@ -111,8 +116,13 @@ def login(
         from doorkey.runtime import Runtime
 
         with Progress(f"logging in to {site}", verbose=verbose) as progress:
-            async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
-                found = await _log_in(runtime, site, file, way, LinkPlace.of(settings.service, host, port))
+            async with Runtime(settings, headed=inspection.headed, hooks=[progress.on_event]) as runtime:
+                if _logs_in_itself(runtime, site, file, way):
+                    async with keep_failed_window(runtime, progress, inspection=inspection):
+                        found: tuple[Session, Imported | None] = await runtime.visit(site), None
+                else:
+                    _check_unseen(inspection)
+                    found = await _log_in(runtime, site, file, way, LinkPlace.of(settings.service, host, port))
                 _check_kept(runtime, site)
                 return found
 
@@ -125,17 +135,29 @@ def login(
     click.echo(f"logged in to {site}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")
 
 
+def _logs_in_itself(runtime: Runtime, site: str, file: Path | None, way: Way) -> bool:
+    """Whether doorkey logs in, by a request or by steps, and no person does."""
+    provider = runtime.provider(site)
+    return file is None and way == "any" and bool(provider.steps or provider.has_login)
+
+
+def _check_unseen(inspection: Inspection) -> None:
+    """Raise UsageError for options that a login by a person or from a file has no use for."""
+    if inspection.pause or inspection.devtools or inspection.slow:
+        raise click.UsageError(
+            "--pause, --devtools and --slow show a login by steps. Here a person logs in, or a file holds the login: "
+            "leave them out, or use doorkey open"
+        )
+
+
 async def _log_in(
     runtime: Runtime, site: str, file: Path | None, way: Way, place: LinkPlace
 ) -> tuple[Session, Imported | None]:
-    provider = runtime.provider(site)
     if file is not None:
         return await runtime.logins.import_login(runtime.target(site), file)
-    if (provider.steps or provider.has_login) and way == "any":
-        return await runtime.visit(site), None
     if way == "link" or (way != "window" and not runtime.logins.has_window(runtime.target(site))):
         return await _log_in_by_link(runtime, site, place), None
-    click.echo(_explain(site, provider.ready is not None), err=True)
+    click.echo(_explain(site, runtime.provider(site).ready is not None), err=True)
     with _watch_input() as done:
         return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
 

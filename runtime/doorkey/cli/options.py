@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from doorkey.model.inspection import Inspection
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +25,44 @@ def config_option(command: F) -> F:
 
 def headed_option(command: F) -> F:
     return click.option("--headed", is_flag=True, help="Show the browser on your screen.")(command)
+
+
+def inspection_options(*, headed: bool = False) -> Callable[[F], F]:
+    """Add --headed and the options for who looks at a visit; pass them on as `inspection`.
+
+    *headed*: the command shows a window in any case.
+    """
+
+    def add(command: F) -> F:
+        @wraps(command)
+        def inspect(**given: Any) -> Any:
+            pause, devtools, slow = given.pop("pause"), given.pop("devtools"), given.pop("slow")
+            shown = given.pop("headed") or headed or pause or devtools
+            if slow and not shown:
+                raise click.UsageError("--slow lets you follow each action in a window: add --headed")
+            inspection = Inspection(headed=shown, pause=pause, devtools=devtools, slow=slow / 1000)
+            return command(inspection=inspection, **given)
+
+        for option in reversed(INSPECTION):
+            inspect = option(inspect)
+        return cast("F", inspect)
+
+    return add
+
+
+INSPECTION = (
+    headed_option,
+    click.option("--pause", is_flag=True, help="Stop on the way in Playwright's inspector, which picks selectors."),
+    click.option("--devtools", is_flag=True, help="Open the browser's developer tools with the window."),
+    click.option(
+        "--slow",
+        type=click.IntRange(0, 10_000),
+        default=0,
+        metavar="MS",
+        help="Wait MS milliseconds before each action.",
+    ),
+)
+"""Options for who looks at a visit."""
 
 
 def json_option(command: F) -> F:

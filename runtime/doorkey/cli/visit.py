@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.failed_window import keep_failed_window
-from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
+from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
 from doorkey.cli.report import build_rows, report_session
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json, print_table
 
 if TYPE_CHECKING:
+    from doorkey.model.inspection import Inspection
     from doorkey.model.session import Session
 
 
@@ -21,19 +22,20 @@ if TYPE_CHECKING:
 @click.argument("site")
 @click.option("--reveal", is_flag=True, help="Print cookies and tokens unmasked. They are secrets.")
 @verbose_option
-@headed_option
+@inspection_options()
 @json_option
 @config_option
-def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, config: Path | None) -> None:
+def visit(site: str, reveal: bool, verbose: bool, inspection: Inspection, as_json: bool, config: Path | None) -> None:
     """Visit SITE now and show the session that this makes.
 
     All programs that share the store use this session from then on. With --headed, the window of a visit that fails
-    stays open until you close it.
+    stays open until you close it. --pause and --devtools are headed, too.
 
     \b
     Examples:
       doorkey visit chatgptfree
       doorkey visit chatgptfree --headed -v
+      doorkey visit chatgptfree --pause
       doorkey visit chatgptfree --json --reveal
     """
     from doorkey.config.settings import Settings
@@ -45,8 +47,8 @@ def visit(site: str, reveal: bool, verbose: bool, headed: bool, as_json: bool, c
 
         with Progress(f"visiting {site}", verbose=verbose) as progress:
             async with (
-                Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime,
-                keep_failed_window(runtime, progress, headed=headed),
+                Runtime(settings, headed=inspection.headed, hooks=[progress.on_event]) as runtime,
+                keep_failed_window(runtime, progress, inspection=inspection),
             ):
                 return await runtime.visit(site)
 

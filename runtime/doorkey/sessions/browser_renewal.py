@@ -111,6 +111,7 @@ class BrowserRenewal:
             evidence="never" if self.recorder is None else "always" if self.recorder.wanted else "failed",
             secrets=self.recorder.secrets if self.recorder is not None else (),
             handovers=self.pool.handovers if self.pool.handovers.offered and not self.builder.key.caller else None,
+            inspection=self.pool.inspection,
         )
 
     def build(self, rung: str, result: VisitResult, previous: Session | None, *, url: str = "") -> Session:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
+from doorkey.browser.visit.spec import VisitSpec
 from doorkey.errors import NeedsPerson
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
@@ -51,5 +52,6 @@ async def open_window(
     """
     kept = kept or WindowState()
     async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, events=events) as lease:
-        snapshot = await lease.show(url, kept.cookies, kept.local)
+        spec = VisitSpec(url=url, read=lambda _: {}, cookies=kept.cookies, local=kept.local, inspection=pool.inspection)
+        snapshot = await lease.show(spec)
     return WindowState(snapshot.cookies, snapshot.page, snapshot.page.local, snapshot.stood)

@@ -18,7 +18,7 @@ from doorkey.browser.visit.settle import OPENING, POLL, TOKENS, WAIT_READY
 from doorkey.browser.visit.snapshot import take_snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed, Changed, ConfigurationError
+from doorkey.errors import BrowserFailed, Changed, ConfigurationError, NeedsPerson
 from doorkey.model.events import SiteEvents
 from doorkey.model.evidence import VisitEvidence
 from doorkey.model.urls import origin_of
@@ -114,6 +114,8 @@ class PageVisit:
 
     async def _bring(self) -> VisitResult:
         response = await self._load()
+        if self._spec.inspection.pause:
+            await self._pause()
         if self._spec.explores and self._spec.steps:
             await self._explore()
         elif self._spec.steps:
@@ -132,6 +134,13 @@ class PageVisit:
             status=self._network_log.status,
             device_bound=self._network_log.device_bound,
         )
+
+    async def _pause(self) -> None:
+        """Wait until a person resumes the visit in Playwright's inspector. Raises NeedsPerson if they end it."""
+        self._events.report("window", "paused in Playwright's inspector: press Resume there to go on")
+        await pause(self._page)
+        if self._page.is_closed():
+            raise NeedsPerson("the window was closed while the visit was paused")
 
     async def _load(self, url: str = "") -> Response:
         """Open *url*, or else the page of the visit."""
@@ -275,3 +284,14 @@ class PageVisit:
                 raise translate(error, f"loading the page {path}", self._share) from error
             finally:
                 self.opening = False
+
+
+async def pause(page: BrowserPage) -> None:
+    """Show Playwright's inspector, and wait until a person resumes or closes *page*. Raises BrowserFailed."""
+    from playwright.async_api import Error
+
+    try:
+        await page.pause()
+    except Error as error:
+        if not page.is_closed():
+            raise translate(error, "pausing in Playwright's inspector") from error
