@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -13,7 +14,8 @@ Entered = Callable[..., Awaitable[tuple[Runtime, Archive]]]
 
 
 class ChangingSite:
-    """A site whose page a test writes. `scripts` are served below it by path, and `/api/` answers JSON."""
+    """A site whose page a test writes. `scripts` are served below it by path, and `/api/` answers JSON. `opened` is set
+    when the page was asked for."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -22,6 +24,7 @@ class ChangingSite:
         self.scripts: dict[str, str] = {}
         self.cookies: dict[str, str] = {}
         self.refusing = 0
+        self.opened = asyncio.Event()
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -32,6 +35,7 @@ class ChangingSite:
 
     async def home(self, request: web.Request) -> web.Response:
         text = f"<!doctype html><title>Wiki</title>{self.html}"
+        self.opened.set()
         answer = web.Response(text=text, content_type="text/html", status=self.status)
         for name, value in self.cookies.items():
             answer.set_cookie(name, value)

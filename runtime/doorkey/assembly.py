@@ -77,7 +77,12 @@ class Assembly:
 
     async def close(self) -> None:
         """End the visits under way, the connections, the browser and the store."""
-        await self._exits.aclose()
+        try:
+            await self._exits.aclose()
+        finally:
+            # After the browsers: what Playwright records of a page is written when that is closed.
+            if "recorder" in self.__dict__ and self.recorder is not None:
+                await self.recorder.close()
 
     @cached_property
     def pool(self) -> BrowserPool:
@@ -136,11 +141,8 @@ class Assembly:
             return None
         from doorkey.reports.recorder import Recorder  # for the first call: a service starts without it
 
-        return Recorder(open_archive(self.settings), self.clock, lambda: list_keys(self.settings))
-
-    async def _close_recorder(self) -> None:
-        if "recorder" in self.__dict__ and self.recorder is not None:
-            await self.recorder.close()
+        archive, trace = open_archive(self.settings), self.settings.reports.trace
+        return Recorder(archive, self.clock, lambda: list_keys(self.settings), trace=trace)
 
     @cached_property
     def direct(self) -> Direct:
@@ -194,7 +196,6 @@ class Assembly:
     def keeper(self) -> Keeper:
         # Made before the keeper, closed after it: its visits under way are ended first.
         store, _ = self.store, self.selector
-        self._exits.push_async_callback(self._close_recorder)
         limits, front = self.settings.limits, self.settings.role == "front"
         keeper = Keeper(
             store,

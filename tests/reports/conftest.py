@@ -31,11 +31,12 @@ async def enter(browsers: BrowserPool, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     async with AsyncExitStack() as exits:
 
-        async def make(url: str, **options: Any) -> tuple[Runtime, Archive]:
+        async def make(url: str, *, reports: dict[str, Any] | None = None, **options: Any) -> tuple[Runtime, Archive]:
             settings = Settings.model_validate(
                 {
                     "sites": {"wiki": {"provider": "web", "url": url, **options}},
                     "store": {"url": "memory://"},
+                    "reports": reports or {},
                     "limits": {"visit": 12.0},
                     "manners": {"rate": 1000.0},
                 }

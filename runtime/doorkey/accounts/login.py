@@ -117,15 +117,20 @@ class Logins:
 
         held, browser = (await self.store.row(target.key)).session, target.source.browser
         user_agent = await browser.pool.read_user_agent(browser.profile(), headed=browser.headed)
-        left = await open_window(
-            browser.pool,
-            browser.profile(),
-            target.site.url,
-            egress=egress_for(target.provider),
-            headed=browser.headed,
-            kept=WindowState(held.cookies, None, held.local) if held else None,
-            events=target.events,
-        )
+        try:
+            left = await open_window(
+                browser.pool,
+                browser.profile(),
+                target.site.url,
+                egress=egress_for(target.provider),
+                headed=browser.headed,
+                kept=WindowState(held.cookies, None, held.local) if held else None,
+                events=target.events,
+                prepare=browser.record,
+            )
+        finally:
+            if target.recorder is not None:
+                await target.recorder.close_window()
         if not keep:
             return None
         page = left.get_page(target.site.url)

@@ -33,7 +33,8 @@ class LeasedContext:
     def __init__(self, running: RunningBrowser, profile: Profile, routing: RequestRouting, events: SiteEvents) -> None:
         self._running, self._profile, self._routing, self._events = running, profile, routing, events
         self._opening: asyncio.Task[BrowserContext] | None = None
-        self._capture: Capture | None = None
+        self.capture: Capture | None = None
+        """What records it, set before it is opened."""
 
     @property
     def context(self) -> BrowserContext | None:
@@ -46,9 +47,8 @@ class LeasedContext:
         """Open the context and its first page. Raises BrowserFailed, or BrowserMissing for a video without ffmpeg."""
         from playwright.async_api import Error
 
-        self._capture = spec.capture
         self._opening = asyncio.create_task(
-            open_context(self._running, self._profile, self._routing, self._events, spec)
+            open_context(self._running, self._profile, self._routing, self._events, spec, self.capture)
         )
         try:
             async with asyncio.timeout(OPEN):
@@ -72,21 +72,29 @@ class LeasedContext:
             if self.context is not None:
                 await self._close(self.context)
         finally:
-            if self._capture is not None:
-                self._capture.finish()
+            if self.capture is not None:
+                self.capture.finish()
 
     async def _close(self, context: BrowserContext) -> None:
-        if self._capture is None:
+        if self.capture is None:
             await self._running.close_context(context)
         else:
-            await self._capture.end(context)
+            await self.capture.end(context)
             await self._running.close_context(context, RECORDED)
 
 
 async def open_context(
-    running: RunningBrowser, profile: Profile, routing: RequestRouting, events: SiteEvents, spec: VisitSpec
+    running: RunningBrowser,
+    profile: Profile,
+    routing: RequestRouting,
+    events: SiteEvents,
+    spec: VisitSpec,
+    capture: Capture | None = None,
 ) -> BrowserContext:
-    """Return a new context of *running* for *spec*. Its requests pass *routing*; it downloads nothing."""
+    """Return a new context of *running* for *spec*, recorded by *capture*.
+
+    Its requests pass *routing*; it downloads nothing.
+    """
     options: dict[str, Any] = {}
     if spec.user_agent:
         options["user_agent"] = spec.user_agent
@@ -108,16 +116,16 @@ async def open_context(
             "password": await resolve(credentials.password),
             "origin": origin_of(routing.site_url),
         }
-    if spec.capture is not None:
-        options |= spec.capture.options
+    if capture is not None:
+        options |= capture.options
     seeds = spec.seeds.get("indexedDB")
     stored = StoredState(spec.cookies, origin_of(routing.site_url), spec.local, seeds)
     context = await stored.open_context(running.browser, options)
     if stored.dropped:
         events.report("page", f"the browser refused what was stored of an earlier visit: {stored.dropped}")
     await routing.attach(context)
-    if spec.capture is not None:
-        await spec.capture.begin(context)
+    if capture is not None:
+        await capture.begin(context)
     return context
 
 

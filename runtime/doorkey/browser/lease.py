@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from doorkey.browser.capture import Capture
 from doorkey.browser.context import LeasedContext, close_page, end_tasks
 from doorkey.browser.live.live_page import LivePage
 from doorkey.browser.live_view.handovers import Handovers
@@ -73,6 +74,10 @@ class Lease:
         self._popups: set[asyncio.Task[None]] = set()
         self._handed_over = False
         self._inspection = NONE
+
+    def record(self, capture: Capture) -> None:
+        """Record what is opened from now on with *capture*, which is finished when the lease has ended."""
+        self._context.capture = capture
 
     async def enter(self, spec: VisitSpec) -> VisitResult:
         """Visit `spec.url`: wait until the page has loaded, the tokens and named cookies are there, and cookies and

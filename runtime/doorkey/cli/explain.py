@@ -11,7 +11,7 @@ from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, inspection_options
 from doorkey.cli.report import build_rows, describe_rules, report_session
-from doorkey.cli.reports import find_report
+from doorkey.cli.reports import find_report, tell_recordings
 from doorkey.cli.run import run
 from doorkey.cli.terminal import harmless
 from doorkey.errors import ConfigurationError, DoorkeyError
@@ -51,7 +51,8 @@ def explain(what: str, call: str | None, inspection: Inspection, config: Path | 
             raise ConfigurationError(f"{what} is no site, no report and no call that failed lately{known}")
         tell_report(find_report(archive, what), settings)
         return 0
-    return run(_explain_site(settings, what, call, inspection))
+    with tell_recordings(settings, what, inspection):
+        return run(_explain_site(settings, what, call, inspection))
 
 
 async def _explain_site(settings: Settings, site: str, call: str | None, inspection: Inspection) -> int:

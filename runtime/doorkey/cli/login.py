@@ -65,7 +65,7 @@ class LinkPlace:
 @click.option("--host", help="The address on which the link is served (default: 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help=f"The port of the link; 0: any (default: {PORT}).")
 @verbose_option
-@inspection_options()
+@inspection_options(records=False)
 @json_option
 @config_option
 def login(

@@ -9,6 +9,7 @@ import click
 
 from doorkey.cli.options import config_option, inspection_options, json_option
 from doorkey.cli.report import report_session
+from doorkey.cli.reports import tell_recordings
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json
 
@@ -47,7 +48,8 @@ def open_site(site: str, keep: bool, inspection: Inspection, as_json: bool, conf
                 runtime.pool.inspection = inspection
                 return await runtime.open(site, keep=keep)
 
-    session = run(show_window())
+    with tell_recordings(settings, site, inspection):
+        session = run(show_window())
     if as_json:
         print_json(report_session(session) if session is not None else None)
     elif session is not None:

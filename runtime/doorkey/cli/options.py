@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from doorkey.model.inspection import Inspection
+from doorkey.model.inspection import Inspection, RecordingKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,10 +27,10 @@ def headed_option(command: F) -> F:
     return click.option("--headed", is_flag=True, help="Show the browser on your screen.")(command)
 
 
-def inspection_options(*, headed: bool = False) -> Callable[[F], F]:
+def inspection_options(*, headed: bool = False, records: bool = True) -> Callable[[F], F]:
     """Add --headed and the options for who looks at a visit; pass them on as `inspection`.
 
-    *headed*: the command shows a window in any case.
+    *headed*: the command shows a window in any case. *records*: it can keep Playwright's recordings.
     """
 
     def add(command: F) -> F:
@@ -40,10 +40,13 @@ def inspection_options(*, headed: bool = False) -> Callable[[F], F]:
             shown = given.pop("headed") or headed or pause or devtools
             if slow and not shown:
                 raise click.UsageError("--slow lets you follow each action in a window: add --headed")
-            inspection = Inspection(headed=shown, pause=pause, devtools=devtools, slow=slow / 1000)
+            wanted: list[RecordingKind] = [kind for kind, name in RECORDED.items() if given.pop(name, False)]
+            inspection = Inspection(
+                headed=shown, pause=pause, devtools=devtools, slow=slow / 1000, recordings=frozenset(wanted)
+            )
             return command(inspection=inspection, **given)
 
-        for option in reversed(INSPECTION):
+        for option in reversed((*INSPECTION, *(RECORDING if records else ()))):
             inspect = option(inspect)
         return cast("F", inspect)
 
@@ -63,6 +66,14 @@ INSPECTION = (
     ),
 )
 """Options for who looks at a visit."""
+RECORDING = (
+    click.option("--trace", is_flag=True, help="Keep Playwright's trace. It holds cookies, tokens and passwords."),
+    click.option("--har", is_flag=True, help="Keep all requests and answers as a HAR file. It holds the same."),
+    click.option("--record", is_flag=True, help="Keep a video. It shows what the page shows."),
+)
+"""Options for Playwright's recordings."""
+RECORDED: dict[RecordingKind, str] = {"trace": "trace", "har": "har", "video": "record"}
+"""The options' names."""
 
 
 def json_option(command: F) -> F:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from doorkey.cli.terminal import harmless, print_json, print_table
 from doorkey.errors import RequestError
 
 if TYPE_CHECKING:
+    from doorkey.config.settings import Settings
+    from doorkey.model.inspection import Inspection
     from doorkey.reports.archive import Archive
     from doorkey.reports.report import Report
 
@@ -135,6 +139,34 @@ def open_archive(config: Path | None) -> Archive:
     return open_archive(Settings.load(config))
 
 
+@contextmanager
+def tell_recordings(settings: Settings, site: str, inspection: Inspection) -> Iterator[None]:
+    """Say at the end of the `with` where the recordings are that were made in it, if any were wanted."""
+    from doorkey.assembly import open_archive
+
+    archive = open_archive(settings)
+    before = {report.id for report in archive.list_reports(site)} if inspection.recordings else set()
+    try:
+        yield
+    finally:
+        if inspection.recordings:
+            made = [report for report in archive.list_reports(site) if report.id not in before]
+            _tell_files([file for report in made for file in archive.list_recordings(report)])
+
+
+def _tell_files(found: list[Path]) -> None:
+    if not found:
+        click.echo("nothing was recorded: no page was opened, or its window was not closed in order", err=True)
+        return
+    click.echo(
+        "recorded, WITH CREDENTIALS (cookies, tokens, filled-in passwords): never send these to anybody", err=True
+    )
+    for path in found:
+        click.echo(f"  {path}", err=True)
+        if path.suffix == ".zip":
+            click.echo(f"  to look at it: python -m playwright show-trace {path}", err=True)
+
+
 def find_report(archive: Archive, name: str) -> Report:
     """Return the report with this id, or of the call with this request id; the newest for an empty *name*.
 
@@ -152,7 +184,7 @@ def find_report(archive: Archive, name: str) -> Report:
 
 def build_row(report: Report) -> tuple[str, str, str]:
     from doorkey.reports.html_page import describe_time
-    from doorkey.reports.recorder import describe
+    from doorkey.reports.text import describe
 
     what = describe(report)
     return report.id, describe_time(report.at), what if len(what) <= SHOWN else f"{what[: SHOWN - 1]}…"

@@ -10,6 +10,7 @@ import click
 from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
 from doorkey.cli.report import build_rows, report_session
+from doorkey.cli.reports import tell_recordings
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json, print_table
 
@@ -36,6 +37,7 @@ def visit(site: str, reveal: bool, verbose: bool, inspection: Inspection, as_jso
       doorkey visit chatgptfree
       doorkey visit chatgptfree --headed -v
       doorkey visit chatgptfree --pause
+      doorkey visit chatgptfree --trace --har
       doorkey visit chatgptfree --json --reveal
     """
     from doorkey.config.settings import Settings
@@ -50,9 +52,11 @@ def visit(site: str, reveal: bool, verbose: bool, inspection: Inspection, as_jso
                 Runtime(settings, headed=inspection.headed, hooks=[progress.on_event]) as runtime,
                 keep_failed_window(runtime, progress, inspection=inspection),
             ):
-                return await runtime.visit(site)
+                return await runtime.visit(site, report=bool(inspection.recordings))
 
-    found = report_session(run(visit_site()), reveal=reveal)
+    with tell_recordings(settings, site, inspection):
+        session = run(visit_site())
+    found = report_session(session, reveal=reveal)
     if as_json:
         print_json(found)
     else:

@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from doorkey.reports.report import Report
 PAGE, DATA = "report.html", "report.json"
 CALLS = "calls.txt"
 """Which call ended with which report: a line for each, the latest last."""
+CREDENTIALS = "credentials-"
+"""The beginning of the names of Playwright's recordings, which can't be cleaned of secrets."""
 GOOD = "good"
 MOST_CALLS = 1000
 NAME = re.compile(r"[a-z0-9_-]{1,80}")
@@ -28,7 +31,7 @@ DAY = 86400.0
 class Archive:
     """Reports in *folder*, which is made when the first is written.
 
-    At most *keep* of visits and as many of calls are kept, for *days* days.
+    At most *keep* of visits and as many of calls and of windows are kept, for *days* days, with what was recorded.
     """
 
     def __init__(self, folder: Path, *, keep: int = 20, days: float = 14) -> None:
@@ -48,6 +51,21 @@ class Archive:
             raise
         self.prune(report.at)
         return report
+
+    def make_folder(self) -> Path:
+        """Return a new folder for what `attach` takes. It is deleted if nothing is done with it. Raises OSError."""
+        self._make(self._folder)
+        return Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
+
+    def attach(self, report: str, files: Mapping[str, Path]) -> None:
+        """Put *files* under these names beside the report with the id *report*. Raises OSError."""
+        for name, file in files.items():
+            file.chmod(0o600)
+            file.rename(self._folder / report / name)
+
+    def list_recordings(self, report: Report) -> list[Path]:
+        """Return the files beside *report* that Playwright has recorded."""
+        return sorted((self._folder / report.id).glob(f"{CREDENTIALS}*"))
 
     def list_reports(self, site: str = "") -> list[Report]:
         """Return the reports of *site*, or of all sites, the newest first. What can't be read is left out."""
@@ -94,11 +112,14 @@ class Archive:
 
     def prune(self, now: float) -> None:
         """Delete what is too much or too old."""
-        kept = {"visit": 0, "call": 0}
+        kept: Counter[str] = Counter()
         for report in self.list_reports():
             kept[report.kind] += 1
             if kept[report.kind] > self._keep or now - report.at > self._days * DAY:
                 self.delete([report])
+        for left in self._folder.glob(".new-*"):
+            if now - left.stat().st_mtime > DAY:
+                shutil.rmtree(left, ignore_errors=True)
 
     def _ids(self) -> Iterator[str]:
         try:

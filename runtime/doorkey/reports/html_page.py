@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from doorkey.reports.report import Note, Report
-from doorkey.reports.text import format_report
+from doorkey.reports.text import describe_end, format_report
 
 STYLE = """
 :root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --text: #1a1d21; --soft: #5c6470; --line: #dfe3e8;
@@ -36,6 +36,7 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
   background: var(--bad-back); color: var(--bad); margin-bottom: 2px; }
 code { font: 13px/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
 pre { font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
+.warning { color: var(--bad); font-weight: 600; }
 .error { white-space: pre-wrap; overflow-wrap: anywhere; }
 img { display: block; max-width: 100%; max-height: 520px; height: auto; border: 1px solid var(--line);
   border-radius: 6px; }
@@ -105,9 +106,7 @@ def _hash(text: str) -> str:
 
 
 def _list_parts(report: Report, picture: bytes) -> Iterator[str]:
-    what = "Visit" if report.kind == "visit" else "Call"
-    ended = "failed" if report.code else "worked"
-    yield f"<h1>{what} to {escape(report.site)} {ended}</h1>"
+    yield f"<h1>{escape(describe_end(report).capitalize())}</h1>"
     parts = [describe_time(report.at), f"{report.took:.1f} s", report.code, f"report {report.id}"]
     parts += [f"request {request}" for request in report.calls] + [f"doorkey {report.version}"]
     yield f'<p class="meta">{escape(" · ".join(part for part in parts if part))}</p>'
@@ -144,6 +143,8 @@ def _list_parts(report: Report, picture: bytes) -> Iterator[str]:
         moments = ((f"{one.after:.2f} s", escape(one.stage), escape(one.text)) for one in report.timeline)
         yield _section("Timeline", _table(("", "", ""), moments, ("time", "stage", "")))
     yield from _lists(report)
+    if report.recordings:
+        yield _section("Playwright's recordings", _recordings(report))
     copied = escape(format_report(report))
     yield _section(
         "Copy for an issue",
@@ -153,6 +154,8 @@ def _list_parts(report: Report, picture: bytes) -> Iterator[str]:
 
 
 def _causes(report: Report) -> Iterator[str]:
+    if report.kind == "window":
+        return
     if not report.code:
         yield _section("What was found", "<p>The visit brought all that it had to bring.</p>")
         return
@@ -194,6 +197,16 @@ def _lists(report: Report) -> Iterator[str]:
         text = "Names only: where a value may be read from, and how long it is."
         body = f'<summary>{len(report.places)} places</summary><p class="hint">{text}</p>{_notes(report.places)}'
         yield _section("Where the page keeps values", f"<details>{body}</details>")
+
+
+def _recordings(report: Report) -> str:
+    links = "".join(f'<li><a href="{escape(name)}"><code>{escape(name)}</code></a></li>' for name in report.recordings)
+    warning = (
+        "These files lie beside this page. They hold credentials: cookies, tokens, passwords that were filled in. They "
+        "can't be cleaned of them, so never send them to anybody."
+    )
+    look = "To look at a trace, run: <code>python -m playwright show-trace FILE</code>"
+    return f'<p class="warning">{warning}</p><ul>{links}</ul><p class="hint">{look}</p>'
 
 
 def _notes(notes: Iterable[Note]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from doorkey.model.events import CallRecord, VisitEvent
 from doorkey.model.evidence import Trouble, VisitEvidence
 from doorkey.model.page import Page, place_of
+from doorkey.model.session import Session
 from doorkey.reports.diagnosis import Failure, find_causes
 from doorkey.reports.good_visit import PageFacts
 from doorkey.reports.holdings import STEMS, WHERE, Holding, list_holdings
@@ -24,7 +25,10 @@ LONGEST_LINE = 240
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitMaterial:
-    """All that a visit's report is made of. `secrets` are known to doorkey; `good` is the last visit that worked."""
+    """All that a visit's report is made of. `secrets` are known to doorkey; `good` is the last visit that worked.
+
+    With `by_person`, it was a window that a person used, and no visit.
+    """
 
     failure: Failure
     at: float
@@ -32,6 +36,8 @@ class VisitMaterial:
     evidence: VisitEvidence | None = None
     trail: tuple[VisitEvent, ...] = ()
     good: PageFacts | None = None
+    recordings: tuple[str, ...] = ()
+    by_person: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -42,7 +48,7 @@ def make_visit_report(material: VisitMaterial) -> Report:
     rules = check_rules(failure.sought, failure.ready, evidence, holdings, failure.missing if failure.code else "")
     report = Report(
         id="",
-        kind="visit",
+        kind="window" if material.by_person else "visit",
         site=failure.site,
         at=material.at,
         code=failure.code,
@@ -61,6 +67,7 @@ def make_visit_report(material: VisitMaterial) -> Report:
         timeline=tuple(_describe_trail(material)),
         took=max(0.0, material.at - material.trail[0].at) if material.trail else 0.0,
         has_picture=bool(evidence.picture),
+        recordings=material.recordings,
     )
     if material.good is not None and evidence.page is not None:
         now = PageFacts.of(evidence.page, rules, at=material.at, status=evidence.status)
@@ -201,3 +208,9 @@ def read_facts(page: Page, failure: Failure, *, at: float, status: int) -> PageF
     holdings = list_holdings(evidence)
     facts = PageFacts.of(page, check_rules(failure.sought, failure.ready, evidence, holdings), at=at, status=status)
     return Masker(list_page_secrets(evidence, holdings)).mask_all(facts)
+
+
+def list_values(session: Session) -> tuple[str, ...]:
+    """Return the secrets of *session*."""
+    tokens = [str(value) for value in session.tokens.values()]
+    return (*tokens, *(cookie.value for cookie in session.cookies), *session.local.values())

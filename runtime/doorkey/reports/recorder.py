@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, DoorkeyError, MissingToken, QueueFull, RequestError
 from doorkey.model.events import CallRecord, SiteEvents, VisitEvent
 from doorkey.model.evidence import VisitEvidence
+from doorkey.model.inspection import RecordingKind
 from doorkey.model.page import Page
 from doorkey.model.session import Session
 from doorkey.provider import Provider
 from doorkey.reports.archive import MOST_CALLS, Archive
 from doorkey.reports.diagnosis import Failure
-from doorkey.reports.making import VisitMaterial, make_call_report, make_visit_report, read_facts
+from doorkey.reports.making import VisitMaterial, list_values, make_call_report, make_visit_report, read_facts
+from doorkey.reports.recordings import Recording, TraceWhen, has_failed, keep_recording, number_name
 from doorkey.reports.report import Report
 
 T = TypeVar("T")
@@ -28,6 +31,8 @@ AGAIN = 60.0
 """Seconds in which calls that fail in the same way get one report."""
 GOOD_AGAIN = 3600.0
 """Seconds after which a visit that works is remembered anew."""
+CLOSING = 30.0
+"""Seconds for what is still written at the end. A window that was never closed leaves no recording."""
 MOST_STEPS = 200
 MOST_SHAPES = 1000
 UNTOLD = (RequestError, ConfigurationError, QueueFull)
@@ -37,8 +42,15 @@ UNTOLD = (RequestError, ConfigurationError, QueueFull)
 class Recorder:
     """*secrets* returns what doorkey's own settings hold."""
 
-    def __init__(self, archive: Archive, clock: Clock, secrets: Callable[[], Iterable[str]] = tuple) -> None:
-        self.archive, self._clock, self._secrets = archive, clock, secrets
+    def __init__(
+        self,
+        archive: Archive,
+        clock: Clock,
+        secrets: Callable[[], Iterable[str]] = tuple,
+        *,
+        trace: TraceWhen = "never",
+    ) -> None:
+        self.archive, self._clock, self._secrets, self.trace = archive, clock, secrets, trace
         self._tasks: set[asyncio.Task[Any]] = set()
         self._shapes: dict[tuple[str, str, str], tuple[float, asyncio.Task[str | None]]] = {}
         self._calls: deque[tuple[str, str]] = deque(maxlen=MOST_CALLS)
@@ -53,8 +65,11 @@ class Recorder:
 
     async def close(self) -> None:
         """Wait for what is being written."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=CLOSING)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def write_visit(self, material: VisitMaterial) -> Report | None:
         """Write a visit's report and return it; None if it can't be written."""
@@ -65,6 +80,11 @@ class Recorder:
             return self.archive.write(make_visit_report(replace(material, good=good)), picture)
 
         return await self._try(write)
+
+    def keep(self, recordings: Sequence[Recording], report: Report | None) -> None:
+        """Move *recordings* to *report* when they are written; without one, delete them."""
+        for number, recording in enumerate(recordings, 1):
+            self.spawn(self._guard(keep_recording(self.archive, recording, number, report)))
 
     async def report_call(self, record: CallRecord, failure: Failure, request: str, secrets: Iterable[str]) -> str:
         """Return the id of the call's report. Calls that fail alike within AGAIN share the first one's."""
@@ -138,8 +158,11 @@ class Recorder:
         return task
 
     async def _try(self, write: Callable[[], T]) -> T | None:
+        return await self._guard(asyncio.to_thread(write))
+
+    async def _guard(self, work: Awaitable[T]) -> T | None:
         try:
-            return await asyncio.to_thread(write)
+            return await work
         except OSError as error:
             log.warning("a report can't be written: %s", error.strerror or error)
         except Exception:
@@ -156,6 +179,7 @@ class SiteRecorder:
         self._trail: deque[VisitEvent] = deque(maxlen=MOST_STEPS)
         self.events = SiteEvents(events.events, events.site, self._trail)
         self._evidence: VisitEvidence | None = None
+        self._recordings: list[Recording] = []
         self._secrets: tuple[str, ...] = ()
         self._good_at = float("-inf")
 
@@ -177,21 +201,35 @@ class SiteRecorder:
         """A renewal begins, with what *sessions* hold."""
         self._trail.clear()
         self._evidence = None
+        self._recorder.keep(self._recordings, None)
+        self._recordings = []
         self._secrets = tuple(value for session in sessions if session is not None for value in list_values(session))
 
     def note(self, evidence: VisitEvidence | None) -> None:
         """Keep what a visit of this renewal found at its end."""
         self._evidence = evidence or self._evidence
 
+    async def prepare(self, recordings: frozenset[RecordingKind]) -> tuple[frozenset[RecordingKind], Path | None]:
+        """Return what to record of a visit that was asked for *recordings*, and a folder for it."""
+        if self._recorder.trace != "never" and await asyncio.to_thread(has_failed, self._recorder.archive, self._site):
+            recordings |= {"trace"}
+        return recordings, await asyncio.to_thread(self._recorder.archive.make_folder) if recordings else None
+
+    def note_recording(self, recording: Recording) -> None:
+        """Keep with this renewal's report what is recorded of one of its visits."""
+        self._recordings.append(recording)
+
     async def fail(self, error: DoorkeyError) -> None:
         """Write the report of a renewal that ended with *error*, which is made to name it."""
         if isinstance(error, UNTOLD) or error.report:
             self.begin()
             return
-        material = self._recorder.material(self._explain(error), self._evidence, self._trail, self._secrets)
+        material, recordings = self._material(error, self._secrets), self._take_recordings()
         self.begin()
         self._good_at = float("-inf")
-        if report := await self._recorder.write_visit(material):
+        report = await self._recorder.write_visit(material)
+        self._recorder.keep(recordings, report)
+        if report is not None:
             error.message = report.message  # a page may have said a secret that the message repeats
             name_report(error, report.id)
 
@@ -199,10 +237,25 @@ class SiteRecorder:
         """A renewal worked: write its report where one is wanted."""
         if self.wanted:
             self._recorder.wanted.discard(self._site)
-            secrets = (*self._secrets, *list_values(session))
-            material = self._recorder.material(self._explain(None), self._evidence, self._trail, secrets)
-            await self._recorder.write_visit(material)
+            material = self._material(None, (*self._secrets, *list_values(session)))
+            self._recorder.keep(self._take_recordings(), await self._recorder.write_visit(material))
         self.begin()
+
+    async def close_window(self) -> None:
+        """A window that a person had open is closed: write a report of it if it was recorded."""
+        if self._recordings:
+            material = replace(self._material(None, self._secrets), by_person=True)
+            self._recorder.keep(self._take_recordings(), await self._recorder.write_visit(material))
+        self.begin()
+
+    def _material(self, error: DoorkeyError | None, secrets: Iterable[str]) -> VisitMaterial:
+        made = self._recorder.material(self._explain(error), self._evidence, self._trail, secrets)
+        names = [number_name(name, at) for at, one in enumerate(self._recordings, 1) for name in one.names]
+        return replace(made, recordings=tuple(names))
+
+    def _take_recordings(self) -> list[Recording]:
+        taken, self._recordings = self._recordings, []
+        return taken
 
     def remember(self, page: Page, status: int) -> None:
         """Remember the page of a visit that worked, now and then: later reports are compared with it."""
@@ -240,21 +293,7 @@ class SiteRecorder:
         )
 
 
-def list_values(session: Session) -> tuple[str, ...]:
-    """Return the secrets of *session*."""
-    tokens = [str(value) for value in session.tokens.values()]
-    return (*tokens, *(cookie.value for cookie in session.cookies), *session.local.values())
-
-
 def name_report(error: DoorkeyError, report: str) -> None:
     """Let *error* name the *report* that was written of it."""
     error.report = report
     error.message += f". See what happened: doorkey reports open {report}"
-
-
-def describe(report: Report) -> str:
-    """Return what a list of reports says of one, in a line."""
-    if not report.code:
-        return "worked"
-    cause = report.causes[0] if report.causes else None
-    return f"{cause.kind}: {cause.what}" if cause is not None else report.message

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, TypeAlias
 
-Kind: TypeAlias = Literal["visit", "call"]
+Kind: TypeAlias = Literal["visit", "call", "window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class Report:
 
     `calls` are the request ids of the calls that ended with this failure. `page` is where the visit ended, `status` how
     its document came. `worked` is the wall time of the visit that `differences` compare with, 0 if none is known.
+    `recordings` are files beside it that hold credentials.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Report:
     worked: float = 0.0
     took: float = 0.0
     has_picture: bool = False
+    recordings: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,6 +108,6 @@ class Report:
         values = {name: value for name, value in data.items() if name in known}
         for name, kind in kinds.items():
             values[name] = tuple(kind(**one) for one in values.get(name, ()))
-        for name in ("calls", "lines"):
+        for name in ("calls", "lines", "recordings"):
             values[name] = tuple(values.get(name, ()))
         return cls(**values)

@@ -15,6 +15,13 @@ def format_report(report: Report) -> str:
     return "\n".join(_list_lines(report)).rstrip() + "\n"
 
 
+def describe_end(report: Report) -> str:
+    """Return in a few words what the report is of."""
+    if report.kind == "window":
+        return f"a window of {report.site}, opened by a person"
+    return f"a {report.kind} to {report.site} {f'failed ({report.code})' if report.code else 'worked'}"
+
+
 def format_causes(causes: Iterable[Cause]) -> Iterator[str]:
     """Yield the guesses, a line for each part."""
     for cause in causes:
@@ -26,9 +33,8 @@ def format_causes(causes: Iterable[Cause]) -> Iterator[str]:
 
 
 def _list_lines(report: Report) -> Iterator[str]:
-    ended = f"failed ({report.code})" if report.code else "worked"
     at = datetime.fromtimestamp(report.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    yield f"doorkey {report.version}: a {report.kind} to {report.site} {ended}, {at}"
+    yield f"doorkey {report.version}: {describe_end(report)}, {at}"
     if report.message:
         yield f"\n{report.message}"
     if report.causes:
@@ -55,3 +61,13 @@ def _list_notes(title: str, notes: tuple[Note, ...]) -> Iterator[str]:
     if notes:
         yield f"\n{title}:"
         yield from (f"- {' '.join(filter(None, (one.kind, one.place, one.text)))}" for one in notes[:MOST_NOTES])
+
+
+def describe(report: Report) -> str:
+    """Return what a list of reports says of one, in a line."""
+    if report.kind == "window":
+        return "opened by a person, recorded"
+    if not report.code:
+        return "worked, recorded" if report.recordings else "worked"
+    cause = report.causes[0] if report.causes else None
+    return f"{cause.kind}: {cause.what}" if cause is not None else report.message

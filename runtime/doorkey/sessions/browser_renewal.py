@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from doorkey.errors import BrowserFailed, DoorkeyError, HeadlessDenied
+from doorkey.errors import BrowserFailed, ConfigurationError, DoorkeyError, HeadlessDenied
 from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.session import Session
@@ -21,7 +21,7 @@ from doorkey.sessions.identity import Identity
 from doorkey.transport.selector import TransportSelector
 
 if TYPE_CHECKING:
-    from doorkey.browser import BrowserPool, Profile, VisitResult, VisitSpec
+    from doorkey.browser import BrowserPool, Lease, Profile, VisitResult, VisitSpec
     from doorkey.browser.live_view.handovers import Handovers
     from doorkey.reports.recorder import SiteRecorder
 
@@ -145,6 +145,26 @@ class BrowserRenewal:
         """The user agent of a browser of the site's profile."""
         return await self.pool.read_user_agent(self.profile())
 
+    async def record(self, lease: Lease) -> None:
+        """Let Playwright record what *lease* opens, where a person or the settings want that.
+
+        Raises ConfigurationError if the settings keep no reports, with which recordings are kept.
+        """
+        wanted = self.pool.inspection.recordings
+        if self.recorder is None:
+            if wanted:
+                raise ConfigurationError("recordings are kept with reports, and reports.keep is 0: set it to 1 or more")
+            return
+        kinds, folder = await self.recorder.prepare(wanted)
+        if folder is not None:
+            from doorkey.browser.capture import Capture  # only few visits are recorded
+
+            capture = Capture(kinds, folder)
+            lease.record(capture)
+            self.recorder.note_recording(capture)
+            names = ", ".join(sorted(kinds))
+            self.events.report("window", f"Playwright records this ({names}): the files will hold credentials")
+
     async def _visit(self, rung: str, spec: VisitSpec, previous: Session | None) -> Session:
         self.events.report("renewal", f"{rung}: opening {self.site.url}")
         profile = self.identity.profile(self.profile())
@@ -154,6 +174,7 @@ class BrowserRenewal:
             async with AsyncExitStack() as exits:
                 context = await exits.enter_async_context(lease)
                 try:
+                    await self.record(context)
                     result = await context.enter(spec)
                 finally:
                     if self.recorder is not None:

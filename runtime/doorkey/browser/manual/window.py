@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from doorkey.browser.pool import BrowserPool
 from doorkey.browser.profile import Profile
@@ -13,6 +14,9 @@ from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.page import Page
 from doorkey.network.egress import Egress
+
+if TYPE_CHECKING:
+    from doorkey.browser.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class WindowState:
         return self.page or Page(url=url, html="")
 
 
+async def _prepare_nothing(_: Lease) -> None:
+    return
+
+
 async def open_window(
     pool: BrowserPool,
     profile: Profile,
@@ -44,14 +52,17 @@ async def open_window(
     headed: bool | None = True,
     kept: WindowState | None = None,
     events: SiteEvents | None = None,
+    prepare: Callable[[Lease], Awaitable[None]] = _prepare_nothing,
 ) -> WindowState:
     """Show *url* with *profile* until the person closes the window. There is no time limit.
 
     *kept* is put into the empty context first. If *headed* is None, the profile chooses the display (a virtual
-    one is for screen recorders). Raises ConfigurationError without a screen, BrowserFailed, SiteDown or TimeLimit.
+    one is for screen recorders). *prepare* is called before anything is opened. Raises ConfigurationError without a
+    screen, BrowserFailed, SiteDown or TimeLimit.
     """
     kept = kept or WindowState()
     async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, events=events) as lease:
+        await prepare(lease)
         spec = VisitSpec(url=url, read=lambda _: {}, cookies=kept.cookies, local=kept.local, inspection=pool.inspection)
         snapshot = await lease.show(spec)
     return WindowState(snapshot.cookies, snapshot.page, snapshot.page.local, snapshot.stood)

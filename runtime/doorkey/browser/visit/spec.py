@@ -14,7 +14,6 @@ from doorkey.model.session import JSON, Tokens
 from doorkey.model.visit_needs import VisitNeeds
 
 if TYPE_CHECKING:
-    from doorkey.browser.capture import Capture
     from doorkey.browser.live_view.handovers import Handovers
 
 
@@ -32,7 +31,7 @@ class VisitSpec(VisitNeeds):
     any more, else the one where the login led.
     `evidence` says when the page is examined for a report, at the end of the visit; `secrets` are values that its
     picture must not show. `handovers` is where a person is asked to finish what the visit can't; None: nobody is.
-    `inspection` is how a person looks at the visit, `capture` what Playwright records of it.
+    `inspection` is how a person looks at the visit.
     """
 
     url: str
@@ -52,7 +51,6 @@ class VisitSpec(VisitNeeds):
     secrets: tuple[str, ...] = field(default=(), repr=False)
     handovers: Handovers | None = None
     inspection: Inspection = NONE
-    capture: Capture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
