@@ -201,6 +201,7 @@ class Assembly:
             store,
             private=MemoryStore(self.clock),
             clock=self.clock,
+            texts=self._shared_texts,
             claims=FrontStore(store, self.clock, limit=self.settings.entering) if front else None,
             limit=self.settings.entering + REPORTING,
             longer=lambda: self.pool.handovers.longest + self.pool.inspection.longer,

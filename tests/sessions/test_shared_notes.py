@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -19,6 +21,7 @@ from doorkey.model.request import Head, Request
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.model.verdict import Kind
+from doorkey.sessions.login_war import MOST, LoginWars
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Store
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from redis_server import RedisServer
     from stepped_clock import SteppedClock
 
-from .redis_stores import empty, redis_store
+from .fleet_node import CLOCK, store_of
+from .redis_stores import ENCRYPTION, empty, redis_store
 
 KEY = Key("wiki", "http://127.0.0.1:1/")
 SITE = Site(name="wiki", url=KEY.url)
@@ -194,6 +198,60 @@ async def test_a_site_that_has_moved_to_the_page_has_moved_for_all(stores: list[
     await clock.advance(601)
     assert (first.name(SITE, KEY), second.name(SITE, KEY)) == ("direct", "direct")
     await second.close()
+
+
+PROGRAM = """
+import asyncio, sys
+from doorkey.engine.refusal_memory import RefusalMemory
+from doorkey.model.request import Request
+from doorkey.model.site import Site
+from doorkey.sessions.login_war import LoginWars
+from doorkey.transport.selector import TransportSelector
+from sessions.fleet_node import CLOCK, store_of
+from sessions.test_shared_notes import KEY, SHAPE, SITE, NoPage, asked, session
+
+async def main(url, encryption):
+    store = store_of(url, encryption)
+    refusals, wars = RefusalMemory(CLOCK, texts=store), LoginWars(CLOCK, store)
+    selector = TransportSelector(object(), NoPage(), clock=CLOCK, texts=store)
+    await refusals.refresh(KEY)
+    await selector.refresh(KEY)
+    known = [refusals.is_useless(session(), asked(text), SHAPE) for text in ("bad", "another")]
+    print(*known, selector.name(SITE, KEY), await wars.find(KEY) is not None)
+    refusals.conclude(session(), asked("theirs"), SHAPE)
+    await refusals.close()
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("redis", marks=pytest.mark.real("redis"))])
+async def test_another_process_knows_it(request: pytest.FixtureRequest, database: Path, kind: str) -> None:
+    url = str(database)
+    if kind == "redis":
+        server: RedisServer = request.getfixturevalue("redis")
+        await empty(server)
+        url = server.url
+    store, page, direct = store_of(url, ENCRYPTION), cast(Any, NoPage()), cast(Any, object())
+    refusals, wars = RefusalMemory(CLOCK, texts=store), LoginWars(CLOCK, store)
+    selector = TransportSelector(direct, page, clock=CLOCK, texts=store)
+    refusals.conclude(session(), asked(), SHAPE)
+    selector.move(SITE, KEY)
+    for gen in range(MOST):
+        wars.note(KEY, gen, 1.0)
+    for shared in (refusals, selector, wars):
+        await shared.close()
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, url, ENCRYPTION, stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    out, _ = await other.communicate()
+    assert out.decode().split() == ["True", "False", "page", "True"]
+    await refusals.refresh(KEY)
+    assert refusals.is_useless(session(), asked("theirs"), SHAPE)
+    await store.close()
 
 
 FACTS = PageFacts(status=200, place="/", title="t")

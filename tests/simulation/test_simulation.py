@@ -61,11 +61,14 @@ async def run(seed: int) -> Outcome:
     processes = []
     for _ in range(outcome.processes):
         limiters = RateLimiters(lambda key: limits, clock, uniform=chance.uniform)
-        keeper = Keeper(store, private=MemoryStore(clock), clock=clock, limiters=limiters, uniform=chance.uniform)
-        selector, refusals = TransportSelector(SimulatedTransport(site), clock=clock), RefusalMemory(clock)
+        keeper = Keeper(
+            store, private=MemoryStore(clock), clock=clock, limiters=limiters, uniform=chance.uniform, texts=store
+        )
+        selector = TransportSelector(SimulatedTransport(site), clock=clock, texts=store)
+        refusals = RefusalMemory(clock, texts=store)
         checks = SessionChecks(keeper, selector, refusals, store, clock)
         engine = Engine(keeper=keeper, selector=selector, refusals=refusals, checks=checks, clock=clock)
-        processes.append((engine, keeper, checks, target_of(site, WebSite, options)))
+        processes.append((engine, keeper, checks, refusals, target_of(site, WebSite, options)))
 
     async def call(name: str, kind: Write, engine: Engine, target: object) -> None:
         await clock.sleep(chance.uniform(0, SPAN))
@@ -82,18 +85,19 @@ async def run(seed: int) -> Outcome:
 
     calls = []
     for number in range(chance.randrange(20, 120)):
-        engine, _, _, target = chance.choice(processes)
+        engine, *_, target = chance.choice(processes)
         name, kind = f"w{number}", chance.choice(KINDS)
         outcome.kinds[name] = kind
         calls.append(call(name, kind, engine, target))
     await asyncio.gather(*calls)
     outcome.took = clock.now() - site.began
-    for _, keeper, checks, target in processes:
+    for _, keeper, checks, refusals, target in processes:
         limiter = keeper.limiters.of(target.key)
         outcome.left += 0 if limiter is None else limiter.status().under_way
         outcome.visits += target.visits
         outcome.checks += checks.status(target.key)[0]
         await checks.close()
+        await refusals.close()
         await keeper.close()
     living.cancel()
     await asyncio.gather(living, return_exceptions=True)

@@ -13,6 +13,7 @@ from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.held import StoreJournal
 from doorkey.sessions.key_state import KeyState
+from doorkey.sessions.login_war import LoginWars
 from doorkey.sessions.pause import remembered
 from doorkey.sessions.source import Source
 from doorkey.sessions.store import Backoff, BeginResult, Busy, Claim, Newer, Store, VisitClaims, hold_claim
@@ -26,7 +27,7 @@ AGAIN = (0.2, 0.5)
 class Flights:
     """`limit`: seconds that one visit may take, and `longer` more where a person may be asked. `away`: seconds that a
     store which is away is waited for. `ttl`: seconds after which another process takes over from one that died while
-    visiting. `claims` decides who visits; by default the store.
+    visiting. `claims` decides who visits; by default the store. `wars` tells when nobody should log in.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Flights:
         events: Events,
         uniform: Callable[[float, float], float],
         longer: Callable[[], float],
+        wars: LoginWars,
     ) -> None:
         self._store = store
         self._private = private
@@ -55,6 +57,7 @@ class Flights:
         self._events = events
         self._uniform = uniform
         self._longer = longer
+        self._wars = wars
 
     def store_of(self, key: Key) -> Store:
         return self._private if key.caller else self._store
@@ -64,6 +67,9 @@ class Flights:
         store, site = self.store_of(state.key), state.key.site
         claims = store if state.key.caller else self._claims
         try:
+            if not state.hurried and (error := await self._wars.find(state.key)) is not None:
+                self._remember(state, error, known=True)
+                return
             while True:
                 match await self._begin(claims, state, seen):
                     case Newer(session) if not source.fits(session):

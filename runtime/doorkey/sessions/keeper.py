@@ -25,6 +25,7 @@ from doorkey.sessions.pause import PauseRule
 from doorkey.sessions.renewed_cookies import RenewedCookies
 from doorkey.sessions.source import Source, Target
 from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store, VisitClaims
+from doorkey.shared_notes import SharedTexts
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
@@ -39,7 +40,8 @@ class Keeper:
     `longer` more where a person may be asked.
     `claim_ttl`: seconds after which another process takes over from one that died while visiting. `limiters`: how
     many pages are opened at a site at a time, and how many visits in vain it gets; None without limits.
-    `events` get a record of each visit. `claims` decides who visits; by default the store.
+    `events` get a record of each visit. `claims` decides who visits; by default the store. `texts`: where the processes
+    of a store share which logins were ended soon.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Keeper:
         events: Events | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
         longer: Callable[[], float] = lambda: 0.0,
+        texts: SharedTexts | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,13 +69,13 @@ class Keeper:
         self._away = away
         self._claim_ttl = claim_ttl
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
+        self._wars = LoginWars(clock, texts)
         self._flights = Flights(
             store, private, clock, claims=claims, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters,
-            events=events or Events(clock), uniform=uniform, longer=longer,
+            events=events or Events(clock), uniform=uniform, longer=longer, wars=self._wars,
         )  # fmt: skip
         self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
-        self._wars = LoginWars()
         self._closed = False
 
     def key_state(self, key: Key) -> KeyState:
@@ -164,7 +167,7 @@ class Keeper:
         before = state.refused
         state.refuse(session.gen, now, named=named)
         if login and session.max_uses is None and before < session.gen == state.refused <= state.accepted:
-            error = self._wars.note(session.key, now - state.born, now)
+            error = self._wars.note(session.key, session.gen, now - state.born)
             if error is not None:
                 log.warning("%s", error.message)
                 state.fail_visit(error, now, known=True)
@@ -176,6 +179,7 @@ class Keeper:
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
+        await self._wars.close()
 
     async def _wait_out(self, source: Source, state: KeyState, now: float, deadline: float) -> None:
         """Wait for the end of the pause, where that is short; else raise the error that it was begun for."""
