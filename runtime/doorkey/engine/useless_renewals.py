@@ -138,10 +138,11 @@ class UselessRenewals:
         digest = blake2b(key=self.salt.encode()[:64], digest_size=8)
         digest.update(repr((*kind_of(request), request.form, request.json, request.parts)).encode())
         # An upload that is not in memory is another one each time.
-        bodies = [request.body if isinstance(request.body, bytes) else str(id(request.body or None)).encode()]
-        for body in (*bodies, *(part.data for part in request.parts or ())):
-            digest.update(b"%d:" % len(body))
-            digest.update(body[:TELLING])
+        body = request.body or b""
+        bodies = [body if isinstance(body, bytes) else str(id(body)).encode()]
+        for data in (*bodies, *(part.data for part in request.parts or ())):
+            digest.update(b"%d:" % len(data))
+            digest.update(data[:TELLING])
         return digest.hexdigest()
 
 
