@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable, Mapping, MutableSet
+from collections.abc import AsyncGenerator, Iterable, Mapping, MutableSet, Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -185,13 +185,13 @@ class Runtime:
         self.provider(site)
         self._parts.paused.discard(site)
 
-    async def probe(self, site: str, *, with_calls: bool = False) -> Probed:
-        """Try the site's session check: how well would a dead session be noticed? *with_calls* also sends the
-        settings' `examples` as a stranger: a site that lets strangers write would process them."""
+    async def probe(self, site: str, calls: Sequence[Request] | None = None) -> Probed:
+        """Try the site's session check: how well would a dead session be noticed? The *calls* are sent as a stranger: a
+        site that lets strangers write would process them."""
         target, parts = self.target(site), self._parts
         session = await parts.keeper.get(target, deadline=self._deadline(None))
         transport = parts.selector.for_page(target.site, session.key)
-        return await probe_site(parts.checks.learning, target, session, transport, with_calls=with_calls)
+        return await probe_site(parts.checks.learning, target, session, transport, calls)
 
     async def robots(self, site: str, session: Session) -> str:
         """What the site's robots.txt says of the page that a visit opens, in words; read at most once a day."""

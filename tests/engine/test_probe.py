@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from doorkey.engine.check.probe import Probed, probe_site
+from doorkey.engine.check.probe import Probed, example_of, probe_site
 from doorkey.errors import SessionEnded
 
 from .login_engine import SAVED, VAGUE, Engaged, LoginSite, engaged, page
@@ -15,7 +15,8 @@ async def probed(engine: Engaged, *, with_calls: bool = True) -> Probed:
     session = await engine.keeper.get(engine.target, deadline=engine.clock.now() + 10)  # type: ignore[arg-type]
     learning = engine.checks.learning
     transport = engine.selector.for_page(engine.target.site, session.key)
-    return await probe_site(learning, engine.target, session, transport, with_calls=with_calls)  # type: ignore[arg-type]
+    calls = [example_of(text) for text in engine.target.provider.examples] if with_calls else None
+    return await probe_site(learning, engine.target, session, transport, calls)  # type: ignore[arg-type]
 
 
 async def test_what_a_probe_has_recorded_is_sent_again() -> None:

@@ -140,12 +140,13 @@ class Check:
 
     async def _probe(self, *, with_calls: bool) -> list[str]:
         """Try how a dead session would be noticed; with the examples of the settings only where that was asked for."""
+        from doorkey.engine.check.probe import example_of
         from doorkey.provider import ChatProvider
 
         provider = self.runtime.provider(self.name)
         if isinstance(provider, ChatProvider) and provider.check_url is None:
             return []
-        probed = await self.runtime.probe(self.name, with_calls=with_calls)
+        probed = await self.runtime.probe(self.name, list(map(example_of, provider.examples)) if with_calls else None)
         found = [probed.noticed, *filter(None, [probed.spoiled]), *probed.calls]
         for line in found:
             self._tell(f"found    {line}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_string
 from typing import Any, Literal, TypeAlias
@@ -50,6 +50,21 @@ def read_json(text: str) -> tuple[Leaf, ...]:
         if len(found) >= MOST:
             break
     return tuple(found)
+
+
+def rewrite_json(text: str, write: Callable[[Leaf], str | None]) -> Any:
+    """Return the JSON in *text* with each text in it as *write* gives it: None leaves it out, as nulls are left out."""
+    return _rewrite(json.loads(text.removeprefix("\ufeff")), (), write)
+
+
+def _rewrite(value: Any, path: tuple[str, ...], write: Callable[[Leaf], str | None]) -> Any:
+    if isinstance(value, dict):
+        items = ((name, _rewrite(inner, (*path, str(name)), write)) for name, inner in value.items())
+        return {name: inner for name, inner in items if inner is not None}
+    if isinstance(value, list):
+        listed = (_rewrite(inner, (*path, str(at)), write) for at, inner in enumerate(value))
+        return [inner for inner in listed if inner is not None]
+    return write(Leaf("json", ".".join(path), value)) if isinstance(value, str) else value
 
 
 def _walk(value: Any, path: tuple[str, ...], *, listed: bool) -> Iterator[Leaf]:

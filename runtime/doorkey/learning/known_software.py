@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ def join(proposal: Proposal, draft: Draft, page: Page) -> Proposal:
         Line("ready", ready, draft.ready_evidence.text if ready == draft.ready else "only on a logged-in page"),
         *(line for line in (proposal.lines if known or not draft.tokens else learned) if _is_of_tokens(line)),
         *(line for line in learned if line.key == "check" and ready in ("", draft.ready)),
-        *(line for line in proposal.lines if line.key == "stale"),
+        *_join_stale(proposal, draft),
     ]
     if login.by_steps:
         steps, comments = make_steps(login.form, proposal.variables, login.page)
@@ -51,6 +52,14 @@ def join(proposal: Proposal, draft: Draft, page: Page) -> Proposal:
 def _find_place(login: Login, url: str) -> str:
     """Return the path to open for the form; empty if the page at *url* leads strangers to it by itself."""
     return "" if login.shown_at == url else _get_path(login.form_url or login.seen)
+
+
+def _join_stale(proposal: Proposal, draft: Draft) -> Iterator[Line]:
+    """Return the line of `stale`: what is known of the software, and what was learned."""
+    known = next((line for line in proposal.lines if line.key == "stale"), None)
+    rules = (*(known.value if known is not None else ()), *draft.stale)
+    if rules:
+        yield Line("stale", rules, "what an answer looks like when the session is dead")
 
 
 def _is_first(line: Line) -> bool:

@@ -11,11 +11,12 @@ from urllib.parse import urldefrag, urlsplit
 from doorkey.errors import ConfigurationError
 from doorkey.learning.bodies import read_json
 from doorkey.learning.carried import list_carried, template, trace
-from doorkey.learning.differences import find_differences
+from doorkey.learning.differences import compare_scripts, find_differences
 from doorkey.learning.draft import Call, Doubt, Draft, Evidence, LoginDraft, TokenDraft
-from doorkey.learning.login import Found, draft_login, find_login, find_renewal, list_left_out
+from doorkey.learning.login import Found, asks_user, draft_login, find_login, find_renewal, list_left_out
 from doorkey.learning.ready import find_ready
 from doorkey.learning.recording import Exchange, Recording, Snapshot
+from doorkey.learning.refusals import find_refusals
 from doorkey.learning.tokens import TokenTable
 from doorkey.learning.values import SECRET_NAME
 from doorkey.model.page import Page
@@ -43,8 +44,20 @@ def read_credentials(recording: Recording, site: str) -> dict[str, str]:
     found = _find_login(recording)
     if found is None:
         return {}
-    values = [leaf.value for leaf in (found.user, found.password) if leaf is not None]
-    return dict(zip(name_variables(site, with_user=found.user is not None), values, strict=True))
+    user = found.user.value if found.user is not None else _find_typed_before(recording)
+    with_user = asks_user(recording, found)
+    values = (user, found.password.value) if with_user else (found.password.value,)
+    return {name: value for name, value in zip(name_variables(site, with_user=with_user), values, strict=True) if value}
+
+
+def _find_typed_before(recording: Recording) -> str:
+    """Return what was typed last before the password, on a page that asks for the user's name alone."""
+    typed = ""
+    for event in recording.events:
+        if event.secret:
+            return typed
+        typed = event.value if event.action == "fill" else typed
+    return ""
 
 
 @dataclass(slots=True)
@@ -70,12 +83,13 @@ class _Learning:
             login = self._add_renewal(found, login, table)
         calls = tuple(self._list_calls(found, table))
         cookies = self._list_cookies(found)
-        if login is not None and not (ready or cookies or any(_is_in_answer(one) for one in table.tokens)):
-            login = replace(login, request=None, renew=None)  # nothing would tell a login from a refusal
         if login is None and not calls and not table.tokens and not (inside and strangers):
             raise NotEnough(self._explain_missing())
         in_source = bool(ready) and all(page.find(ready) is not None for page in sources)
         check = self._find_check(found) if not in_source else None
+        tells = ready or cookies or any(_is_in_answer(one) for one in table.tokens)
+        if login is not None and not tells:
+            login = replace(login, request=None, renew=None)  # nothing would tell a login from a refusal
         doubts = (*self._list_doubts(found, login, ready, check), *table.doubts)
         seen = "on the logged-in page, and not on a stranger's" if ready else "a guess: compare it with your page"
         if login is not None and login.steps and not ready:
@@ -89,6 +103,7 @@ class _Learning:
             sends=table.sends,
             cookies=cookies,
             check=check,
+            stale=find_refusals(recording.exchanges),
             calls=calls,
             doubts=doubts,
         )
@@ -130,10 +145,13 @@ class _Learning:
             answers |= dict.fromkeys(self._list_renewals(found), "renewal")
         table.add_traced(traced, answers)
         table.doubts += doubts
+        if found is not None and login is not None and login.request is not None and not table.tokens:
+            table.guess_bearer(found.exchange, sure=not (found.exchange.set_cookies or recording.lacks_cookies))
         ours = [one.page for one in recording.snapshots if one.who == "first" and one.page in inside]
         theirs = [one.page for one in recording.snapshots if one.who == "second" and one.page in inside]
         if ours and theirs:
-            table.add_differences(find_differences(ours[-1], theirs[-1]), compared=True)
+            values = [*find_differences(ours[-1], theirs[-1]), *compare_scripts(recording.scripts)]
+            table.add_differences(values, compared=True, scripts=list(_list_scripts(recording, ours[-1])))
         if inside and not table.tokens:
             self._add_other_pages(table, inside)
         return table
@@ -251,6 +269,12 @@ def _find_login(recording: Recording) -> Found | None:
         return found
     others = [leaf for leaf in found.exchange.fields if leaf is not found.password and leaf.value in recording.typed]
     return replace(found, user=others[0]) if len(others) == 1 else found
+
+
+def _list_scripts(recording: Recording, page: Page) -> Iterator[str]:
+    """List the texts of the scripts on *page*, and of the site's script files."""
+    yield from (script.get_text() for script in page.document.find_all("script"))
+    yield from (one.text for one in recording.scripts if one.who == "first")
 
 
 def _read_refresh(exchange: Exchange) -> set[str]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from doorkey.learning.bodies import Leaf, read_json
+from doorkey.learning.bodies import Leaf, read_json, rewrite_json
 from doorkey.learning.draft import LoginDraft
 from doorkey.learning.origins import find_origin
 from doorkey.learning.recording import Exchange, Recording, Snapshot
 from doorkey.learning.values import PASSWORD_NAME, SECRET_NAME, is_random, make_name
+from doorkey.protections.judge import LOGIN
 from doorkey.recognition.login_form import MAKES_ACCOUNT, NAMES_USER, LoginForm, find_login_form
 from doorkey.recognition.proposal import make_steps, name_variables
 
@@ -22,6 +23,13 @@ STANDARD = re.compile(
     r"upgrade.*|user-agent|x-requested-with|:.*|traceparent|tracestate|sentry-.*|baggage|purpose|range|expect"
 )
 """Request headers that a browser or a monitoring script sets by itself."""
+INPUT = re.compile(r"<input\b[^>]{0,1000}>", re.IGNORECASE)
+OF_PASSWORD = re.compile(r"""\stype\s*=\s*["']?password""", re.IGNORECASE)
+NAMED = re.compile(r"""\sname\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.\w+")
+NAMES_PROGRAM = re.compile(r"operation|client|app|device|type|realm|domain|action|redirect|url", re.IGNORECASE)
+"""Names of fields that name something else than a user."""
+NAMES_ANYTHING = re.compile(r"name|account|login", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +48,50 @@ def find_login(exchanges: Sequence[Exchange], typed: Set[str] = frozenset()) -> 
     One that was sent to where a page was opened wins over others: what trackers send may look like a login. *typed* are
     values that were typed into password fields, if that is known.
     """
-    every = [one for at, exchange in enumerate(exchanges) if (one := _read_login(at, exchange, typed)) is not None]
+    every, asked = [], set[str]()
+    for at, exchange in enumerate(exchanges):
+        if exchange.writes and (one := _read_login(at, exchange, typed, asked)) is not None:
+            every.append(one)
+        if exchange.is_html:
+            asked |= _list_password_fields(exchange.answer_body)
     opened = {one.origin for one in exchanges if one.navigates}
     found = [one for one in every if one.exchange.origin in opened] or every
     accepted = [one for one in found if one.exchange.status < 400]
     return next(reversed(accepted or found), None)
 
 
-def _read_login(at: int, exchange: Exchange, typed: Set[str]) -> Found | None:
-    if not exchange.writes:
-        return None
+def _list_password_fields(page: str) -> set[str]:
+    """Return the names of the fields for passwords in the source of *page*."""
+    tags = [tag for tag in INPUT.findall(page) if OF_PASSWORD.search(tag)] if "password" in page else []
+    return {name[1] for tag in tags if (name := NAMED.search(tag)) is not None}
+
+
+def _read_login(at: int, exchange: Exchange, typed: Set[str], asked: Set[str]) -> Found | None:
+    """Return the login that *exchange* is. *asked* are the names of the password fields that earlier pages had."""
     named = [leaf for leaf in exchange.fields if PASSWORD_NAME.search(leaf.path.rpartition(".")[2])]
-    secrets = named or [leaf for leaf in exchange.fields if leaf.value in typed]
+    secrets = named or [leaf for leaf in exchange.fields if leaf.value in typed or leaf.path in asked]
+    if not secrets and LOGIN.search(exchange.path):
+        secrets = [leaf for leaf in exchange.fields if SECRET_NAME.search(leaf.path.rpartition(".")[2])]
     if len({leaf.path for leaf in secrets}) != 1 or MAKES_ACCOUNT.search(exchange.path):
         return None
-    others = [leaf for leaf in exchange.fields if not SECRET_NAME.search(leaf.path) and not is_random(leaf.value)]
-    user = next((leaf for leaf in others if NAMES_USER.search(leaf.path)), None)
-    return Found(at, exchange, user, secrets[0])
+    return Found(at, exchange, _find_user(exchange.fields, secrets[0]), secrets[0])
+
+
+def _find_user(fields: Sequence[Leaf], password: Leaf) -> Leaf | None:
+    """Return the field with the user's name: one named so beside the password in JSON, an address, or a plain name."""
+    inside = password.path.rpartition(".")[0] if password.kind == "json" else ""
+    found: list[tuple[int, Leaf]] = []
+    for leaf in fields:
+        outer, _, last = leaf.path.rpartition(".") if leaf.kind == "json" else ("", "", leaf.path)
+        if leaf is password or not leaf.value or SECRET_NAME.search(leaf.path) or not NAMES_USER.search(last):
+            continue
+        if NAMES_PROGRAM.search(last) or (is_random(leaf.value) and not ADDRESS.fullmatch(leaf.value)):
+            continue
+        rank = (
+            4 * (outer == inside) + 2 * bool(ADDRESS.fullmatch(leaf.value)) + (NAMES_ANYTHING.fullmatch(last) is None)
+        )
+        found.append((rank, leaf))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def list_left_out(found: Found, typed: Set[str] = frozenset()) -> list[str]:
@@ -67,8 +102,8 @@ def list_left_out(found: Found, typed: Set[str] = frozenset()) -> list[str]:
 
 def draft_login(recording: Recording, found: Found, home: str, site: str) -> LoginDraft:
     """Return the way in that *found* shows. *home* is the URL that a visit opens."""
-    variables = name_variables(site, with_user=found.user is not None)
     shown = _find_form(recording, found)
+    variables = name_variables(site, with_user=asks_user(recording, found))
     steps: tuple[Mapping[str, str], ...] = ()
     comments: tuple[str, ...] = ()
     seen = found.exchange.path
@@ -79,7 +114,21 @@ def draft_login(recording: Recording, found: Found, home: str, site: str) -> Log
     request = None
     if found.password.kind == "json" or shown is None:
         request = _write_request(recording, found, home, variables)
+        if steps and _lacks_token(request, found.exchange):
+            request = None
     return LoginDraft(steps=steps, comments=comments, request=request, variables=variables, seen=seen)
+
+
+def _lacks_token(request: Mapping[str, Any], exchange: Exchange) -> bool:
+    """Whether the recorded login carried a header with a token, and *request* does not know where it comes from."""
+    sent = [name for name, value in exchange.headers.items() if is_random(value, name) and not STANDARD.fullmatch(name)]
+    return any(name not in request.get("header", {}) for name in sent if name != "authorization")
+
+
+def asks_user(recording: Recording, found: Found) -> bool:
+    """Whether the login takes a user's name, be it on a page before that of the password."""
+    shown = _find_form(recording, found)
+    return found.user is not None or (shown is not None and bool(shown[0].user))
 
 
 def _find_form(recording: Recording, found: Found) -> tuple[LoginForm, Snapshot] | None:
@@ -103,20 +152,21 @@ def _write_request(recording: Recording, found: Found, home: str, variables: tup
     if exchange.method != "POST":
         request["method"] = exchange.method
     tokens: dict[str, str] = {}
-    values: dict[str, Any] = {}
-    text: str | None
-    for leaf in exchange.fields:
-        if leaf is found.password:
-            text = f"env:{variables[-1]}"
-        elif leaf is found.user:
-            text = f"env:{variables[0]}"
-        elif leaf.value in recording.typed:
-            continue  # what else a person typed there may be valid once only, or a secret
-        else:
-            text = _refer(leaf.value, leaf.path, recording, found, request, tokens)
-        if text is not None and not leaf.listed:
-            put(values, leaf, text)
-    request[found.password.kind] = values
+
+    def write(leaf: Leaf) -> str | None:
+        if leaf.path == found.password.path:
+            return f"env:{variables[-1]}"
+        if found.user is not None and leaf.path == found.user.path:
+            return f"env:{variables[0]}"
+        if leaf.value in recording.typed:
+            return None  # what else a person typed there may be valid once only, or a secret
+        return _refer(leaf.value, leaf.path, recording, found, request, tokens)
+
+    if found.password.kind == "json":
+        request["json"] = rewrite_json(exchange.body, write)
+    else:
+        texts = {leaf.path: write(leaf) for leaf in exchange.fields}
+        request["form"] = {name: text for name, text in texts.items() if text is not None}
     headers = {}
     for name, value in exchange.headers.items():
         if not STANDARD.fullmatch(name) and is_random(value, name) and name != "authorization":
@@ -143,8 +193,18 @@ def _refer(
         return None
     called = make_name(name)
     tokens[called] = origin.text
-    request.setdefault("page", origin.page or "/")
+    request.setdefault("page", origin.page or _find_setting(origin.text, recording, found) or "/")
     return f"{{{called}}}"
+
+
+def _find_setting(source: str, recording: Recording, found: Found) -> str:
+    """Return the place whose answer set the cookie of *source* last before the login."""
+    name = source.removeprefix("cookie:")
+    for one in reversed(recording.exchanges[: found.at]):
+        set_here = any(text.partition("=")[0].strip() == name for text in one.set_cookies)
+        if set_here and not one.writes and one.origin == found.exchange.origin:
+            return one.place
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from doorkey.learning.bodies import read_json
 from doorkey.learning.recording import Exchange, Recording, Snapshot
@@ -111,13 +111,23 @@ def find_in_document(value: str, page: Page) -> tuple[str, str] | None:
     for tag in page.document.find_all(True):
         for attribute, held in tag.attrs.items():
             if isinstance(held, str) and held.strip() == value and attribute not in ("href", "src", "id"):
-                return _name_attribute(tag, attribute, page), _read_action(tag, page)
+                return name_attribute(tag, attribute, page), _read_action(tag, page)
     for script in page.document.find_all("script"):
         text = script.get_text()
         at = text.find(value)
         key = KEY.search(text[max(0, at - 90) : at]) if at >= 0 else None
         if key is not None:
             return name_script(key[1]), ""
+    return _find_in_address(value, page)
+
+
+def _find_in_address(value: str, page: Page) -> tuple[str, str] | None:
+    """Return the source of *value* where it is a parameter in the address of a form or a link."""
+    for tag in page.document.select("form[action*='?'], [formaction*='?'], a[href*='?']"):
+        address = str(tag.get("action") or tag.get("formaction") or tag.get("href"))
+        for name, text in parse_qsl(urlsplit(address).query):
+            if text == value:
+                return name_parameter(name), _read_action(tag, page) if tag.name != "form" else ""
     return None
 
 
@@ -126,7 +136,13 @@ def name_script(key: str) -> str:
     return f"html:/{re.escape(key)}{ASSIGNED}([^\"']+)/"
 
 
-def _name_attribute(tag: Tag, attribute: str, page: Page) -> str:
+def name_parameter(name: str) -> str:
+    """Return the source of a parameter in an address on a page."""
+    return f"html:/[?&;]{re.escape(name)}=([^\"'&]+)/"
+
+
+def name_attribute(tag: Tag, attribute: str, page: Page) -> str:
+    """Return the source of an element's *attribute*."""
     if tag.name == "meta":
         for key in ("name", "property", "id", "http-equiv"):
             if tag.get(key):

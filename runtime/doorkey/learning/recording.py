@@ -94,18 +94,28 @@ class Snapshot:
     at: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script file of the site, as one of two sessions got it. `place` is its path with the query."""
+
+    place: str
+    text: str = field(repr=False)
+    who: Who = "first"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """What is known of a site. `exchanges` are in the order in which they were sent.
 
-    `lacks_cookies`: the recorder left out cookies and Authorization, as sanitized HAR files do. `faults` say in words
-    what of the recording could not be read.
+    `scripts` are the script files that two sessions got. `lacks_cookies`: the recorder left out cookies and
+    Authorization, as sanitized HAR files do. `faults` say in words what of the recording could not be read.
     """
 
     url: str
     events: tuple[Event, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
+    scripts: tuple[Script, ...] = ()
     lacks_cookies: bool = False
     faults: tuple[str, ...] = ()
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from doorkey.learning.bodies import Leaf, read_json
 from doorkey.learning.carried import Slot, Traced, template
-from doorkey.learning.differences import Value
+from doorkey.learning.differences import OF_FORMS, Value
 from doorkey.learning.draft import Doubt, Evidence, SendDraft, Source, TokenDraft
 from doorkey.learning.login import put
 from doorkey.learning.origins import Origin
-from doorkey.learning.values import JWT, make_name
+from doorkey.learning.recording import Exchange
+from doorkey.learning.usage import find_usage
+from doorkey.learning.values import JWT, is_random, make_name
 from doorkey.model.page import Page
 
 WRITES = "POST,PUT,PATCH,DELETE /*"
@@ -23,6 +26,8 @@ HEADERS = {
     "xsrf-token": "X-XSRF-TOKEN",
 }
 """The usual header for a token of this name, where no request was seen that carried it."""
+BEARER = re.compile(r"access|token|jwt|bearer", re.IGNORECASE)
+"""Names of bearer tokens in the answer to a login."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,22 @@ class TokenTable:
         said = Evidence("in the answer to the login; renews the session")
         self._tokens["refresh"] = TokenDraft("refresh", f"json:{path}", said)
 
+    def guess_bearer(self, login: Exchange, *, sure: bool) -> None:
+        """Add the token in the answer to *login* as a bearer token, where no request was seen to carry it.
+
+        *sure*: the login hands out nothing else.
+        """
+        told = [leaf for leaf in read_json(login.answer_body) if not leaf.listed and is_random(leaf.value, leaf.path)]
+        named = [leaf for leaf in told if BEARER.search(leaf.path.rpartition(".")[2])]
+        found = next((leaf for leaf in named if "refresh" not in leaf.path.lower()), None)
+        if found is None:
+            return
+        name = self._add(f"json:{found.path}", "authorization", Evidence("in the answer to the login"))
+        self._put("", Slot("header", "Authorization"), f"Bearer {{{name}}}")
+        if not sure:
+            said = "no request was seen that carries the token of the login: the header Authorization is a guess"
+            self.doubts.append(Doubt(said, "compare it with your browser's own requests"))
+
     def find_in_renewal(self, body: str) -> dict[str, str]:
         """Return where the answer *body* of a renewal holds tokens, for those at another path than in the login's."""
         leaves = [leaf.path for leaf in read_json(body) if not leaf.listed]
@@ -85,12 +106,15 @@ class TokenTable:
             source = self._find_source(origin, answers)
             if answers.get(origin.at) == "renewal" and origin.kind in ("json", "header"):
                 continue  # the same token, as a renewal gave it
+            slot = carried.slot
+            if source is None and follows[0] is one and slot.place == "header" and not carried.exchange.writes:
+                source, slot = f"request:{slot.key}", replace(slot, prefix="")  # the page sends it when it opens
             if source is None:
                 self._add_next(one, follows)
                 continue
-            name = self._add(source, carried.slot.key, Evidence(f"{origin.evidence}, sent as {_words(carried.slot)}"))
+            name = self._add(source, slot.key, Evidence(f"{origin.evidence}, sent as {_words(slot)}"))
             when = self._find_condition(one, follows, source)
-            self._put(when, carried.slot, f"{carried.slot.prefix}{{{name}}}")
+            self._put(when, slot, f"{slot.prefix}{{{name}}}")
 
     def _add_next(self, one: Traced, follows: Sequence[Traced]) -> None:
         """Take note of a token whose later values stand in the answers to the requests before."""
@@ -143,14 +167,17 @@ class TokenTable:
             return f"{carried.exchange.method} {template(carried.exchange.path)}"
         return WRITES
 
-    def add_differences(self, values: Sequence[Value], *, compared: bool) -> None:
-        """Add what differed between two sessions and no recorded request carried. *compared*: there were two."""
+    def add_differences(self, values: Sequence[Value], *, compared: bool, scripts: Sequence[str] = ()) -> None:
+        """Add what differed between two sessions and no recorded request carried. *compared*: there were two.
+
+        *scripts* are those of the page, which may say where a value goes.
+        """
         said = "differs between two sessions" if compared else "looks like a token; seen in one session only"
         if not compared:  # a field of the same name on another page most likely holds the same token
             values = [value for value in values if value.name not in self.keys]
         known = {value.text: self._names[value.source] for value in values if value.source in self._names}
-        for value in sorted(values, key=lambda one: one.kind != "field"):
-            if value.source in self._names or (value.kind != "field" and Slot("form", value.name) in self._slots):
+        for value in sorted(values, key=lambda one: one.kind not in OF_FORMS):
+            if value.source in self._names or (value.kind not in OF_FORMS and Slot("form", value.name) in self._slots):
                 continue
             name = known.get(value.text, "")
             if not name:
@@ -161,12 +188,23 @@ class TokenTable:
                     kind, _, key = value.source.partition(":")
                     source = {kind: key, "inside": value.inside}
                 name = known[value.text] = self._add(source, value.name, Evidence(said))
-            self._send_difference(value, name)
+            self._send_difference(value, name, scripts)
 
-    def _send_difference(self, value: Value, name: str) -> None:
-        if value.kind == "field":
-            when = f"POST {value.action}" if value.source.startswith(("form[", "#")) else WRITES
-            self._put(when, Slot("form", value.name), f"{{{name}}}")
+    def _send_difference(self, value: Value, name: str, scripts: Sequence[str]) -> None:
+        if value.kind in OF_FORMS:
+            scoped = value.kind == "action" or value.source.startswith(("form[", "#"))
+            slot = Slot("query" if value.kind == "action" else "form", value.name)
+            self._put(f"POST {value.action}" if scoped else WRITES, slot, f"{{{name}}}")
+            return
+        if any(
+            f"{{{name}}}" in text for one in self._rules.values() for text in (*one.header.values(), *one.form.values())
+        ):
+            return  # the value is sent already, read at another place
+        used = find_usage(value, scripts)
+        if used is not None:
+            self._put("" if used.key.lower() == "authorization" else WRITES, used, f"{{{name}}}")
+            where = f"{value.source} as {_words(used)}"
+            self.doubts.append(Doubt(f"a script of the page sends {where}, and no request was seen that does"))
             return
         if value.kind in ("local", "session") and JWT.fullmatch(value.text):
             slot, text = Slot("header", "Authorization"), f"Bearer {{{name}}}"

@@ -6,20 +6,20 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.add.exploration import Exploration
-from doorkey.cli.add.names import derive_name_from_host, derive_name_from_kind
+from doorkey.cli.add.look import Look
+from doorkey.cli.add.names import derive_name_from_host
 from doorkey.cli.add.probe import SETTLE, Probe
 from doorkey.cli.add.recorded import Recorded, propose_recorded, read_recorded
 from doorkey.cli.add.report import AddReport
 from doorkey.cli.add.showing import Showing, ask_to_try
-from doorkey.cli.add.target import Target, exchange, find_values, list_missing, with_values
+from doorkey.cli.add.target import Target, find_values, list_missing, with_values
 from doorkey.cli.add.trial import Trial, Verdict
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from doorkey.config.settings import Settings
     from doorkey.learning.draft import Draft
     from doorkey.learning.sample import Sample
-    from doorkey.model.page import Page
-    from doorkey.recognition.proposal import Proposal
+    from doorkey.recognition.proposal import Line, Proposal
     from doorkey.runtime import Runtime
 
 
@@ -148,7 +147,7 @@ class SiteAddition:
             async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
                 recorded: Recorded | None = None
                 if self.har is None and self.showing is None:
-                    site, proposal, page, draft = await self._propose(runtime)
+                    site, proposal, page, draft = await self._look(runtime).propose()
                 else:
                     site, recorded = await self._read_recorded(runtime, say)
                     proposal, page, draft = recorded.proposal, recorded.page, recorded.draft
@@ -172,6 +171,12 @@ class SiteAddition:
                     sample = sample if sample is not None and self.agrees(sample) else None
                     with lend_variables(lent):
                         settings = target.load(table, texts)
+                        spent = await self._find_single_use(site, settings, proposal, draft, runtime.pool, say)
+                        if spent:
+                            proposal = replace(proposal, lines=_with_single_use(proposal.lines, spent))
+                            table = write_table(proposal, site)
+                            texts = target.compose(site, proposal.lines) if texts is not None else None
+                            settings = target.load(table, texts)
                         verdict = await self._try(site, settings, proposal, runtime.pool, say, sample)
                 written = not (self.dry_run or unchanged) and (self.anyway or verdict is None or not verdict.failed)
                 if written:
@@ -199,51 +204,39 @@ class SiteAddition:
         """Return the site's name and what a recording shows: the file, or a window in which a person shows the site."""
         if self.showing is None:
             assert self.har is not None
-            return await asyncio.to_thread(read_recorded, self.har, self.url, self.name)
+            site, recorded = await asyncio.to_thread(read_recorded, self.har, self.url, self.name)
+            return site, recorded if self.dry_run else await self._look(runtime).complete(site, recorded)
         say("showing: log in, do once what your programs shall do, and press “Done”")
         recording = await self.showing.record(runtime, self.url)
         return await asyncio.to_thread(propose_recorded, recording, self.name, "shown in a window")
+
+    def _look(self, runtime: Runtime) -> Look:
+        return Look(Probe(runtime, self.headed, self.settle), self.url, self.name, self.target)
 
     @property
     def target(self) -> Target:
         return Target(self.config, self.settings, self.dry_run)
 
-    async def _propose(self, runtime: Runtime) -> tuple[str, Proposal, Page, Draft | None]:
-        """The site's name, its proposed settings, its page, and what was learned if user and password are set."""
-        from doorkey.learning.known_software import join
-        from doorkey.recognition.proposal import propose
-        from doorkey.recognition.recognize import recognize
+    async def _find_single_use(
+        self,
+        site: str,
+        settings: Settings,
+        proposal: Proposal,
+        draft: Draft | None,
+        pool: BrowserPool,
+        say: Progress,
+    ) -> list[str]:
+        """Return the names of tokens that seem to serve once. Where the site can't be asked, the trial says why."""
+        from doorkey.cli.add.single_use import find_single_use
+        from doorkey.runtime import Runtime
 
-        exploration = Exploration(Probe(runtime, self.headed, self.settle), self.url)
-        page = await exploration.see(self.url)
-        site = self.name or derive_name_from_kind(recognize(page)[0])
-        proposal = await self._find_login(exploration, page, site)
-        values = find_values(self.target.read_table(site), proposal.variables)
-        if proposal.login is None or not values or list_missing(values):
-            return site, proposal, page, None
+        if draft is None or not draft.tokens or proposal.token is not None:
+            return []
         try:
-            draft, page = await exploration.learn(exchange(_opening(proposal, self.url), values), site)
-        except DoorkeyError as error:
-            unset = " and ".join(proposal.variables)
-            error.message += f"; without {unset}, the login steps are written without trying them"
-            raise
-        return site, join(propose(page, self.url, site, proposal), draft, page), page, draft
-
-    async def _find_login(self, exploration: Exploration, page: Page, site: str) -> Proposal:
-        """Return the proposal for *page*; with the login that it links to, if the values for one are set."""
-        from doorkey.config.settings import variable
-        from doorkey.learning.links import find_login_link
-        from doorkey.recognition.proposal import name_variables, propose
-
-        proposal = propose(page, self.url, site)
-        link = find_login_link(page) if proposal.login is None and proposal.framework.provider == "web" else ""
-        if not link:
-            return proposal
-        variables = name_variables(site, with_user=True)
-        if not variable(variables[-1]) and list_missing(find_values(self.target.read_table(site), variables)):
-            return replace(proposal, login_page=link)
-        behind = propose(await exploration.see(link), link, site)
-        return behind if behind.login is not None else replace(proposal, login_page=link)
+            async with Runtime(settings, headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
+                return await find_single_use(runtime, site, draft)
+        except DoorkeyError:
+            return []
 
     async def _try(
         self,
@@ -260,6 +253,15 @@ class SiteAddition:
         async with Runtime(settings, headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
             trial = Trial(runtime, site, proposal.path, say)
             return await trial.run(logs_in=bool(proposal.variables), sample=sample)
+
+
+def _with_single_use(lines: Sequence[Line], spent: Sequence[str]) -> tuple[Line, ...]:
+    """Return *lines* with the setting by which the tokens *spent* are read anew for each request."""
+    from doorkey.recognition.proposal import Line
+
+    said = f"each load of the page has another {' and '.join(spent)}: it is read anew for each request"
+    first = [line for line in lines if line.key in ("provider", "url")]
+    return (*first, Line("max_uses", 1, said), *(line for line in lines if line not in first))
 
 
 def _check_url(url: str) -> None:
@@ -287,13 +289,3 @@ def _offer_deletion(added: AddReport) -> None:
     click.echo(f"{added.har} holds the password that was typed. Delete it once the site works.", err=True)
     if added.written and is_terminal(sys.stdin) and click.confirm("Delete it now?", default=False, err=True):
         added.har.unlink(missing_ok=True)
-
-
-def _opening(proposal: Proposal, asked: str) -> tuple[Mapping[str, str], ...]:
-    """Return the login steps of *proposal*, as a visit that opens *asked* has to take them."""
-    from doorkey.recognition.proposal import get_place, make_steps
-
-    assert proposal.login is not None
-    login = proposal.login
-    opens = "" if login.shown_at == asked else get_place(login.shown_at)
-    return make_steps(login.form, proposal.variables, opens)[0]

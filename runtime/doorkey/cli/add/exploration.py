@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 if TYPE_CHECKING:
     from doorkey.cli.add.probe import Probe
     from doorkey.learning.draft import Draft
-    from doorkey.learning.recording import Exchange, Snapshot
+    from doorkey.learning.recording import Exchange, Script, Snapshot, Who
     from doorkey.model.page import Page, Seen
 
 Steps = tuple[Mapping[str, str], ...]
@@ -24,6 +24,7 @@ class Exploration:
     url: str
     snapshots: list[Snapshot] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
+    scripts: list[Script] = field(default_factory=list)
 
     async def see(self, url: str) -> Page:
         """Return the page at *url* as a stranger sees it."""
@@ -41,14 +42,21 @@ class Exploration:
 
         first = await self.probe.explore(self.url, steps)
         self.exchanges += map(_as_exchange, first.sent)
+        self.scripts += _list_scripts(first, "first")
         self.snapshots.append(Snapshot(first, "first", self._find_asked(first)))
         links = (path for path in list_form_links(first) if path not in pages)
         second = await self.probe.explore(self.url, steps, (*pages, *links))
         self.snapshots.append(Snapshot(second, "second", self._find_asked(second)))
+        self.scripts += _list_scripts(second, "second")
         for path, page in second.others.items():
             self.snapshots.append(Snapshot(page, "second", urljoin(second.url, path)))
         await self._see_stranger(first)
-        recording = Recording(url=self.url, exchanges=tuple(self.exchanges), snapshots=tuple(self.snapshots))
+        recording = Recording(
+            url=self.url,
+            exchanges=tuple(self.exchanges),
+            snapshots=tuple(self.snapshots),
+            scripts=tuple(self.scripts),
+        )
         return learn(recording, site), first
 
     async def _see_stranger(self, inside: Page) -> None:
@@ -67,6 +75,16 @@ class Exploration:
         """Return the URL by which *page* was opened: the one that was asked for, or the one where the login led."""
         asked = urldefrag(self.url).url
         return self.url if any(urldefrag(one.url).url == asked for one in page.sent) else page.url
+
+
+def _list_scripts(page: Page, who: Who) -> Iterator[Script]:
+    """List the script files of the site that *page* loaded."""
+    from doorkey.learning.recording import Script
+
+    for seen in page.sent:
+        parts = urlsplit(seen.url)
+        if "javascript" in seen.answer_headers.get("content-type", "") and parts[:2] == urlsplit(page.url)[:2]:
+            yield Script(parts.path + (f"?{parts.query}" if parts.query else ""), seen.answer_body, who)
 
 
 def _as_exchange(seen: Seen) -> Exchange:

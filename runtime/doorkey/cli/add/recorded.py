@@ -31,6 +31,7 @@ class Recorded:
     proposal: Proposal
     draft: Draft
     page: Page
+    recording: Recording
     holds_password: bool = False
     sample: Sample | None = None
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -77,7 +78,7 @@ def propose_recorded(recording: Recording, name: str, evidence: str) -> tuple[st
     typed = read_credentials(recording, site)
     secrets = recording.typed_secrets | {typed[name] for name in draft.variables[-1:] if name in typed}
     sample = make_sample(recording, draft)
-    return site, Recorded(proposal, draft, page, sample=sample, typed=typed, secrets=frozenset(secrets))
+    return site, Recorded(proposal, draft, page, recording, sample=sample, typed=typed, secrets=frozenset(secrets))
 
 
 def _read(file: Path) -> bytes:

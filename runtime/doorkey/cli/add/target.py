@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MADE = "as `doorkey add` found it"
 """How the comment ends that `doorkey add` puts beside a table's name."""
-LEARNED = ("url", "ready", "send", "check", "stale", "visit.steps", "login", "renew", "cookies.needed")
+LEARNED = ("url", "ready", "send", "check", "stale", "visit.steps", "login", "renew", "cookies.needed", "max_uses")
 """Settings that are written anew when a site is completed, beside its tokens. All others stay."""
 
 

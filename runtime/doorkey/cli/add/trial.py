@@ -72,6 +72,7 @@ class Trial:
         """Put a session that the site does not know in the place of the current one, and read the page of `url`."""
         runtime = self.runtime
         before = await runtime.session(self.site)
+        _, showed = await self._read()
         await runtime.logins.break_session(runtime.target(self.site))
         began = runtime.clock.now()
         answer, shows = await self._read()
@@ -87,6 +88,12 @@ class Trial:
         await runtime.visit(self.site)
         took = runtime.clock.now() - began
         _, shows = await self._read()
+        provider, url = runtime.provider(self.site), runtime.sites[self.site].url
+        if not (shows or showed) and provider.check_url in (None, url):
+            return True, (
+                f"logged in again in {took:.1f} s after a forced logout; scripts draw what shows a session, so a dead "
+                "one is noticed at the first call that the site refuses"
+            )
         if not shows:
             return False, "after a forced logout, the page of `url` did not show `ready` again"
         return True, (
@@ -95,7 +102,12 @@ class Trial:
         )
 
     async def _write(self, sample: Sample) -> tuple[bool, str]:
-        """Send the write once, with a session that the site does not know any more."""
+        """Send the write once, with a session that the site does not know any more.
+
+        A stranger sends it first, so that the form of that answer is known: after a death, it says that the write was
+        not processed.
+        """
+        await self.runtime.probe(self.site, [sample.request])
         await self.runtime.logins.break_session(self.runtime.target(self.site))
         async with await self.runtime.send(self.site, sample.request) as answer:
             status, renewed = answer.head.status, answer.renewed

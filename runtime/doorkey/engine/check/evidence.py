@@ -25,7 +25,8 @@ async def look_closer(
     elsewhere."""
     head = reply.head
     template, shape = template_of(reply.request, head.url), shape_of(head)
-    if state.knowledge.strangers.get(template) == shape:
+    accepted = shape in state.knowledge.shapes.of(template).shapes
+    if state.knowledge.strangers.get(template) == shape and not accepted:
         reply.suspicion = Suspicion.REFUSING
         return
     if head.is_html and await asyncio.to_thread(_is_strangers_page, reply, state):

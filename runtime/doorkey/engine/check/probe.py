@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from doorkey.engine.check.learning import CheckState, Learning
@@ -32,20 +33,23 @@ class Probed:
 
 
 async def probe_site(
-    learning: Learning, target: SiteTarget, session: Session, transport: Transport, *, with_calls: bool
+    learning: Learning, target: SiteTarget, session: Session, transport: Transport, calls: Sequence[Request] | None
 ) -> Probed:
-    """Try the check with *session*, as a stranger and with broken cookies; send the examples as a stranger."""
+    """Try the check with *session* and, unless *calls* is None, as a stranger and with broken cookies.
+
+    The *calls* are sent as a stranger.
+    """
     if target.provider.check_url is None:
         return Probed("there is no session check, as `ready` is not set: only refusals (401, 403, …) and `stale` renew")
     state = await learning.know(target)
     await learning.calibrate(target, session, state)
     noticed = state.knowledge.calibration.describe()
-    if not with_calls:
+    if calls is None:
         return Probed(noticed)
     spoiled = await _see_spoiled(learning, target, session, state)
-    calls = [await _send_as_stranger(target, session, transport, state, text) for text in target.provider.examples]
+    told = [await _send_as_stranger(target, session, transport, state, request) for request in calls]
     await learning.save(target, state.knowledge, probed=True)
-    return Probed(noticed, spoiled, tuple(calls))
+    return Probed(noticed, spoiled, tuple(told))
 
 
 async def _see_spoiled(learning: Learning, target: SiteTarget, session: Session, state: CheckState) -> str:
@@ -64,10 +68,11 @@ async def _see_spoiled(learning: Learning, target: SiteTarget, session: Session,
 
 
 async def _send_as_stranger(
-    target: SiteTarget, session: Session, transport: Transport, state: CheckState, text: str
+    target: SiteTarget, session: Session, transport: Transport, state: CheckState, request: Request
 ) -> str:
     """Send one example as a stranger, and record the form of the answer."""
-    request = example_of(text)
+    body = request.body if isinstance(request.body, bytes) else b""
+    text = " ".join(filter(None, (request.method, request.url, body.decode("utf-8", "replace"))))
     try:
         stream = await transport.open(request, as_stranger(session), target.site, total=LIMIT)
         head = await read_to_judge(target.provider, request, stream)
