@@ -932,7 +932,8 @@ class ViewState(OddSite):
     path = "/default.aspx"
 
     def body(self, text: str) -> dict[str, Any]:
-        return {"data": {"__EVENTTARGET": "", "ctl00$text": text, "ctl00$save": "Save"}}
+        constant = {"__EVENTTARGET": "", "__VIEWSTATEGENERATOR": "C2EE9ABB"}
+        return {"data": {**constant, "ctl00$text": text, "ctl00$save": "Save"}}
 
     def routes(self) -> list[web.RouteDef]:
         return [
