@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.add.look import Look
 from doorkey.cli.add.names import derive_name_from_host
 from doorkey.cli.add.probe import SETTLE, Probe
 from doorkey.cli.add.recorded import Recorded, propose_recorded, read_recorded
 from doorkey.cli.add.report import AddReport
 from doorkey.cli.add.showing import Showing, ask_to_try
+from doorkey.cli.add.survey import Survey
 from doorkey.cli.add.target import Target, find_values, list_missing, with_values
 from doorkey.cli.add.trial import Trial, Verdict
 from doorkey.cli.options import config_option, headed_option, json_option
@@ -147,7 +147,7 @@ class SiteAddition:
             async with Runtime(self.settings, headed=self.headed, hooks=[say.on_event], pool=self.pool) as runtime:
                 recorded: Recorded | None = None
                 if self.har is None and self.showing is None:
-                    site, proposal, page, draft = await self._look(runtime).propose()
+                    site, proposal, page, draft = await self._survey(runtime).propose()
                 else:
                     site, recorded = await self._read_recorded(runtime, say)
                     proposal, page, draft = recorded.proposal, recorded.page, recorded.draft
@@ -205,13 +205,13 @@ class SiteAddition:
         if self.showing is None:
             assert self.har is not None
             site, recorded = await asyncio.to_thread(read_recorded, self.har, self.url, self.name)
-            return site, recorded if self.dry_run else await self._look(runtime).complete(site, recorded)
+            return site, recorded if self.dry_run else await self._survey(runtime).complete(site, recorded)
         say("showing: log in, do once what your programs shall do, and press “Done”")
         recording = await self.showing.record(runtime, self.url)
         return await asyncio.to_thread(propose_recorded, recording, self.name, "shown in a window")
 
-    def _look(self, runtime: Runtime) -> Look:
-        return Look(Probe(runtime, self.headed, self.settle), self.url, self.name, self.target)
+    def _survey(self, runtime: Runtime) -> Survey:
+        return Survey(Probe(runtime, self.headed, self.settle), self.url, self.name, self.target)
 
     @property
     def target(self) -> Target:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Survey:
     """Looks at the page at `url` by a probe. `name` is empty if only the page can tell a name."""
 
     probe: Probe
