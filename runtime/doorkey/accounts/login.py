@@ -127,6 +127,7 @@ class Logins:
                 kept=WindowState(held.cookies, None, held.local) if held else None,
                 events=target.events,
                 prepare=browser.record,
+                spec=browser.spec(target.site.url, local={}),
             )
         finally:
             if target.recorder is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.capture import Capture, explain_no_video
@@ -13,13 +14,16 @@ from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
 from doorkey.browser.stored_state import StoredState
 from doorkey.browser.visit.spec import VisitSpec
+from doorkey.clock import Clock
 from doorkey.config.secrets import resolve
-from doorkey.errors import BrowserFailed
+from doorkey.errors import BrowserFailed, DoorkeyError
 from doorkey.model.events import SiteEvents
 from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Page
+
+    from doorkey.browser.showing.findings import FindingsBar
 
 OPEN = 5.0
 CLOSE = 5.0
@@ -30,8 +34,12 @@ RECORDED = 30.0
 class LeasedContext:
     """The context of one lease. It is opened by a task of its own, so that one that comes late is closed, too."""
 
-    def __init__(self, running: RunningBrowser, profile: Profile, routing: RequestRouting, events: SiteEvents) -> None:
+    def __init__(
+        self, running: RunningBrowser, profile: Profile, routing: RequestRouting, events: SiteEvents, clock: Clock
+    ) -> None:
         self._running, self._profile, self._routing, self._events = running, profile, routing, events
+        self._clock = clock
+        self._bar: FindingsBar | None = None
         self._opening: asyncio.Task[BrowserContext] | None = None
         self.capture: Capture | None = None
         """What records it, set before it is opened."""
@@ -60,11 +68,32 @@ class LeasedContext:
         except TimeoutError as error:
             raise BrowserFailed(f"opening a page: the browser did not answer within {OPEN:g} s") from error
         page.on("crash", lambda _: on_crash())
+        if spec.inspection.headed:
+            from doorkey.browser.showing.findings import FindingsBar  # few visits are looked at
+
+            self._bar = FindingsBar(page, spec, self._clock, self._events)
+            self._bar.start()
         return page
+
+    @asynccontextmanager
+    async def without_bar(self) -> AsyncIterator[None]:
+        """Take doorkey's own bar out of the page meanwhile. Raises BrowserFailed."""
+        if self._bar is None:
+            yield
+            return
+        async with self._bar.hidden():
+            yield
+
+    def tell_failure(self, error: DoorkeyError) -> None:
+        """Show in the bar, if there is one, that the visit has ended with *error*."""
+        if self._bar is not None:
+            self._bar.fail(error)
 
     async def close(self) -> None:
         """Close the context, even if it is still being opened, and end what records it."""
         self._running.filter.dismiss(self._routing)
+        if self._bar is not None:
+            await self._bar.end()
         try:
             if self._opening is not None:
                 await asyncio.wait([self._opening], timeout=OPEN)

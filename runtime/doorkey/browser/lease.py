@@ -62,7 +62,7 @@ class Lease:
     ) -> None:
         self._lost, self._clock = running.lost, clock
         self._routing, self._events, self._codes = routing, events, codes
-        self._context = LeasedContext(running, profile, routing, events)
+        self._context = LeasedContext(running, profile, routing, events, clock)
         self._visit: PageVisit | None = None
         self.evidence: VisitEvidence | None = None
         self.failed = False
@@ -185,6 +185,7 @@ class Lease:
                 work.cancel()
                 await asyncio.wait([work])
                 await self._collect_evidence()
+            self._context.tell_failure(error)
             raise
         finally:
             await end_tasks(work, *watches)
@@ -210,7 +211,8 @@ class Lease:
         if self._visit is None:
             return
         try:
-            self.evidence = await self._visit.collect_evidence()
+            async with self._context.without_bar():
+                self.evidence = await self._visit.collect_evidence()
         except Exception:
             # A rim, as above: the report must not replace the error that it tells of.
             log.warning("the page of a visit could not be examined for a report", exc_info=True)

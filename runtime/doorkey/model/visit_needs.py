@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from doorkey.model.login_steps import Step, is_login
@@ -22,6 +22,7 @@ class VisitNeeds:
 
     read: Callable[[Page], Tokens]
     ready: str | None = None
+    sought: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     pages: tuple[str, ...] = ()
     script_values: tuple[str, ...] = ()
@@ -37,7 +38,7 @@ class VisitNeeds:
     @classmethod
     def of(cls, provider: object, **more: Any) -> Self:
         """Return the needs that *provider* declares, with *more* fields of a subclass."""
-        return cls(**{field.name: getattr(provider, field.name) for field in fields(VisitNeeds)} | more)
+        return cls(**{one.name: getattr(provider, one.name) for one in fields(VisitNeeds)} | more)
 
     @property
     def logs_in(self) -> bool:

@@ -92,11 +92,19 @@ def kind_of(source: str) -> str:
     return kind if colon and re.fullmatch(r"[a-z]+(?:-[a-z]+)?", kind) and kind not in ("a", "input") else "css"
 
 
+def split_selector(source: str) -> tuple[str, str]:
+    """Return the CSS selector of a rule, and the attribute that it reads: empty for the element's text."""
+    selector, at, attribute = source.removeprefix("css:").rpartition("@")
+    if not (at and re.fullmatch(r"[A-Za-z_][\w:.-]*", attribute.strip())):
+        selector, attribute = source.removeprefix("css:"), ""
+    return selector.strip(), attribute.strip()
+
+
 def _look_up(source: str, page: Page, holdings: list[Holding]) -> str | None:
     """Return the value that *source* names in the page: empty if its place is there without one, None if not."""
     match kind_of(source):
         case "css":
-            return _select(source.removeprefix("css:"), page)
+            return _select(source, page)
         case "cookie":
             return page.cookies.get(source.partition(":")[2])
         case "local":
@@ -119,18 +127,16 @@ def _look_up(source: str, page: Page, holdings: list[Holding]) -> str | None:
 def _select(source: str, page: Page) -> str | None:
     import soupsieve
 
-    selector, at, attribute = source.rpartition("@")
-    if not (at and re.fullmatch(r"[A-Za-z_][\w:.-]*", attribute.strip())):
-        selector, attribute = source, ""
+    selector, attribute = split_selector(source)
     try:
-        tag = page.find(selector.strip())
+        tag = page.find(selector)
     except (soupsieve.SelectorSyntaxError, NotImplementedError):
         return None
     if tag is None:
         return None
     if not attribute:
         return tag.get_text().strip() or "?"
-    value = tag.get(attribute.strip())
+    value = tag.get(attribute)
     return value.strip() if isinstance(value, str) else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from doorkey.browser.pool import BrowserPool
@@ -53,16 +53,18 @@ async def open_window(
     kept: WindowState | None = None,
     events: SiteEvents | None = None,
     prepare: Callable[[Lease], Awaitable[None]] = _prepare_nothing,
+    spec: VisitSpec | None = None,
 ) -> WindowState:
     """Show *url* with *profile* until the person closes the window. There is no time limit.
 
     *kept* is put into the empty context first. If *headed* is None, the profile chooses the display (a virtual
-    one is for screen recorders). *prepare* is called before anything is opened. Raises ConfigurationError without a
+    one is for screen recorders). *prepare* is called before anything is opened.
+    *spec* is what a visit there would look for. Raises ConfigurationError without a
     screen, BrowserFailed, SiteDown or TimeLimit.
     """
     kept = kept or WindowState()
     async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, events=events) as lease:
         await prepare(lease)
-        spec = VisitSpec(url=url, read=lambda _: {}, cookies=kept.cookies, local=kept.local, inspection=pool.inspection)
-        snapshot = await lease.show(spec)
+        spec = spec or VisitSpec(url=url, read=lambda _: {}, inspection=pool.inspection)
+        snapshot = await lease.show(replace(spec, url=url, steps=(), cookies=kept.cookies, local=kept.local))
     return WindowState(snapshot.cookies, snapshot.page, snapshot.page.local, snapshot.stood)

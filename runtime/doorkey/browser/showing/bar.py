@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Literal, TypeAlias
 
+from doorkey.browser.showing.frame import FRAME, HOST
+
 Stage: TypeAlias = Literal["login", "use"]
 BINDING = "doorkeyTold"
-HOST = "doorkey-bar"
-"""The name of the element that holds the bar."""
 TEXTS = {
     "login": ("1. Log in. What you type is used to try the result; it is never written down.", "I am logged in"),
     "use": ("2. Now do once what your programs shall do.", "Done"),
@@ -21,16 +21,17 @@ TEXTS = {
 
 def make_script(stage: Stage) -> str:
     """Return the script for a page that opens at this *stage*."""
-    return f"({SCRIPT})({json.dumps(stage)}, {json.dumps(TEXTS)}, {json.dumps(HOST)}, {json.dumps(BINDING)})"
+    return f"({SCRIPT})({json.dumps(stage)}, {json.dumps(TEXTS)}, {json.dumps(HOST)}, {json.dumps(BINDING)}, {FRAME})"
 
 
-SCRIPT = r"""(stage, texts, name, binding) => {
+SCRIPT = r"""(stage, texts, name, binding, frame) => {
   if (globalThis.doorkeyBar) return;
   globalThis.doorkeyBar = true;
   const MOST = 3000000, SNAPSHOTS = 60;
   const tell = (what) => { try { globalThis[binding](JSON.stringify(what)); } catch { /* the page is going away */ } };
   const inTop = window === window.top;
-  const host = inTop ? document.createElement(name) : null;
+  const bar = inTop ? frame(name) : null;
+  const host = bar?.host ?? null;
 
   const named = (one) => {
     if (one.id) return "#" + CSS.escape(one.id);
@@ -87,22 +88,13 @@ SCRIPT = r"""(stage, texts, name, binding) => {
   }, true);
 
   if (!inTop) return;
-  const set = (one, styles) => { for (const key in styles) one.style.setProperty(key, styles[key], "important"); };
-  set(host, { all: "initial", position: "fixed", bottom: "16px", right: "16px", "z-index": "2147483647" });
-  const root = host.attachShadow({ mode: "closed" });
-  const box = document.createElement("div"), text = document.createElement("span");
+  const { box, set, attach } = bar, text = document.createElement("span");
   const button = document.createElement("button");
-  set(box, { display: "flex", gap: "12px", "align-items": "center", padding: "10px 14px", "border-radius": "8px",
-    background: "#1d2733", color: "#fff", font: "14px/1.4 system-ui, sans-serif", "max-width": "560px",
-    "box-shadow": "0 2px 12px rgba(0,0,0,.4)" });
   set(button, { font: "inherit", padding: "6px 14px", border: "0", "border-radius": "6px", background: "#ffd54a",
     color: "#1d2733", cursor: "pointer", "white-space": "nowrap" });
   const draw = () => { text.textContent = texts[stage][0]; button.textContent = texts[stage][1]; };
   draw();
   box.append(text, button);
-  root.append(box);
-  for (const kind of ["pointerdown", "mousedown", "mouseup", "keydown", "keyup", "click"])
-    root.addEventListener(kind, (event) => event.stopPropagation());
   button.addEventListener("click", (event) => {
     if (!event.isTrusted) return;
     flush();
@@ -110,9 +102,6 @@ SCRIPT = r"""(stage, texts, name, binding) => {
     tell({ kind: "stage", stage });
     if (stage === "login") { stage = "use"; draw(); }
   });
-  const attach = () => {
-    if (document.documentElement && host.parentNode !== document.documentElement) document.documentElement.append(host);
-  };
   const begin = () => {
     attach();
     new MutationObserver(() => { attach(); later(); }).observe(document, {
