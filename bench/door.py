@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from doorkey.browser.pool import BrowserPool
 from doorkey.clock import SystemClock
 from doorkey.config.settings import ServiceSettings
 from doorkey.engine.answer import Answer
@@ -75,7 +76,7 @@ class EnteredRuntime:
     def __init__(self, url: str) -> None:
         self.sites = {"bench": Site(name="bench", url=url)}
         clock = self._clock = SystemClock()
-        self.clock, self.events = clock, Events(clock)
+        self.clock, self.events, self.pool = clock, Events(clock), BrowserPool()
         self._entered = Entered(self.sites["bench"])
         keeper = Keeper(MemoryStore(clock), private=MemoryStore(clock), clock=clock)
         self._engine = Engine(
