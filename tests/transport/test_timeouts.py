@@ -28,7 +28,8 @@ def now() -> float:
 async def test_the_limit_that_was_reached_is_named(limit: float, left: float, named: str) -> None:
     with pytest.raises(TimeLimit) as told:
         await wait(Timeouts(), limit, now() + left, asyncio.Event())
-    assert (told.value.wait, told.value.limit) == (named, SHORT)
+    assert told.value.wait == named
+    assert 0 < told.value.limit <= SHORT  # what is left of the whole may be less than it was when the wait began
 
 
 async def test_a_deadline_that_is_over_already_ends_the_wait() -> None:

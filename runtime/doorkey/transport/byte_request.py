@@ -1,4 +1,4 @@
-"""Requests as `direct` sends them: a small body goes out with its head, header bytes that are not UTF-8 as they came."""
+"""How `direct` writes a request: a small body with its head, header bytes that are not UTF-8 as they came."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 
 SMALL = 1 << 16
 """A body of at most this many bytes is written with the head: no more than a connection holds without waiting."""
@@ -18,7 +19,18 @@ class ByteRequest(aiohttp.ClientRequest):
     - aiohttp's writer drops lone surrogates, which stand for bytes that are not UTF-8 (PEP 383).
     """
 
+    sent_again = False
+    """Set where a middleware may send this request twice: its body has to stay, and a task writes it."""
     _small: bytes = b""
+
+    def update_headers(self, headers: Any) -> None:
+        if "host" in headers:
+            super().update_headers(headers)
+            return
+        host = self.url.host_port_subcomponent
+        assert host is not None
+        self.headers = CIMultiDict([("Host", host)])
+        self.headers.extend(headers)
 
     def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
         self._small = body if type(body) is bytes and len(body) <= SMALL else b""
@@ -32,7 +44,8 @@ class ByteRequest(aiohttp.ClientRequest):
                 self.headers.popall(name, None)
             lines = "".join(f"{name}: {value}\r\n" for name, value in held).encode("utf-8", "surrogateescape")
         body = b""
-        if self._small and not (conn.protocol.writing_paused or self.chunked or self.compress or self._continue):
+        apart = self.sent_again or conn.protocol.writing_paused or self.chunked or self.compress or self._continue
+        if self._small and not apart:
             # Without a body aiohttp writes the head at once, and tells its timer that all is sent.
             body, self._body = self._small, None
         if lines or body:
@@ -41,7 +54,7 @@ class ByteRequest(aiohttp.ClientRequest):
 
 
 class _Inserting:
-    """A connection's transport until the first write: it puts *lines* behind the request line, *body* behind the head."""
+    """A connection's transport until the first write: puts *lines* behind the request line, *body* behind the head."""
 
     __slots__ = ("_body", "_lines", "_protocol", "_transport")
 

@@ -25,24 +25,20 @@ from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks
 from doorkey.network.tls import make_context
 from doorkey.network.url_policy import PublicResolver, request_url, same_host
 from doorkey.transport.authentication import Authentication
-from doorkey.transport.byte_request import ByteRequest
 from doorkey.transport.compression import ACCEPTED, unpack_exchange
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.headers import SessionHeaders
+from doorkey.transport.http_client import LONGEST_LINE, HttpClient
 from doorkey.transport.redirects import allowed_redirect, redirected
 from doorkey.transport.request_body import encode_body
 from doorkey.transport.stream import BROKEN, Exchange, Stream, buffered, translated
 from doorkey.transport.timeouts import Timeout, Timeouts
 from doorkey.transport.websocket import NoBody, WebSocket, open_websocket
 
-NEVER_ADDED = ("user-agent", "content-type")
-"""Headers that aiohttp would add. The session sets the user agent; a body without a media type stays without one."""
 OWN, FOREIGN = "own", "foreign"
 """The clients for a site itself, and for other hosts, which have to be public."""
 IDLE_CONNECTION = 4.0
 """Seconds for which an unused connection is kept. Common servers close theirs after 5 s, maybe under a POST."""
-LONGEST_LINE = 65536
-"""Bytes of the longest line of a head that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +57,7 @@ class Direct:
         self._limits = limits or Limits()
         self.headers = SessionHeaders(clock)
         self._waits = Timeouts()
-        self._clients: dict[str, aiohttp.ClientSession] = {}
+        self._clients: dict[str, HttpClient] = {}
         self._contexts: dict[TlsSetup, ssl.SSLContext] = {}
         self._authentications: dict[tuple[str, HttpCredentials], Authentication] = {}
 
@@ -173,20 +169,15 @@ class Direct:
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
         client, proxy = self._way(request, url, site)
-        # Headers are left out by name only where aiohttp would add one: it copies all of them for that.
-        may_add = "user-agent" not in headers or (body is not None and "content-type" not in headers)
         ordinary = (site.tls is None and site.credentials is None) or origin_of(url) != site.origin
         return client.request(
             request.method,
             wire_url(url),
-            data=body,
             headers=headers,
+            body=body,
             proxy=proxy,
-            ssl=True if ordinary else self._context(site),
-            middlewares=None if ordinary else self._middlewares(site),
-            allow_redirects=False,
-            auto_decompress=False,
-            skip_auto_headers=NEVER_ADDED if may_add else None,
+            tls=True if ordinary else self._context(site),
+            authentication=None if ordinary else self._authentication(site),
         )
 
     async def _upgrade(
@@ -194,7 +185,7 @@ class Direct:
     ) -> tuple[aiohttp.ClientResponse, WebSocket | None]:
         client, proxy = self._way(request, url, site)
         own = origin_of(url) == site.origin
-        assert client.connector is not None
+        authentication = self._authentication(site) if own else None
         return await open_websocket(
             client.connector,
             wire_url(url),
@@ -202,7 +193,7 @@ class Direct:
             headers=self._headers(request, url, session, site, conversation),
             proxy=proxy,
             tls=self._context(site) if own else True,
-            middlewares=self._middlewares(site) if own else (),
+            middlewares=() if authentication is None else (authentication,),
             longest_line=LONGEST_LINE,
         )
 
@@ -216,10 +207,10 @@ class Direct:
     def _context(self, site: Site) -> ssl.SSLContext | bool:
         return True if site.tls is None else self._contexts[site.tls]
 
-    def _middlewares(self, site: Site) -> tuple[Authentication, ...]:
-        return () if site.credentials is None else (self._authentications[site.origin, site.credentials],)
+    def _authentication(self, site: Site) -> Authentication | None:
+        return None if site.credentials is None else self._authentications[site.origin, site.credentials]
 
-    def _way(self, request: Request, url: str, site: Site) -> tuple[aiohttp.ClientSession, str | None]:
+    def _way(self, request: Request, url: str, site: Site) -> tuple[HttpClient, str | None]:
         """The client that carries *request* to *url*, and the HTTP proxy that it is given."""
         # Through a proxy it is the proxy that resolves names; ours would only refuse a proxy on this machine.
         socks = site.proxy if site.proxy is not None and is_socks(site.proxy) else None
@@ -239,22 +230,11 @@ class Direct:
             headers[name.lower()] = value
         return headers
 
-    def _client(self, way: str) -> aiohttp.ClientSession:
+    def _client(self, way: str) -> HttpClient:
         """The client for one way out: OWN, FOREIGN, or the URL of a SOCKS proxy."""
         client = self._clients.get(way)
         if client is None:
-            client = self._clients[way] = aiohttp.ClientSession(
-                connector=_connector(way),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                request_class=ByteRequest,
-                # Our own limits name themselves; aiohttp's would only cost a timer more.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                max_line_size=LONGEST_LINE,
-                max_field_size=LONGEST_LINE,
-            )
-            # aiohttp sends PUT and DELETE again by itself when a kept connection breaks under them, though they may
-            # have arrived. What may be sent again is the engine's to decide. There is no public switch.
-            client._retry_connection = False
+            client = self._clients[way] = HttpClient(_connector(way))
         return client
 
 
