@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,18 +168,29 @@ async def test_a_login_page_that_has_moved_is_found(served: Served) -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize(("path", "code"), [("/api/login", 0), ("/api/old", 1)])
-async def test_a_login_by_request_is_tried_and_never_rewritten(
-    home: Path, browsers: BrowserPool, monkeypatch: pytest.MonkeyPatch, path: str, code: int
+@pytest.mark.parametrize(
+    ("path", "field", "why"),
+    [
+        ("/api/login", "handle", ""),
+        ("/api/old", "handle", "the page logs in at /api/login"),
+        ("/api/login", "user", "the page's login sends no json.user"),
+    ],
+)
+async def test_a_login_by_request_is_written_as_the_page_sends_it_today(
+    home: Path, browsers: BrowserPool, monkeypatch: pytest.MonkeyPatch, path: str, field: str, why: str
 ) -> None:
     monkeypatch.setenv("ADA", USER)
     monkeypatch.setenv("NOTES_PASSWORD", SHOWN_PASSWORD)
-    async with TestServer(BearerSite().app(), host="127.0.0.1") as server:
-        FILE.write_text(BEARER.replace("URL", str(server.make_url("/"))).replace("PATH", path))
+    site = BearerSite()
+    async with TestServer(site.app(), host="127.0.0.1") as server:
+        url = str(server.make_url("/"))
+        FILE.write_text(BEARER.replace("URL", url).replace("PATH", path).replace("handle", field))
         repaired = await SiteRepair("notes", None, Settings.load(), pool=browsers, settle=0.0).run()
-    assert (repaired.changes, repaired.diff) == ((), "")
-    assert min(repaired.exit(written=False), 1) == code, repaired.summary
-    assert ("login.request" in repaired.summary) == bool(code)
+    assert [(one.setting, one.why) for one in repaired.changes] == ([("login", why)] if why else [])
+    assert not repaired.verdict.failed, repaired.summary
+    wanted = BEARER.replace("URL", url).replace("PATH", "/api/login")
+    assert tomllib.loads(repaired.texts[1]) == tomllib.loads(wanted)
+    assert SHOWN_PASSWORD not in repaired.diff
 
 
 @pytest.mark.browser

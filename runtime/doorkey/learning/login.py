@@ -113,7 +113,7 @@ def draft_login(recording: Recording, found: Found, home: str, site: str) -> Log
         steps, comments = make_steps(form, variables, "" if page.page.url == home else _place(page.page.url))
     request = None
     if found.password.kind == "json" or shown is None:
-        request = _write_request(recording, found, home, variables)
+        request = write_request(recording, found, home, variables)
         if steps and _lacks_token(request, found.exchange):
             request = None
     return LoginDraft(steps=steps, comments=comments, request=request, variables=variables, seen=seen)
@@ -145,7 +145,8 @@ def _find_form(recording: Recording, found: Found) -> tuple[LoginForm, Snapshot]
     return form, page
 
 
-def _write_request(recording: Recording, found: Found, home: str, variables: tuple[str, ...]) -> dict[str, Any]:
+def write_request(recording: Recording, found: Found, home: str, variables: tuple[str, ...]) -> dict[str, Any]:
+    """Return the login *found* as `login.request` has it, with references to *variables* in place of the values."""
     exchange = found.exchange
     local = exchange.origin == urlsplit(home)[:2]
     request: dict[str, Any] = {"path": exchange.place if local else exchange.url}

@@ -52,16 +52,64 @@ def repair_steps(
     if form.two_pages:  # the second page is not known yet
         missing = [css for css in missing if css in [_get_selector(step) for step in steps[: _find_fill(steps)]]]
     opened = next((str(step["open"]) for step in steps if "open" in step), "")
-    if not missing and opened == opens:
+    if steps and not missing and opened == opens:
         return None
     made, said = make_steps(form, ("USER", "PASSWORD") if form.user else ("PASSWORD",), opens)
     names = ("env:USER", "env:PASSWORD") if form.user else ("env:PASSWORD",)
     known = dict(zip(names, values[-len(names) :], strict=False))
     new = tuple(_fill_in(step, known) for step in made)
+    if not steps:
+        return Change("visit.steps", (Line("visit.steps", new, "", said),), "there are no steps")
     why = f"the login page has no {', '.join(missing)}" if missing else "the login page is another one"
     return Change(
         "visit.steps", (Line("visit.steps", new, "how the browser logs in when `ready` is missing", said),), why
     )
+
+
+def repair_request(old: Mapping[str, Any], new: Mapping[str, Any] | None) -> Change | None:
+    """Return a login by request as the page sends it today; None where the *old* one still names what it sends.
+
+    *new* is the login that was seen; None if no login was recognised. Values that the old one has stay.
+    """
+    if new is None or (old.get("method", "POST"), _path(old)) != (new.get("method", "POST"), _path(new)):
+        why = "the page sends no login that is recognised" if new is None else f"the page logs in at {_path(new)}"
+        return Change("login", () if new is None else (_write_login(_keep_values(old, new)),), why)
+    gone = [name for name in _list_names(old) if name not in _list_names(new)]
+    if not gone:
+        return None
+    why = f"the page's login sends no {', '.join(gone)}"
+    return Change("login", (_write_login(_keep_values(old, new)),), why)
+
+
+def _write_login(request: Mapping[str, Any]) -> Line:
+    return Line("login.request", request, "logs in without a browser")
+
+
+def _path(request: Mapping[str, Any]) -> str:
+    return str(request.get("path", "")).partition("?")[0]
+
+
+def _list_names(request: Mapping[str, Any]) -> list[str]:
+    """List the names of the fields, and the paths in JSON, that a login by request sends."""
+    return [name for kind in ("form", "json") for name in _list_paths(request.get(kind) or {}, kind)]
+
+
+def _list_paths(values: Mapping[str, Any], outer: str) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _list_paths(value, f"{outer}.{name}")
+        else:
+            yield f"{outer}.{name}"
+
+
+def _keep_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *new* with the values that *old* has for the same fields: a person may have chosen them."""
+    return {
+        key: _keep_values(old[key], value) if isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
+        else old[key] if key in old and key not in ("path", "method", "page", "header") and isinstance(value, str)
+        else value
+        for key, value in new.items()
+    }  # fmt: skip
 
 
 def _find_fill(steps: Sequence[Mapping[str, Any]]) -> int:

@@ -28,7 +28,8 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """`environment` holds what the recipe's steps refer to."""
+    """`environment` holds what the recipe's steps refer to. `enter` and `use` are what a person does to log in, and to
+    write once: a selector, and the text to type there (empty: click), or the path of a page to open."""
 
     name: str
     url: str
@@ -42,6 +43,8 @@ class Application:
     """Writes that the application refuses whoever sends them, by the reason. `accepted`: refused for that one."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     password: str = field(default=PASSWORD, repr=False)
+    enter: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    use: tuple[tuple[str, str], ...] = ()
 
 
 class Group(Protocol):

@@ -1,10 +1,10 @@
 """Notes behind bearer tokens: Django REST framework with Simple JWT, whose refresh tokens serve once.
 
-Arguments: the folder, then what `manage.py` takes. APP_USER and APP_PASSWORD may log in.
+Arguments: the folder, then what `manage.py` takes. `account USER PASSWORD` makes the one who may log in, and
+`revoke PASSWORD` ends all sessions.
 """
 
 import json
-import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -126,7 +126,7 @@ urlpatterns = [
 
 if __name__ == "__main__":
     if sys.argv[2] == "account":
-        User.objects.create_user(os.environ["APP_USER"], password=os.environ["APP_PASSWORD"])
+        User.objects.create_user(sys.argv[3], password=sys.argv[4])
     elif sys.argv[2] == "revoke":
         from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
@@ -134,7 +134,7 @@ if __name__ == "__main__":
             BlacklistedToken.objects.get_or_create(token=token)
         # Access tokens carry a mark of the password's hash: another salt ends them, and the password stays.
         ada = User.objects.get()
-        ada.set_password(os.environ["APP_PASSWORD"])
+        ada.set_password(sys.argv[3])
         ada.save()
     else:
         execute_from_command_line([sys.argv[0], *sys.argv[2:]])

@@ -234,14 +234,15 @@ class PageVisit:
 
     async def _explore(self) -> None:
         """Run the login steps, and open the page of the visit, or else the one where the login led."""
-        self._network_log.recording = False  # the requests would hold what is filled in
+        self._network_log.recording = self._spec.sees_login  # the requests hold what is filled in
         try:
             await self._login.run(self._asks_nothing)
         finally:
             self._network_log.recording = self._spec.sees_requests
         led = self._page.url
         for url in dict.fromkeys((self._spec.url, led)):
-            self._network_log.clear()
+            if not self._spec.sees_login:
+                self._network_log.clear()
             await self._load(url)
             here = origin_of(self._page.url) == origin_of(self._routing.site_url)
             if here and self._network_log.status < 400 and await self._asks_nothing():

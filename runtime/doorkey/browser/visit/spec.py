@@ -28,7 +28,8 @@ class VisitSpec(VisitNeeds):
     the cookies and the site's local storage whenever the site has changed them, before the browser shows them in its
     next request. With `keep_once_in` that begins when the login steps have let the visitor in. `explores`: the site has
     no settings yet, so the visit begins with the login steps, and takes the page at `url` if that asks for no password
-    any more, else the one where the login led.
+    any more, else the one where the login led. `sees_login`: the requests of the login are recorded, too, with what was
+    filled in.
     `evidence` says when the page is examined for a report, at the end of the visit; `secrets` are values that its
     picture must not show. `handovers` is where a person is asked to finish what the visit can't; None: nobody is.
     `inspection` is how a person looks at the visit.
@@ -47,6 +48,7 @@ class VisitSpec(VisitNeeds):
     keep: Callable[[tuple[Cookie, ...], Mapping[str, str]], Awaitable[None]] | None = field(default=None, repr=False)
     keep_once_in: bool = False
     explores: bool = False
+    sees_login: bool = False
     evidence: Literal["never", "failed", "always"] = "never"
     secrets: tuple[str, ...] = field(default=(), repr=False)
     handovers: Handovers | None = None

@@ -34,13 +34,18 @@ class Exploration:
         self.snapshots.append(Snapshot(page, "stranger", url))
         return page
 
-    async def learn(self, steps: Steps, site: str, pages: tuple[str, ...] = ()) -> tuple[Draft, Page]:
-        """Log in twice by *steps*. Return what was learned, and the page inside. *pages* are further paths to open."""
+    async def learn(
+        self, steps: Steps, site: str, pages: tuple[str, ...] = (), *, sees_login: bool = False
+    ) -> tuple[Draft, Page]:
+        """Log in twice by *steps*. Return what was learned, and the page inside.
+
+        *pages* are further paths to open. *sees_login*: the login itself is learned as a request, too.
+        """
         from doorkey.learning import learn
         from doorkey.learning.links import list_form_links
         from doorkey.learning.recording import Recording, Snapshot
 
-        first = await self.probe.explore(self.url, steps)
+        first = await self.probe.explore(self.url, steps, sees_login=sees_login)
         self.exchanges += map(_as_exchange, first.sent)
         self.scripts += _list_scripts(first, "first")
         self.snapshots.append(Snapshot(first, "first", self._find_asked(first)))

@@ -30,16 +30,18 @@ class Probe:
         """Open *url* as a stranger and return its page. Raises as `explore` does."""
         return await self.explore(url, ())
 
-    async def explore(self, url: str, steps: tuple[Mapping[str, str], ...], pages: tuple[str, ...] = ()) -> Page:
+    async def explore(
+        self, url: str, steps: tuple[Mapping[str, str], ...], pages: tuple[str, ...] = (), *, sees_login: bool = False
+    ) -> Page:
         """Take the login *steps*, and return the page at *url*, or where the login led if *url* asks for a login still.
 
-        *pages* are further paths to open. Raises what a visit raises, and Changed for an error page (HTTP 404). Each
-        message says that nothing was written.
+        *pages* are further paths to open. *sees_login*: the page's requests include those of the login. Raises what a
+        visit raises, and Changed for an error page (HTTP 404). Each message says that nothing was written.
         """
         from doorkey.recognition.login_form import find_login_form
 
         try:
-            result = await self._visit(url, steps, pages)
+            result = await self._visit(url, steps, pages, sees_login)
             if result.status >= 400 and find_login_form(result.page) is None:
                 raise Changed(
                     f"{url} answered HTTP {result.status}: open the site in your own browser, and add the address of a "
@@ -53,7 +55,9 @@ class Probe:
             raise
         return result.page
 
-    async def _visit(self, url: str, steps: tuple[Mapping[str, str], ...], pages: tuple[str, ...]) -> VisitResult:
+    async def _visit(
+        self, url: str, steps: tuple[Mapping[str, str], ...], pages: tuple[str, ...], sees_login: bool
+    ) -> VisitResult:
         from doorkey.browser import VisitSpec, load_profile
         from doorkey.config.settings import config_dirs
         from doorkey.model.login_steps import steps_of
@@ -68,6 +72,7 @@ class Probe:
             pages=pages,
             sees_requests=True,
             sees_answers=True,
+            sees_login=sees_login,
             script_values=SCRIPT_VALUES,
             settle=self.settle,
             limit=limits.visit,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LARGEST = 512 * 1024 * 1024
 """Bytes of a HAR file that is read."""
+LARGE = 8 * 1024 * 1024
+"""Bytes of a HAR file that is read in a process of its own, so that its memory is given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,34 @@ def read_recorded(file: Path, url: str, name: str) -> tuple[str, Recorded]:
 
     *url* names the site's page; without it, the site is the one that was logged in to. Raises ConfigurationError.
     """
+    if file.stat().st_size <= LARGE:
+        return _read_here(file, url, name)
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        site, recorded, fault = processes.submit(_read_apart, file, url, name).result()
+    if recorded is None:
+        raise ConfigurationError(fault)
+    return site, recorded
+
+
+def _read_apart(file: Path, url: str, name: str) -> tuple[str, Recorded | None, str]:
+    """Return what `_read_here` does, without parsed pages, or else the words of its error: both can be handed over."""
+    try:
+        site, recorded = _read_here(file, url, name)
+    except ConfigurationError as error:
+        return "", None, error.message
+    known = recorded.recording
+    bare = replace(
+        known,
+        exchanges=tuple(replace(one) for one in known.exchanges),
+        snapshots=tuple(replace(one, page=replace(one.page)) for one in known.snapshots),
+    )
+    return site, replace(recorded, recording=bare), ""
+
+
+def _read_here(file: Path, url: str, name: str) -> tuple[str, Recorded]:
     from doorkey.learning.har import read_har
 
     data = _read(file)

@@ -22,15 +22,16 @@ from doorkey.cli.repair.site_repair import SiteRepair
 @click.command()
 @click.argument("site")
 @click.option("--yes", is_flag=True, help="Write the changed lines without asking.")
+@click.option("--try-write", is_flag=True, help="Send the first of the site's `examples` once, to try the result.")
 @headed_option
 @json_option
 @config_option
-def repair(site: str, yes: bool, headed: bool, as_json: bool, config: Path | None) -> int:
+def repair(site: str, yes: bool, try_write: bool, headed: bool, as_json: bool, config: Path | None) -> int:
     """Visit SITE, find out which of its settings no longer hold, and correct them.
 
     The command looks at the site as a stranger and in two logins, and compares the login's fields, `ready` and the
     tokens with the settings. It prints the lines to change, tries them through a forced logout, and writes them if you
-    agree. What still holds stays as it is, and so does the rest of the file.
+    agree. What still holds stays as it is, and so does the rest of the file. A write is sent only with --try-write.
 
     \b
     Examples:
@@ -39,7 +40,7 @@ def repair(site: str, yes: bool, headed: bool, as_json: bool, config: Path | Non
     """
     from doorkey.config.settings import Settings
 
-    repaired = run(SiteRepair(site, config, Settings.load(config), headed).run())
+    repaired = run(SiteRepair(site, config, Settings.load(config), headed, tries_write=try_write).run())
     if not as_json:
         repaired.show()
     written = repaired.may_write and (yes or (not as_json and _agrees(repaired)))

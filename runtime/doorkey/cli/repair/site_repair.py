@@ -22,7 +22,9 @@ from doorkey.model.secret import REFERENCES
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool
     from doorkey.config.settings import Settings
+    from doorkey.learning.draft import Draft
     from doorkey.learning.repair import Change
+    from doorkey.learning.sample import Sample
     from doorkey.model.page import Page
     from doorkey.recognition.login_form import LoginForm
     from doorkey.runtime import Runtime
@@ -32,7 +34,10 @@ from doorkey.cli.repair.report import Repaired
 
 @dataclass(frozen=True, slots=True)
 class SiteRepair:
-    """Compares one site with its settings. `pool` is shared with the caller; `settle`: see SETTLE."""
+    """Compares one site with its settings. `pool` is shared with the caller; `settle`: see SETTLE.
+
+    `tries_write`: the first of the site's `examples` may be sent once.
+    """
 
     site: str
     config: Path | None
@@ -40,6 +45,7 @@ class SiteRepair:
     headed: bool = False
     pool: BrowserPool | None = None
     settle: float = SETTLE
+    tries_write: bool = False
 
     async def run(self) -> Repaired:
         """Look at the site, propose changes and try them. Raises DoorkeyError if it can't be looked at."""
@@ -86,7 +92,7 @@ class SiteRepair:
         return target.file, table
 
     async def _compare(self, runtime: Runtime, table: Mapping[str, Any]) -> tuple[Change, ...]:
-        from doorkey.learning.repair import compare, repair_steps
+        from doorkey.learning.repair import compare, repair_request, repair_steps
 
         exploration = Exploration(Probe(runtime, self.headed, self.settle), table["url"])
         steps, values = tuple((table.get("visit") or {}).get("steps") or ()), _list_values(table)
@@ -95,14 +101,40 @@ class SiteRepair:
             changed = repair_steps(steps, *await self._find_form(exploration, steps), values)
             if changed is not None:
                 steps = changed.lines[0].value
-                if "login" not in table:
+                if "login" not in table or (table.get("visit") or {}).get("steps"):
                     changes.append(changed)
         paths = [token["page"] for token in (table.get("tokens") or {}).values() if _names_page(token)]
-        draft, inside = await exploration.learn(steps, self.site, tuple(dict.fromkeys(paths)))
+        request = (table.get("login") or {}).get("request")
+        draft, inside = await exploration.learn(
+            steps, self.site, tuple(dict.fromkeys(paths)), sees_login=request is not None
+        )
+        if request is not None:
+            changes += filter(None, [repair_request(request, self._find_request(exploration, values, draft))])
         second = next(one.page for one in exploration.snapshots if one.who == "second")
         strangers = [one.page for one in exploration.snapshots if one.who == "stranger"] if values else []
         found = compare(table, draft, inside, strangers, lambda name: _reads(table, name, second))
         return (*changes, *found)
+
+    def _find_request(self, exploration: Exploration, values: Sequence[str], draft: Draft) -> Mapping[str, Any] | None:
+        """Return the login as the page sent it, with the references *values* in place of what was sent; None without.
+
+        Of the values themselves nothing is kept.
+        """
+        from doorkey.cli.add.target import exchange
+        from doorkey.learning.login import find_login, write_request
+        from doorkey.learning.recording import Recording
+        from doorkey.recognition.proposal import name_variables
+
+        found = find_login(exploration.exchanges)
+        if found is None:
+            return None
+        variables = name_variables(self.site, with_user=found.user is not None)
+        recording = Recording(
+            url=draft.url, exchanges=tuple(exploration.exchanges), snapshots=tuple(exploration.snapshots)
+        )
+        request = write_request(recording, found, draft.url, variables)
+        known = dict(zip([f"env:{name}" for name in variables], values[-len(variables) :], strict=False))
+        return {key: exchange(value, known) for key, value in request.items()}
 
     async def _find_form(
         self, exploration: Exploration, steps: Sequence[Mapping[str, Any]]
@@ -151,7 +183,23 @@ class SiteRepair:
         settings = Settings.load(self.settings.source, draft=text)
         logs_in = bool(_list_values(table))
         async with Runtime(settings, headed=self.headed, hooks=[say.on_event], pool=pool) as runtime:
-            return await Trial(runtime, self.site, get_place(table["url"]), say).run(logs_in=logs_in)
+            sample = self._make_sample(runtime)
+            return await Trial(runtime, self.site, get_place(table["url"]), say).run(logs_in=logs_in, sample=sample)
+
+    def _make_sample(self, runtime: Runtime) -> Sample | None:
+        """Return the write to try: the first of the site's examples. Raises ConfigurationError without one."""
+        from doorkey.engine.check.probe import example_of
+        from doorkey.learning.sample import Sample
+
+        if not self.tries_write:
+            return None
+        examples = runtime.provider(self.site).examples
+        if not examples:
+            raise ConfigurationError(
+                f"{self.site}: --try-write sends the first of the site's examples, and it has none: add a line like "
+                'examples = ["POST /notes title=probe"] (docs/web.md)'
+            )
+        return Sample(example_of(examples[0]))
 
 
 def _reads(table: Mapping[str, Any], name: str, page: Page) -> bool:
@@ -180,8 +228,17 @@ def _list_values(table: Mapping[str, Any]) -> list[str]:
     if filled:
         return filled
     request = (table.get("login") or {}).get("request") or {}
-    sent = [*(request.get("form") or {}).values(), *(request.get("json") or {}).values()]
-    return [value for value in sent if isinstance(value, str) and value.startswith(REFERENCES)]
+    sent = (text for kind in ("form", "json") for text in _list_texts(request.get(kind)))
+    return [text for text in sent if text.startswith(REFERENCES)]
+
+
+def _list_texts(value: Any) -> Iterator[str]:
+    """List the texts in *value*, also in nested tables."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _list_texts(inner)
+    elif isinstance(value, str):
+        yield value
 
 
 def _list_literals(table: Mapping[str, Any]) -> Iterator[str]:

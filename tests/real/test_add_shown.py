@@ -1,0 +1,193 @@
+"""`doorkey add` on software that none of us wrote, of other kinds: shown once, by recordings, and by credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import pytest
+
+import doorkey
+from doorkey import Runtime, Settings
+from doorkey.browser import BrowserPool
+from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.showing import Showing
+
+sys.path.insert(0, str(Path(__file__).parent))
+from software.appbuilder import appbuilder
+from software.application import Application, Group
+from software.nodered import nodered
+from software.packages import Packages, Unavailable
+from software.shaarli import shaarli
+from software.tokens import tokens
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+SHOWN: dict[str, Group] = {"appbuilder": appbuilder, "shaarli": shaarli, "nodered": nodered, "tokens": tokens}
+WAYS = ("shown", "recording", "sanitized", "credentials")
+WRITES = 50
+VERDICT = 60.0
+"""Seconds from the end of the showing to the verdict."""
+HIDDEN = ("cookie", "set-cookie", "authorization")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.real(name)) for name in SHOWN])
+def software(
+    request: pytest.FixtureRequest, packages: Packages, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Application]:
+    try:
+        with SHOWN[request.param](packages, tmp_path_factory.mktemp(request.param)) as running:
+            yield running
+    except Unavailable as unavailable:
+        pytest.skip(f"{request.param} can't be had here: {unavailable}")
+
+
+@pytest.fixture(scope="module")
+async def recorder() -> AsyncIterator[Browser]:
+    from playwright.async_api import async_playwright
+
+    from doorkey.browser.chromium import find_chromium
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(find_chromium().path))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Person:
+    """Uses mouse and keyboard. `ended` is the time at which the showing was over."""
+
+    def __init__(self, software: Application) -> None:
+        self.software = software
+        self.task: asyncio.Task[None] | None = None
+        self.ended = 0.0
+
+    def __call__(self, page: Page) -> None:
+        self.task = asyncio.create_task(self.show(page))
+
+    async def show(self, page: Page) -> None:
+        await self.act(page, self.software.enter)
+        await self.press_bar(page)
+        await self.act(page, self.software.use)
+        await self.press_bar(page)
+        self.ended = time.monotonic()
+
+    async def act(self, page: Page, steps: tuple[tuple[str, str], ...]) -> None:
+        for css, text in steps[:-1]:
+            if css.startswith("/"):
+                await page.goto(urljoin(self.software.url, css))
+                continue
+            await self.click(page, css)
+            if text:
+                await page.keyboard.type(text)
+        async with page.expect_response(lambda answer: answer.request.method == "POST"):
+            await self.click(page, steps[-1][0])
+        await page.wait_for_load_state("networkidle")
+
+    async def click(self, page: Page, css: str) -> None:
+        element = await page.wait_for_selector(css)
+        assert element is not None
+        await element.scroll_into_view_if_needed()
+        box = await element.bounding_box()
+        assert box is not None
+        await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    async def press_bar(self, page: Page) -> None:
+        session = await page.context.new_cdp_session(page)
+        document = await session.send("DOM.getDocument", {"depth": -1, "pierce": True})
+        button = next(one for one in walk(document["root"]) if one["nodeName"] == "BUTTON" and "bar" in one["inside"])
+        box = await session.send("DOM.getBoxModel", {"backendNodeId": button["backendNodeId"]})
+        corners = box["model"]["content"]
+        await page.mouse.click((corners[0] + corners[4]) / 2, (corners[1] + corners[5]) / 2)
+
+
+def walk(node: dict[str, Any], inside: str = "") -> Iterator[dict[str, Any]]:
+    yield {**node, "inside": inside}
+    inside = "bar" if node["nodeName"] == "DOORKEY-BAR" else inside
+    for inner in (*node.get("children", ()), *node.get("shadowRoots", ())):
+        yield from walk(inner, inside)
+
+
+async def record(recorder: Browser, software: Application, file: Path) -> None:
+    context = await recorder.new_context(record_har_path=file, record_har_content="embed")
+    page, person = await context.new_page(), Person(software)
+    await page.goto(software.url)
+    await person.act(page, software.enter)
+    await person.act(page, software.use)
+    await context.close()
+
+
+def sanitize(file: Path) -> None:
+    har = json.loads(file.read_text())
+    for entry in har["log"]["entries"]:
+        for message in (entry["request"], entry["response"]):
+            message["headers"] = [one for one in message["headers"] if one["name"].lower() not in HIDDEN]
+            message["cookies"] = []
+    file.write_text(json.dumps(har))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", WAYS)
+async def test_fifty_writes_across_a_forced_logout_are_each_there_once(
+    software: Application,
+    way: str,
+    home: Path,
+    browsers: BrowserPool,
+    recorder: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if way == "shown" and shutil.which("Xvfb") is None:
+        pytest.skip("needs Xvfb")
+    monkeypatch.setenv("DOORKEY_LIMITS__VISIT", "90")
+    site = next(iter(software.environment)).partition("_")[0].lower()
+    person, har, mark = Person(software), None, f"{way[:4]}x"
+    if way != "shown":
+        for name, value in software.environment.items():
+            monkeypatch.setenv(name, value)
+    if way in ("recording", "sanitized"):
+        har = home / "it.har"
+        await record(recorder, software, har)
+        sanitize(har) if way == "sanitized" else None
+    adding = SiteAddition(
+        "" if har else software.url, site, None, Settings.load(), headed=False, dry_run=False, pool=browsers, har=har,
+        showing=Showing(person=person, virtual=True) if way == "shown" else None,
+    )  # fmt: skip
+    added = await asyncio.wait_for(adding.run(), 200)
+    if person.task is not None:
+        await person.task
+        assert time.monotonic() - person.ended < VERDICT
+    assert (added.exit, added.written) == (0, True), added.as_json()
+    assert software.password not in Path("doorkey.toml").read_text() + json.dumps(added.as_json())
+    for name, value in software.environment.items():
+        monkeypatch.setenv(name, value)
+    await write_many(software, site, browsers, mark)
+    assert software.writes(mark) == {f"{mark}{number}x": 1 for number in range(WRITES)}, added.table
+
+
+async def write_many(software: Application, site: str, browsers: BrowserPool, mark: str) -> None:
+    async with Runtime(Settings.load(), pool=browsers) as runtime, doorkey.client(site, runtime=runtime) as client:
+        for number in range(WRITES):
+            write = software.write(f"{mark}{number}x")
+            body: dict[str, Any] = {"data": write.form} if write.form is not None else {"json": write.json}
+            async with client.request(write.method, write.path, **body) as answer:
+                text = await answer.read()
+                assert write.accepted(answer.status, text), (number, answer.status, text[:300])
+            if number == WRITES // 2:
+                await asyncio.to_thread(software.kill_sessions)
