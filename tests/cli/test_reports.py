@@ -96,3 +96,24 @@ def test_delete_wants_to_know_which(quick: Quick, kept: list[Report]) -> None:
     done = quick("reports", "delete")
     assert done.code == 2
     assert len(open_archive(Settings()).list_reports()) == 3
+
+
+@pytest.mark.parametrize(
+    ("selector", "code", "told"),
+    [
+        ("#logout", 0, '#logout finds 1 element; its text has a value\n  <a id="logout"> Log out\n'),
+        ("meta[name=csrf]@content", 0, "its content has a value"),
+        ("#log-out", 1, "#log-out finds nothing; near: #logout"),
+        ("a[", 2, "is no CSS selector"),
+    ],
+)
+def test_a_selector_is_tried_on_the_stored_page(quick: Quick, home: Path, selector: str, code: int, told: str) -> None:
+    page = '<meta name="csrf" content="•••"/><a id="logout">Log out</a>'
+    report = open_archive(Settings()).write(made(1.7e9), page)
+    done = quick("reports", "try", report.id, selector)
+    assert (done.code, told in done.out + done.err) == (code, True), done
+
+
+def test_a_report_without_a_page_says_so(quick: Quick, kept: list[Report]) -> None:
+    done = quick("reports", "try", kept[0].id, "#logout")
+    assert (done.code, "no page is stored" in done.err) == (2, True)

@@ -48,6 +48,7 @@ def reports(context: click.Context) -> None:
       doorkey reports list wiki                list those of one site
       doorkey reports open wiki-1128-063112    look at one
       doorkey reports text wiki-1128-063112    a text for an issue
+      doorkey reports try wiki-1128-063112 '#logout'
       doorkey reports delete --all
     """
     if context.invoked_subcommand is None:
@@ -110,6 +111,40 @@ def print_text(report: str, config: Path | None) -> None:
     from doorkey.reports.text import format_report
 
     click.echo(harmless(format_report(find_report(open_archive(config), report))), nl=False)
+
+
+@reports.command("try")
+@click.argument("report", metavar="ID")
+@click.argument("selector")
+@config_option
+def try_selector(report: str, selector: str, config: Path | None) -> None:
+    """Try SELECTOR on the page that is stored with the report ID. The exit code is 1 if nothing is found.
+
+    SELECTOR is what a setting such as `ready` or `tokens.csrf` would be: a CSS selector, with @attribute or without.
+    The stored page has no values: it tells whether there was one.
+
+    \b
+    Examples:
+      doorkey reports try wiki-1128-063112 '#logout'
+      doorkey reports try wiki-1128-063112 'meta[name=csrf-token]@content'
+    """
+    from doorkey.reports.stored_page import try_rule
+
+    archive = open_archive(config)
+    found = find_report(archive, report)
+    page = archive.read_page(found)
+    if not page:
+        raise RequestError(f"no page is stored with {found.id}: it is of a call, or its page could not be read")
+    tried = try_rule(selector, page)
+    if not tried.count:
+        near = f"; near: {', '.join(tried.near)}" if tried.near else ""
+        click.echo(harmless(f"{selector} finds nothing{near}"))
+        click.get_current_context().exit(1)
+    click.echo(harmless(f"{selector} finds {tried.count} element{'s' if tried.count > 1 else ''}; {tried.reads}"))
+    for tag in tried.tags:
+        click.echo(harmless(f"  {tag}"))
+    if tried.count > len(tried.tags):
+        click.echo(f"  and {tried.count - len(tried.tags)} more")
 
 
 @reports.command("delete")

@@ -17,7 +17,7 @@ from doorkey.reports.good_visit import PageFacts
 from doorkey.reports.html_page import render
 from doorkey.reports.report import Report
 
-PAGE, DATA = "report.html", "report.json"
+PAGE, DATA, STORED = "report.html", "report.json", "page.html"
 CALLS = "calls.txt"
 """Which call ended with which report: a line for each, the latest last."""
 CREDENTIALS = "credentials-"
@@ -37,14 +37,16 @@ class Archive:
     def __init__(self, folder: Path, *, keep: int = 20, days: float = 14) -> None:
         self._folder, self._keep, self._days = folder, keep, days
 
-    def write(self, report: Report, picture: bytes = b"") -> Report:
-        """Write *report* and return it with its id. Raises OSError."""
+    def write(self, report: Report, page: str = "", picture: bytes = b"") -> Report:
+        """Write *report*, with the *page* to try selectors on, and return it with its id. Raises OSError."""
         self._make(self._folder)
         made = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
         try:
             report = replace(report, id=self._choose_id(report))
             _write(made / DATA, json.dumps(report.to_json(), ensure_ascii=False, indent=1).encode())
             _write(made / PAGE, render(report, picture).encode("utf-8", "replace"))
+            if page:
+                _write(made / STORED, page.encode("utf-8", "replace"))
             made.rename(self._folder / report.id)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
@@ -85,6 +87,13 @@ class Archive:
     def page(self, report: Report) -> Path:
         """The HTML file of *report*."""
         return self._folder / report.id / PAGE
+
+    def read_page(self, report: Report) -> str:
+        """Return the page that is stored with *report*, without its secrets; empty where there is none."""
+        try:
+            return (self._folder / report.id / STORED).read_text(encoding="utf-8")
+        except OSError:
+            return ""
 
     def delete(self, reports: Iterable[Report]) -> None:
         for report in reports:

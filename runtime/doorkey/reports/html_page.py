@@ -130,7 +130,9 @@ def _list_parts(report: Report, picture: bytes) -> Iterator[str]:
             )
             for rule in report.rules
         )
-        yield _section("What was sought", _table(("name", "rule", "", "what is there in its place"), rows))
+        table = _table(("name", "rule", "", "what is there in its place"), rows)
+        hint = f"To try a selector on this page: <code>doorkey reports try {escape(report.id)} 'SELECTOR'</code>"
+        yield _section("What was sought", f'{table}<p class="hint">{hint}</p>')
     if report.differences:
         changes = ((escape(one.what), escape(one.before), escape(one.now)) for one in report.differences)
         hint = f'<p class="hint">The last visit that worked was at {describe_time(report.worked)}.</p>'

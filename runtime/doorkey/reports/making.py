@@ -16,6 +16,7 @@ from doorkey.reports.holdings import STEMS, WHERE, Holding, list_holdings
 from doorkey.reports.masking import Masker
 from doorkey.reports.report import Cause, Moment, Note, Report
 from doorkey.reports.rules import check_rules
+from doorkey.reports.stored_page import store_page
 
 FILLED = "input[type=hidden], input[type=password], input[value]"
 MOST_PLACES = 40
@@ -75,6 +76,15 @@ def make_visit_report(material: VisitMaterial) -> Report:
         report = replace(report, differences=tuple(differences), worked=material.good.at)
     masker = Masker([*material.secrets, *list_page_secrets(evidence, holdings)], filled=evidence.filled)
     return _shorten(masker.mask_all(report))
+
+
+def make_visit(material: VisitMaterial) -> tuple[Report, str]:
+    """Return the report of a visit, and the HTML of its page without secrets. Parses it, as above."""
+    report, evidence = make_visit_report(material), material.evidence
+    if evidence is None or evidence.page is None:
+        return report, ""
+    secrets = [*material.secrets, *list_page_secrets(evidence, list_holdings(evidence))]
+    return report, store_page(evidence.page, Masker(secrets, filled=evidence.filled))
 
 
 def make_call_report(

@@ -21,7 +21,7 @@ from doorkey.model.session import Session
 from doorkey.provider import Provider
 from doorkey.reports.archive import MOST_CALLS, Archive
 from doorkey.reports.diagnosis import Failure
-from doorkey.reports.making import VisitMaterial, list_values, make_call_report, make_visit_report, read_facts
+from doorkey.reports.making import VisitMaterial, list_values, make_call_report, make_visit, read_facts
 from doorkey.reports.recordings import Recording, TraceWhen, has_failed, keep_recording, number_name
 from doorkey.reports.report import Report
 
@@ -77,7 +77,7 @@ class Recorder:
 
         def write() -> Report:
             good = self.archive.read_good(material.failure.site)
-            return self.archive.write(make_visit_report(replace(material, good=good)), picture)
+            return self.archive.write(*make_visit(replace(material, good=good)), picture)
 
         return await self._try(write)
 

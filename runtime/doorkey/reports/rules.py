@@ -14,6 +14,11 @@ from doorkey.reports.report import Rule
 
 READY = "ready"
 """The name under which `ready` is listed among the rules."""
+KINDS = (
+    "cookie", "local", "session", "indexeddb", "script", "html", "header", "json",
+    "request", "request-body", "request-query", "response", "response-body",
+)  # fmt: skip
+"""The words that begin a rule which is no CSS selector."""
 VISIBLE = ("css", "cookie", "local", "session", "script", "html")
 """Kinds of rules that can be looked up whenever the page can be read."""
 MOST_SELECTORS = 3000
@@ -69,7 +74,7 @@ def check_rules(
         if value:
             checked.append(CheckedRule(name, source, True, kind=kind))
             continue
-        near = tuple(_list_near(source, page)) if kind == "css" else ()
+        near = tuple(list_near(source, page)) if kind == "css" else ()
         holding = None if name == READY else find_holding(name, source, holdings, taken)
         checked.append(CheckedRule(name, source, False, value == "", holding, near, kind))
     return checked
@@ -88,8 +93,9 @@ def find_holding(name: str, source: str, holdings: Iterable[Holding], taken: set
 
 
 def kind_of(source: str) -> str:
+    """Return the word before the colon of a rule that is no CSS selector: `li:first-child` is one."""
     kind, colon, _ = source.partition(":")
-    return kind if colon and re.fullmatch(r"[a-z]+(?:-[a-z]+)?", kind) and kind not in ("a", "input") else "css"
+    return kind if colon and kind in KINDS else "css"
 
 
 def split_selector(source: str) -> tuple[str, str]:
@@ -140,7 +146,8 @@ def _select(source: str, page: Page) -> str | None:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _list_near(source: str, page: Page) -> list[str]:
+def list_near(source: str, page: Page) -> list[str]:
+    """Return selectors of *page* that resemble the one of the rule *source*."""
     wanted = re.sub(r"[\"'\s]", "", source.rpartition("@")[0] or source)
     known = list(dict.fromkeys(list_selectors(page)))[:MOST_SELECTORS]
     return [near for near in get_close_matches(wanted, known, n=3, cutoff=LIKE) if near != wanted]
