@@ -20,6 +20,7 @@ from doorkey.learning import Draft, NotEnough
 from doorkey.learning.har import read_har
 
 sys.path.insert(0, str(Path(__file__).parent))
+from har_formats import FORMATS
 from hars import LOGIN_PAGE, PASSWORD, SITE, USER, Har
 
 TOKEN, OTHER = "9a8b7c6d5e4f3021", "77aa66bb55cc44dd"
@@ -306,3 +307,70 @@ def test_a_recording_of_another_site_beside_it_changes_nothing() -> None:
     har.add("POST", "https://tracker.example/collect", body={"token": TOKEN[::-1], "password": "x"}, data={})
     har.add("GET", "https://cdn.example/app.js", script='var csrf = "0123456789abcdef"')
     assert settings(learned(har)) == expected
+
+
+UPLOAD = (
+    "multipart/form-data; boundary=b",
+    '--b\r\nContent-Disposition: form-data; name="tok"\r\n\r\n' + TOKEN + "\r\n--b--\r\n",
+)
+
+
+def recorded(kind: str) -> Har:
+    """A login and one write of this kind."""
+    field = f'<form method="post" action="/a"><input type="hidden" name="tok" value="{TOKEN}"></form>'
+    har = Har().log_in().add("GET", "/", html=f'{HOME}{field}<meta name="csrf" content="{TOKEN}">')
+    if kind == "form":
+        return har.add("POST", "/a", 302, form={"tok": TOKEN, "text": "a b&c"})
+    if kind == "multipart":
+        return har.add("POST", "/a", raw=UPLOAD)
+    return har.add("POST", "/api", body={"a": "b"}, headers={"x-csrf": TOKEN})
+
+
+@pytest.mark.parametrize("kind", ["form", "multipart", "json"])
+@pytest.mark.parametrize("program", FORMATS)
+def test_recordings_of_other_programs_give_the_same_settings(program: str, kind: str) -> None:
+    expected, found = settings(learned(recorded(kind))), settings(learned(FORMATS[program](recorded(kind))))
+    if program == "sanitized":
+        expected.pop("cookies", None)
+    assert found == expected
+
+
+def test_a_bearer_token_that_was_left_out_is_sent_as_bearer_tokens_are_and_that_is_said() -> None:
+    har = (
+        Har()
+        .add("GET", "/", html="<div id=app></div>")
+        .add(
+            "POST", "/api/login", body={"email": "ada@shop.example", "password": PASSWORD}, data={"access_token": TOKEN}
+        )
+    )
+    har.add("POST", "/api/notes", body={"text": "one"}, headers={"authorization": f"Bearer {TOKEN}"})
+    draft = learned(FORMATS["sanitized"](har))
+    found = settings(draft)
+    assert found["tokens"] == {"authorization": "json:access_token"}
+    assert found["send"] == {"header": {"Authorization": "Bearer {authorization}"}}
+    assert any("is a guess" in str(doubt) for doubt in draft.doubts)
+
+
+def test_a_login_in_graphql_names_its_user_beside_the_password_and_how_a_dead_session_is_told() -> None:
+    values = {"email": "ada@shop.example", "password": PASSWORD}
+    body = {"operationName": "Login", "variables": values, "query": "mutation Login { login { token } }"}
+    har = (
+        Har()
+        .add("GET", "/", html="<div id=app></div>")
+        .add("POST", "/graphql", body=body, data={"data": {"token": TOKEN}})
+    )
+    har.add("POST", "/graphql", body={"query": "mutation { add }"}, headers={"authorization": f"Bearer {TOKEN}"})
+    found = settings(learned(har))
+    sent = found["login"]["request"]["json"]
+    assert sent["variables"] == {"email": "env:SHOP_USER", "password": "env:SHOP_PASSWORD"}
+    assert sent["operationName"] == "Login"
+    assert found["stale"][0] == "json:errors.0.extensions.code=UNAUTHENTICATED"
+
+
+def test_a_password_is_known_by_the_field_of_the_page_that_was_filled_in() -> None:
+    form = '<form method="post" action="/in"><input name="acc"><input type="password" name="word"></form>'
+    har = Har().add("GET", "/in", html=form).add("POST", "/in", 302, form={"acc": "ada", "word": PASSWORD})
+    har.add("GET", "/", html=f"{HOME}")
+    draft = learned(har)
+    assert draft.variables == ("SHOP_USER", "SHOP_PASSWORD")
+    assert PASSWORD not in draft.write("shop")

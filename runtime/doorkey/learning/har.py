@@ -26,6 +26,8 @@ TEXTS = ("json", "text/", "javascript", "xml", "x-www-form-urlencoded", "html")
 ENTRIES = re.compile(r'"entries"\s*:\s*\[')
 FIELD = re.compile(r"""type\s*=\s*["']?password|username""", re.IGNORECASE)
 """What stands in every page with a login form."""
+HEADED = re.compile(r"\A(?:Content-[A-Za-z-]+:[^\r\n]*\r?\n)+\r?\n", re.IGNORECASE)
+"""Headers of a form, which Firefox puts in front of its text."""
 BLANK = re.compile(r"[\s,]*")
 
 
@@ -130,7 +132,7 @@ def _read_post(request: Mapping[str, Any]) -> str:
         return ""
     text = post.get("text")
     if isinstance(text, str) and text:
-        return text[:LONGEST_BODY]
+        return HEADED.sub("", text, count=1)[:LONGEST_BODY]
     params = post.get("params")
     named = [one for one in params if isinstance(one, dict)] if isinstance(params, list) else []
     return urlencode([(str(one.get("name") or ""), str(one.get("value") or "")) for one in named])
