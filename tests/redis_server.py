@@ -25,9 +25,9 @@ class RedisServer:
     def __init__(self, root: Path, folder: Path, *options: str, tls: bool = False) -> None:
         self.folder, self.port, self.tls = folder, free_port(), tls
         libraries = os.pathsep.join(str(path) for path in root.glob("usr/lib/*-linux-*"))
-        self._environment = {"LD_LIBRARY_PATH": libraries}
+        self.environment, self.program = {"LD_LIBRARY_PATH": libraries}, f"{root}/usr/bin/redis-server"
         port = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))
-        self._command = [f"{root}/usr/bin/redis-server", *OPTIONS, *port, "--dir", str(folder), *options]
+        self._command = [self.program, *OPTIONS, *port, "--dir", str(folder), *options]
         self._running = ExitStack()
         self._process_id = 0
 
@@ -37,7 +37,7 @@ class RedisServer:
 
     def start(self) -> None:
         self._process_id = self._running.enter_context(
-            server(self._command, self.port, self.folder, self._environment)
+            server(self._command, self.port, self.folder, self.environment)
         ).pid
 
     def kill(self) -> None:

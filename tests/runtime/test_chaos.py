@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import signal
@@ -33,16 +34,34 @@ Blow = Callable[[Runtime, Twin], Awaitable[None]]
 
 
 class Tally:
-    """What became of the questions. `took` holds the seconds of each answer."""
+    """What became of the questions. `took` holds the seconds of each answer; `recovered` those from each blow to the
+    end of the first answer that was begun after it.
+    """
 
     def __init__(self) -> None:
         self.took: list[float] = []
+        self.recovered: list[float] = []
+        self.struck: float | None = None
         self.failed: Counter[str] = Counter()
         self.unclean: list[BaseException] = []
 
     @property
     def asked(self) -> int:
         return len(self.took) + self.failed.total() + len(self.unclean)
+
+    def answer(self, began: float, now: float) -> None:
+        self.took.append(now - began)
+        if self.struck is not None and began >= self.struck:
+            self.recovered.append(now - self.struck)
+            self.struck = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The share of answered questions, as far as this run tells: Wilson's interval of 95 %."""
+        asked, z = self.asked, 1.96
+        share, spread = len(self.took) / asked, z * z / asked
+        half = z * math.sqrt(share * (1 - share) / asked + spread / (4 * asked))
+        return (share + spread / 2 - half) / (1 + spread), (share + spread / 2 + half) / (1 + spread)
 
 
 def kill(pid: int | None) -> None:
@@ -101,7 +120,7 @@ async def test_what_is_killed_at_random_costs_no_answers(
                 tally.unclean.append(error)
             else:
                 assert text in "".join(map(str, parts))
-                tally.took.append(time.monotonic() - began)
+                tally.answer(began, time.monotonic())
                 answered.set()
             await asyncio.sleep(chance.uniform(0.0, 0.05))  # the caller's own pace
 
@@ -113,16 +132,20 @@ async def test_what_is_killed_at_random_costs_no_answers(
             with suppress(TimeoutError):
                 await asyncio.wait_for(answered.wait(), max(0.0, end - time.monotonic()))
             await chance.choice(BLOWS)(runtime, twin)
+            tally.struck = time.monotonic()
             twin.switch(rotate=True)  # so that the next call needs the browser
 
     striking = asyncio.create_task(strike())
     await asyncio.gather(*(ask(caller) for caller in range(CALLERS)))
     await striking
+    recovered = statistics.quantiles(tally.recovered, n=20)
     late = statistics.quantiles(tally.took, n=1000)
     with capsys.disabled():
         print(
             f"\nchaos, seed {seed}, {SECONDS:.0f} s: {tally.asked} asked, {len(tally.took)} answered, failed: "
-            f"{dict(tally.failed)}; {twin.counts.page_loads} page loads; slowest of a thousand {late[998]:.1f} s"
+            f"{dict(tally.failed)}; {twin.counts.page_loads} page loads; slowest of a thousand {late[998]:.1f} s; "
+            f"answered {tally.interval[0]:.4%} to {tally.interval[1]:.4%}; {len(tally.recovered)} blows, recovered in "
+            f"{recovered[9]:.1f} s (median), {recovered[18]:.1f} s (p95), {max(tally.recovered):.1f} s (longest)"
         )
     assert tally.unclean == []
     assert len(tally.took) > SECONDS  # it was under load

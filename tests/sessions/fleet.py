@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+Listen: TypeAlias = Callable[[str, int, socket.AddressFamily], socket.socket]
 NODE = Path(__file__).with_name("fleet_node.py")
 
 
@@ -65,18 +68,25 @@ class CountingSite:
 
 
 @asynccontextmanager
-async def counting_site(uses: int, slow: float = 0.05) -> AsyncIterator[CountingSite]:
+async def counting_site(
+    uses: int, slow: float = 0.05, *, host: str = "127.0.0.1", listen: Listen | None = None
+) -> AsyncIterator[CountingSite]:
+    """The site, on *host*; *listen* makes its socket where that is no address of this process's own host."""
     site = CountingSite(uses, slow)
     app = web.Application()
     app.router.add_post("/visit", site.visit)
     app.router.add_get("/use", site.use)
-    async with TestServer(app, host="127.0.0.1") as server:
+    factory: dict[str, Any] = {} if listen is None else {"socket_factory": listen}
+    async with TestServer(app, host=host, **factory) as server:
         site.url = str(server.make_url("/"))
         yield site
 
 
-async def start_node(store: str, encryption: str, site: CountingSite, requests: int) -> asyncio.subprocess.Process:
-    command = (sys.executable, NODE, store, encryption, site.url, str(requests))
+async def start_node(
+    store: str, encryption: str, site: CountingSite, requests: int, on: tuple[str, ...] = ()
+) -> asyncio.subprocess.Process:
+    """A process of the fleet; *on* is what its command begins with to run on another host."""
+    command = (*on, sys.executable, NODE, store, encryption, site.url, str(requests))
     return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .fleet import CountingSite, counting_site, result_of, start_node
+from .hosts import HUB, Hosts, NoHosts, make_hosts
 from .redis_stores import ENCRYPTION, empty
 
 if TYPE_CHECKING:
@@ -54,6 +58,50 @@ async def test_each_session_that_dies_costs_one_visit_for_all_processes(shared: 
 @pytest.mark.parametrize("nodes", [2, 4])
 async def test_ten_thousand_requests_over_processes_cost_twenty_visits(shared: str, nodes: int) -> None:
     await check_ideal(shared, requests=10_000, uses=500, nodes=nodes)
+
+
+@pytest.fixture
+def hosts() -> Iterator[Hosts]:
+    try:
+        with make_hosts(2) as made:
+            yield made
+    except NoHosts as none:
+        pytest.skip(f"network namespaces can't be made here: {none}")
+
+
+@asynccontextmanager
+async def redis_on_hub(server: RedisServer, hosts: Hosts, folder: Path) -> AsyncIterator[str]:
+    """The URL of a server of the same program, on the hub."""
+    options = ("--bind", HUB, "--protected-mode", "no", "--dir", str(folder), "--save", "")
+    command = (*hosts.command(hosts.hub), server.program, *options)
+    environment = {**os.environ, **server.environment}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        while b"Ready to accept connections" not in (line := await process.stdout.readline()):
+            assert line, "the server has ended"
+        yield f"redis://{HUB}:6379/0"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.real("redis")
+@pytest.mark.parametrize(("requests", "uses"), [(1000, 50), pytest.param(10_000, 500, marks=pytest.mark.long)])
+async def test_on_two_hosts_each_session_that_dies_costs_one_visit(
+    redis: RedisServer, hosts: Hosts, tmp_path: Path, requests: int, uses: int
+) -> None:
+    async with (
+        redis_on_hub(redis, hosts, tmp_path) as url,
+        counting_site(uses, host=HUB, listen=hosts.listen) as site,
+    ):
+        nodes = [
+            await start_node(url, ENCRYPTION, site, requests // 2, on=hosts.command(host)) for host in hosts.others
+        ]
+        results = await asyncio.gather(*(result_of(node) for node in nodes))
+    assert [one["lost"] for one in results] == [0, 0]
+    assert site.answered == requests
+    assert (site.visits, site.overlaps) == (requests // uses, 0)
 
 
 async def test_when_the_claims_holder_is_killed_another_process_takes_over(shared: str) -> None:

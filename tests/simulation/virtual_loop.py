@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 MOST_STEPS = 400_000
+MOST_AT_ONCE = 50_000
+"""Steps of the loop, or looks at the clock in one of them, while no time passes."""
 
 
 class Stranded(Exception):
@@ -35,12 +37,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, seed: int) -> None:
         self._virtual, self._steps, self._order = 1000.0, 0, random.Random(seed)
+        self._at_once = 0
         selector = VirtualSelector()
         selector.passed = self._pass
         super().__init__(selector)
 
     def _pass(self, seconds: float) -> None:
         self._virtual += seconds
+        self._at_once = 0
+
+    def look(self) -> float:
+        """The time, for the clock. Who looks again and again, and lets no time pass, goes round for ever."""
+        self._at_once += 1
+        if self._at_once > MOST_AT_ONCE:
+            raise Stranded("it goes round, and no time passes")
+        return self._virtual
 
     def time(self) -> float:
         return self._virtual
@@ -55,7 +66,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         self._steps += 1
-        if self._steps > MOST_STEPS:
+        self._at_once += 1
+        if self._steps > MOST_STEPS or self._at_once > MOST_AT_ONCE:
             raise Stranded("it goes on for ever")
         ready: deque[Any] = self._ready  # type: ignore[attr-defined]  # asyncio's own queue
         order = list(ready)
@@ -69,7 +81,8 @@ class VirtualClock:
     """Keeps the contract of doorkey.clock.Clock by the loop's time."""
 
     def now(self) -> float:
-        return asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        return loop.look() if isinstance(loop, VirtualLoop) else loop.time()
 
     def wall(self) -> float:
         return 1_700_000_000.0 + self.now()
