@@ -35,12 +35,14 @@ class FleetSite:
 
 @dataclass
 class Node:
-    """One process: its keeper, its way to the store, and its way into the site. `hangs`: its next visit never ends."""
+    """One process: its keeper, its way to the store, and its way into the site. `hangs`: its next visit never ends.
+    `stalls`: seconds that its next visit stands still after the site has taken it."""
 
     site: FleetSite
     store: Any
     keeper: Any = None
     hangs: bool = False
+    stalls: float = 0.0
     outgrown: int = -1
     reasons: list[Any] = field(default_factory=list)
     gives: str = ""
@@ -66,7 +68,10 @@ class Node:
             if site.failure is not None:
                 raise site.failure
             site.made += 1
-            return session_of(site, sid=f"s{site.made}", **site.changes)
+            made, self.stalls, stalls = session_of(site, sid=f"s{site.made}", **site.changes), 0.0, self.stalls
+            if stalls:
+                await site.clock.sleep(stalls)
+            return made
         finally:
             site.at_once -= 1
 

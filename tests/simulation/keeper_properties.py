@@ -167,6 +167,23 @@ async def a_holder_stalled_past_its_limit_publishes_nothing_over_a_newer_session
 
 
 @holds
+async def where_a_login_ends_the_one_before_a_stalled_holder_settles_in_two_visits(world: World) -> None:
+    stalled, other = world.node(), world.node()
+    stalled.stalls, stalled.store.cut = 40.0, True  # its login was sent, and it stands still past its claim
+    slow = asyncio.create_task(stalled.get())
+    await world.clock.sleep(5 + world.site.seconds)
+    await other.get()
+    await slow
+    for _ in range(20):
+        for node in (stalled, other):
+            session = await node.get()
+            while session.cookie("sid") != f"s{world.site.made}":  # the site knows the last login alone
+                session = await node.renew(session)
+            node.keeper.accept(session)
+    assert world.site.made == 2, "nobody ends the other's login again"
+
+
+@holds
 async def a_visit_longer_than_its_claim_keeps_it(world: World) -> None:
     world.site.seconds = world.chance.uniform(20, 55)
     nodes = [world.node() for _ in range(3)]

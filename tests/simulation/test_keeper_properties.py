@@ -49,6 +49,28 @@ def test_it_holds(right: Parts, held: Property) -> None:
             raise
 
 
+async def refuse_at_once(world: World, callers: int) -> None:
+    node = world.node()
+    session = await node.get()
+    node.keeper.accept(session)
+    renewed = await asyncio.gather(*(node.renew(session) for _ in range(callers)))
+    assert len({one.gen for one in renewed}) == 1
+    assert world.site.made == 2
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(range(10), id="10"),
+        pytest.param(range(100), id="100", marks=pytest.mark.slow),
+        pytest.param(range(1000), id="1000", marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
+)
+def test_a_thousand_refusals_at_once_cost_one_visit(right: Parts, seeds: range) -> None:
+    for seed in seeds:
+        simulate(seed, refuse_at_once(World(right, seed), 1000))
+
+
 def breaks(parts: Parts, held: Property, seed: int) -> bool:
     try:
         check(parts, held, seed)
