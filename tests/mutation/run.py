@@ -1,0 +1,283 @@
+"""Mutation testing of the keeper, the state of a key, the stores and the decision.
+
+    python tests/mutation/run.py [--jobs 2] [--minutes 20] [--only keeper] [--result tests/mutation/result.md]
+
+Everything is imported and collected once. Each mutant is a fork of that process: it puts one fault into the code that
+is loaded, and runs the properties of the simulation and the tests of its module until one fails. No test has a time
+limit. A mutant whose tests come to no end counts as one that lives; it is ended after `LONGEST` seconds all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import datetime
+import json
+import logging
+import os
+import platform
+import random
+import select
+import selectors
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+from mutants import Mutant, mutants_of
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 90.0
+FEW = 6
+"""Seeds of each property."""
+SIMULATION = "tests/simulation/test_keeper_properties.py"
+PURE = ("tests/sessions/test_key_state.py", "tests/sessions/test_keeper.py", "tests/sessions/test_visit_limits.py",
+        "tests/sessions/test_away.py")  # fmt: skip
+"""Tests in which nothing comes from outside: when their loop has nothing left to do, a task waits for ever."""
+KEEPER = (*PURE, "tests/engine/test_login_war.py", "tests/engine/test_refusing_site.py")
+STORES = ("tests/sessions/test_stores.py", "tests/sessions/test_shared_notes.py", "tests/sessions/test_unwritten.py")
+TESTS: dict[str, tuple[str, ...]] = {
+    "doorkey.sessions.keeper": (SIMULATION, *KEEPER),
+    "doorkey.sessions.key_state": (SIMULATION, *KEEPER),
+    "doorkey.sessions.flights": (SIMULATION, *KEEPER),
+    "doorkey.sessions.pause": (SIMULATION, *KEEPER),
+    "doorkey.sessions.use_budget": (SIMULATION, *KEEPER),
+    "doorkey.sessions.store": (SIMULATION, *STORES, *KEEPER),
+    "doorkey.sessions.memory": (SIMULATION, *STORES),
+    "doorkey.sessions.row_store": STORES,
+    "doorkey.sessions.stored": STORES,
+    "doorkey.sessions.unwritten": (*STORES, "tests/sessions/test_redis.py"),
+    "doorkey.sessions.sqlite": STORES,
+    "doorkey.sessions.sqlite_table": STORES,
+    "doorkey.sessions.redis_store": (*STORES, "tests/sessions/test_redis.py"),
+    "doorkey.engine.decision_tables": ("tests/engine/test_decision.py", "tests/engine/test_refusal_sequences.py"),
+    "doorkey.engine.decision": ("tests/engine/test_decision.py", "tests/engine/test_refusal_sequences.py"),
+}
+"""The modules that get faults, and what should find them, in this order."""
+
+
+@dataclass
+class Run:
+    """What became of the mutants: each is "killed" by a test, "lives", or came to no end."""
+
+    outcomes: dict[Mutant, tuple[str, str]] = field(default_factory=dict)
+    took: float = 0.0
+
+
+class Stranded(Exception):
+    """Somebody waits, and nothing will ever happen."""
+
+
+class WatchedSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """Fails where a loop would wait for ever, while `pure`."""
+
+    pure = False
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None and self.pure:
+            raise Stranded("a task waits for ever")
+        return super().select(timeout)
+
+
+class WatchedPolicy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(WatchedSelector())
+
+
+class Killing:
+    """A pytest plugin: in place of running the tests, it runs them once for each mutant."""
+
+    def __init__(self, mutants: Sequence[Mutant], jobs: int, deadline: float) -> None:
+        self.mutants, self.jobs, self.deadline, self.run = list(mutants), jobs, deadline, Run()
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        began = time.monotonic()
+        items = [item for item in session.items if not _is_left_out(item)]
+        for name in {mutant.module: None for mutant in self.mutants}:
+            since = time.monotonic()
+            pid, reader = _fork(name, None, items)
+            killer = os.read(reader, 4000).decode()
+            _end(pid)
+            print(f"without a fault {name}: {killer} in {time.monotonic() - since:.1f} s", flush=True)
+            if killer != "-":
+                raise pytest.UsageError(f"without a fault, {killer} fails")
+        running: dict[int, tuple[Mutant, int, float]] = {}
+        waiting = list(self.mutants)
+        while waiting or running:
+            while waiting and len(running) < self.jobs and time.monotonic() < self.deadline:
+                mutant = waiting.pop(0)
+                pid, reader = _fork(mutant.module, mutant, items)
+                running[reader] = mutant, pid, time.monotonic()
+            if not running:
+                break
+            ready, _, _ = select.select(list(running), [], [], 1.0)
+            for reader, (mutant, pid, since) in list(running.items()):
+                over = time.monotonic() - since > LONGEST
+                if reader not in ready and not over:
+                    continue
+                killer = "" if over else os.read(reader, 4000).decode()
+                os.close(reader)
+                del running[reader]
+                _end(pid)
+                outcome = "no end" if over else "lives" if killer == "-" else "killed"
+                self.run.outcomes[mutant] = outcome, killer
+                print(f"{len(self.run.outcomes)}/{len(self.mutants)} {outcome:7} {mutant}  [{killer}]", flush=True)
+        self.run.took = time.monotonic() - began
+        return True
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    """Tests of several processes and of real time, and those that read the source anew."""
+    slow = any(item.get_closest_marker(name) for name in ("slow", "long", "browser"))
+    return slow or "another_process" in item.name or item.path.name == Path(SIMULATION).name
+
+
+def _fork(module: str, mutant: Mutant | None, items: Sequence[pytest.Item]) -> tuple[int, int]:
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    os.setsid()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    killer = "the process ended"
+    try:
+        if mutant is not None:
+            mutant.apply()
+        killer = _find_killer(module, items) or "-"
+    except BaseException as error:  # noqa: BLE001 - whatever a fault leads to
+        killer = f"{type(error).__name__}"
+    os.write(writer, killer.encode()[:4000])
+    os._exit(0)
+
+
+def _end(pid: int) -> None:
+    """End what a mutant has started, and the mutant."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _find_killer(module: str, items: Sequence[pytest.Item]) -> str:
+    """The name of the first test that fails; empty where none does."""
+    places = TESTS[module]
+    if SIMULATION in places and (broken := _break_property()):
+        return broken
+    ours = [item for place in places for item in items if item.nodeid.startswith(place)]
+    asyncio.set_event_loop_policy(WatchedPolicy())
+    for item, after in zip(ours, [*ours[1:], None], strict=True):
+        WatchedSelector.pure = item.nodeid.startswith(PURE)
+        for report in runtestprotocol(item, log=False, nextitem=after):
+            if report.failed:
+                return item.name
+    return ""
+
+
+def _break_property() -> str:
+    properties: Any = next(module for name, module in sys.modules.items() if name.endswith("test_keeper_properties"))
+    parts = properties.Parts({name: sys.modules[f"doorkey.sessions.{name}"] for name in PARTS})
+    logging.disable()  # records would hold the tasks that a faulty keeper leaves
+    for seed in range(FEW):
+        for held in properties.PROPERTIES:
+            try:
+                properties.check(parts, held, seed)
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever a fault leads to
+                return str(held.__name__)
+    logging.disable(logging.NOTSET)
+    return ""
+
+
+PARTS = ("store", "memory", "pause", "use_budget", "key_state", "key_states", "held", "renewed_cookies", "flights",
+         "keeper")  # fmt: skip
+
+
+def choose(mutants: Sequence[Mutant], most: int | None) -> list[Mutant]:
+    """All of them, or a sample that is the same each time, in an order that is the same each time."""
+    chosen = list(mutants)
+    random.Random(17).shuffle(chosen)
+    return chosen[:most]
+
+
+def list_mutants(only: str) -> Iterator[Mutant]:
+    for name in TESTS:
+        if only in name:
+            yield from mutants_of(name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)))
+    parser.add_argument("--minutes", type=float, default=20.0, help="after so many, no further mutant is begun")
+    parser.add_argument("--most", type=int, help="a sample of so many mutants, the same each time")
+    parser.add_argument("--only", default="", help="modules whose names hold this")
+    parser.add_argument("--result", type=Path, help="the file of results; reasons that stand in it are kept")
+    parser.add_argument("--count", action="store_true", help="count the mutants, and end")
+    given = parser.parse_args()
+    os.chdir(ROOT)
+    os.environ.setdefault("SIMULATIONS", str(FEW))
+    sys.path[:0] = ["runtime", "providers", "browser_profiles"]
+    everything = list(list_mutants(given.only))
+    if given.count:
+        print(json.dumps(Counter(mutant.module for mutant in everything), indent=1), len(everything))
+        return 0
+    chosen = choose(everything, given.most)
+    killing = Killing(chosen, given.jobs, time.monotonic() + 60 * given.minutes)
+    files = sorted({file for mutant in chosen for file in (*TESTS[mutant.module], SIMULATION)})
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--capture=no", *files], plugins=[killing])
+    share = write_result(killing.run, len(everything), given.result)
+    return 0 if share >= 0.9 else 1
+
+
+def write_result(run: Run, of: int, path: Path | None) -> float:
+    tried = len(run.outcomes)
+    killed = [mutant for mutant, (outcome, _) in run.outcomes.items() if outcome == "killed"]
+    share = len(killed) / max(1, tried)
+    known = _known_reasons(path)
+    lines = [
+        "# Mutants that live", "",
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, Python {platform.python_version()}: {tried} of {of} mutants "
+        f"were tried, {len(killed)} ({share:.1%}) were killed, in {run.took / 60:.0f} minutes.", "",
+        "| module | tried | killed |", "|---|---|---|",
+    ]  # fmt: skip
+    for name in TESTS:
+        ours = [outcome for mutant, (outcome, _) in run.outcomes.items() if mutant.module == name]
+        if ours:
+            lines.append(f"| {name.removeprefix('doorkey.')} | {len(ours)} | {ours.count('killed')} |")
+    lines += ["", "| mutant | | why nothing fails |", "|---|---|---|"]
+    for mutant, (outcome, _) in sorted(run.outcomes.items(), key=lambda entry: (entry[0].module, entry[0].line)):
+        if outcome != "killed":
+            what = mutant.what.replace("|", "\\|")
+            place = f"{mutant.module.removeprefix('doorkey.')} `{mutant.function}`: {what}"
+            lines.append(f"| {place} | {outcome} | {known.get(place, '')} |")
+    text = "\n".join(lines) + "\n"
+    if path is not None:
+        path.write_text(text, encoding="utf-8")
+    print(text)
+    return share
+
+
+def _known_reasons(path: Path | None) -> dict[str, str]:
+    if path is None or not path.exists():
+        return {}
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        place, _, rest = line.removeprefix("| ").partition(" | lives | ")
+        if not rest:
+            place, _, rest = line.removeprefix("| ").partition(" | no end | ")
+        if rest:
+            found[place] = rest.removesuffix("|").strip()
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
