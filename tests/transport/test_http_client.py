@@ -110,15 +110,18 @@ async def test_header_bytes_that_are_not_utf_8_go_out_beside_a_body(body: bytes 
     assert came == (body or b"")
 
 
-async def test_nothing_is_added_but_what_http_needs() -> None:
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("body", [None, b"", b"hi", b"x" * (SMALL + 1)])
+async def test_nothing_is_added_but_what_http_needs(method: str, body: bytes | None) -> None:
     async with peer(GIVEN) as (there, client):
-        headers = CIMultiDict({"accept": "*/*", "accept-encoding": "gzip"})
+        headers = CIMultiDict({"accept-language": "de"})
         answer = await client.request(
-            "POST", there.url, headers=headers, body=b"hi", proxy=None, tls=True, authentication=None
+            method, there.url, headers=headers, body=body, proxy=None, tls=True, authentication=None
         )
         answer.close()
     names = [line.split(b":")[0].lower() for line in there.texts[0].partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]]
-    assert names == [b"host", b"accept", b"accept-encoding", b"content-length"]
+    length = [] if body is None and method == "GET" else [b"content-length"]
+    assert names == [b"host", b"accept-language", *length]
 
 
 async def test_a_digest_over_the_body_covers_a_small_one() -> None:

@@ -92,7 +92,13 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
         history.begin(request[ID])
         try:
             try:
-                response = await _answer(request, rules.checks, running, handler)
+                response = _check(request, rules.checks)
+                if response is None:
+                    if running.full and request.path not in NEVER_QUEUED:
+                        await running.wait_turn()
+                    if has_notes(request) and EXPECT in request:
+                        await _ask_for_body(request)
+                    response = await handler(request)
             except asyncio.CancelledError:
                 if not running.stopped or _has_left(request):
                     raise
@@ -123,20 +129,15 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
     return guarded
 
 
-async def _answer(
-    request: web.Request, checks: Sequence[Check], running: RunningRequests, handler: Handler
-) -> web.StreamResponse:
+def _check(request: web.Request, checks: Sequence[Check]) -> web.StreamResponse | None:
+    """Return the answer of the first check that has one. Raises Refusal."""
     if has_notes(request) and UNKNOWN_VERSION in request:
         raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
     for check in checks:
         response = check(request)
         if response is not None:
             return response
-    if running.full and request.path not in NEVER_QUEUED:
-        await running.wait_turn()
-    if has_notes(request) and EXPECT in request:
-        await _ask_for_body(request)
-    return await handler(request)
+    return None
 
 
 def identify(request: web.Request) -> None:

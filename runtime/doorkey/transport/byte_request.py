@@ -11,11 +11,15 @@ from multidict import CIMultiDict
 SMALL = 1 << 16
 """A body of at most this many bytes is written with the head: no more than a connection holds without waiting."""
 
+NEVER_ADDED: CIMultiDict[None] = CIMultiDict({"content-type": None})
+"""Headers that aiohttp would add to a body: one without a media type stays without one."""
+
 
 class ByteRequest(aiohttp.ClientRequest):
-    """aiohttp's request, with two changes to how it is written.
+    """aiohttp's request, with changes to how it is written.
 
     - aiohttp starts a task to write a body, which on Python 3.11 costs two turns of the loop. A small body needs none.
+    - aiohttp adds headers: the session sets all that a browser would send.
     - aiohttp's writer drops lone surrogates, which stand for bytes that are not UTF-8 (PEP 383).
     """
 
@@ -31,6 +35,10 @@ class ByteRequest(aiohttp.ClientRequest):
         assert host is not None
         self.headers = CIMultiDict([("Host", host)])
         self.headers.extend(headers)
+
+    def update_auto_headers(self, skip_auto_headers: Any) -> None:
+        """Add no header: what is not there was left out by the session or the caller."""
+        self._skip_auto_headers = NEVER_ADDED
 
     def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
         self._small = body if type(body) is bytes and len(body) <= SMALL else b""

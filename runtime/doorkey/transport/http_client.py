@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable
 from typing import Any
 
 import aiohttp
-from multidict import CIMultiDict, istr
+from multidict import CIMultiDict
 from yarl import URL
 
 from doorkey.transport.authentication import Authentication
@@ -19,8 +20,6 @@ from doorkey.transport.byte_request import ByteRequest
 
 LONGEST_LINE = 65536
 """Bytes of the longest line of a head that is read."""
-NEVER_ADDED = (istr("user-agent"), istr("content-type"))
-"""Headers that aiohttp would add. The session sets the user agent; a body without a media type stays without one."""
 NO_LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=None)
 """`direct` has limits of its own, which name themselves."""
 
@@ -32,7 +31,7 @@ class HttpClient:
         self.connector = connector
         self._loop = asyncio.get_running_loop()
 
-    async def request(
+    def request(
         self,
         method: str,
         url: URL,
@@ -42,35 +41,25 @@ class HttpClient:
         proxy: str | None,
         tls: ssl.SSLContext | bool,
         authentication: Authentication | None,
-    ) -> aiohttp.ClientResponse:
+    ) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request, once, and return its answer when the head has come. *body* is what aiohttp takes as data.
 
-        Raises aiohttp.ClientError, or TimeoutError if the system gives up on a connection.
+        Raises aiohttp.ClientError, OSError.
         """
-        # Headers are left out by name only where aiohttp would add one: it copies all of them for that.
-        may_add = "user-agent" not in headers or (body is not None and "content-type" not in headers)
         request = ByteRequest(
             method,
             url,
             headers=headers,
-            skip_auto_headers=NEVER_ADDED if may_add else None,
             data=body,
             loop=self._loop,
             proxy=None if proxy is None else URL(proxy),
             proxy_headers=None if proxy is None else CIMultiDict(),
             ssl=tls,
         )
-        try:
-            if authentication is not None:
-                request.sent_again = True
-                return await authentication(request, self._send)
-            return await self._send(request)
-        except aiohttp.ClientError:
-            raise
-        except OSError as error:
-            if error.errno is None and isinstance(error, TimeoutError):
-                raise
-            raise aiohttp.ClientOSError(*error.args) from error
+        if authentication is None:
+            return self._send(request)
+        request.sent_again = True
+        return authentication(request, self._send)
 
     async def _send(self, request: aiohttp.ClientRequest) -> aiohttp.ClientResponse:
         connection = await self.connector.connect(request, traces=[], timeout=NO_LIMITS)
