@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from doorkey import Page, Recording, Settings
 from doorkey.config.registry import build_sites, make_provider
 from doorkey.learning import Draft, Exchange, NotEnough, Snapshot, learn
 from doorkey.learning.links import find_login_link, list_form_links
+from doorkey.learning.recording import Script
+from doorkey.recognition.login_form import find_login_form
 
 SITE = "https://shop.example/"
 ONE, TWO = "9a8b7c6d5e4f3021", "77aa66bb55cc44dd"
@@ -109,6 +112,54 @@ class TestTwoSessions:
         assert table["tokens"] == {"jwt": {"local": "auth", "inside": "access.jwt"}}
         assert table["send"] == {"header": {"Authorization": "Bearer {jwt}"}}
 
+    def test_a_refresh_token_beside_the_one_that_is_sent_is_no_second_header(self) -> None:
+        def stored(signature: str) -> Page:
+            kept = {"access": JWT.format(signature), "refresh": JWT.format(f"{signature}r")}
+            return page("<p id=shell></p>", local={"session": json.dumps(kept)})
+
+        own = Exchange(method="GET", url=f"{SITE}x", headers={"authorization": f"Bearer {JWT.format(ONE)}"}, status=200)
+        table = settings(seen(stored(ONE), stored(TWO), exchanges=(own,)))
+        assert table["tokens"] == {"authorization": {"local": "session", "inside": "access"}}
+        assert table["send"] == {"header": {"authorization": "Bearer {authorization}"}}
+        assert "stale" not in table, "the page's source shows a session"
+
+    @pytest.mark.parametrize(
+        ("html", "send"),
+        [
+            (
+                '<div id="box" data-nonce="{}"></div><script>fetch("/a", {{ method: "POST", body: new URLSearchParams('
+                '{{ _nonce: box.dataset.nonce, text: "" }}) }})</script>',
+                {"when": "POST,PUT,PATCH,DELETE /*", "form": {"_nonce": "{nonce}"}},
+            ),
+            (
+                '<script>const s = {{ "formKey": "{}" }}; fetch("/a", {{ method: "PUT", body: JSON.stringify('
+                "{{ key: s.formKey }}) }})</script>",
+                None,
+            ),
+            (
+                '<script>s = {{ "csrfKey": "{}" }}; fetch("/a", {{ headers: {{ "X-App": s.csrfKey }} }})</script>',
+                {"when": "POST,PUT,PATCH,DELETE /*", "header": {"X-App": "{csrf}"}},
+            ),
+            (
+                '<form method="post" action="/a?_token={}"></form>',
+                {"when": "POST /a", "query": {"_token": "{token}"}},
+            ),
+        ],
+    )
+    def test_the_pages_scripts_and_forms_tell_where_a_token_goes(self, html: str, send: dict[str, Any] | None) -> None:
+        one, two = (page(f'<a href="/logout">x</a>{html.format(token)}') for token in (ONE, TWO))
+        found = settings(seen(one, two))["send"]
+        assert found == send if send is not None else "json" in found
+
+    def test_a_script_file_that_differs_holds_a_token(self) -> None:
+        inside = page('<a href="/logout">x</a><script>send({ headers: { "X-App-Token": ENV.csrf } })</script>')
+        scripts = [
+            Script("/env.js", f'ENV = {{"csrf": "{token}"}}', who) for token, who in ((ONE, "first"), (TWO, "second"))
+        ]
+        table = settings(seen(inside, inside, scripts=tuple(scripts)))
+        assert table["tokens"]["csrf"]["page"] == "/env.js"
+        assert table["send"]["header"] == {"X-App-Token": "{csrf}"}
+
     def test_the_pages_own_requests_tell_where_a_token_goes(self) -> None:
         html = '<a href="/logout">x</a><meta name="csrf-token" content="{}">'
         own = Exchange(method="GET", url=f"{SITE}api/list", headers={"x-guard": ONE}, status=200)
@@ -164,3 +215,10 @@ def test_only_links_that_change_nothing_are_opened() -> None:
     )
     html = "".join(f'<a href="{link}">x</a>' for link in links) + '<a href="https://other.example/new">x</a>'
     assert list_form_links(page(html)) == ["/notes/new", "/settings"]
+
+
+def test_of_two_login_forms_the_one_that_no_header_hides_is_taken() -> None:
+    form = '<form method="post"><input name="login"><input name="password" type="password"><input type="submit"></form>'
+    found = find_login_form(page(f'<div class="header-login">{form}</div><div id="main">{form}</div>'))
+    assert found is not None
+    assert found.password.startswith("#main")

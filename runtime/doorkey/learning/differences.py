@@ -118,8 +118,9 @@ def _has_token(tag: Tag) -> bool:
 def _list_stored(page: Page) -> Iterator[Value]:
     for kind, items in (("local", page.local), ("session", page.session)):
         for key, text in items.items():
-            if JWT.fullmatch(text) or TOKEN_NAME.search(key):
+            is_json = text.lstrip()[:1] == "{"
+            if not is_json and (JWT.fullmatch(text) or TOKEN_NAME.search(key)):
                 yield Value(kind, key, f"{kind}:{key}", text)
-            for leaf in read_json(text) if text.lstrip()[:1] == "{" else ():
+            for leaf in read_json(text) if is_json else ():
                 if not leaf.listed:
                     yield Value(kind, leaf.path.rpartition(".")[2], f"{kind}:{key}", leaf.value, inside=leaf.path)

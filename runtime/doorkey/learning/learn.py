@@ -103,7 +103,7 @@ class _Learning:
             sends=table.sends,
             cookies=cookies,
             check=check,
-            stale=find_refusals(recording.exchanges),
+            stale=find_refusals(recording.exchanges, sure=check is not None or in_source, sends=table.sends),
             calls=calls,
             doubts=doubts,
         )

@@ -63,6 +63,11 @@ class TokenTable:
         """The names of the headers, parameters and fields that hold tokens."""
         return frozenset(slot.key for slot in self._slots)
 
+    @property
+    def _bears(self) -> bool:
+        """Whether requests carry an Authorization header."""
+        return any(name.lower() == "authorization" for rule in self._rules.values() for name in rule.header)
+
     def add_refresh(self, path: str) -> None:
         """Add the token at *path* in the login's answer, by which the session is renewed."""
         said = Evidence("in the answer to the login; renews the session")
@@ -179,6 +184,8 @@ class TokenTable:
         for value in sorted(values, key=lambda one: one.kind not in OF_FORMS):
             if value.source in self._names or (value.kind not in OF_FORMS and Slot("form", value.name) in self._slots):
                 continue
+            if value.kind in ("local", "session") and (self._bears or "refresh" in value.name.lower()):
+                continue  # what scripts keep beside the token that requests were seen to carry
             name = known.get(value.text, "")
             if not name:
                 source: Source = value.source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +21,8 @@ MAKES_ACCOUNT = re.compile(r"regist|sign[\s_-]?up|create|join|new[\s_-]?account|
 ENTERS = re.compile(
     r"log[\s_-]?in|sign[\s_-]?in|log[\s_-]?on|anmeld|einlogg|connexion|connect|entrar|accedi", re.IGNORECASE
 )
+ASIDE = re.compile(r"header|nav(?:bar)?\b|modal|dropdown|popup|popover|off-?canvas|drawer|collapse", re.IGNORECASE)
+"""Ids and classes of parts of a page that style sheets often hide."""
 NAMES_USER = re.compile(r"user|login|e-?mail|account|name", re.IGNORECASE)
 
 
@@ -28,7 +30,7 @@ NAMES_USER = re.compile(r"user|login|e-?mail|account|name", re.IGNORECASE)
 class LoginForm:
     """The selectors that a login needs. `user` is empty if the form asks for a password only, and `submit` if it is
     sent by Enter. `two_pages`: the user name is asked for first, and the button `first` (empty: Enter) leads to the
-    password. `obstacle` says why login steps can't use the form; then the selectors are empty.
+    password. `aside`: it stands where style sheets often hide a form until a click. `obstacle` says why login steps can't use the form; then the selectors are empty.
     """
 
     user: str = ""
@@ -36,6 +38,7 @@ class LoginForm:
     submit: str = ""
     first: str = ""
     two_pages: bool = False
+    aside: bool = False
     obstacle: str = ""
 
 
@@ -44,14 +47,24 @@ def find_login_form(page: Page) -> LoginForm | None:
     fields = [tag for tag in page.document.select(PASSWORD) if _is_visible(tag)]
     if not fields:
         return _read_first(page)
+    fields.sort(key=_is_aside)
     forms = [field.find_parent("form") for field in fields]
     for wanted in (False, True):
         for field, form in zip(fields, forms, strict=True):
             alone = sum(one is form for one in forms) == 1
             new = "new-password" in str(field.get("autocomplete") or "")
             if alone and new == wanted and not (new and _makes_account(form, page)):
-                return _read_form(form, field, page)
+                return replace(_read_form(form, field, page), aside=_is_aside(field))
     return None
+
+
+def _is_aside(tag: Tag) -> bool:
+    """Whether *tag* stands where sites keep a second form that opens by a click, beside the one on the login page."""
+    for one in (tag, *tag.parents):
+        classes = one.get("class") or ()
+        if one.name in ("header", "nav", "dialog") or ASIDE.search(f"{one.get('id') or ''} {' '.join(classes)}"):
+            return True
+    return False
 
 
 def _read_first(page: Page) -> LoginForm | None:

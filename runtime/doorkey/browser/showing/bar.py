@@ -20,13 +20,14 @@ TEXTS = {
 
 
 def make_script(stage: Stage) -> str:
-    """Return the script for a page that opens at this *stage*."""
+    """Return the script for a page that opens at this *stage*. Where the bar is there already, it goes on to that."""
     return f"({SCRIPT})({json.dumps(stage)}, {json.dumps(TEXTS)}, {json.dumps(HOST)}, {json.dumps(BINDING)}, {FRAME})"
 
 
 SCRIPT = r"""(stage, texts, name, binding, frame) => {
-  if (globalThis.doorkeyBar) return;
-  globalThis.doorkeyBar = true;
+  if (globalThis.doorkeyBar) { globalThis.doorkeyBar(stage); return; }
+  let redraw = () => {};
+  globalThis.doorkeyBar = (next) => { stage = next; redraw(); };
   const MOST = 3000000, SNAPSHOTS = 60;
   const tell = (what) => { try { globalThis[binding](JSON.stringify(what)); } catch { /* the page is going away */ } };
   const inTop = window === window.top;
@@ -93,6 +94,7 @@ SCRIPT = r"""(stage, texts, name, binding, frame) => {
   set(button, { font: "inherit", padding: "6px 14px", border: "0", "border-radius": "6px", background: "#ffd54a",
     color: "#1d2733", cursor: "pointer", "white-space": "nowrap" });
   const draw = () => { text.textContent = texts[stage][0]; button.textContent = texts[stage][1]; };
+  redraw = draw;
   draw();
   box.append(text, button);
   button.addEventListener("click", (event) => {

@@ -69,7 +69,7 @@ class Recorder:
         self._shots: list[Shot] = []
         self._events: list[Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sessions: dict[CDPSession, str] = {}
+        self._sessions: list[CDPSession] = []
         self._pages = 0
         self._kept = 0
         self.done = asyncio.Event()
@@ -105,7 +105,8 @@ class Recorder:
         await session.send("Runtime.enable")
         await session.send("Page.enable")
         await session.send("Runtime.addBinding", {"name": BINDING, "executionContextName": WORLD})
-        self._sessions[session] = await self._place(session)
+        self._sessions.append(session)
+        await self._place(session)
 
     async def settle(self) -> None:
         """Wait until the answers under way have been read, or END is over."""
@@ -114,9 +115,9 @@ class Recorder:
         for task in self._tasks:
             task.cancel()
 
-    async def _place(self, session: CDPSession) -> str:
+    async def _place(self, session: CDPSession) -> None:
         script = {"source": make_script(self.stage), "worldName": WORLD, "runImmediately": True}
-        return str((await session.send("Page.addScriptToEvaluateOnNewDocument", script))["identifier"])
+        await session.send("Page.addScriptToEvaluateOnNewDocument", script)
 
     async def _watch_popup(self, page: Page) -> None:
         from playwright.async_api import Error
@@ -183,15 +184,19 @@ class Recorder:
                 await self._advance(told["stage"])
 
     async def _advance(self, left: Stage) -> None:
-        """Go on from the stage *left*: further pages open with the next one."""
+        """Go on from the stage *left*: the pages that are open and further ones show the next one."""
+        from playwright.async_api import Error
+
         if left == "use":
             self.said_done = True
             self.done.set()
             return
         self.stage = "use"
-        for session, script in [*self._sessions.items()]:
-            await session.send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script})
-            self._sessions[session] = await self._place(session)
+        for session in [*self._sessions]:
+            try:
+                await self._place(session)
+            except Error:
+                continue  # that page is closed
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

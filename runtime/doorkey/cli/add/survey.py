@@ -84,20 +84,26 @@ class Survey:
         )
 
     async def _find_login(self, exploration: Exploration, page: Page, site: str) -> Proposal:
-        """Return the proposal for *page*; with the login that it links to, if the values for one are set."""
+        """Return the proposal for *page*; with the login that it links to, if the values for one are set.
+
+        A form in the page's header may be hidden, so the page that the header's link opens is tried before it.
+        """
         from doorkey.config.settings import variable
         from doorkey.learning.links import find_login_link
         from doorkey.recognition.proposal import name_variables, propose
 
         proposal = propose(page, exploration.url, site)
-        link = find_login_link(page) if proposal.login is None and proposal.framework.provider == "web" else ""
+        sees_form = proposal.login is not None and not proposal.login.form.aside
+        link = find_login_link(page) if not sees_form and proposal.framework.provider == "web" else ""
         if not link:
             return proposal
         variables = name_variables(site, with_user=True)
         if not variable(variables[-1]) and list_missing(find_values(self.target.read_table(site), variables)):
-            return replace(proposal, login_page=link)
+            return replace(proposal, login_page=link) if proposal.login is None else proposal
         behind = propose(await exploration.see(link), link, site)
-        return behind if behind.login is not None else replace(proposal, login_page=link)
+        if behind.login is not None:
+            return behind
+        return replace(proposal, login_page=link) if proposal.login is None else proposal
 
 
 def _list_others(recording: Recording, exploration: Exploration) -> list[Snapshot]:
