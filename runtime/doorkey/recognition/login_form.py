@@ -30,7 +30,8 @@ NAMES_USER = re.compile(r"user|login|e-?mail|account|name", re.IGNORECASE)
 class LoginForm:
     """The selectors that a login needs. `user` is empty if the form asks for a password only, and `submit` if it is
     sent by Enter. `two_pages`: the user name is asked for first, and the button `first` (empty: Enter) leads to the
-    password. `aside`: it stands where style sheets often hide a form until a click. `obstacle` says why login steps can't use the form; then the selectors are empty.
+    password. `aside`: it stands where style sheets often hide a form until a click. `obstacle` says why login steps
+    can't use the form; then the selectors are empty.
     """
 
     user: str = ""

@@ -31,5 +31,4 @@ app.post("/-/kill", (request, response) => {
   });
 });
 app.use("/", RED.httpAdmin);
-server.listen(Number(port), "127.0.0.1");
-RED.start();
+RED.start().then(() => server.listen(Number(port), "127.0.0.1"));
