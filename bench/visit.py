@@ -71,7 +71,7 @@ async def main(rounds: int) -> None:
             again = time.perf_counter()
             await ours(pool, url)
             end = time.perf_counter()
-            await pool.settled()
+            await pool.wait_returned()
             if turn >= 2:
                 times["plain"].append(middle - start)
                 times["doorkey"].append(end - again)

@@ -50,7 +50,6 @@ def says(done: Done, code: int, *words: str) -> None:
         (("serve", "--key", " "), ("--key: service.key: expected a key that is not empty",)),
         (("serve", "--host", "203.0.113.7", "--key", "abc"), ("clear text", "service.certificate")),
         (("serve", "--socket", "/nowhere/at/all.sock"), ("service.socket", "can't be listened on")),
-        (("open", "chatgptfree"), ("no screen", "DISPLAY")),
         (("visit", "chatgptfree", "--headed"), ("no screen", "browser.display")),
         (("config", "check", "--config", "none.toml"), ("there is no settings file none.toml",)),
     ],

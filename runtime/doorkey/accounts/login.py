@@ -107,8 +107,10 @@ class Logins:
         session = await self._adopt(target, session)
         return session, replace(found, changed=_find_changed(found, session))
 
-    async def open_window(self, target: SiteTarget, *, keep: bool) -> Session | None:
-        """Show the site's page to a person until they close it.
+    async def open_window(
+        self, target: SiteTarget, *, keep: bool, handovers: Handovers | None = None
+    ) -> Session | None:
+        """Show the site's page to a person until they close it; with *handovers*, in the live view.
 
         With *keep*, what the window held becomes the current session for all, and is returned. Raises
         ConfigurationError without a screen, MissingToken when the page that was left holds no token.
@@ -116,17 +118,19 @@ class Logins:
         from doorkey.browser import WindowState, open_window
 
         held, browser = (await self.store.row(target.key)).session, target.source.browser
-        user_agent = await browser.pool.read_user_agent(browser.profile(), headed=browser.headed)
+        profile = browser.profile() if handovers is None else browser.person_profile()
+        user_agent = await browser.pool.read_user_agent(profile, headed=browser.headed)
         try:
             left = await open_window(
                 browser.pool,
-                browser.profile(),
+                profile,
                 target.site.url,
                 egress=egress_for(target.provider),
                 headed=browser.headed,
                 kept=WindowState(held.cookies, None, held.local) if held else None,
                 events=target.events,
                 prepare=browser.record,
+                handovers=handovers,
                 spec=browser.spec(target.site.url, local={}),
             )
         finally:

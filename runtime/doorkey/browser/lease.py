@@ -21,7 +21,7 @@ from doorkey.browser.visit.parts import VisitParts
 from doorkey.browser.visit.person_visit import PersonVisit, describe_need
 from doorkey.browser.visit.snapshot import Snapshot
 from doorkey.browser.visit.spec import VisitResult, VisitSpec
-from doorkey.browser.visit.window_watch import watch_window
+from doorkey.browser.visit.window_watch import watch_view, watch_window
 from doorkey.clock import Clock
 from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import (
@@ -235,10 +235,15 @@ class Lease:
         self._on_kept_open()
         return live_page
 
-    async def show(self, spec: VisitSpec) -> Snapshot:
-        """Open `spec.url` for a person and wait until they close the window. Return the last snapshot of the page."""
+    async def show(self, spec: VisitSpec, handovers: Handovers | None = None) -> Snapshot:
+        """Open `spec.url` for a person and wait until they close the window. Return the last snapshot of the page.
+
+        With *handovers*, they see it in the live view, and say when they are done. Raises NeedsPerson if they do not.
+        """
         self._handed_over = True
         parts = await self._open_for_person(spec)
+        if handovers is not None:
+            return await watch_view(parts, handovers, self._lost, self._clock, self._events)
         pausing = asyncio.create_task(pause(parts.inspector.page)) if spec.inspection.pause else None
         try:
             return await watch_window(parts, self._lost, self._clock, self._events)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import stat
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import click
 
 from doorkey.cli.failed_window import keep_failed_window
+from doorkey.cli.link import PORT, LinkPlace, serve_link, watch_input
 from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
 from doorkey.cli.report import report_session
 from doorkey.cli.run import run
@@ -24,27 +18,12 @@ from doorkey.errors import Unavailable
 
 if TYPE_CHECKING:
     from doorkey.accounts.imports import Imported
-    from doorkey.config.settings import ServiceSettings
     from doorkey.model.inspection import Inspection
     from doorkey.model.session import Session
     from doorkey.runtime import Runtime
 
 
-PORT = 8788
-"""The port on which a link is served: a fixed one, so that it can be forwarded."""
 Way: TypeAlias = Literal["any", "by hand", "window", "link"]
-
-
-@dataclass(frozen=True, slots=True)
-class LinkPlace:
-    """Where the live view of a login is served: the service's settings, with this address and port."""
-
-    service: ServiceSettings
-
-    @classmethod
-    def of(cls, service: ServiceSettings, host: str | None, port: int | None) -> Self:
-        place = {"host": host or "127.0.0.1", "port": PORT if port is None else port}
-        return cls(service.model_copy(update=place))
 
 
 @click.command()
@@ -156,50 +135,12 @@ async def _log_in(
     if file is not None:
         return await runtime.logins.import_login(runtime.target(site), file)
     if way == "link" or (way != "window" and not runtime.logins.has_window(runtime.target(site))):
-        return await _log_in_by_link(runtime, site, place), None
+        target = runtime.target(site)
+        log_in = partial(runtime.logins.log_in_by_link, target)
+        return await serve_link(runtime, site, place, f"Log in to {site}", log_in), None
     click.echo(_explain(site, runtime.provider(site).ready is not None), err=True)
-    with _watch_input() as done:
+    with watch_input() as done:
         return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
-
-
-async def _log_in_by_link(runtime: Runtime, site: str, place: LinkPlace) -> Session:
-    """Serve the live view of a login until it is done. Each Enter prints another link."""
-    from doorkey.browser.live_view.handovers import Handovers
-    from doorkey.service.app import RULES, serve
-    from doorkey.service.listening import make_tls
-    from doorkey.service.live_view.app import build_view_app
-
-    handovers = Handovers(runtime.clock, most=1)
-    app = build_view_app(site, handovers, place.service, runtime.clock)
-    async with serve(app, place.service.host, place.service.port, tls=make_tls(place.service), shutdown=1.0) as base:
-
-        def tell() -> None:
-            if handovers.list():
-                click.echo(_explain_link(f"{base}{app[RULES].viewers.make_link(None)}", site), err=True)
-
-        handovers.on_change.append(tell)
-        with _watch_input() as asked:
-            again = asyncio.create_task(_tell_again(asked, tell))
-            try:
-                return await runtime.logins.log_in_by_link(runtime.target(site), handovers)
-            finally:
-                again.cancel()
-                await asyncio.gather(again, return_exceptions=True)
-
-
-async def _tell_again(asked: asyncio.Event, tell: Callable[[], None]) -> None:
-    while True:
-        await asked.wait()
-        asked.clear()
-        tell()
-
-
-def _explain_link(link: str, site: str) -> str:
-    return (
-        f"Log in to {site} in any browser: {link}\n"
-        "The link works once, for 10 minutes; press Enter here for another. From another machine, forward the port "
-        f"first: ssh -L {urlsplit(link).port}:127.0.0.1:{urlsplit(link).port} THIS_MACHINE (docs/login.md)"
-    )
 
 
 def _check_kept(runtime: Runtime, site: str) -> None:
@@ -231,28 +172,3 @@ def _report_import(taken: Imported) -> None:
         click.echo(harmless(f"left out, of other hosts: {', '.join(taken.foreign)}"))
     if taken.warning:
         click.echo(harmless(f"note: {taken.warning}"), err=True)
-
-
-@contextmanager
-def _watch_input() -> Iterator[asyncio.Event]:
-    """Yield an event that is set when a line arrives on standard input, if that is a terminal, a pipe or a socket."""
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    number = sys.stdin.fileno() if sys.stdin is not None and not sys.stdin.closed else -1
-    mode = os.fstat(number).st_mode if number >= 0 else 0
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or (number >= 0 and os.isatty(number))):
-        yield done
-        return
-
-    def came() -> None:
-        line = os.read(number, 4096)
-        if not line:
-            loop.remove_reader(number)
-        elif b"\n" in line:
-            done.set()
-
-    loop.add_reader(number, came)
-    try:
-        yield done
-    finally:
-        loop.remove_reader(number)

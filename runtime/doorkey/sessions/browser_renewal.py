@@ -126,14 +126,18 @@ class BrowserRenewal:
             previous=previous,
         )
 
+    def person_profile(self) -> Profile:
+        """The profile of a browser that a person uses in the live view: with a window, if it can have one."""
+        profile = self.profile()
+        can = not self.pool.explain_no_window(profile, headed=self.headed)
+        return replace(profile, display="virtual") if can else profile
+
     async def visit_by_person(self, spec: VisitSpec, handovers: Handovers, why: str) -> tuple[VisitResult, bool]:
         """What a visit brings that a person makes in the live view, and whether its browser had no window.
 
         The browser gets one where it can: that is what sites expect of a person.
         """
-        profile = self.profile()
-        if not self.pool.explain_no_window(profile, headed=self.headed):
-            profile = replace(profile, display="virtual")
+        profile = self.person_profile()
         egress = egress_for(self.provider)
         async with self.pool.lease(
             profile, site_url=self.site.url, egress=egress, headed=self.headed, events=self.events

@@ -17,6 +17,7 @@ from doorkey.network.egress import Egress
 
 if TYPE_CHECKING:
     from doorkey.browser.lease import Lease
+    from doorkey.browser.live_view.handovers import Handovers
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,19 @@ async def open_window(
     events: SiteEvents | None = None,
     prepare: Callable[[Lease], Awaitable[None]] = _prepare_nothing,
     spec: VisitSpec | None = None,
+    handovers: Handovers | None = None,
 ) -> WindowState:
     """Show *url* with *profile* until the person closes the window. There is no time limit.
 
     *kept* is put into the empty context first. If *headed* is None, the profile chooses the display (a virtual
     one is for screen recorders). *prepare* is called before anything is opened.
-    *spec* is what a visit there would look for. Raises ConfigurationError without a
+    *spec* is what a visit there would look for. With *handovers*, they see it in
+    the live view. Raises ConfigurationError without a
     screen, BrowserFailed, SiteDown or TimeLimit.
     """
     kept = kept or WindowState()
     async with pool.lease(profile, site_url=site_url or url, egress=egress, headed=headed, events=events) as lease:
         await prepare(lease)
         spec = spec or VisitSpec(url=url, read=lambda _: {}, inspection=pool.inspection)
-        snapshot = await lease.show(replace(spec, url=url, steps=(), cookies=kept.cookies, local=kept.local))
+        snapshot = await lease.show(replace(spec, url=url, steps=(), cookies=kept.cookies, local=kept.local), handovers)
     return WindowState(snapshot.cookies, snapshot.page, snapshot.page.local, snapshot.stood)
