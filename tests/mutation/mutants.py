@@ -85,8 +85,14 @@ def _owners(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
                     yield f"{node.name}.{inner.name}", inner
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            if isinstance(target, ast.Name) and target.id.isupper():
+            if isinstance(target, ast.Name) and target.id.isupper() and target.id not in _parts_of_tables(tree):
                 yield target.id, node
+
+
+def _parts_of_tables(tree: ast.Module) -> set[str]:
+    """The names that other tables were made of when the module was imported: it is too late to change them."""
+    tables = [node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
+    return {name.id for table in tables for name in ast.walk(table) if isinstance(name, ast.Name)}
 
 
 def _changes(owner: ast.AST) -> Iterator[Place]:

@@ -38,8 +38,13 @@ LONGEST = 90.0
 FEW = 6
 """Seeds of each property."""
 SIMULATION = "tests/simulation/test_keeper_properties.py"
-PURE = ("tests/sessions/test_key_state.py", "tests/sessions/test_keeper.py", "tests/sessions/test_visit_limits.py",
-        "tests/sessions/test_away.py")  # fmt: skip
+PURE = (
+    "tests/sessions/test_key_state.py",
+    "tests/sessions/test_pause.py",
+    "tests/sessions/test_keeper.py",
+    "tests/sessions/test_visit_limits.py",
+    "tests/sessions/test_away.py",
+)
 """Tests in which nothing comes from outside: when their loop has nothing left to do, a task waits for ever."""
 KEEPER = (*PURE, "tests/engine/test_login_war.py", "tests/engine/test_refusing_site.py")
 STORES = ("tests/sessions/test_stores.py", "tests/sessions/test_shared_notes.py", "tests/sessions/test_unwritten.py")
@@ -201,11 +206,11 @@ PARTS = ("store", "memory", "pause", "use_budget", "key_state", "key_states", "h
          "keeper")  # fmt: skip
 
 
-def choose(mutants: Sequence[Mutant], most: int | None) -> list[Mutant]:
+def choose(mutants: Sequence[Mutant], skip: int, most: int | None) -> list[Mutant]:
     """All of them, or a sample that is the same each time, in an order that is the same each time."""
     chosen = list(mutants)
     random.Random(17).shuffle(chosen)
-    return chosen[:most]
+    return chosen[skip:][:most]
 
 
 def list_mutants(only: str) -> Iterator[Mutant]:
@@ -219,6 +224,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2)))
     parser.add_argument("--minutes", type=float, default=20.0, help="after so many, no further mutant is begun")
     parser.add_argument("--most", type=int, help="a sample of so many mutants, the same each time")
+    parser.add_argument("--skip", type=int, default=0, help="leave so many out: another sample")
     parser.add_argument("--only", default="", help="modules whose names hold this")
     parser.add_argument("--result", type=Path, help="the file of results; reasons that stand in it are kept")
     parser.add_argument("--count", action="store_true", help="count the mutants, and end")
@@ -230,7 +236,7 @@ def main() -> int:
     if given.count:
         print(json.dumps(Counter(mutant.module for mutant in everything), indent=1), len(everything))
         return 0
-    chosen = choose(everything, given.most)
+    chosen = choose(everything, given.skip, given.most)
     killing = Killing(chosen, given.jobs, time.monotonic() + 60 * given.minutes)
     files = sorted({file for mutant in chosen for file in (*TESTS[mutant.module], SIMULATION)})
     pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--capture=no", *files], plugins=[killing])

@@ -28,8 +28,11 @@ from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import Journal, RenewalReason
+from doorkey.sessions.store import Claim, hold_claim
 from doorkey.status import status_of
 from stepped_clock import settle
+
+from .conftest import KEY
 
 if TYPE_CHECKING:
     from doorkey.model.session import Session
@@ -363,3 +366,36 @@ async def test_a_visit_is_in_no_callers_context(keeper: Keeper, source: HeldSour
     CALLER.set("request-1")
     await keeper.get(Asked(clock), deadline=soon(clock))
     assert callers == [""]
+
+
+async def test_after_its_end_a_keeper_visits_no_more(keeper: Keeper, source: HeldSource, clock: SteppedClock) -> None:
+    await keeper.close()
+    with pytest.raises(VisitFailed, match="shutting down"):
+        await keeper.get(source, deadline=soon(clock))
+    assert source.visits == 0
+
+
+async def test_a_time_limit_within_the_visit_keeps_its_name(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    source.failure = TimeLimit("page load", 5.0)
+    with pytest.raises(TimeLimit, match="page load"):
+        await keepers(patience=0.0).get(source, deadline=soon(clock))
+
+
+async def test_a_heart_stops_at_the_first_refused_beat(clock: SteppedClock) -> None:
+    class Counting(MemoryStore):
+        beats = 0
+
+        async def renew(self, claim: Claim, ttl: float) -> bool:
+            self.beats += 1
+            return await super().renew(claim, ttl)
+
+    store = Counting(clock)
+    lost = await store.begin(KEY, -1, 15.0)
+    assert isinstance(lost, Claim)
+    await clock.advance(16)
+    assert isinstance(await store.begin(KEY, -1, 15.0), Claim)
+    async with hold_claim(store, lost, 15.0, clock):
+        await clock.advance(100)
+    assert store.beats == 1

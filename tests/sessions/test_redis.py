@@ -259,3 +259,25 @@ async def test_a_session_made_while_the_server_is_away_is_written_when_it_is_bac
         assert await other.begin(KEY, first.gen, 15) == Newer(made)
         await store.close()
         await other.close()
+
+
+async def test_what_is_in_memory_at_the_end_is_written_or_its_loss_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from redis_server import redis_server
+
+    with redis_server(tmp_path) as server:
+        store, other = redis_store(server, CLOCK), redis_store(server, CLOCK)
+        first = await visit(store, "first")
+        claim = await claimed(store, first.gen)
+        server.kill()
+        made = await store.commit(claim, session("second"))
+        assert made is not None
+        server.start()
+        await store.close()
+        assert (await other.row(KEY)).session == made
+        claim = await claimed(other, made.gen)
+        server.kill()
+        await other.commit(claim, session("third"))
+        await other.close()
+    assert "the last sessions of wiki are lost" in caplog.text

@@ -22,7 +22,8 @@ from doorkey.model.site import Site
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.sqlite import SqliteStore
-from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Store
+from doorkey.sessions.store import Backoff, Busy, Claim, Newer, Row, Store
+from doorkey.sessions.stored import read_row_text, write_row_text
 from doorkey.status import status_of
 
 if TYPE_CHECKING:
@@ -436,3 +437,19 @@ async def test_a_claim_and_a_failure_by_a_clock_an_hour_ahead_hold_no_longer_tha
     assert isinstance(await store.begin(KEY, -1, 15), Backoff)
     await clock.advance(30)
     await claimed(store)
+
+
+def test_a_row_without_a_session_is_whole_and_one_that_cannot_be_read_is_not() -> None:
+    row = Row(gen=7, why="the site is down", failed_for=3.0)
+    assert read_row_text(KEY, write_row_text(row)) == (row, True)
+    text = write_row_text(row).replace('"session": null', '"session": "no json"')
+    assert read_row_text(KEY, text) == (row, False)
+    assert read_row_text(KEY, "no json") == read_row_text(KEY, "[]") == (Row(), False)
+
+
+async def test_a_store_in_what_is_no_folder_is_a_clear_error(tmp_path: Path, clock: SteppedClock) -> None:
+    (tmp_path / "file").write_text("")
+    store = SqliteStore(tmp_path / "file" / "sessions.db", clock)
+    with pytest.raises(ConfigurationError, match=r"store\.url"):
+        await store.row(KEY)
+    await store.close()

@@ -163,3 +163,16 @@ async def test_a_new_store_in_a_folder_that_cannot_be_written_is_kept_in_memory(
     assert await store.begin(KEY, -1, 15) == Newer(made)
     assert store.trouble
     await store.close()
+
+
+async def test_what_is_in_memory_is_written_at_the_end_where_there_is_room_again(
+    disk: Disk, clock: SteppedClock
+) -> None:
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    first = await visit(store, session(clock, "first"))
+    disk.fill()
+    await visit(store, session(clock, "second", local={"filler": "x" * 20_000}), first.gen)
+    assert store.trouble
+    disk.empty()
+    await store.close()
+    assert await stored_sid(disk, clock) == "second"

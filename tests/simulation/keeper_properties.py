@@ -496,3 +496,13 @@ async def a_short_pause_is_waited_out_and_a_long_one_is_told(world: World) -> No
             await world.clock.sleep(pause)
             session = await node.get()
     assert waited >= 2
+
+
+@holds
+async def a_session_that_was_doubted_is_not_taken_from_the_store_again(world: World) -> None:
+    node = world.node(patience=0.0)
+    doubted = await node.get()
+    node.keeper.refuse(doubted, named=False)
+    error = await told(node.get(newer_than=doubted.gen))
+    assert error.retry_after is not None
+    assert world.site.made == 1
