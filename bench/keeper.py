@@ -96,17 +96,24 @@ async def bench_fresh() -> None:
 
 
 async def bench_steps(name: str, store: Store) -> None:
-    seen = -1
+    seen, began, done = -1, [], []
 
     async def visit() -> None:
         nonlocal seen
+        since = time.perf_counter()
         claim = await store.begin(KEY, seen, 15.0)
+        claimed = time.perf_counter()
         assert isinstance(claim, Claim)
         committed = await store.commit(claim, made())
         assert committed is not None
+        began.append(1e6 * (claimed - since))
+        done.append(1e6 * (time.perf_counter() - claimed))
         seen = committed.gen
 
-    tell(f"{name}: begin and commit", await measure(visit, STEPS))
+    for _ in range(STEPS):
+        await visit()
+    tell(f"{name}: begin, which claims", began)
+    tell(f"{name}: commit", done)
     tell(f"{name}: begin, where there is a newer one", await measure(lambda: store.begin(KEY, -1, 15.0), STEPS))
 
 
@@ -148,6 +155,10 @@ async def main(redis: str | None) -> None:
         urls = {"SQLite": f"{folder}/steps.db", **({"Redis": redis} if redis else {})}
         for name, url in urls.items():
             store = store_of(url)
+            if name == "Redis":
+                client = RedisAccess(url).connect()
+                tell("(a ping of the server)", await measure(lambda: client.ping(), STEPS))  # noqa: B023 - at once
+                await client.aclose()
             await bench_steps(name, store)
             await store.close()
         for name, url in urls.items():
