@@ -176,8 +176,7 @@ class KeyState:
 
     def pause_after(self, gen: int, now: float) -> float:
         """Seconds without a visit, if the session *gen* were refused now without a name."""
-        news = gen >= self.generation and gen > max(self.refused, self.doubted)
-        begins = news and self.accepted < gen <= self.made
+        begins = max(self.accepted, self.refused, self.doubted, self.generation - 1) < gen <= self.made
         return max(self.pause.until - now, self.pause.next_length(now) if begins else 0.0)
 
     @transition
