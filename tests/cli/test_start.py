@@ -11,7 +11,8 @@ from .conftest import Doorkey
 LATE = (
     "playwright", "lxml", "bs4", "rich", "jinja2", "markupsafe", "prometheus_client", "pyotp", "tenacity", "redis",
     "cryptography", "keyring", "mcp", "uvicorn",
-    "doorkey.agents", "doorkey.browser.lease", "doorkey.browser.live.live_page", "doorkey.browser.live_view.live_view",
+    "doorkey.agents.server", "doorkey.agents.tools", "doorkey.browser.lease",
+    "doorkey.browser.live.live_page", "doorkey.browser.live_view.live_view",
     "doorkey.browser.showing", "doorkey.browser.visit", "doorkey.cli.add", "doorkey.learning", "doorkey.reports",
     "doorkey.sessions.browser_renewal", "doorkey.sessions.http_renewal", "doorkey.sessions.redis_store",
     "doorkey_providers.twins",

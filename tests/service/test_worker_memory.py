@@ -129,5 +129,13 @@ def test_counts_and_queues_of_workers_are_put_together() -> None:
 
 
 def test_a_report_of_a_moment_ago_grows_older() -> None:
-    older = grow_older(replace(SITE, age=5.0, retry_after=2.0), 3.0)
+    older = grow_older(replace(SITE, age=5.0, retry_after=2.0), 3.0, SITE)
     assert (older.age, older.retry_after) == (8.0, None)
+
+
+@pytest.mark.parametrize(("age", "state"), [(1.0, "none"), (5.0, "visiting")])
+def test_a_visit_has_ended_that_was_told_of_before_a_newer_session_was_made(age: float, state: str) -> None:
+    newest = replace(SITE, state="fresh", gen=7, age=age)
+    told = grow_older(replace(SITE, state="visiting"), 3.0, newest)
+    assert told.state == state
+    assert merge_statuses([newest, told]).state == ("fresh" if state == "none" else "visiting")

@@ -13,6 +13,7 @@ from doorkey.errors import ConfigurationError, DoorkeyError
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
+    from starlette.applications import Starlette
 
 INSTRUCTIONS = (
     "Calls web sites with the user's own sessions, without showing their cookies, tokens or passwords. List the sites "
@@ -80,6 +81,17 @@ def build_server(tools: AgentTools) -> MCPServer:
     server.add_tool(ask_site, annotations=asks, structured_output=False)
     server.add_tool(ask_person, annotations=asks, structured_output=False)
     return server
+
+
+def build_app(server: MCPServer, path: str) -> Starlette:
+    """Return *server* over streamable HTTP, for a service that checks key, Host and Origin itself.
+
+    It keeps nothing between two requests: they may come to several workers.
+    """
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    return server.streamable_http_app(streamable_http_path=path, stateless_http=True, transport_security=checked)
 
 
 async def _tell(work: Awaitable[str]) -> str:

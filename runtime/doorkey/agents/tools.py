@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -62,11 +63,20 @@ class Sites(Protocol):
     async def answer(self, model: str, messages: Sequence[object]) -> Answer[Delta]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The sites and the methods that the agents of a key may use, within what the settings allow; None: all."""
+
+    sites: frozenset[str] | None = None
+    methods: frozenset[str] | None = None
+
+
 class AgentTools:
     """The tools over one runtime. They raise DoorkeyError, whose message is for the agent. No answer holds a secret."""
 
-    def __init__(self, runtime: Sites, confirmations: Confirmations) -> None:
+    def __init__(self, runtime: Sites, confirmations: Confirmations, reach: Reach | None = None) -> None:
         self._runtime = runtime
+        self._reach = reach or Reach()
         self._confirmations = confirmations
 
     async def list_sites(self) -> str:
@@ -75,7 +85,7 @@ class AgentTools:
         shown = []
         for name, site in self._runtime.sites.items():
             settings = self._settings(name)
-            if not settings.use:
+            if not self._may_use(name):
                 continue
             models = [model for model in self._runtime.models() if name in self._runtime.sites_of(model)]
             shown.append(
@@ -110,6 +120,8 @@ class AgentTools:
     ) -> str:
         """Return the answer of *site* to a request with its session, from character *start* on."""
         method, settings = method.upper(), self._require(site)
+        if self._reach.methods is not None and method not in self._reach.methods:
+            raise RequestError(f"this key may not use the method {method[:20]}", param="method")
         check_request(settings, site, method, path)
         _check_body(method, body)
         if is_write(method) and settings.confirm:
@@ -171,12 +183,15 @@ class AgentTools:
     def _notify(self, site: str, what: str) -> None:
         self._runtime.events.of(site).report("person", f"{what}: see `doorkey confirm`")
 
+    def _may_use(self, site: str) -> bool:
+        return self._settings(site).use and (self._reach.sites is None or site in self._reach.sites)
+
     def _settings(self, site: str) -> AgentSettings:
         return self._runtime.settings.sites[site].agents
 
     def _require(self, site: str) -> AgentSettings:
         """Return the settings of *site*. Raises UnknownSite if agents can't use it."""
-        usable = [name for name in self._runtime.sites if self._settings(name).use]
+        usable = [name for name in self._runtime.sites if self._may_use(name)]
         if site not in usable:
             raise UnknownSite(
                 f"agents can't use a site {site[:80]!r}; they can use {', '.join(usable) or 'none'}", param="site"

@@ -168,6 +168,9 @@ def prepare(settings: Settings, options: Options, before: Prepared | None = None
 
 
 async def _serve(prepared: Prepared, options: Options, worker: Worker | None = None) -> None:
+    from doorkey.accounts.confirmations import Confirmations
+    from doorkey.agents.hosting import HostedTools
+    from doorkey.config.settings import confirmations_dir
     from doorkey.runtime import Runtime
     from doorkey.service.app import adopt, build_app, calm_collector, serve
     from doorkey.service.sites import BROKEN
@@ -184,9 +187,10 @@ async def _serve(prepared: Prepared, options: Options, worker: Worker | None = N
         app[BROKEN].update(now.broken)
 
     async with Runtime(settings, headed=options.headed, paused=place.memory.paused) as runtime:
-        app = build_app(runtime, service=service, key=prepared.key.value, place=place)
-        # Of several workers, only one has the page, and a viewer's connection may come to any of them.
-        runtime.pool.handovers.offered = service.live_view and worker is None
+        tools = HostedTools(runtime, lambda: Confirmations(confirmations_dir(), runtime.clock))
+        app = build_app(runtime, service=service, key=prepared.key.value, place=place, agents=tools.app_of)
+        app.on_cleanup.append(tools.close)
+        runtime.pool.handovers.offered = service.live_view
         app[BROKEN].update(prepared.broken)
         async with serve(
             app, service.host, service.port, socket=service.socket, channel=worker.channel if worker else None,

@@ -35,6 +35,7 @@ class KeySettings(Section):
     sites: Names = Field(default=("*",), description='Sites that the key may use; "*" means all.')
     methods: Methods = Field(default=("*",), description='HTTP methods that the key may use; "*" means all.')
     admin: bool = Field(default=False, description="Whether the key may renew sessions and read them.")
+    agents: bool = Field(default=False, description="Whether the key is an agent's: it opens `/mcp` and nothing else.")
 
 
 class ServiceSettings(Section):

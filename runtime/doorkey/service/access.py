@@ -25,6 +25,8 @@ class Access:
     sites: frozenset[str] | None = None
     methods: frozenset[str] | None = None
     admin: bool = False
+    agents: bool = False
+    """Whether it opens the agents' tools, and nothing else."""
 
 
 ACCESS = web.RequestKey("ACCESS", Access)
@@ -41,6 +43,7 @@ class Rule(Enum):
     SITE = "the site in the path"
     ALL = "all sites"
     ADMIN = "the site in the path, and admin"
+    AGENTS = "to be a key for agents"
 
 
 RULES = {
@@ -80,6 +83,7 @@ RULES = {
     "/api/sites/{name}/session": Rule.ADMIN,
     "/api/confirmations": Rule.OWN,
     "/api/confirmations/{pending}": Rule.OWN,
+    "/mcp": Rule.AGENTS,
     "/site/{tail}": Rule.SITE,
 }
 """The rule of each route. A route without one is closed to keys of limited rights."""
@@ -91,7 +95,7 @@ class KeyRing:
     def __init__(self, full: str, service: ServiceSettings) -> None:
         self._keys: list[tuple[str, Access | None]] = [(full, None)]
         for name, key in service.keys.items():
-            access = Access(name, _narrow(key.sites), _narrow(key.methods), key.admin)
+            access = Access(name, _narrow(key.sites), _narrow(key.methods), key.admin, key.agents)
             self._keys.append((key.key.get_secret_value(), access))
 
     def admit(self, request: web.Request, shown: Sequence[str]) -> bool:
@@ -112,8 +116,7 @@ class KeyRing:
 
     def digest(self, salt: str) -> str:
         """Return a text that differs where the keys or their rights do. It tells nothing about the keys."""
-        told = [(key, access and [access.name, *map(_sorted, (access.sites, access.methods)), access.admin])
-                for key, access in self._keys]  # fmt: skip
+        told = [(key, a and [a.name, *map(_sorted, (a.sites, a.methods)), a.admin, a.agents]) for key, a in self._keys]
         return hmac.digest(salt.encode(), repr(told).encode("utf-8", "replace"), "sha256").hex()
 
 
@@ -134,21 +137,25 @@ def _narrow(names: Iterable[str]) -> frozenset[str] | None:
 
 def _check_route(request: web.Request, access: Access) -> None:
     """Refuse what the key does not allow on the request's route."""
-    methods = access.methods
+    fault = request.match_info.http_exception
+    found = fault is None
+    resource = request.match_info.route.resource
+    route = resource.canonical if found and resource is not None else ""
+    rule = RULES.get(route) or RULES.get(f"/v1{route}")
+    if access.agents and rule not in (Rule.AGENTS, Rule.OPEN) and not isinstance(fault, web.HTTPMethodNotAllowed):
+        raise _refusal(access, "use anything but /mcp, as it is a key for agents", "agents")
+    methods = None if rule is Rule.AGENTS else access.methods
     if methods is not None and request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
         raise _refusal(access, f"use the method {request.method[:20]}", "methods")
-    if request.match_info.http_exception is not None:
+    if not found:
         return
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else ""
-    rule = RULES.get(route) or RULES.get(f"/v1{route}")
     match rule:
         case Rule.SITE:
             require_sites(request, [_site_in_path(request)])
         case Rule.ADMIN:
             require_sites(request, [_site_in_path(request)])
             require_admin(request)
-        case Rule.OPEN | Rule.OWN:
+        case Rule.OPEN | Rule.OWN | Rule.AGENTS:
             pass
         case _:
             if access.sites is not None:

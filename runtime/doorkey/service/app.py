@@ -21,6 +21,7 @@ from doorkey.clock import Clock, SystemClock
 from doorkey.config.settings import confirmations_dir
 from doorkey.errors import ConfigurationError
 from doorkey.service.access import KeyRing
+from doorkey.service.agents import AppOf, agent_routes
 from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.byte_writer import ByteWriter
 from doorkey.service.chat import chat_routes
@@ -47,6 +48,7 @@ from doorkey.service.session import session_routes
 from doorkey.service.sites import BROKEN, site_routes
 from doorkey.service.workers.channel import Channel, listen_on_channel
 from doorkey.service.workers.place import Place
+from doorkey.service.workers.shared_views import SharedViews
 from doorkey.service.workers.whole_service import WholeService
 
 if TYPE_CHECKING:
@@ -79,12 +81,13 @@ def build_app(
     unread: float = UNREAD,
     confirmations: Confirmations | None = None,
     place: Place | None = None,
+    agents: AppOf | None = None,
 ) -> web.Application:
     """Return the service over *runtime*.
 
     *key* allows everything; None asks for no key. *unread* is the seconds that a client may leave its answer unread.
     *confirmations* is the queue of what agents wait for; by default the user's. *place* is the worker's that this
-    process is; by default it is the only one.
+    process is; by default it is the only one. *agents* returns the application that answers at `/mcp`.
     Raises ConfigurationError for no key on an address that others can reach.
     """
     clock, place = clock or SystemClock(), place or Place.alone()
@@ -121,15 +124,18 @@ def build_app(
         # Clients whose base URL was given without /v1 leave it out.
         short = web.RouteDef(route.method, route.path.removeprefix("/v1"), route.handler, route.kwargs)
         app.add_routes([route, short])
-    app.add_routes(site_routes(runtime, whole))
+    app.add_routes(site_routes(whole))
     app.add_routes(session_routes(runtime, whole, clock))
     app.add_routes(confirmation_routes(lambda: confirmations or Confirmations(confirmations_dir(), clock)))
+    app.add_routes(agent_routes(agents))
     app.add_routes(document_routes())
     app.add_routes(readiness_routes(runtime, running, clock))
     app.add_routes(metric_routes(runtime, whole))
     app.add_routes(door_routes(runtime, unread))
     app.add_routes(dashboard_routes(Dashboard(runtime, rules.viewers, whole, running, clock), unread))
-    app.add_routes(live_view_routes(runtime.pool.handovers, rules.viewers, running))
+    views = SharedViews(runtime.pool.handovers, whole)
+    app.cleanup_ctx.append(views.serve)
+    app.add_routes(live_view_routes(views, rules.viewers, running))
     runtime.pool.handovers.on_change.append(history.tell)
     return app
 

@@ -102,9 +102,9 @@ class Dashboard:
         if not may_administer(request):
             return []
         return [
-            (each.id, each.site, each.why, say_seconds(wall - each.asked))
-            for each in self.runtime.pool.handovers.list()
-            if allows_site(request, each.site)
+            (need.id, need.site, need.why, say_seconds(wall - need.asked))
+            for _, need in self.whole.needs()
+            if allows_site(request, need.site)
         ]
 
     def _common(self, request: web.Request) -> dict[str, object]:

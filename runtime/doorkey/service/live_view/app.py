@@ -18,6 +18,7 @@ from doorkey.service.dashboard.routes import enter_route
 from doorkey.service.dashboard.viewers import PAGE, Viewers
 from doorkey.service.key import is_loopback
 from doorkey.service.live_view.routes import PATH, live_view_routes, load_template
+from doorkey.service.live_view.views import LocalViews
 from doorkey.service.metrics import ServiceMetrics
 from doorkey.service.middleware import BASE_PATH, Rules, guard, sign
 from doorkey.service.running import RunningRequests
@@ -57,5 +58,5 @@ def build_view_app(site: str, handovers: Handovers, service: ServiceSettings, cl
 
     load_template()  # the first picture should not wait for it
     app.add_routes([web.get(PAGE, lead), enter_route(rules.viewers)])
-    app.add_routes(live_view_routes(handovers, rules.viewers, running))
+    app.add_routes(live_view_routes(LocalViews(handovers), rules.viewers, running))
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,14 @@ from doorkey.service.dashboard.viewers import VIEWER, Viewers
 from doorkey.service.door_websocket import asks_websocket
 from doorkey.service.failure import Refusal
 from doorkey.service.key import is_loopback
+from doorkey.service.live_view.exchange import run_both
+from doorkey.service.live_view.views import Looker, View, Views
 from doorkey.service.middleware import BASE_PATH, BEGUN, UNTYPED, Begun
 from doorkey.service.running import RunningRequests
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from doorkey.browser.live_view.audience import Viewer
-    from doorkey.browser.live_view.handovers import Handover, Handovers
-    from doorkey.browser.live_view.live_view import LiveView
 
 log = logging.getLogger("doorkey.live_view")
 
@@ -39,41 +39,27 @@ UNREAD = 20.0
 CLOSING = 2.0
 BEAT = 15.0
 """Seconds: for a browser's answer to a close frame; between two signs of life."""
-LEFT = 0.5
-"""Seconds after which it is looked whether a viewer may still look."""
 
 
-def live_view_routes(handovers: Handovers, viewers: Viewers, running: RunningRequests) -> list[web.RouteDef]:
+def live_view_routes(views: Views, viewers: Viewers, running: RunningRequests) -> list[web.RouteDef]:
     async def show(request: web.Request) -> web.Response:
-        handover = _find(request, handovers)
-        return respond(_write_page(request, handover), csp=CSP_VIEW)
+        view = await _find(request, views)
+        return respond(_write_page(request, view), csp=CSP_VIEW)
 
     async def connect(request: web.Request) -> web.StreamResponse:
-        handover = _find(request, handovers)
+        view = await _find(request, views)
         if not asks_websocket(request):
             raise Refusal(400, "websocket_expected", "a WebSocket was expected")
         if urlsplit(request.headers.get("Origin", "")).netloc.lower() != request.host.lower():
             # The guard lets the origins of the settings use sessions, but no other page may show or steer a browser.
             raise Refusal(403, "origin_not_allowed", "only the live view's own page may open its WebSocket")
-        if handover.view.full:
-            raise Refusal(503, "too_many_viewers", "too many browsers look at this page already")
-        from doorkey.browser.live_view.input import LONGEST_MESSAGE  # loaded with the view itself
-
-        socket = web.WebSocketResponse(
-            timeout=CLOSING, heartbeat=BEAT, max_msg_size=LONGEST_MESSAGE, compress=False, autoclose=True
-        )
-        request[UNTYPED] = True
-        await socket.prepare(request)
-        request[BEGUN] = Begun(socket, None)
-        try:
-            async with handover.view.watch(_name(request)) as viewer:
-                await _serve(
-                    socket, handover.view, viewer, lambda: not running.stopping and viewers.is_watching(request)
-                )
-        except BrowserFailed as error:
-            log.info("%s: live view: %s", handover.site, error.message)
-        await socket.close()
-        return socket
+        async with AsyncExitStack() as exits:
+            try:
+                looker = await exits.enter_async_context(view.watch(_name(request)))
+            except BrowserFailed as error:
+                log.info("%s: live view: %s", view.site, error.message)
+                raise Refusal(503, "view_unavailable", error.message) from None
+            return await _show(request, looker, lambda: not running.stopping and viewers.is_watching(request))
 
     return [
         web.get(f"{PATH}/view.css", _asset("view.css", "text/css")),
@@ -83,25 +69,23 @@ def live_view_routes(handovers: Handovers, viewers: Viewers, running: RunningReq
     ]
 
 
-async def _serve(
-    socket: web.WebSocketResponse[Any], view: LiveView, viewer: Viewer, may_look: Callable[[], bool]
-) -> None:
+async def _show(request: web.Request, looker: Looker, may_look: Callable[[], bool]) -> web.StreamResponse:
     """Pass pictures and input on until one side ends, or the viewer may not look any more."""
-    ways = [asyncio.create_task(way) for way in (_send(socket, viewer), _receive(socket, view, viewer))]
-    try:
-        while not any(way.done() for way in ways) and may_look():
-            await asyncio.wait(ways, timeout=LEFT, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        ended = await asyncio.gather(*ways, return_exceptions=True)
-    for fault in ended:
-        if isinstance(fault, Exception) and not isinstance(fault, ConnectionError):
-            raise fault
+    from doorkey.browser.live_view.input import LONGEST_MESSAGE  # loaded with the view itself
+
+    socket = web.WebSocketResponse(
+        timeout=CLOSING, heartbeat=BEAT, max_msg_size=LONGEST_MESSAGE, compress=False, autoclose=True
+    )
+    request[UNTYPED] = True
+    await socket.prepare(request)
+    request[BEGUN] = Begun(socket, None)
+    await run_both(_send(socket, looker), _receive(socket, looker), may_look)
+    await socket.close()
+    return socket
 
 
-async def _send(socket: web.WebSocketResponse[Any], viewer: Viewer) -> None:
-    while (news := await viewer.next()) is not None:
+async def _send(socket: web.WebSocketResponse[Any], looker: Looker) -> None:
+    while (news := await looker.next()) is not None:
         try:
             async with asyncio.timeout(UNREAD):
                 await (socket.send_bytes(news) if isinstance(news, bytes) else socket.send_str(news))
@@ -109,21 +93,21 @@ async def _send(socket: web.WebSocketResponse[Any], viewer: Viewer) -> None:
             raise ConnectionResetError("the browser stopped reading") from None
 
 
-async def _receive(socket: web.WebSocketResponse[Any], view: LiveView, viewer: Viewer) -> None:
+async def _receive(socket: web.WebSocketResponse[Any], looker: Looker) -> None:
     async for message in socket:
         if message.type is WSMsgType.TEXT:
-            await view.receive(viewer, message.data)
+            await looker.receive(message.data)
 
 
-def _find(request: web.Request, handovers: Handovers) -> Handover:
-    """Return the handover of the path. Raises Refusal where *request* may not use it, or there is none."""
+async def _find(request: web.Request, views: Views) -> View:
+    """Return the view of the path. Raises Refusal where *request* may not use it, or there is none."""
     require_admin(request)
     _check_private(request)
-    handover = handovers.find(request.match_info["id"])
-    if handover is None:
+    view = await views.find(request.match_info["id"])
+    if view is None:
         raise Refusal(404, "no_such_view", "this live view has ended: the visit was finished, or its time was over")
-    require_sites(request, [handover.site])
-    return handover
+    require_sites(request, [view.site])
+    return view
 
 
 def _check_private(request: web.Request) -> None:
@@ -157,9 +141,9 @@ def _name(request: web.Request) -> str:
     return f"{key or 'a browser'} at {request.remote or 'a Unix socket'}"
 
 
-def _write_page(request: web.Request, handover: Handover) -> str:
+def _write_page(request: web.Request, view: View) -> str:
     base = request.app[BASE_PATH]
-    return load_template().render(base=base, site=handover.site, why=handover.why, id=handover.id)
+    return load_template().render(base=base, site=view.site, why=view.why, id=view.id)
 
 
 @cache

@@ -66,8 +66,13 @@ def _merge_paces(paces: Sequence[RateStatus]) -> RateStatus | None:
     )
 
 
-def grow_older(status: SiteStatus, seconds: float) -> SiteStatus:
-    """Return *status* as it is *seconds* later, if nothing has happened since."""
+def grow_older(status: SiteStatus, seconds: float, newest: SiteStatus) -> SiteStatus:
+    """Return *status* as it is *seconds* later, if nothing has happened since.
+
+    If *newest* has a newer session that was made meanwhile, a visit which *status* tells of has ended.
+    """
+    if status.state == "visiting" and status.gen < newest.gen and newest.age is not None and newest.age < seconds:
+        status = replace(status, state="none")
     return replace(
         status,
         age=None if status.age is None else status.age + seconds,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableSet
 from dataclasses import dataclass
 
 from doorkey.service.workers.load import SharedLoad
+from doorkey.service.workers.mailbox import Mailbox
 from doorkey.service.workers.shared_text import ProcessLock, SharedText
 
 KiB = 1024
@@ -52,13 +53,14 @@ class SharedMemory:
     """What the workers of a service share. Made before they are forked.
 
     `viewers` holds the dashboard's links and browsers, `paused` the sites that a person paused, and `reports` has a
-    text for what each worker publishes.
+    text for what each worker publishes. `mailboxes` are the workers', none where there is only one.
     """
 
     load: SharedLoad
     viewers: SharedText
     paused: SharedNames
     reports: tuple[SharedText, ...]
+    mailboxes: tuple[Mailbox, ...]
 
     @classmethod
     def make(cls, workers: int) -> SharedMemory:
@@ -68,6 +70,7 @@ class SharedMemory:
             SharedText(256 * KiB, lock),
             SharedNames(SharedText(256 * KiB, lock)),
             tuple(SharedText(2 * MiB, lock) for _ in range(workers)),
+            tuple(Mailbox() for _ in range(workers if workers > 1 else 0)),
         )
 
 

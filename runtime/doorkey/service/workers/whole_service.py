@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -29,8 +30,22 @@ OFTEN = 1.0
 """Seconds between two reports of a worker at the least."""
 SELDOM = 5.0
 """Seconds after which a worker reports although nothing happened: ages grow."""
+ANSWERING = 0.25
+"""Seconds that the other workers have for a report that is asked for."""
+ASKED, PUBLISHED, LINE = b"?", b"!", b"="
+"""What a worker tells another: a report is asked for; there is a new one; a line into a live view is asked for."""
 LATEST = 15.0
 """Seconds after which a report no longer tells how its worker is: it was killed. Its counts still hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A visit that waits for a person: the id of its live view, its site, the reason, and since when (wall time)."""
+
+    id: str = field(repr=False)
+    site: str
+    why: str
+    asked: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +59,7 @@ class WorkerReport:
     history: HistoryState
     browsers: PoolStatus
     watched: int
+    needs: list[Need]
 
 
 @cache
@@ -63,7 +79,10 @@ class WholeService:
     history: History
     clock: Clock
     _made_before: Mapping[str, SiteStatus] = field(default_factory=dict)
+    on_line: Callable[[bytes, socket.socket], None] | None = None
+    """Called with what a line into a live view is asked for by, and this worker's end of it."""
     _read: dict[int, tuple[int, WorkerReport | None]] = field(default_factory=dict)
+    _published: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         before = self._read_report(self.place.number)
@@ -77,11 +96,44 @@ class WholeService:
         if self.place.is_alone:
             yield
             return
+        mailbox = self.place.memory.mailboxes[self.place.number]
+        mailbox.open(self._take)
+        self.runtime.pool.handovers.on_change.append(self._publish_now)
         task = asyncio.create_task(self._publish())
         yield
+        mailbox.close()
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+    async def known(self) -> list[SiteStatus]:
+        """Return the states of the sites as they are now: the store is read, and then the other workers are asked."""
+        here = await self.runtime.known()
+        await self.ask_others()
+        return self.sites(here)
+
+    async def ask_others(self) -> None:
+        """Let the other workers publish how they are. One that hangs, or has died, is not waited for for long."""
+        asked = {number: self.place.memory.reports[number].version for number in self._others_alive()}
+        for number in asked:
+            self.place.memory.mailboxes[number].post(ASKED)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERING):
+                while any(self.place.memory.reports[number].version == before for number, before in asked.items()):
+                    self._published.clear()
+                    await self._published.wait()
+
+    def ask_for_line(self, worker: int, asked: bytes, connection: socket.socket) -> bool:
+        """Give *worker* its end of a line into a live view. Return whether it takes messages."""
+        return self.place.memory.mailboxes[worker].post(LINE + asked, connection)
+
+    def needs(self) -> list[tuple[int, Need]]:
+        """Return the visits of all workers that wait for a person, each with its worker; the oldest first."""
+        found = [(self.place.number, need) for need in self._needs()]
+        for number in self._others_alive():
+            report = self._read_report(number)
+            found += [(number, need) for need in report.needs] if report is not None else []
+        return sorted(found, key=lambda each: each[1].asked)
 
     def sites(self, here: Sequence[SiteStatus]) -> list[SiteStatus]:
         """Return *here*, the states of sites in this worker, merged with those in the others."""
@@ -92,7 +144,7 @@ class WholeService:
             late = self.clock.now() - report.at
             for site in report.sites:
                 if site.name in found:
-                    found[site.name].append(grow_older(site, late))
+                    found[site.name].append(grow_older(site, late, found[site.name][0]))
         return [merge_statuses(each) for each in found.values()]
 
     def whole_history(self) -> History:
@@ -156,6 +208,26 @@ class WholeService:
                 self.history.notify()
             await self.clock.sleep(OFTEN)
 
+    def _publish_now(self) -> None:
+        self._write(self._report())
+        for number in self._others_alive():
+            self.place.memory.mailboxes[number].post(PUBLISHED)
+
+    def _take(self, message: bytes, connection: socket.socket | None) -> None:
+        """Take what another worker tells."""
+        if connection is not None:
+            if self.on_line is None:
+                connection.close()
+            else:
+                self.on_line(message.removeprefix(LINE), connection)
+        elif message == ASKED:
+            self._publish_now()
+        else:
+            self._published.set()
+
+    def _needs(self) -> list[Need]:
+        return [Need(each.id, each.site, each.why, each.asked) for each in self.runtime.pool.handovers.list()]
+
     def _report(self) -> WorkerReport:
         return WorkerReport(
             at=self.clock.now(),
@@ -165,6 +237,7 @@ class WholeService:
             history=self.history.state(),
             browsers=self.runtime.pool.status(),
             watched=self.history.watched,
+            needs=self._needs(),
         )
 
     def _write(self, report: WorkerReport) -> None:
@@ -189,9 +262,15 @@ class WholeService:
         ]
 
     def _others(self, *, alive: bool = False) -> list[WorkerReport]:
-        numbers = (number for number in range(len(self.place.memory.reports)) if number != self.place.number)
-        reports = [report for number in numbers if (report := self._read_report(number)) is not None]
+        reports = [report for number in self._other_numbers() if (report := self._read_report(number)) is not None]
         return [report for report in reports if self._is_alive(report)] if alive else reports
+
+    def _other_numbers(self) -> list[int]:
+        return [number for number in range(len(self.place.memory.reports)) if number != self.place.number]
+
+    def _others_alive(self) -> list[int]:
+        reports = {number: self._read_report(number) for number in self._other_numbers()}
+        return [number for number, report in reports.items() if report is not None and self._is_alive(report)]
 
     def _is_alive(self, report: WorkerReport) -> bool:
         return self.clock.now() - report.at < LATEST
