@@ -19,6 +19,7 @@ from doorkey.clock import SystemClock
 from doorkey.config.one_time_codes import OneTimeCodes
 from doorkey.errors import BrowserFailed, Changed, MissingToken, RateLimited, SessionRefused
 from doorkey.model.cookies import Cookie
+from doorkey.model.inspection import NONE, Inspection
 from doorkey.model.overrides import CallerOverrides, key_of
 from doorkey.model.page import Page
 from doorkey.model.request import Reply, Request
@@ -133,6 +134,7 @@ class PaperPool:
     failures: int = 0
     codes: OneTimeCodes | None = None
     handovers: Handovers = field(default_factory=lambda: Handovers(SystemClock(), most=0))
+    inspection: Inspection = NONE
     stores: bool = False
     chokes_on_storage: bool = False
     expires: float | None = None
