@@ -104,12 +104,12 @@ class Request:
     def __post_init__(self) -> None:
         if not self.headers:
             return
-        reserved = [name for name in self.headers if is_reserved(name)]
-        if reserved:
-            raise ValueError(f"{', '.join(reserved)}: set by the transport from the session, not by a request")
-        for name, value in self.headers.items():
-            if BREAK.search(name) or BREAK.search(value):
-                raise ValueError(f"header {name!r} holds a line break")
+        if any(map(is_reserved, self.headers)):
+            reserved = ", ".join(filter(is_reserved, self.headers))
+            raise ValueError(f"{reserved}: set by the transport from the session, not by a request")
+        if BREAK.search(" ".join((*self.headers, *self.headers.values()))):
+            broken = next(name for name, value in self.headers.items() if BREAK.search(name) or BREAK.search(value))
+            raise ValueError(f"header {broken!r} holds a line break")
 
     def with_form(self, **fields: str) -> Request:
         if not isinstance(self.form, MultiDict):
