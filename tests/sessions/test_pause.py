@@ -77,6 +77,7 @@ def test_another_processes_pause_does_not_hide_an_error_of_our_own() -> None:
     pause.adopt(50.0, Blocked("theirs"), 100.0)
     assert (pause.until, pause.why) == (150.0, first)
     assert "that was 5 s ago" in pause.explain("wiki", 105.0).message
+    assert "remembered" not in pause.explain("wiki", 100.9).message, "the caller waited for this one"
     pause.end()
     pause.adopt(50.0, Blocked("theirs"), 100.0)
     told = pause.explain("wiki", 110.0)

@@ -107,13 +107,19 @@ class Pause:
             self.why, self.since = error, None
 
     def explain(self, site: str, now: float) -> DoorkeyError:
-        """Return the error for a caller during the pause: it says that the failure is remembered, and for how long."""
+        """Return the error for a caller during the pause: what failed, when that was, and for how long it is remembered.
+
+        A failure of less than a second ago is the one that the caller waited for.
+        """
         left = max(0.0, self.until - now)
         again = f"the next try is in {left:.0f} s, or at once by doorkey visit {site}"
         if self.why is None:
             return VisitFailed(f"{site}: new sessions are refused as well; {again}", site=site, retry_after=left)
-        since = "in another process" if self.since is None else f"{now - self.since:.0f} s ago"
         error = self.why.again(left)
+        if self.since is not None and now - self.since < 1:
+            error.message = f"{error.message} ({again})"
+            return error
+        since = "in another process" if self.since is None else f"{now - self.since:.0f} s ago"
         error.message = f"{error.message} (remembered: that was {since}; {again})"
         return error
 
