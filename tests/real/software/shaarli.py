@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 import shutil
 import urllib.request
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ def shaarli(packages: Packages, folder: Path) -> Iterator[Application]:
         (site / name).mkdir()
     for script in (site / "init.php", site / "index.php"):
         script.write_text(script.read_text().replace("/usr/share/shaarli/", f"{site}/"))
-    _configure(site / "data" / "config.json.php")
+    settings = site / "data" / "config.json.php"
+    _configure(settings)
     kept.mkdir()
     php = Php(packages, kept, [f'include_path=".:{root}/usr/share/php"', "date.timezone=UTC"])
     port = free_port()
@@ -41,7 +43,7 @@ def shaarli(packages: Packages, folder: Path) -> Iterator[Application]:
             url=f"http://127.0.0.1:{port}/",
             write=lambda mark: Write("POST", "/admin/shaare", form={**EMPTY, "lf_title": mark}),
             writes=lambda mark: _titles(port, mark),
-            kill_sessions=lambda: _end(kept),
+            kill_sessions=lambda: _end(kept, settings),
             refusals={},
             environment={"LINKS_USER": USER, "LINKS_PASSWORD": PASSWORD},
             enter=(
@@ -54,11 +56,11 @@ def shaarli(packages: Packages, folder: Path) -> Iterator[Application]:
         )
 
 
-EMPTY = {"lf_id": "", "lf_linkdate": "", "lf_description": "", "lf_tags": "", "save_edit": "Save", "returnurl": ""}
+EMPTY = {"lf_url": "", "lf_description": "", "lf_tags": "", "save_edit": "Save", "returnurl": ""}
 
 
 def _configure(file: Path) -> None:
-    salt = "5a17"
+    salt = secrets.token_hex(8)
     settings = {
         "credentials": {
             "login": USER,
@@ -77,7 +79,8 @@ def _titles(port: int, mark: str) -> dict[str, int]:
     return counted(title for title in titles if title.startswith(mark))
 
 
-def _end(kept: Path) -> None:
-    """PHP's sessions are gone."""
+def _end(kept: Path, settings: Path) -> None:
+    """PHP's sessions are gone, and so are the cookies by which visitors stay signed in: these hold the salt's hash."""
+    _configure(settings)
     for session in kept.glob("sess_*"):
         session.unlink(missing_ok=True)
