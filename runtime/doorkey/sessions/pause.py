@@ -107,7 +107,7 @@ class Pause:
             self.why, self.since = error, None
 
     def explain(self, site: str, now: float) -> DoorkeyError:
-        """Return the error for a caller during the pause: what failed, when that was, and for how long it is remembered.
+        """Return the error for a caller during the pause: what failed, when, and when the next try is.
 
         A failure of less than a second ago is the one that the caller waited for.
         """
