@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from doorkey.clock import Clock
-from doorkey.errors import DoorkeyError
+from doorkey.errors import DoorkeyError, Unavailable
 from doorkey.model.session import Key
 
 T = TypeVar("T")
@@ -126,7 +126,8 @@ class SharedNotes(Generic[V]):
             try:
                 value, wall = await texts.share(f"{self._name} {key}", self._step(changes))
             except DoorkeyError as error:
-                if self._asked_again == float("-inf"):
+                # A store that can't be used at all is told by what needs it; one that is away is told here.
+                if self._asked_again == float("-inf") and isinstance(error, Unavailable):
                     log.warning("%s: known to this process alone now: %s", self._name, error.message)
                 self._asked_again = self._clock.now() + AWAY
                 later = self._pending.get(key, ())

@@ -168,8 +168,8 @@ class PageRequest:
 async def test_the_latest_header_is_known_beyond_a_thousand_requests(browsers: BrowserPool, site: LocalSite) -> None:
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         await lease.enter(site.spec())
-        context = lease._opening.result()  # type: ignore[union-attr]  # set by the visit
-        page = context.pages[0]
+        page = lease._page
+        assert page is not None
         log = NetworkLog(PageInspector(page), recording=True)
         await log.listen()
         sent = [("once", "kept"), *(("x-csrf", str(number)) for number in range(3000))]
