@@ -26,7 +26,7 @@ from .simulated_site import Drawn, SimulatedSite, SimulatedTarget, SimulatedTran
 from .virtual_loop import VirtualClock, simulate
 
 T = TypeVar("T")
-SEEDS = range(int(os.environ.get("SIMULATIONS", "30")))
+SEEDS = range(int(os.environ.get("SIMULATIONS", "10")))
 PLAIN = Drawn("403", page_for_all=False, alone=False, deaths=(), maintenance=(), late_deaths=False, drops=0.0)
 STEPS = [{"open": "/login"}, {"fill": "[name=user]", "value": "a"}, {"click": "button"}]
 
