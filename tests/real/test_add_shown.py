@@ -25,21 +25,22 @@ from software.appbuilder import appbuilder
 from software.application import Application, Group
 from software.nodered import nodered
 from software.packages import Packages, Unavailable
-from software.shaarli import shaarli
 from software.tokens import tokens
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-SHOWN: dict[str, Group] = {"appbuilder": appbuilder, "shaarli": shaarli, "nodered": nodered, "tokens": tokens}
+SHOWN: dict[str, Group] = {"appbuilder": appbuilder, "nodered": nodered, "tokens": tokens}
 WAYS = ("shown", "recording", "sanitized", "credentials")
+IN_CI = (("appbuilder", "credentials"), ("appbuilder", "recording"), ("tokens", "shown"), ("tokens", "sanitized"))
+"""What CI has time for; the rest belongs to `make test-long`."""
 WRITES = 50
 VERDICT = 60.0
 """Seconds from the end of the showing to the verdict."""
 HIDDEN = ("cookie", "set-cookie", "authorization")
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.real(name)) for name in SHOWN])
+@pytest.fixture(scope="module")
 def software(
     request: pytest.FixtureRequest, packages: Packages, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Application]:
@@ -143,8 +144,15 @@ def sanitize(file: Path) -> None:
     file.write_text(json.dumps(har))
 
 
+def cases() -> Iterator[Any]:
+    for name in SHOWN:
+        for way in WAYS:
+            marks = [pytest.mark.real(name)] if (name, way) in IN_CI else [pytest.mark.real(name), pytest.mark.long]
+            yield pytest.param(name, way, marks=marks, id=f"{name}-{way}")
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("software", "way"), [*cases()], indirect=["software"])
 async def test_fifty_writes_across_a_forced_logout_are_each_there_once(
     software: Application,
     way: str,
