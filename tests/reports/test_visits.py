@@ -124,6 +124,21 @@ async def test_a_report_tells_what_changed_since_the_last_visit_that_worked(site
     assert changed["rules that held"] == ("csrf", "not found")
 
 
+async def test_a_page_in_another_language_is_told(site: ChangingSite, enter: Entered) -> None:
+    site.html = '<html lang="en-GB"><a title="Log out" href="/logout">Log out</a>'
+    runtime, archive = await enter(site.url, ready="a[title='Log out']")
+    await runtime.visit("wiki")
+    site.html = '<html lang="de"><a title="Abmelden" href="/logout">Abmelden</a>'
+    with pytest.raises(DoorkeyError) as caught:
+        await runtime.visit("wiki")
+    report = archive.find(caught.value.report)
+    assert report is not None
+    assert (report.causes[0].kind, report.causes[0].place) == ("other language", "html[lang=de]")
+    assert "en-GB" in report.causes[0].what
+    changed = {one.what: (one.before, one.now) for one in report.differences}
+    assert changed["the page's language"] == ("en-GB", "de")
+
+
 async def test_a_report_can_be_had_of_a_visit_that_works(site: ChangingSite, enter: Entered) -> None:
     site.html = f'<meta name="csrf-token" content="{TOKEN}">{READY}'
     runtime, archive = await enter(site.url, **RULES)

@@ -53,6 +53,9 @@ class Clues:
     failure: Failure
     evidence: VisitEvidence
     rules: list[CheckedRule]
+    spoke: str = ""
+    speaks: str = ""
+    """The page's languages at the last visit that worked and now, where they differ."""
 
     @property
     def missing(self) -> list[CheckedRule]:
@@ -70,9 +73,14 @@ class Clues:
 Guess = tuple[int, Cause]
 
 
-def find_causes(failure: Failure, evidence: VisitEvidence, rules: list[CheckedRule]) -> tuple[Cause, ...]:
-    """Return the guesses, the likeliest first. There is at least one if the visit failed."""
-    clues = Clues(failure, evidence, rules)
+def find_causes(
+    failure: Failure, evidence: VisitEvidence, rules: list[CheckedRule], *, spoke: str = "", speaks: str = ""
+) -> tuple[Cause, ...]:
+    """Return the guesses, the likeliest first. There is at least one if the visit failed.
+
+    *spoke* and *speaks*: the page's languages at the last visit that worked and now, where they differ.
+    """
+    clues = Clues(failure, evidence, rules, spoke, speaks)
     found = [guess for finder in FINDERS for guess in finder(clues)]
     causes = [cause for _, cause in sorted(found, key=lambda guess: guess[0])]
     if not causes and failure.message:
@@ -183,6 +191,17 @@ def _is_down(clues: Clues) -> Iterator[Guess]:
         yield SURE, Cause("site down", what, _where(evidence), "Wait, or tell whoever runs the site")
 
 
+def _speaks_otherwise(clues: Clues) -> Iterator[Guess]:
+    if clues.speaks and (clues.missing or clues.step_failed):
+        what = (
+            f"The page is in another language than at the last visit that worked: {clues.speaks}, then {clues.spoke}."
+        )
+        change = (
+            "Name ids, names or attributes in rules and steps in place of texts, or set the language in the account"
+        )
+        yield LIKELY, Cause("other language", what, f"html[lang={clues.speaks}]", change)
+
+
 def _rules_broken(clues: Clues) -> Iterator[Guess]:
     # The page at which a step failed need not be the one that the rules are for.
     for rule in () if clues.step_failed else clues.missing:
@@ -260,6 +279,7 @@ FINDERS: tuple[Callable[[Clues], Iterator[Guess]], ...] = (
     _is_challenged,
     _scripts_missing,
     _scripts_broken,
+    _speaks_otherwise,
     _rules_broken,
     _wants_consent,
     _is_stranger,

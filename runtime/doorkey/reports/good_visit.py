@@ -27,6 +27,7 @@ class PageFacts:
     status: int = 0
     title: str = ""
     generator: str = ""
+    language: str = ""
     found: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
@@ -35,12 +36,14 @@ class PageFacts:
     def of(cls, page: Page, rules: Iterable[CheckedRule], *, at: float, status: int) -> Self:
         """Take the facts from a page. Parses it: not for the event loop."""
         title, generator = page.find("title"), page.find("meta[name=generator]")
+        root = page.find("html[lang]")
         return cls(
             at=at,
             path=urlsplit(page.url).path,
             status=status,
             title=" ".join(title.get_text().split())[:120] if title is not None else "",
             generator=str(generator.get("content") or "")[:80] if generator is not None else "",
+            language=str(root.get("lang"))[:20] if root is not None else "",
             found=tuple(rule.name for rule in rules if rule.found),
             fields=tuple(_list_fields(page)),
             scripts=tuple(_list_scripts(page)),
@@ -55,6 +58,11 @@ class PageFacts:
         lists = {name: tuple(map(str, data[name])) for name in ("found", "fields", "scripts")}
         return cls(**{**data, **lists})
 
+    def speaks_otherwise(self, now: PageFacts) -> bool:
+        """Return whether both pages name a language (`<html lang>`), and not the same one."""
+        before, after = (facts.language.lower().partition("-")[0] for facts in (self, now))
+        return bool(before and after) and before != after
+
     def list_differences(self, now: PageFacts) -> list[Difference]:
         """Return what is otherwise *now* than in these facts."""
         found = [
@@ -67,6 +75,8 @@ class PageFacts:
             )
             if before != after
         ]
+        if self.speaks_otherwise(now):
+            found.append(Difference("the page's language", self.language, now.language))
         gone = [name for name in self.found if name not in now.found]
         if gone:
             found.append(Difference("rules that held", _name(gone), "not found"))

@@ -15,7 +15,7 @@ from doorkey.reports.good_visit import PageFacts
 from doorkey.reports.holdings import STEMS, WHERE, Holding, list_holdings
 from doorkey.reports.masking import Masker
 from doorkey.reports.report import Cause, Moment, Note, Report
-from doorkey.reports.rules import check_rules
+from doorkey.reports.rules import CheckedRule, check_rules
 from doorkey.reports.stored_page import store_page
 
 FILLED = "input[type=hidden], input[type=password], input[value]"
@@ -47,6 +47,9 @@ def make_visit_report(material: VisitMaterial) -> Report:
     failure, evidence = material.failure, material.evidence or VisitEvidence()
     holdings = list_holdings(evidence)
     rules = check_rules(failure.sought, failure.ready, evidence, holdings, failure.missing if failure.code else "")
+    page, now = evidence.page, None
+    if page is not None:
+        now = PageFacts.of(page, rules, at=material.at, status=evidence.status)
     report = Report(
         id="",
         kind="window" if material.by_person else "visit",
@@ -55,7 +58,7 @@ def make_visit_report(material: VisitMaterial) -> Report:
         code=failure.code,
         message=failure.message,
         version=material.version,
-        causes=find_causes(failure, evidence, rules) if failure.code else (),
+        causes=_guess(material, evidence, rules, now),
         page=place_of(evidence.url) if evidence.url else "",
         status=evidence.status,
         title=evidence.title,
@@ -70,12 +73,22 @@ def make_visit_report(material: VisitMaterial) -> Report:
         has_picture=bool(evidence.picture),
         recordings=material.recordings,
     )
-    if material.good is not None and evidence.page is not None:
-        now = PageFacts.of(evidence.page, rules, at=material.at, status=evidence.status)
+    if material.good is not None and now is not None:
         differences = material.good.list_differences(now)
         report = replace(report, differences=tuple(differences), worked=material.good.at)
     masker = Masker([*material.secrets, *list_page_secrets(evidence, holdings)], filled=evidence.filled)
     return _shorten(masker.mask_all(report))
+
+
+def _guess(
+    material: VisitMaterial, evidence: VisitEvidence, rules: list[CheckedRule], now: PageFacts | None
+) -> tuple[Cause, ...]:
+    good = material.good
+    if not material.failure.code:
+        return ()
+    if good is None or now is None or not good.speaks_otherwise(now):
+        return find_causes(material.failure, evidence, rules)
+    return find_causes(material.failure, evidence, rules, spoke=good.language, speaks=now.language)
 
 
 def make_visit(material: VisitMaterial) -> tuple[Report, str]:
