@@ -104,7 +104,9 @@ async def test_what_chromium_asks_for_by_itself_comes_nowhere(
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         await lease.enter(site.spec())
         # A context without a pass, as the browser's own requests are.
-        context = await lease._running.browser.new_context()
+        browser = lease._page.context.browser if lease._page is not None else None
+        assert browser is not None
+        context = await browser.new_context()
         page = await context.new_page()
         with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):
             await page.goto(site.url + "bare")

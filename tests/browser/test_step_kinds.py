@@ -156,7 +156,8 @@ async def test_popups_that_no_login_opened_are_closed(browsers: BrowserPool, gat
     gate.home += "<script>open('/ad')</script>"
     async with browsers.lease(DESKTOP, site_url=gate.url) as lease:
         await lease.enter(VisitSpec(url=gate.url, read=lambda _: {}))
-        context = lease._opening.result()  # type: ignore[union-attr]  # set by the visit
+        assert lease._page is not None
+        context = lease._page.context
         assert len(context.pages) == 1
 
 

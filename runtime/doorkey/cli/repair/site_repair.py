@@ -109,18 +109,21 @@ class SiteRepair:
             steps, self.site, tuple(dict.fromkeys(paths)), sees_login=request is not None
         )
         if request is not None:
-            changes += filter(None, [repair_request(request, self._find_request(exploration, values, draft))])
+            changes += filter(None, [repair_request(request, await self._find_request(exploration, values, draft))])
         second = next(one.page for one in exploration.snapshots if one.who == "second")
         strangers = [one.page for one in exploration.snapshots if one.who == "stranger"] if values else []
         found = compare(table, draft, inside, strangers, lambda name: _reads(table, name, second))
         return (*changes, *found)
 
-    def _find_request(self, exploration: Exploration, values: Sequence[str], draft: Draft) -> Mapping[str, Any] | None:
+    async def _find_request(
+        self, exploration: Exploration, values: Sequence[str], draft: Draft
+    ) -> Mapping[str, Any] | None:
         """Return the login as the page sent it, with the references *values* in place of what was sent; None without.
 
         Of the values themselves nothing is kept.
         """
         from doorkey.cli.add.target import exchange
+        from doorkey.config.secrets import resolve
         from doorkey.learning.login import find_login, write_request
         from doorkey.learning.recording import Recording
         from doorkey.recognition.proposal import name_variables
@@ -134,6 +137,8 @@ class SiteRepair:
         )
         request = write_request(recording, found, draft.url, variables)
         known = dict(zip([f"env:{name}" for name in variables], values[-len(variables) :], strict=False))
+        # A field of an unknown name is told by what was typed into it.
+        known |= {await resolve(value): value for value in values}
         return {key: exchange(value, known) for key, value in request.items()}
 
     async def _find_form(
