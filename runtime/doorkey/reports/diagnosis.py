@@ -76,10 +76,7 @@ Guess = tuple[int, Cause]
 def find_causes(
     failure: Failure, evidence: VisitEvidence, rules: list[CheckedRule], *, spoke: str = "", speaks: str = ""
 ) -> tuple[Cause, ...]:
-    """Return the guesses, the likeliest first. There is at least one if the visit failed.
-
-    *spoke* and *speaks*: the page's languages at the last visit that worked and now, where they differ.
-    """
+    """Return the guesses, the likeliest first: at least one if the visit failed. *spoke* and *speaks* as in `Clues`."""
     clues = Clues(failure, evidence, rules, spoke, speaks)
     found = [guess for finder in FINDERS for guess in finder(clues)]
     causes = [cause for _, cause in sorted(found, key=lambda guess: guess[0])]
@@ -219,10 +216,8 @@ def _rules_broken(clues: Clues) -> Iterator[Guess]:
             yield FOLLOWING, Cause("emptied", what, rule.sought, change)
         elif rule.near:
             what = f"{rule.sought} is not in the page; {rule.near[0]} is the nearest."
-            yield (
-                FOLLOWING,
-                Cause("renamed", what, rule.near[0], f"If that is it, set {setting} = {_toml(rule.near[0])}"),
-            )
+            change = f"If that is it, set {setting} = {_toml(rule.near[0])}"
+            yield FOLLOWING, Cause("renamed", what, rule.near[0], change)
 
 
 def _scripts_missing(clues: Clues) -> Iterator[Guess]:
@@ -265,10 +260,8 @@ def _is_stranger(clues: Clues) -> Iterator[Guess]:
 def _hangs(clues: Clues) -> Iterator[Guess]:
     if clues.failure.code == "timeout" and clues.evidence.waiting:
         what = "The visit's time was over while the page still waited for an answer."
-        yield (
-            FOLLOWING,
-            Cause("unanswered", what, clues.evidence.waiting[0], "Raise limits.visit, or look at that address"),
-        )
+        change = "Raise limits.visit, or look at that address"
+        yield FOLLOWING, Cause("unanswered", what, clues.evidence.waiting[0], change)
 
 
 FINDERS: tuple[Callable[[Clues], Iterator[Guess]], ...] = (
