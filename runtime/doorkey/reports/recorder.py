@@ -65,8 +65,9 @@ class Recorder:
 
     async def close(self) -> None:
         """Wait for what is being written."""
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=CLOSING)
+        until = self._clock.now() + CLOSING
+        while self._tasks:  # what ends may begin more
+            _, late = await asyncio.wait(self._tasks, timeout=max(0.0, until - self._clock.now()))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
