@@ -24,6 +24,8 @@ MOST = 2000
 """Keys whose values are held."""
 MOST_PENDING = 64
 """Changes of one value that are kept while the store is away."""
+PATIENCE = 2.0
+"""Seconds that a call waits for what other processes know: it goes on without, and finds it out by itself."""
 AWAY = 5.0
 """Seconds after which a store that is away is asked again."""
 
@@ -89,11 +91,11 @@ class SharedNotes(Generic[V]):
                 self._exchange(key, self._texts)
 
     async def refresh(self, key: Key) -> None:
-        """Take over what other processes have changed."""
+        """Take over what other processes have changed, as far as the store tells within `PATIENCE`."""
         if self._texts is None or key.caller or self._clock.now() < self._asked_again:
             return
         # Waited for, not owned: several calls may wait for one exchange.
-        await asyncio.wait([self._exchange(key, self._texts)])
+        await asyncio.wait([self._exchange(key, self._texts)], timeout=PATIENCE)
 
     async def close(self) -> None:
         """Write what is not written yet."""

@@ -17,6 +17,7 @@ from doorkey.errors import MissingToken
 from doorkey.model.events import Events
 from doorkey.model.inspection import Inspection
 from doorkey.model.page import Page
+from scripted_person import walk
 
 from .conftest import DESKTOP, LocalSite, csrf
 
@@ -45,11 +46,6 @@ async def read(page: BrowserPage) -> list[str]:
     """The texts in the bar, as DevTools sees them also in a closed shadow root."""
     session = await page.context.new_cdp_session(page)
     root = (await session.send("DOM.getDocument", {"depth": -1, "pierce": True}))["root"]
-
-    def walk(node: dict[str, Any]) -> Any:
-        yield node
-        for inner in (*node.get("children", ()), *node.get("shadowRoots", ())):
-            yield from walk(inner)
 
     bars = [one for one in walk(root) if one["nodeName"] == "DOORKEY-BAR"]
     return [one["nodeValue"] for bar in bars for one in walk(bar) if one["nodeName"] == "#text"]

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer
 from doorkey.browser import BrowserPool, Profile, record_use
 from doorkey.browser.showing.bar import BINDING
 from doorkey.learning import Recording
+from scripted_person import press_bar
 
 pytestmark = [
     pytest.mark.browser,
@@ -53,23 +54,6 @@ async def show(url: str, browsers: BrowserPool, act: Callable[[Any], Awaitable[N
     recording = await asyncio.wait_for(record_use(browsers, VIRTUAL, url, headed=None, person=person), 60)
     await tasks[0]
     return recording
-
-
-async def press_bar(page: Any) -> None:
-    """Click the bar's button, found as DevTools sees it, also inside a closed shadow root."""
-    session = await page.context.new_cdp_session(page)
-    await page.wait_for_selector("doorkey-bar", state="attached")
-    root = (await session.send("DOM.getDocument", {"depth": -1, "pierce": True}))["root"]
-    bar = next(one for one in walk(root) if one["nodeName"] == "DOORKEY-BAR")
-    button = next(one for one in walk(bar) if one["nodeName"] == "BUTTON")
-    box = (await session.send("DOM.getBoxModel", {"backendNodeId": button["backendNodeId"]}))["model"]["content"]
-    await page.mouse.click((box[0] + box[4]) / 2, (box[1] + box[5]) / 2)
-
-
-def walk(node: dict[str, Any]) -> Any:
-    yield node
-    for inner in (*node.get("children", ()), *node.get("shadowRoots", ())):
-        yield from walk(inner)
 
 
 async def test_a_page_sees_neither_the_bar_nor_what_is_told(browsers: BrowserPool) -> None:

@@ -17,6 +17,7 @@ from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
 from doorkey.cli.add.command import SiteAddition
 from doorkey.errors import SessionEnded
+from scripted_person import sanitize
 
 sys.path.insert(0, str(Path(__file__).parent))
 from odd_sites import KINDS, PASSWORD, USER, OddSite, Step
@@ -34,8 +35,6 @@ CASES += [(kind, "sanitized") for kind in SANITIZED]
 VAGUE = ("arrays", "modal", "session header", "verification", "choices")
 """Sites whose answer to a dead session does not say that nothing was processed: without leave to send a write as a
 stranger, one write is not sent again, and the caller is told."""
-HIDDEN = ("cookie", "set-cookie", "authorization")
-"""Headers that Chrome leaves out of a sanitized recording."""
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +65,6 @@ async def act(page: Page, steps: tuple[Step, ...]) -> None:
     for css, text in steps:
         await page.wait_for_selector(css)
         await (page.type(css, text) if text else page.click(css))
-
-
-def sanitize(file: Path) -> None:
-    har = json.loads(file.read_text())
-    for entry in har["log"]["entries"]:
-        for message in (entry["request"], entry["response"]):
-            message["headers"] = [one for one in message["headers"] if one["name"].lower() not in HIDDEN]
-            message["cookies"] = []
-    file.write_text(json.dumps(har))
 
 
 @pytest.mark.browser

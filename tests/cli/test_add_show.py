@@ -24,6 +24,7 @@ from doorkey.cli.add.report import AddReport
 from doorkey.cli.add.showing import Showing
 from doorkey.errors import NeedsPerson
 from doorkey.learning.sample import Sample
+from scripted_person import click, press_bar
 
 from .conftest import Done
 
@@ -47,42 +48,22 @@ class Person:
         self.task = asyncio.create_task(self.act(page))
 
     async def act(self, page: Any) -> None:
-        await self.click(page, "input[name=user]")
+        await click(page, "input[name=user]")
         await page.keyboard.type(USER)
         await page.keyboard.press("Tab")
         await page.keyboard.type(f"{PASSWORD}x")
         await page.keyboard.press("Backspace")
-        await page.keyboard.press("Enter") if await page.query_selector("form") else await self.click(page, "button")
+        await page.keyboard.press("Enter") if await page.query_selector("form") else await click(page, "button")
         await page.wait_for_selector("#save")
-        await self.press_bar(page)
-        await self.click(page, "input[name=text]")
+        await press_bar(page)
+        await click(page, "input[name=text]")
         await page.keyboard.type("shown")
         if self.upload is not None:
             await page.set_input_files("input[type=file]", self.upload)
         async with page.expect_response(lambda answer: answer.request.method == "POST"):
-            await self.click(page, "#save")
+            await click(page, "#save")
         await page.wait_for_selector("#save")
-        await self.press_bar(page)
-
-    async def click(self, page: Any, css: str) -> None:
-        element = await page.wait_for_selector(css)
-        box = await element.bounding_box()
-        await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-
-    async def press_bar(self, page: Any) -> None:
-        session = await page.context.new_cdp_session(page)
-        document = await session.send("DOM.getDocument", {"depth": -1, "pierce": True})
-        button = next(one for one in walk(document["root"]) if one["nodeName"] == "BUTTON" and "bar" in one["inside"])
-        box = await session.send("DOM.getBoxModel", {"backendNodeId": button["backendNodeId"]})
-        corners = box["model"]["content"]
-        await page.mouse.click((corners[0] + corners[4]) / 2, (corners[1] + corners[5]) / 2)
-
-
-def walk(node: dict[str, Any], inside: str = "") -> Any:
-    yield {**node, "inside": inside}
-    inside = "bar" if node["nodeName"] == "DOORKEY-BAR" else inside
-    for inner in (*node.get("children", ()), *node.get("shadowRoots", ())):
-        yield from walk(inner, inside)
+        await press_bar(page)
 
 
 async def show(url: str, browsers: BrowserPool, person: Any, agrees: Callable[[Sample], bool]) -> AddReport:

@@ -19,6 +19,7 @@ from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
 from doorkey.cli.add.command import SiteAddition
 from doorkey.cli.add.showing import Showing
+from scripted_person import click, press_bar, sanitize
 
 sys.path.insert(0, str(Path(__file__).parent))
 from software.appbuilder import appbuilder
@@ -37,7 +38,6 @@ IN_CI = (("appbuilder", "credentials"), ("appbuilder", "recording"), ("tokens", 
 WRITES = 50
 VERDICT = 60.0
 """Seconds from the end of the showing to the verdict."""
-HIDDEN = ("cookie", "set-cookie", "authorization")
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,9 @@ class Person:
 
     async def show(self, page: Page) -> None:
         await self.act(page, self.software.enter)
-        await self.press_bar(page)
+        await press_bar(page)
         await self.act(page, self.software.use)
-        await self.press_bar(page)
+        await press_bar(page)
         self.ended = time.monotonic()
 
     async def act(self, page: Page, steps: tuple[tuple[str, str], ...]) -> None:
@@ -95,35 +95,12 @@ class Person:
             if css.startswith("/"):
                 await page.goto(urljoin(self.software.url, css))
                 continue
-            await self.click(page, css)
+            await click(page, css)
             if text:
                 await page.keyboard.type(text)
         async with page.expect_response(lambda answer: answer.request.method == "POST"):
-            await self.click(page, steps[-1][0])
+            await click(page, steps[-1][0])
         await page.wait_for_load_state("networkidle")
-
-    async def click(self, page: Page, css: str) -> None:
-        element = await page.wait_for_selector(css)
-        assert element is not None
-        await element.scroll_into_view_if_needed()
-        box = await element.bounding_box()
-        assert box is not None
-        await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-
-    async def press_bar(self, page: Page) -> None:
-        session = await page.context.new_cdp_session(page)
-        document = await session.send("DOM.getDocument", {"depth": -1, "pierce": True})
-        button = next(one for one in walk(document["root"]) if one["nodeName"] == "BUTTON" and "bar" in one["inside"])
-        box = await session.send("DOM.getBoxModel", {"backendNodeId": button["backendNodeId"]})
-        corners = box["model"]["content"]
-        await page.mouse.click((corners[0] + corners[4]) / 2, (corners[1] + corners[5]) / 2)
-
-
-def walk(node: dict[str, Any], inside: str = "") -> Iterator[dict[str, Any]]:
-    yield {**node, "inside": inside}
-    inside = "bar" if node["nodeName"] == "DOORKEY-BAR" else inside
-    for inner in (*node.get("children", ()), *node.get("shadowRoots", ())):
-        yield from walk(inner, inside)
 
 
 async def record(recorder: Browser, software: Application, file: Path) -> None:
@@ -133,15 +110,6 @@ async def record(recorder: Browser, software: Application, file: Path) -> None:
     await person.act(page, software.enter)
     await person.act(page, software.use)
     await context.close()
-
-
-def sanitize(file: Path) -> None:
-    har = json.loads(file.read_text())
-    for entry in har["log"]["entries"]:
-        for message in (entry["request"], entry["response"]):
-            message["headers"] = [one for one in message["headers"] if one["name"].lower() not in HIDDEN]
-            message["cookies"] = []
-    file.write_text(json.dumps(har))
 
 
 def cases() -> Iterator[Any]:

@@ -138,7 +138,7 @@ class SiteRepair:
         request = write_request(recording, found, draft.url, variables)
         known = dict(zip([f"env:{name}" for name in variables], values[-len(variables) :], strict=False))
         # A field of an unknown name is told by what was typed into it.
-        known |= {await resolve(value): value for value in values}
+        known |= {await resolve(value): value for value in values if value not in known.values()}
         return {key: exchange(value, known) for key, value in request.items()}
 
     async def _find_form(
