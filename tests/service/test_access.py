@@ -173,6 +173,8 @@ async def test_of_two_keys_the_stronger_counts(client: aiohttp.ClientSession) ->
         ({"key": "same", "keys": {"phone": {"key": "same"}}}, "two keys are the same"),
         ({"keys": {"my phone": {"key": "k"}}}, 'keys."my phone"'),
         ({"keys": {"phone": {"key": " "}}}, "not empty"),
+        ({"keys": {"phone": {"key": "env:PHONE_KEY"}}}, "DOORKEY_SERVICE__KEYS__NAME__KEY"),
+        ({"key": "file:/etc/doorkey.key"}, "the key itself, not a reference"),
         ({"keys": {"phone": {"key": "k", "sites": ["wikl"]}}}, "no site is called 'wikl'"),
     ],
 )

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from doorkey.config.settings_schema import Count, Names, Seconds, Section, web_url
+from doorkey.model.secret import REFERENCES
 
 APP_ORIGIN = r"(app|chrome-extension|moz-extension|tauri)://[^\s/?#@]+"
 """The origin of a browser extension or of a desktop program made of web pages."""
@@ -21,6 +22,11 @@ def _check_key(key: SecretStr) -> SecretStr:
         raise ValueError("expected a key that is not empty")
     if text != text.strip() or not text.isprintable():
         raise ValueError("expected printable text without blanks around it, so that a header can carry it")
+    if text.startswith(REFERENCES):
+        raise ValueError(
+            "expected the key itself, not a reference to it: anyone could guess that. To keep the key out of the file, "
+            "set DOORKEY_SERVICE__KEY, or DOORKEY_SERVICE__KEYS__NAME__KEY for the key NAME, in the environment"
+        )
     return key
 
 
