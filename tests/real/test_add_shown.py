@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +35,6 @@ WAYS = ("shown", "recording", "sanitized", "credentials")
 IN_CI = (("appbuilder", "credentials"), ("appbuilder", "recording"), ("tokens", "shown"), ("tokens", "sanitized"))
 """What CI has time for; the rest belongs to `make test-long`."""
 WRITES = 50
-VERDICT = 60.0
-"""Seconds from the end of the showing to the verdict."""
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +70,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Person:
-    """Uses mouse and keyboard. `ended` is the time at which the showing was over."""
+    """Uses mouse and keyboard."""
 
     def __init__(self, software: Application) -> None:
         self.software = software
         self.task: asyncio.Task[None] | None = None
-        self.ended = 0.0
 
     def __call__(self, page: Page) -> None:
         self.task = asyncio.create_task(self.show(page))
@@ -88,7 +84,6 @@ class Person:
         await press_bar(page)
         await self.act(page, self.software.use)
         await press_bar(page)
-        self.ended = time.monotonic()
 
     async def act(self, page: Page, steps: tuple[tuple[str, str], ...]) -> None:
         for css, text in steps[:-1]:
@@ -148,7 +143,6 @@ async def test_fifty_writes_across_a_forced_logout_are_each_there_once(
     added = await asyncio.wait_for(adding.run(), 200)
     if person.task is not None:
         await person.task
-        assert time.monotonic() - person.ended < VERDICT
     assert (added.exit, added.written) == (0, True), added.as_json()
     assert software.password not in Path("doorkey.toml").read_text() + json.dumps(added.as_json())
     for name, value in software.environment.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import pytest
 
 from doorkey.errors import RequestError
@@ -79,13 +77,22 @@ def test_a_pseudo_class_is_no_kind_of_rule() -> None:
     ]  # fmt: skip
 
 
-def test_a_large_page_with_many_secrets_takes_less_than_a_second() -> None:
+class CountingMasker(Masker):
+    """Counts how often a text is searched for all secrets."""
+
+    searched = 0
+
+    def mask(self, text: str) -> str:
+        self.searched += 1
+        return super().mask(text)
+
+
+def test_a_large_page_is_searched_for_its_secrets_once() -> None:
     rows = "".join(f'<p class="row" id="r{number}">text {number}</p>' for number in range(7000))
     page = Page(url="https://wiki.test/", html=f"<body>{rows}</body>")
     assert 200_000 < len(page.html) <= LARGEST
-    masker = Masker(f"secret-value-{number:06d}" for number in range(300))
-    began = perf_counter()
+    masker = CountingMasker(f"secret-value-{number:06d}" for number in range(300))
     stored = store_page(page, masker)
-    assert perf_counter() - began < 5, "seconds; 0.6 where nothing else runs"
+    assert masker.searched == 1, "thousands of texts one by one would take seconds"
     assert try_rule("#r6999", stored).count == 1
     assert store_page(Page(url="https://wiki.test/", html="x" * (LARGEST + 1)), masker) == ""
