@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -28,9 +27,10 @@ KEYS = {
 }
 
 
-@pytest.fixture
-async def base(tmp_path: Path) -> AsyncIterator[str]:
+@pytest.fixture(scope="module")
+async def base(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A service with two sites, whose sessions were pushed in."""
+    queue = tmp_path_factory.mktemp("confirmations")
 
     async def answer(request: web.Request) -> web.Response:
         return web.json_response({"method": request.method, "cookie": request.headers.get("cookie")})
@@ -47,7 +47,7 @@ async def base(tmp_path: Path) -> AsyncIterator[str]:
         jar = f"# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t{SECRET}\n"
         for name in ("wiki", "shop"):
             await runtime.logins.import_text(runtime.target(name), jar)
-        tools = HostedTools(runtime, lambda: Confirmations(tmp_path, SystemClock()))
+        tools = HostedTools(runtime, lambda: Confirmations(queue, SystemClock()))
         app = build_app(runtime, service=settings.service, key="the-services-key", agents=tools.app_of)
         app.on_cleanup.append(tools.close)
         yield await exits.enter_async_context(serve(app, "127.0.0.1", 0, shutdown=1.0))

@@ -62,6 +62,7 @@ async def chat_site() -> AsyncIterator[str]:
         yield str(server.make_url("/chat/"))
 
 
+@pytest.mark.slow
 async def test_a_site_is_told_of_as_it_is_whichever_worker_is_asked(doorkey: Doorkey, exits: AsyncExitStack) -> None:
     url = await exits.enter_async_context(chat_site())
     (doorkey.folder / "doorkey.toml").write_text(SETTINGS.replace("URL", url))
