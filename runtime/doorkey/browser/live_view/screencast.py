@@ -35,6 +35,8 @@ class Screencast:
         self._tasks: set[asyncio.Task[None]] = set()
         self._inputs: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
+        self._owed: list[int] = []
+        """The numbers of the pictures that came and are not acknowledged: the browser makes no third one meanwhile."""
         self.running = False
         self.size = (1.0, 1.0)
         """The page's width and height, in CSS pixels: as the latest picture says, or as they were set since then."""
@@ -45,8 +47,13 @@ class Screencast:
             if self.running:
                 return
             session = await self._open()
-            await session.send("Page.startScreencast", SETTINGS)
-            self.running = True
+            self._owed.clear()
+            self.running = True  # before the command: the only picture of a still page may come ahead of its answer
+            try:
+                await session.send("Page.startScreencast", SETTINGS)
+            except BaseException:
+                self.running = False
+                raise
 
     async def stop(self) -> None:
         """End. A page that was closed has ended already."""
@@ -76,13 +83,18 @@ class Screencast:
         return self._session
 
     def _on_frame(self, event: dict[str, Any]) -> None:
-        number, seen = event["sessionId"], event["metadata"]
+        seen = event["metadata"]
         self.size = (float(seen["deviceWidth"]) or 1.0, float(seen["deviceHeight"]) or 1.0)
         if self.running:
-            self._show(Frame(base64.b64decode(event["data"]), lambda: self._acknowledge(number)))
+            self._owed.append(event["sessionId"])
+            self._show(Frame(base64.b64decode(event["data"]), self._acknowledge))
 
-    def _acknowledge(self, number: int) -> None:
-        if self.running and not self.page.is_closed():
+    def _acknowledge(self) -> None:
+        """Ask for more pictures: one was taken. Those before it that nobody took are acknowledged with it."""
+        owed, self._owed = self._owed, []
+        if not self.running or self.page.is_closed():
+            return
+        for number in owed:
             task = asyncio.create_task(self._call("Page.screencastFrameAck", {"sessionId": number}))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
