@@ -35,6 +35,7 @@ ORDER = (
     ("status", "assembly"),
     ("runtime",),
     ("clients",),
+    ("setup",),
     ("service",),
     ("agents",),
     ("cli", "__main__", "pytest_plugin"),

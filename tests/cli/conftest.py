@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.cli.main import cli
 from doorkey.errors import DoorkeyError
+from doorkey.model.failure import describe_error, exit_code
 from doorkey_providers.twins.twin import Twin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 

@@ -21,10 +21,10 @@ from aiohttp.test_utils import TestServer
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
 from doorkey.cli.add.command import SiteAddition
-from doorkey.cli.add.names import derive_name_from_host
-from doorkey.cli.check import Check
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.errors import DoorkeyError
+from doorkey.setup.names import derive_name_from_host
+from doorkey.setup.site_check import Check
 from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 

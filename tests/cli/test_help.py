@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 import pytest
 
-from doorkey.cli.exit_codes import EXIT_CODES, describe_error, exit_code
+from doorkey.cli.exit_codes import EXIT_CODES
 from doorkey.cli.main import cli
-from doorkey.cli.report import mask
-from doorkey.cli.terminal import harmless
 from doorkey.errors import BrowserFailed, DoorkeyError, SiteDown, TimeLimit
+from doorkey.model.failure import describe_error, exit_code
+from doorkey.model.printable import harmless
+from doorkey.setup.session_report import mask
 
 from .conftest import Done
 

@@ -17,8 +17,8 @@ from doorkey import Request, Runtime, Settings
 from doorkey.browser import BrowserPool
 from doorkey.browser.manual.login import LISTENING
 from doorkey.browser.manual.user_data_dir import UserDataDir
-from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.errors import DoorkeyError
+from doorkey.model.failure import describe_error, exit_code
 from doorkey.model.session import Key
 
 from .conftest import Doorkey

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from doorkey.cli.settings_file import append_table, check_addable
 from doorkey.errors import ConfigurationError
+from doorkey.setup.settings_file import append_table, check_addable
 
 TABLE = '[sites.b]   # a comment\nprovider = "web"\nurl = "https://b.example/"\n'
 

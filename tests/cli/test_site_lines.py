@@ -6,9 +6,9 @@ import tomllib
 
 import pytest
 
-from doorkey.cli.site_lines import SiteLines
 from doorkey.errors import ConfigurationError
 from doorkey.recognition.proposal import Line
+from doorkey.setup.site_lines import SiteLines
 
 NEW = {"tokens.csrf": [Line("tokens.csrf", "meta[name=csrf]@content", "")]}
 SOURCE = "meta[name=csrf]@content"

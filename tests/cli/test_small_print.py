@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from doorkey.cli.fetch import build_request
-from doorkey.cli.report import report_session
 from doorkey.cli.run import run
 from doorkey.model.page import Page
 from doorkey.model.session import Key, Session
+from doorkey.setup.session_report import report_session
 
 from .conftest import Done
 

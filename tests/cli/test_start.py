@@ -15,6 +15,7 @@ LATE = (
     "doorkey.browser.live.live_page", "doorkey.browser.live_view.live_view",
     "doorkey.browser.showing", "doorkey.browser.visit", "doorkey.cli.add", "doorkey.learning", "doorkey.reports",
     "doorkey.sessions.browser_renewal", "doorkey.sessions.http_renewal", "doorkey.sessions.redis_store",
+    "doorkey.setup",
     "doorkey_providers.twins",
 )  # fmt: skip
 """What is imported when it is first used: by a visit, a report, a look at the dashboard, another command."""

@@ -12,8 +12,9 @@ import click
 
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
-from doorkey.cli.terminal import Progress, harmless, is_terminal, print_json
+from doorkey.cli.terminal import Progress, is_terminal, print_json
 from doorkey.errors import EmptyAnswer, RequestError
+from doorkey.model.printable import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable

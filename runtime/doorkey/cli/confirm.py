@@ -10,7 +10,8 @@ import click
 
 from doorkey.cli.options import json_option
 from doorkey.cli.sites import describe_age
-from doorkey.cli.terminal import harmless, print_json
+from doorkey.cli.terminal import print_json
+from doorkey.model.printable import harmless
 
 if TYPE_CHECKING:
     from doorkey.accounts.confirmations import Confirmations, Pending

@@ -1,11 +1,11 @@
-"""Exit codes, and the error message that goes with them."""
+"""The exit codes of the commands, and the end of a command that failed."""
 
 from __future__ import annotations
 
 import click
 
-from doorkey.cli.terminal import harmless
-from doorkey.errors import ConfigurationError, DoorkeyError, Enough, NeedsPerson, RequestError, SiteError
+from doorkey.errors import DoorkeyError
+from doorkey.model.failure import describe_error, exit_code
 
 EXIT_CODES = """\b
 Exit codes:
@@ -21,31 +21,6 @@ Exit codes:
 Progress and errors go to standard error. Progress is shown on a terminal only."""
 INTERRUPTED = 130
 READER_LEFT = 141
-
-
-def exit_code(error: DoorkeyError) -> int:
-    match error:
-        case RequestError() | ConfigurationError():
-            return 2
-        case SiteError():
-            return 1
-        case NeedsPerson():
-            return 3
-        case Enough():
-            return 4
-        case _:
-            return 5
-
-
-def describe_error(error: DoorkeyError) -> str:
-    """The message of *error*, with the site's name and the time after which to try again."""
-    message = error.message
-    if error.site and not message.startswith(f"{error.site}: "):
-        message = f"{error.site}: {message}"
-    # Waiting does not help if a person has to change something first.
-    if error.retry_after and exit_code(error) in (4, 5):
-        message += f". Try again in {max(1, round(error.retry_after))} s"
-    return harmless(message)
 
 
 def fail(error: DoorkeyError) -> int:

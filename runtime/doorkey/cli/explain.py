@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, inspection_options
-from doorkey.cli.report import build_rows, describe_rules, report_session
 from doorkey.cli.reports import find_report, tell_recordings
 from doorkey.cli.run import run
-from doorkey.cli.terminal import harmless
 from doorkey.errors import ConfigurationError, DoorkeyError
+from doorkey.model.failure import describe_error, exit_code
+from doorkey.model.printable import harmless
+from doorkey.setup.session_report import build_rows, describe_rules, report_session
 
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings

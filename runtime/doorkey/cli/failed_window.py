@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.terminal import Progress, harmless
+from doorkey.cli.terminal import Progress
 from doorkey.errors import DoorkeyError
 from doorkey.model.inspection import Inspection
+from doorkey.model.printable import harmless
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime

@@ -14,8 +14,9 @@ import click
 
 from doorkey.cli.options import config_option, headed_option
 from doorkey.cli.run import run
-from doorkey.cli.terminal import Progress, harmless, is_terminal
+from doorkey.cli.terminal import Progress, is_terminal
 from doorkey.errors import RequestError
+from doorkey.model.printable import harmless
 
 if TYPE_CHECKING:
     from doorkey.clients.response import Response

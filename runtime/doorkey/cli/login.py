@@ -11,10 +11,11 @@ import click
 from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.link import PORT, LinkPlace, serve_link, watch_input
 from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
-from doorkey.cli.report import report_session
 from doorkey.cli.run import run
-from doorkey.cli.terminal import Progress, harmless, print_json
+from doorkey.cli.terminal import Progress, print_json
 from doorkey.errors import Unavailable
+from doorkey.model.printable import harmless
+from doorkey.setup.session_report import report_session
 
 if TYPE_CHECKING:
     from doorkey.accounts.imports import Imported

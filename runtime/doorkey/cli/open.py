@@ -11,10 +11,10 @@ import click
 
 from doorkey.cli.link import PORT, LinkPlace, serve_link
 from doorkey.cli.options import config_option, inspection_options, json_option
-from doorkey.cli.report import report_session
 from doorkey.cli.reports import tell_recordings
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json
+from doorkey.setup.session_report import report_session
 
 if TYPE_CHECKING:
     from doorkey.model.inspection import Inspection

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, json_option
-from doorkey.cli.terminal import harmless, print_json, print_table
+from doorkey.cli.terminal import print_json, print_table
 from doorkey.errors import RequestError
+from doorkey.model.printable import harmless
 
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings

@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Self, TextIO
 import click
 
 from doorkey.model.events import Event, VisitEvent
+from doorkey.model.printable import harmless
 
 if TYPE_CHECKING:
     from rich.status import Status
 
 PIPED = 10_000
 """Width of tables without a terminal: nothing is cut or wrapped for a program that reads them."""
-CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-
-
-def harmless(text: str) -> str:
-    """Replace the control characters in a site's *text*, which could change the terminal."""
-    return text.translate(CONTROLS)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from doorkey.cli.options import config_option
-from doorkey.cli.terminal import harmless
 from doorkey.errors import ConfigurationError
+from doorkey.model.printable import harmless
 
 
 @click.command()

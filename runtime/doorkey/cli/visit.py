@@ -9,10 +9,10 @@ import click
 
 from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
-from doorkey.cli.report import build_rows, report_session
 from doorkey.cli.reports import tell_recordings
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, print_json, print_table
+from doorkey.setup.session_report import build_rows, report_session
 
 if TYPE_CHECKING:
     from doorkey.model.inspection import Inspection

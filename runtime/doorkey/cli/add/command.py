@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from doorkey.cli.add.names import derive_name_from_host
-from doorkey.cli.add.probe import SETTLE, Probe
-from doorkey.cli.add.recorded import Recorded, propose_recorded, read_recorded
 from doorkey.cli.add.report import AddReport
 from doorkey.cli.add.showing import Showing, ask_to_try
-from doorkey.cli.add.survey import Survey
-from doorkey.cli.add.target import Target, find_values, list_missing, with_values
-from doorkey.cli.add.trial import Trial, Verdict
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, is_terminal, print_json
 from doorkey.errors import ConfigurationError, DoorkeyError
+from doorkey.setup.names import derive_name_from_host
+from doorkey.setup.probe import SETTLE, Probe
+from doorkey.setup.recorded import Recorded, propose_recorded, read_recorded
+from doorkey.setup.survey import Survey
+from doorkey.setup.target import Target, find_values, list_missing, with_values
+from doorkey.setup.trial import Trial, Verdict
 
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool
@@ -227,8 +227,8 @@ class SiteAddition:
         say: Progress,
     ) -> list[str]:
         """Return the names of tokens that seem to serve once. Where the site can't be asked, the trial says why."""
-        from doorkey.cli.add.single_use import find_single_use
         from doorkey.runtime import Runtime
+        from doorkey.setup.single_use import find_single_use
 
         if draft is None or not draft.tokens or proposal.token is not None:
             return []

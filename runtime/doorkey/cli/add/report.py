@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from doorkey.cli.banner import WILDCARDS
-from doorkey.cli.settings_file import write_diff
-from doorkey.cli.terminal import harmless, print_table
+from doorkey.cli.terminal import print_table
+from doorkey.model.printable import harmless
+from doorkey.setup.settings_file import write_diff
 
 if TYPE_CHECKING:
-    from doorkey.cli.add.trial import Verdict
     from doorkey.config.settings import Settings
     from doorkey.learning.draft import Draft, Source
     from doorkey.model.page import Page
     from doorkey.recognition.proposal import Proposal
+    from doorkey.setup.trial import Verdict
 
 NEEDS_PERSON = 3
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorkey.cli.terminal import harmless
 from doorkey.errors import ConfigurationError
+from doorkey.model.printable import harmless
 
 if TYPE_CHECKING:
     from doorkey.learning.recording import Recording

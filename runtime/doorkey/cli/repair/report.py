@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from doorkey.cli.add.trial import Verdict
-from doorkey.cli.settings_file import rewrite, write_diff
-from doorkey.cli.terminal import harmless
+from doorkey.model.printable import harmless
+from doorkey.setup.settings_file import rewrite, write_diff
+from doorkey.setup.trial import Verdict
 
 if TYPE_CHECKING:
     from doorkey.learning.repair import Change

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from doorkey.cli.add.exploration import Exploration
-from doorkey.cli.add.probe import SETTLE, Probe
-from doorkey.cli.add.target import Target, list_missing
-from doorkey.cli.add.trial import Trial, Verdict
-from doorkey.cli.settings_file import read_text
-from doorkey.cli.site_lines import SiteLines
 from doorkey.cli.terminal import Progress
 from doorkey.errors import Changed, ConfigurationError, DoorkeyError, NeedsPerson
 from doorkey.model.login_steps import KINDS
 from doorkey.model.secret import REFERENCES
+from doorkey.setup.exploration import Exploration
+from doorkey.setup.probe import SETTLE, Probe
+from doorkey.setup.settings_file import read_text
+from doorkey.setup.site_lines import SiteLines
+from doorkey.setup.target import Target, list_missing
+from doorkey.setup.trial import Trial, Verdict
 
 if TYPE_CHECKING:
     from doorkey.browser import BrowserPool
@@ -122,11 +122,11 @@ class SiteRepair:
 
         Of the values themselves nothing is kept.
         """
-        from doorkey.cli.add.target import exchange
         from doorkey.config.secrets import resolve
         from doorkey.learning.login import find_login, write_request
         from doorkey.learning.recording import Recording
         from doorkey.recognition.proposal import name_variables
+        from doorkey.setup.target import exchange
 
         found = find_login(exploration.exchanges)
         if found is None:

@@ -88,11 +88,11 @@ def _read_here(file: Path, url: str, name: str) -> tuple[str, Recorded]:
 
 def propose_recorded(recording: Recording, name: str, evidence: str) -> tuple[str, Recorded]:
     """Return the site's name and what *recording* shows of it. Raises NotEnough."""
-    from doorkey.cli.add.names import derive_name_from_host
     from doorkey.learning import learn, read_credentials
     from doorkey.learning.sample import make_sample
     from doorkey.recognition.framework import Framework
     from doorkey.recognition.proposal import Proposal, get_place
+    from doorkey.setup.names import derive_name_from_host
 
     site = name or derive_name_from_host(recording.url) or "site"
     draft = learn(recording, site)

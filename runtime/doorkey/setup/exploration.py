@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 if TYPE_CHECKING:
-    from doorkey.cli.add.probe import Probe
     from doorkey.learning.draft import Draft
     from doorkey.learning.recording import Exchange, Script, Snapshot, Who
     from doorkey.model.page import Page, Seen
+    from doorkey.setup.probe import Probe
 
 Steps = tuple[Mapping[str, str], ...]
 

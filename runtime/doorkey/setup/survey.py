@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
 
-from doorkey.cli.add.exploration import Exploration
-from doorkey.cli.add.names import derive_name_from_kind
-from doorkey.cli.add.recorded import Recorded, propose_recorded
-from doorkey.cli.add.target import Target, exchange, find_values, list_missing
 from doorkey.errors import DoorkeyError
+from doorkey.setup.exploration import Exploration
+from doorkey.setup.names import derive_name_from_kind
+from doorkey.setup.recorded import Recorded, propose_recorded
+from doorkey.setup.target import Target, exchange, find_values, list_missing
 
 if TYPE_CHECKING:
-    from doorkey.cli.add.probe import Probe
     from doorkey.learning.draft import Draft
     from doorkey.learning.recording import Recording, Snapshot
     from doorkey.model.page import Page
     from doorkey.recognition.proposal import Proposal
+    from doorkey.setup.probe import Probe
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from doorkey.cli.check import Check
-from doorkey.cli.exit_codes import describe_error, exit_code
 from doorkey.errors import DoorkeyError
+from doorkey.model.failure import describe_error, exit_code
+from doorkey.setup.site_check import Check
 
 if TYPE_CHECKING:
-    from doorkey.cli.terminal import Progress
     from doorkey.engine.answer import Answer
     from doorkey.learning.sample import Sample
     from doorkey.runtime import Runtime
@@ -47,7 +47,7 @@ class Trial:
     runtime: Runtime
     site: str
     path: str
-    say: Progress
+    say: Callable[[str], object]
 
     async def run(self, *, logs_in: bool, sample: Sample | None = None) -> Verdict:
         """Check the site, and where it *logs_in*, force a logout and call it again; then once more for the write.

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from doorkey.cli.settings_file import append_table, check_addable, explain_taken, read_text, rewrite
-from doorkey.cli.site_lines import SiteLines, setting_of
 from doorkey.errors import ConfigurationError
+from doorkey.setup.settings_file import append_table, check_addable, explain_taken, read_text, rewrite
+from doorkey.setup.site_lines import SiteLines, setting_of
 
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings
