@@ -176,6 +176,62 @@ async def test_a_node_whose_clock_is_an_hour_ahead_neither_takes_a_claim_nor_hol
     await ahead.close()
 
 
+async def test_a_step_on_what_this_process_wrote_asks_the_server_once(redis: RedisServer) -> None:
+    await empty(redis)
+    store, client = redis_store(redis, CLOCK), RedisAccess(redis.url).connect()
+    made = await visit(store)
+    await client.config_resetstat()
+    await visit(store, seen=made.gen)
+    assert (await client.info("commandstats"))["cmdstat_evalsha"]["calls"] == 2
+    await client.aclose()
+    await store.close()
+
+
+async def test_what_was_known_of_a_server_is_not_believed_once_it_changed_there(redis: RedisServer) -> None:
+    await empty(redis)
+    one, other = redis_store(redis, CLOCK), redis_store(redis, CLOCK)
+    first = await visit(one)
+    theirs = await visit(other, "theirs", first.gen)
+    assert await one.begin(KEY, first.gen, 15) == Newer(theirs)
+    await claimed(one, theirs.gen)
+    assert isinstance(await other.begin(KEY, theirs.gen, 15), Busy)
+    await empty(redis)
+    again = await claimed(one, theirs.gen)
+    assert again.previous is None
+    await one.close()
+    await other.close()
+
+
+async def test_a_server_that_forgot_the_scripts_is_told_them_again(redis: RedisServer) -> None:
+    await empty(redis)
+    store, client = redis_store(redis, CLOCK), RedisAccess(redis.url).connect()
+    claim = await claimed(store)
+    await client.script_flush()
+    assert await store.commit(claim, session()) is not None
+    await client.aclose()
+    await store.close()
+
+
+async def test_a_claim_is_dated_by_the_server_after_a_step_of_this_clock(redis: RedisServer) -> None:
+    class Stepped(SystemClock):
+        step = 0.0
+
+        def wall(self) -> float:
+            return super().wall() + self.step
+
+    await empty(redis)
+    clock = Stepped()
+    store, other = redis_store(redis, clock), redis_store(redis, CLOCK)
+    made = await visit(store)
+    clock.step = -3600.0
+    await claimed(store, made.gen)
+    busy = await other.begin(KEY, made.gen, 15)
+    assert isinstance(busy, Busy)
+    assert busy.seconds <= 15
+    await store.close()
+    await other.close()
+
+
 def access_of(server: RedisServer, **changes: object) -> RedisAccess:
     return replace(RedisAccess(server.url), **changes)  # type: ignore[arg-type]  # a test's own values
 

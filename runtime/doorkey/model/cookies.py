@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
@@ -100,13 +100,14 @@ class Cookie:
 
     def to_json(self) -> dict[str, object]:
         """A plain structure for a store. It holds a secret."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in NAMES}
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Cookie:
         """The reverse of `to_json`. Raises TypeError for a structure of another version."""
         cookie = cls(**data)  # type: ignore[arg-type]  # a store's own rows, checked by the keywords they have
-        return replace(cookie, domain=bracketed(cookie.domain.lstrip(".").lower()))
+        domain = bracketed(cookie.domain.lstrip(".").lower())
+        return cookie if domain == cookie.domain else replace(cookie, domain=domain)
 
     @classmethod
     def from_playwright(cls, found: Mapping[str, object]) -> Cookie:
@@ -158,6 +159,10 @@ class Cookie:
 
 
 Change: TypeAlias = Cookie | Deletion
+
+
+NAMES = tuple(one.name for one in fields(Cookie))
+"""Its fields."""
 
 
 def keeps_promise(name: str, value: str, *, secure: bool, http_only: bool, whole_host: bool) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, TypeAlias
 
 from doorkey.model.cookie_jar import CookieJar
@@ -72,8 +72,9 @@ class Session:
     def to_json(self) -> dict[str, Any]:
         """A plain structure for a store. It holds secrets."""
         return {
-            **asdict(self),
+            **{name: getattr(self, name) for name in NAMES},
             "key": self.key._asdict(),
+            "cookies": [cookie.to_json() for cookie in self.cookies],
             "headers": dict(self.headers),
             "tokens": dict(self.tokens),
             "local": dict(self.local),
@@ -86,3 +87,7 @@ class Session:
         """The reverse of `to_json`. Raises TypeError or KeyError on a structure of another version."""
         rest = {**data, "key": Key(**data["key"]), "cookies": CookieJar.from_json(data["cookies"]).cookies}
         return cls(**rest)
+
+
+NAMES = tuple(one.name for one in fields(Session))
+"""Its fields. `dataclasses.asdict` would copy all they hold, ten times as slowly."""

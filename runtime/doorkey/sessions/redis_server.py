@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -25,20 +27,21 @@ if redis.call('SETNX', KEYS[1], ARGV[1]) == 1 then redis.call('SET', KEYS[2], AR
 return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]) or ''}
 """
 """Write the format's number and the key's proof into an empty store; return those that are there."""
-READ = """
-return {redis.call('TIME'), redis.call('HGET', KEYS[1], 'change') or '0', redis.call('HGET', KEYS[1], 'row')}
-"""
-WRITE = """
+EXCHANGE = """
+local time, row = redis.call('TIME'), redis.call('HGET', KEYS[1], 'row')
+local same = (row and redis.sha1hex(row) or '') == ARGV[1]
+local punctual = ARGV[3] == '' or math.abs(time[1] + time[2] / 1000000 - ARGV[3]) < 0.1
+if not same or not punctual or ARGV[2] == '' then return {0, time[1], time[2], same and 1 or 0, not same and row} end
 local change = redis.call('HGET', KEYS[1], 'change') or '0'
-if change ~= ARGV[1] then return 0 end
-if ARGV[3] == 'aside' then redis.call('HSET', KEYS[1], 'aside:' .. change, redis.call('HGET', KEYS[1], 'row')) end
+if ARGV[4] == 'aside' then redis.call('HSET', KEYS[1], 'aside:' .. change, row) end
 redis.call('HSET', KEYS[1], 'change', string.format('%d', change + 1), 'row', ARGV[2])
-if ARGV[4] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[4]) end
+if ARGV[5] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[5]) end
 redis.pcall('PUBLISH', KEYS[1], 'changed')
-return 1
+return {1}
 """
-"""Write a text where nobody has since it was read, for so many seconds (0: for ever). One that could not be read is
-set aside in its hash."""
+"""Write a text where the one that lies there still has the digest that we know, and our idea of the server's time is
+right to 0.1 s (empty: not compared); otherwise return the time, and the text if it is another. Without a text to write
+it only reads. A text lasts for so many seconds (0: for ever). One that could not be read is set aside in its hash."""
 LEARN = """
 if (redis.call('HGET', KEYS[1], 'learned') or '') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'learned', ARGV[2])
@@ -87,8 +90,16 @@ class RedisAccess:
 
 
 async def evaluate(client: Redis, name: str, script: str, keys: Sequence[str], *values: str | bytes) -> object:
-    """What *script* returns. Raises as `ask` does."""
-    return await ask(name, lambda: client.execute_command("EVAL", script, len(keys), *keys, *values))  # type: ignore[no-untyped-call]
+    """What *script* returns; its text is sent only to a server that does not know it. Raises as `ask` does."""
+    from redis.exceptions import NoScriptError
+
+    async def work() -> object:
+        try:
+            return await client.execute_command("EVALSHA", _digest(script), len(keys), *keys, *values)  # type: ignore[no-untyped-call]
+        except NoScriptError:
+            return await client.execute_command("EVAL", script, len(keys), *keys, *values)  # type: ignore[no-untyped-call]
+
+    return await ask(name, work)
 
 
 async def ask(name: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -104,6 +115,11 @@ async def ask(name: str, work: Callable[[], Awaitable[T]]) -> T:
             if isinstance(told, ConfigurationError) or not away or attempt == ATTEMPTS:
                 raise told from error
     raise AssertionError("the last attempt returns or raises")
+
+
+@lru_cache
+def _digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def explain(name: str, error: Exception) -> DoorkeyError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from doorkey.clock import Clock
 from doorkey.errors import ConfigurationError, DoorkeyError, Unavailable
 from doorkey.model.session import Key, Session
-from doorkey.sessions.redis_server import LEARN, OPEN, READ, WRITE, RedisAccess, ask, evaluate
+from doorkey.sessions.redis_server import EXCHANGE, LEARN, OPEN, RedisAccess, ask, evaluate
 from doorkey.sessions.row_cipher import RowCipher
 from doorkey.sessions.row_store import RowStore
 from doorkey.sessions.store import Claim, Row
@@ -29,6 +29,18 @@ SHARED_KEPT = 86400
 LOOK = 1.0
 """Seconds between two looks at a row, beside the server's notices, one of which may be lost."""
 
+KNOWN = 256
+"""Texts of the server that a process remembers, and rows that it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A text as it lay on the server when this process saw it last, and the digest of what it was encrypted to. The
+    text is None where there was none, and empty where it can't be read."""
+
+    digest: str
+    text: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class Written(Generic[T]):
@@ -41,7 +53,7 @@ class Written(Generic[T]):
 
 
 class RedisStore(RowStore):
-    """Each step reads a row with the server's time, decides, and writes only where nobody has written meanwhile.
+    """Each step decides on a row and the server's time, and writes only where nobody has written meanwhile.
 
     Rows are encrypted before they are sent; only their names can be read on the server. The time is the server's, so
     that no process's wrong clock matters; *wall* stands in for it in tests. *access* and *keys* are asked for when the
@@ -62,6 +74,8 @@ class RedisStore(RowStore):
         self._ahead = 0.0  # the server's time less this process's
         self._unwritten = UnwrittenRows(name)
         self._absent = ""
+        self._known: dict[str, Known] = {}  # by name
+        self._rows: dict[str, Row] = {}  # by the texts that they were written as
         self._opening = asyncio.Lock()
         self._open: tuple[Redis, RowCipher] | None = None
 
@@ -168,33 +182,53 @@ class RedisStore(RowStore):
         """One step of a row. A None for the row leaves it as it was."""
 
         def decide(text: str | None, wall: float) -> Written[T]:
-            row, readable = (Row(), text is None) if not text else read_row_text(key, text)
+            if not text:
+                row, readable = Row(), text is None
+            elif (written := self._rows.get(text)) is not None:
+                row, readable = written, True
+            else:
+                row, readable = read_row_text(key, text)
             after, result = step(row, wall)
-            changed = after is not None and after is not row
-            return Written(result, write_row_text(after) if changed and after is not None else None, aside=not readable)
+            if after is None or after is row:
+                return Written(result, None)
+            text = write_row_text(after)
+            _remember(self._rows, text, after)
+            return Written(result, text, aside=not readable)
 
         return await self._exchange(name_of(key), decide)
 
     async def _exchange(self, name: str, decide: Callable[[str | None, float], Written[T]], kept: int = 0) -> T:
-        """Read a text, decide, write; anew where another process wrote in between. *decide* gets None without a text,
-        and an empty one for a text that can't be read. *kept*: seconds after which the text is dropped; 0 for never.
+        """Decide, and write where the text is still the one that *decide* got; otherwise decide anew, on what lies
+        there. *decide* gets None without a text, and an empty one for a text that can't be read. *kept*: seconds after
+        which the text is dropped; 0 for never.
+
+        The text that this process knows is mostly the last one: then a step that writes asks the server once.
         """
         client, cipher = await self._connected()
         tried: dict[bytes, T] = {}
+        known = self._known.get(name, Known("?", None))
+        written = decide(known.text, self._server_time()) if name in self._known else None
         while True:
-            read = await evaluate(client, self._name, READ, [name])
-            assert isinstance(read, list), "as the script says"
-            time, change, sealed = read
-            if sealed in tried:  # it was written, and only the answer to that was lost
-                return tried[sealed]
-            self._ahead = int(time[0]) + int(time[1]) / 1e6 - self._clock.wall()
-            written = decide(None if sealed is None else cipher.open(sealed) or "", self._server_time())
-            if written.text is None:
+            sealed, aside = b"", ""
+            if written is not None and written.text is not None:
+                sealed, aside = cipher.seal(written.text), "aside" if written.aside else ""
+                tried[sealed] = written.result
+            time = f"{self._server_time():.3f}" if self._wall is None else ""
+            answer = await evaluate(client, self._name, EXCHANGE, [name], known.digest, sealed, time, aside, str(kept))
+            assert isinstance(answer, list), "as the script says"
+            if answer == [1]:
+                assert written is not None, "nothing is written without a decision"
+                _remember(self._known, name, Known(_digest_of(sealed), written.text))
                 return written.result
-            text = cipher.seal(written.text)
-            tried[text] = written.result
-            aside = "aside" if written.aside else ""
-            if await evaluate(client, self._name, WRITE, [name], change, text, aside, str(kept)):
+            _, seconds, micros, same, found = answer
+            if found in tried:  # it was written, and only the answer to that was lost
+                return tried[found]
+            self._ahead = int(seconds) + int(micros) / 1e6 - self._clock.wall()
+            if not same:
+                known = Known(_digest_of(found), None if found is None else cipher.open(found) or "")
+                _remember(self._known, name, known)
+            written = decide(known.text, self._server_time())
+            if written.text is None:
                 return written.result
 
     def _server_time(self) -> float:
@@ -244,3 +278,15 @@ def name_of(key: Key) -> str:
 
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+def _remember(held: dict[str, T], name: str, value: T) -> None:
+    held.pop(name, None)
+    held[name] = value
+    while len(held) > KNOWN:
+        del held[next(iter(held))]
+
+
+def _digest_of(sealed: bytes | None) -> str:
+    """The digest that the server compares; empty for nothing."""
+    return "" if sealed is None else hashlib.sha1(sealed, usedforsecurity=False).hexdigest()
