@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -26,13 +26,22 @@ from software.application import Application, Group
 from software.nodered import nodered
 from software.packages import Packages, Unavailable
 from software.tokens import tokens
+from software.tracker import roundup
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-SHOWN: dict[str, Group] = {"appbuilder": appbuilder, "nodered": nodered, "tokens": tokens}
+    from doorkey.cli.add.report import AddReport
+
+SHOWN: dict[str, Group] = {"appbuilder": appbuilder, "nodered": nodered, "roundup": roundup, "tokens": tokens}
 WAYS = ("shown", "recording", "sanitized", "credentials")
-IN_CI = (("appbuilder", "credentials"), ("appbuilder", "recording"), ("tokens", "shown"), ("tokens", "sanitized"))
+IN_CI = (
+    ("appbuilder", "credentials"),
+    ("appbuilder", "recording"),
+    ("roundup", "recording"),
+    ("tokens", "shown"),
+    ("tokens", "sanitized"),
+)
 """What CI has time for; the rest belongs to `make test-long`."""
 WRITES = 50
 
@@ -75,9 +84,24 @@ class Person:
     def __init__(self, software: Application) -> None:
         self.software = software
         self.task: asyncio.Task[None] | None = None
+        self.adding: asyncio.Task[AddReport] | None = None
 
     def __call__(self, page: Page) -> None:
         self.task = asyncio.create_task(self.show(page))
+        self.task.add_done_callback(self.end)
+
+    def end(self, shown: asyncio.Task[None]) -> None:
+        if self.adding is not None and not shown.cancelled() and shown.exception() is not None:
+            self.adding.cancel()
+
+    async def wait_for(self, adding: Coroutine[Any, Any, AddReport]) -> AddReport:
+        """Return what was added. Raises what stopped the person, too: nothing else would end the showing then."""
+        self.adding = asyncio.create_task(adding)
+        try:
+            return await asyncio.wait_for(self.adding, 200)
+        finally:
+            if self.task is not None:
+                await self.task
 
     async def show(self, page: Page) -> None:
         await self.act(page, self.software.enter)
@@ -93,8 +117,12 @@ class Person:
             await click(page, css)
             if text:
                 await page.keyboard.type(text)
-        async with page.expect_response(lambda answer: answer.request.method == "POST"):
+        loaded = asyncio.Event()
+        page.once("load", lambda _: loaded.set())
+        async with page.expect_response(lambda answer: answer.request.method == "POST") as sent:
             await click(page, steps[-1][0])
+        if (await sent.value).request.is_navigation_request():
+            await asyncio.wait_for(loaded.wait(), 30)
         await page.wait_for_load_state("networkidle")
 
 
@@ -140,9 +168,7 @@ async def test_fifty_writes_across_a_forced_logout_are_each_there_once(
         "" if har else software.url, site, None, Settings.load(), headed=False, dry_run=False, pool=browsers, har=har,
         showing=Showing(person=person, virtual=True) if way == "shown" else None,
     )  # fmt: skip
-    added = await asyncio.wait_for(adding.run(), 200)
-    if person.task is not None:
-        await person.task
+    added = await person.wait_for(adding.run())
     assert (added.exit, added.written) == (0, True), added.as_json()
     assert software.password not in Path("doorkey.toml").read_text() + json.dumps(added.as_json())
     for name, value in software.environment.items():
