@@ -152,6 +152,7 @@ async def test_an_idle_pool_runs_nothing(make) -> None:  # type: ignore[no-untyp
         await use(pool)
 
 
+@pytest.mark.slow
 async def test_a_caller_that_leaves_gives_everything_back(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
     async def visit() -> None:
         async with pool.lease(DESKTOP, site_url=site.url) as lease:
@@ -207,6 +208,7 @@ async def test_a_window_keeps_what_it_held_when_it_is_closed(make, site: LocalSi
     assert [cookie.name for cookie in kept.cookies] == ["a"]
 
 
+@pytest.mark.slow
 async def test_kill_9_of_our_process_leaves_no_chromium(tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys

@@ -17,6 +17,7 @@ from doorkey.cli.add.report import AddReport
 sys.path.insert(0, str(Path(__file__).parent))
 from member_sites import FIELDS, HIDDEN, LEAVE, PASSWORD, USER, MemberSite
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FILE = Path("doorkey.toml")
 BEFORE = "# mine\n[limits]\nvisit = 40 # as it was\n\n"
 AFTER = '\n# kept\n[sites.other]\nprovider = "web"\nurl = "https://other.example/"'
@@ -28,7 +29,6 @@ async def add(url: str, browsers: BrowserPool) -> AddReport:
     return await adding.run()
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("public", ["", '<a href="/login">Sign in</a>'])
 async def test_a_site_is_completed_once_the_values_of_its_login_are_set(
     home: Path,
@@ -71,7 +71,6 @@ async def test_a_site_is_completed_once_the_values_of_its_login_are_set(
         assert FILE.read_text() == text
 
 
-@pytest.mark.browser
 async def test_the_places_that_the_user_chose_for_the_values_stay(
     home: Path, browsers: BrowserPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

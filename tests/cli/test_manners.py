@@ -27,6 +27,7 @@ def test_sites_shows_the_limits_of_each(quick: Callable[..., Done]) -> None:
     assert "not read yet" in shown
 
 
+@pytest.mark.slow
 async def test_useless_visits_pause_all_further_ones_in_every_process(doorkey: Doorkey, twin: Twin) -> None:
     twin.switch(down=True)
     limited = {"DOORKEY_SITES__CHATGPTFREE__MANNERS__VISITS": "1"}

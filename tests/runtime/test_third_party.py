@@ -63,6 +63,7 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 async def test_the_provider_of_the_page_answers_from_the_command_line(site: Site, installed: Path) -> None:
     environment = {
         **os.environ,

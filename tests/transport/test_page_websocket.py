@@ -163,6 +163,7 @@ async def test_a_lost_connection_is_no_close(runtime: Runtime, chat: Chat) -> No
         await socket.receive()
 
 
+@pytest.mark.slow
 async def test_a_site_waits_for_a_slow_reader(runtime: Runtime, chat: Chat) -> None:
     socket = await opened(runtime)
     await socket.send(Message("text", b"flood"))
