@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import TypeAlias
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -23,9 +24,17 @@ TOLD = ("log.", "logging.")
 """Calls whose loss nobody but a reader of the log would see."""
 
 
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Owner: TypeAlias = Function | ast.Assign | ast.AnnAssign
+"""What is changed: a function, or a table of the module."""
+
+
 @dataclass(frozen=True)
 class Mutant:
-    """One fault: in *module*, the part of *function* (or the table *function*) that begins on *line*."""
+    """One fault: in *module*, the part of *function* (or the table *function*) that begins on *line*.
+
+    *faulty* is to stand in *tree* in the place of *sound*.
+    """
 
     module: str
     function: str
@@ -33,48 +42,57 @@ class Mutant:
     column: int
     what: str
     tree: ast.Module
+    sound: Owner
+    faulty: Owner
 
     def __str__(self) -> str:
         return f"{self.module.removeprefix('doorkey.')}:{self.line} {self.function}: {self.what}"
+
+    @property
+    def lines(self) -> range:
+        """Those of the whole function or table."""
+        return range(self.sound.lineno, (self.sound.end_lineno or self.sound.lineno) + 1)
 
     def apply(self) -> None:
         """Put the fault into the module that this process has loaded."""
         module = importlib.import_module(self.module)
         owner = _find(module, self.function)
         if isinstance(owner, FunctionType):
-            compiled = compile(self.tree, str(module.__file__), "exec", dont_inherit=True)
+            compiled = compile(self._whole(), str(module.__file__), "exec", dont_inherit=True)
             owner.__code__ = _code_of(compiled, owner.__code__)
         else:
-            _rebind(module, self.function, owner, self.tree)
+            _rebind(module, self.function, owner, self._whole())
+
+    def _whole(self) -> ast.Module:
+        body: list[ast.stmt] = []
+        for node in self.tree.body:
+            if isinstance(node, ast.ClassDef) and self.sound in node.body:
+                node = copy.copy(node)
+                node.body = [self.faulty if inner is self.sound else inner for inner in node.body]
+            body.append(self.faulty if node is self.sound else node)
+        return ast.fix_missing_locations(ast.Module(body, type_ignores=[]))
 
 
 def mutants_of(name: str) -> Iterator[Mutant]:
     """All mutants of a module, in the order of its source."""
     module = importlib.import_module(name)
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    for owner, function in _owners(tree):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and not _is_patchable(module, owner):
+    for owner, sound in _owners(tree):
+        if isinstance(sound, Function) and not _is_patchable(module, owner):
             continue
-        for change in _changes(function):
-            yield from _make(name, owner, tree, change)
+        for node, alter in _changes(sound):
+            faulty = copy.deepcopy(sound)
+            twins = zip(ast.walk(sound), ast.walk(faulty), strict=True)
+            what = alter(next(twin for original, twin in twins if original is node))
+            line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+            yield Mutant(name, owner, line, column, what, tree, sound, faulty)
 
 
 Place = tuple[ast.AST, Callable[[ast.AST], str]]
 """A node, and what is done to a copy of it, which returns its description."""
 
 
-def _make(name: str, owner: str, tree: ast.Module, change: Place) -> Iterator[Mutant]:
-    node, alter = change
-    twins: dict[int, ast.AST] = {}
-    copied = copy.deepcopy(tree)
-    for original, twin in zip(ast.walk(tree), ast.walk(copied), strict=True):
-        twins[id(original)] = twin
-    what = alter(twins[id(node)])
-    line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
-    yield Mutant(name, owner, line, column, what, ast.fix_missing_locations(copied))
-
-
-def _owners(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+def _owners(tree: ast.Module) -> Iterator[tuple[str, Owner]]:
     """The functions and methods by their names, and the tables of the module."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -95,7 +113,7 @@ def _parts_of_tables(tree: ast.Module) -> set[str]:
     return {name.id for table in tables for name in ast.walk(table) if isinstance(name, ast.Name)}
 
 
-def _changes(owner: ast.AST) -> Iterator[Place]:
+def _changes(owner: Owner) -> Iterator[Place]:
     for node in _inside(owner):
         yield from _of_expression(node)
         for name in ("body", "orelse", "finalbody"):
@@ -104,7 +122,7 @@ def _changes(owner: ast.AST) -> Iterator[Place]:
                 yield from _of_block(node, name, block)
 
 
-def _inside(owner: ast.AST) -> Iterator[ast.AST]:
+def _inside(owner: Owner) -> Iterator[ast.AST]:
     """The nodes of a function's body, or of a table's value: no annotations, defaults, docstrings and messages."""
     if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef):
         yield owner

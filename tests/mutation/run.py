@@ -2,9 +2,10 @@
 
     python tests/mutation/run.py [--jobs 2] [--minutes 20] [--only keeper] [--result tests/mutation/result.md]
 
-Everything is imported and collected once. Each mutant is a fork of that process: it puts one fault into the code that
-is loaded, and runs the properties of the simulation and the tests of its module until one fails. No test has a time
-limit. A mutant whose tests come to no end counts as one that lives; it is ended after `LONGEST` seconds all the same.
+Everything is imported and collected once, and run once to see which lines each check reaches. Each mutant is a fork of
+that process: it puts one fault into the code that is loaded, and runs the properties of the simulation and the tests of
+its module that reach the fault until one fails. No test has a time limit. A mutant whose tests come to no end counts as
+one that lives; it is ended after `LONGEST` seconds all the same.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 from mutants import Mutant, mutants_of
+from reach import Check, Reach, first_failure, observe
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 90.0
@@ -105,20 +108,23 @@ class Killing:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         began = time.monotonic()
         items = [item for item in session.items if not _is_left_out(item)]
-        for name in {mutant.module: None for mutant in self.mutants}:
-            since = time.monotonic()
-            pid, reader = _fork(name, None, items)
-            killer = os.read(reader, 4000).decode()
-            _end(pid)
-            print(f"without a fault {name}: {killer} in {time.monotonic() - since:.1f} s", flush=True)
-            if killer != "-":
-                raise pytest.UsageError(f"without a fault, {killer} fails")
+        modules = sorted({mutant.module for mutant in self.mutants})
+        everything = _checks(sorted({place for name in modules for place in TESTS[name]}), items)
+        pid, reader = _fork(lambda: json.dumps(observe(everything, modules)))
+        with os.fdopen(reader) as told:
+            lines, failed = json.load(told)
+        _end(pid)
+        print(f"without a fault: {len(everything)} checks in {time.monotonic() - began:.1f} s", flush=True)
+        if failed:
+            raise pytest.UsageError(f"without a fault, {failed} fails")
+        reach = Reach(lines)
         running: dict[int, tuple[Mutant, int, float]] = {}
         waiting = list(self.mutants)
         while waiting or running:
             while waiting and len(running) < self.jobs and time.monotonic() < self.deadline:
                 mutant = waiting.pop(0)
-                pid, reader = _fork(mutant.module, mutant, items)
+                checks = reach.checks_of(mutant, _checks(TESTS[mutant.module], items))
+                pid, reader = _fork(partial(_try, mutant, checks, items))
                 running[reader] = mutant, pid, time.monotonic()
             if not running:
                 break
@@ -144,7 +150,8 @@ def _is_left_out(item: pytest.Item) -> bool:
     return slow or "another_process" in item.name or item.path.name == Path(SIMULATION).name
 
 
-def _fork(module: str, mutant: Mutant | None, items: Sequence[pytest.Item]) -> tuple[int, int]:
+def _fork(work: Callable[[], str]) -> tuple[int, int]:
+    """Have a process of its own do *work*: its id, and where its answer can be read."""
     reader, writer = os.pipe()
     sys.stdout.flush()
     pid = os.fork()
@@ -155,17 +162,22 @@ def _fork(module: str, mutant: Mutant | None, items: Sequence[pytest.Item]) -> t
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    killer = "the process ended"
+    answer = "the process ended"
     try:
-        if mutant is not None:
-            mutant.apply()
-            if mutant.function.isupper():
-                _make_anew(mutant, items)
-        killer = _find_killer(module, items) or "-"
+        answer = work()
     except BaseException as error:  # noqa: BLE001 - whatever a fault leads to
-        killer = f"{type(error).__name__}"
-    os.write(writer, killer.encode()[:4000])
+        answer = f"{type(error).__name__}"
+    with os.fdopen(writer, "w") as told:
+        told.write(answer)
     os._exit(0)
+
+
+def _try(mutant: Mutant, checks: Sequence[Check], items: Sequence[pytest.Item]) -> str:
+    """The name of the first check that fails with *mutant*; "-" where none does."""
+    mutant.apply()
+    if mutant.function.isupper():
+        _make_anew(mutant, items)
+    return first_failure(checks) or "-"
 
 
 def _make_anew(mutant: Mutant, items: Sequence[pytest.Item]) -> None:
@@ -183,33 +195,41 @@ def _end(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
-def _find_killer(module: str, items: Sequence[pytest.Item]) -> str:
-    """The name of the first test that fails; empty where none does."""
-    places = TESTS[module]
-    if SIMULATION in places and (broken := _break_property()):
-        return broken
+def _checks(places: Sequence[str], items: Sequence[pytest.Item]) -> list[Check]:
+    """One seed of each property, then the tests, then the other seeds."""
     ours = [item for place in places for item in items if item.nodeid.startswith(place)]
-    asyncio.set_event_loop_policy(WatchedPolicy())
-    for item, after in zip(ours, [*ours[1:], None], strict=True):
-        WatchedSelector.pure = item.nodeid.startswith(PURE)
-        for report in runtestprotocol(item, log=False, nextitem=after):
-            if report.failed:
-                return item.name
-    return ""
-
-
-def _break_property() -> str:
+    tests = [Check(item.nodeid, partial(_fails, item), item) for item in ours]
+    if SIMULATION not in places:
+        return tests
     properties: Any = next(module for name, module in sys.modules.items() if name.endswith("test_keeper_properties"))
     parts = properties.Parts({name: sys.modules[f"doorkey.sessions.{name}"] for name in PARTS})
+    first, others = (
+        [
+            Check(f"{held.__name__} {seeds}", partial(_breaks, properties, parts, held, seeds))
+            for held in properties.PROPERTIES
+        ]
+        for seeds in (range(1), range(1, FEW))
+    )
+    return [*first, *tests, *others]
+
+
+def _fails(item: pytest.Item, after: pytest.Item | None) -> bool:
+    asyncio.set_event_loop_policy(WatchedPolicy())
+    WatchedSelector.pure = item.nodeid.startswith(PURE)
+    return any(report.failed for report in runtestprotocol(item, log=False, nextitem=after))
+
+
+def _breaks(properties: Any, parts: object, held: object, seeds: range, _: pytest.Item | None) -> bool:
+    asyncio.set_event_loop_policy(None)
     logging.disable()  # records would hold the tasks that a faulty keeper leaves
-    for seed in range(FEW):
-        for held in properties.PROPERTIES:
-            try:
-                properties.check(parts, held, seed)
-            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever a fault leads to
-                return str(held.__name__)
-    logging.disable(logging.NOTSET)
-    return ""
+    try:
+        for seed in seeds:
+            properties.check(parts, held, seed)
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever a fault leads to
+        return True
+    finally:
+        logging.disable(logging.NOTSET)
+    return False
 
 
 PARTS = ("store", "memory", "pause", "use_budget", "key_state", "key_states", "held", "renewed_cookies", "flights",
