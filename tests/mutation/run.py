@@ -37,7 +37,7 @@ from mutants import Mutant, mutants_of
 from reach import Check, Reach, first_failure, observe
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 90.0
+LONGEST = 45.0
 FEW = 6
 """Seeds of each property."""
 SIMULATION = "tests/simulation/test_keeper_properties.py"
@@ -50,7 +50,20 @@ PURE = (
 )
 """Tests in which nothing comes from outside: when their loop has nothing left to do, a task waits for ever."""
 KEEPER = (*PURE, "tests/engine/test_login_war.py", "tests/engine/test_refusing_site.py")
-STORES = ("tests/sessions/test_stores.py", "tests/sessions/test_shared_notes.py", "tests/sessions/test_unwritten.py")
+STORES = (
+    "tests/sessions/test_store_row.py",
+    "tests/sessions/test_memory.py",
+    "tests/sessions/test_sqlite.py",
+    "tests/sessions/test_stores.py",
+    "tests/sessions/test_shared_notes.py",
+    "tests/sessions/test_unwritten.py",
+)
+DECISION = (
+    "tests/engine/test_decision.py",
+    "tests/engine/test_refusal_sequences.py",
+    "tests/engine/test_refusing_site.py",
+    "tests/engine/test_session_check.py",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "doorkey.sessions.keeper": (SIMULATION, *KEEPER),
     "doorkey.sessions.key_state": (SIMULATION, *KEEPER),
@@ -65,8 +78,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "doorkey.sessions.sqlite": STORES,
     "doorkey.sessions.sqlite_table": STORES,
     "doorkey.sessions.redis_store": (*STORES, "tests/sessions/test_redis.py"),
-    "doorkey.engine.decision_tables": ("tests/engine/test_decision.py", "tests/engine/test_refusal_sequences.py"),
-    "doorkey.engine.decision": ("tests/engine/test_decision.py", "tests/engine/test_refusal_sequences.py"),
+    "doorkey.engine.decision_tables": DECISION,
+    "doorkey.engine.decision": DECISION,
 }
 """The modules that get faults, and what should find them, in this order."""
 

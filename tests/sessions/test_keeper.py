@@ -20,25 +20,25 @@ from doorkey.errors import (
     SessionRefused,
     SiteDown,
     TimeLimit,
+    Unavailable,
     VisitFailed,
 )
+from doorkey.model.events import Event, Events, VisitRecord
+from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.rate.limiter import CALLER
-from doorkey.sessions.keeper import Keeper
+from doorkey.sessions.keeper import LASTING, Keeper
 from doorkey.sessions.key_state import KeyState
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import Journal, RenewalReason
-from doorkey.sessions.store import Claim, hold_claim
+from doorkey.sessions.store import BeginResult, Busy, Claim, Row, hold_claim
 from doorkey.status import status_of
 from stepped_clock import settle
 
-from .conftest import KEY
+from .conftest import KEY, HeldSource, made
 
 if TYPE_CHECKING:
-    from doorkey.model.session import Session
     from stepped_clock import SteppedClock
-
-    from .conftest import HeldSource
 
 
 def soon(clock: SteppedClock) -> float:
@@ -399,3 +399,228 @@ async def test_a_heart_stops_at_the_first_refused_beat(clock: SteppedClock) -> N
     async with hold_claim(store, lost, 15.0, clock):
         await clock.advance(100)
     assert store.beats == 1
+
+
+async def test_each_visit_is_published_with_its_end(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    events, told = Events(clock), list[Event]()
+    events.subscribe(told.append)
+    keeper = keepers(events=events, patience=0.0)
+    source.gate.clear()
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await clock.advance(3)
+    source.changes = {"rung": "browser"}
+    source.gate.set()
+    first = await call
+    assert told == [VisitRecord(at=clock.wall(), site="wiki", took=3.0, rung="browser")]
+    keeper.accept(first)
+    source.failure = Blocked("no")
+    with pytest.raises(Blocked):
+        await keeper.renew(source, first, deadline=soon(clock))
+    assert told[1:] == [VisitRecord(at=clock.wall(), site="wiki", took=0.0, error="blocked")]
+
+
+async def test_a_half_session_in_the_store_is_not_taken_for_a_visit(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    claim = await store.begin(KEY, -1, 15.0)
+    assert isinstance(claim, Claim)
+    await store.keep(claim, made(7, clock))
+    await store.fail(claim, "", "", 0.0)
+    keeper = keepers(store)
+    session = await keeper.visit(source, deadline=soon(clock))
+    assert (source.visits, session.cookie("sid")) == (1, "value-1")
+    previous = source.reasons[0].previous
+    assert previous is not None
+    assert previous.cookie("sid") == "value-7", "but the visit begins with it"
+
+
+async def test_a_callers_own_session_is_in_no_shared_store(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    class Untouched(MemoryStore):
+        async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
+            raise AssertionError("the shared store was asked")
+
+        async def row(self, key: Key) -> Row:
+            raise AssertionError("the shared store was read")
+
+        async def renew_cookies(self, session: Session) -> None:
+            raise AssertionError("the shared store was written")
+
+    source.key = KEY._replace(caller="somebody")
+    keeper = keepers(Untouched(clock), patience=0.0)
+    first = await keeper.visit(source, deadline=soon(clock))
+    await keeper.renew_cookies(first, lambda held: replace(held, cookies=()))
+    assert keeper.get_ready(source) == replace(first, cookies=())
+    await keeper.adopt(source, first)
+    source.failure = Blocked("no", retry_after=60.0)
+    with pytest.raises(Blocked):
+        await keeper.visit(source, deadline=soon(clock))
+    await clock.advance(1)
+    with pytest.raises(Blocked, match="remembered"):
+        await keeper.get(source, newer_than=2**60, deadline=soon(clock))
+
+
+async def test_a_login_waits_for_the_visit_of_another_process_and_comes_after_it(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    class Asked(MemoryStore):
+        begun = 0
+
+        async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
+            self.begun += 1
+            return await super().begin(key, seen, ttl, patient=patient)
+
+    store = Asked(clock)
+    there, here = keepers(store), keepers(store)
+    source.gate.clear()
+    visit = asyncio.create_task(there.get(source, deadline=soon(clock)))
+    await settle()
+    login = asyncio.create_task(here.adopt(source, made(9, clock)))
+    await settle()
+    assert (login.done(), store.begun) == (False, 2)
+    source.gate.set()
+    first, by_hand = await visit, await login
+    assert by_hand.gen > first.gen
+    assert store.begun == 4, "once more to learn of the visit's session, once to come after it"
+    assert here.get_ready(source) == by_hand
+
+
+async def test_renewing_would_take_too_long_where_sessions_never_worked(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    keeper = keepers(patience=2.0, pause=3.0)
+    session = await keeper.get(source, deadline=soon(clock))
+    assert keeper.cannot_renew_in_time(session, soon(clock)), "it never worked: a pause of 3 s"
+    keeper.accept(session)
+    assert not keeper.cannot_renew_in_time(session, soon(clock))
+    short = keepers(patience=2.0, pause=1.0)
+    session = await short.get(source, deadline=soon(clock))
+    assert not short.cannot_renew_in_time(session, soon(clock)), "1 s is waited out"
+    assert short.cannot_renew_in_time(session, clock.now() + 0.5)
+    short.key_state(KEY).fail_visit(Blocked("no", retry_after=60.0), clock.now(), known=True)
+    assert not short.cannot_renew_in_time(session, soon(clock)), "that is another failure's pause"
+
+
+async def test_while_a_store_is_away_it_is_asked_again_for_a_while(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    class Away(MemoryStore):
+        asked = 0
+        until = 1e9
+
+        async def begin(self, key: Key, seen: int, ttl: float, *, patient: bool = True) -> BeginResult:
+            self.asked += 1
+            if self._clock.now() < self.until:
+                raise Unavailable("the store is away")
+            return await super().begin(key, seen, ttl, patient=patient)
+
+    store = Away(clock)
+    keeper = keepers(store, away=10.0, patience=0.0)
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await clock.advance(9.9)
+    assert (call.done(), store.asked) == (False, 20)
+    assert keeper.key_state(KEY).waits == "the session store is away"
+    await clock.advance(1)
+    with pytest.raises(Unavailable, match="the store is away"):
+        await call
+    assert store.asked == 21, "for the last time when 10 s are over"
+    store.until = clock.now()
+    await clock.advance(60)
+    await keeper.get(source, deadline=soon(clock))
+    assert source.visits == 1
+
+
+async def test_a_visit_has_its_limit_and_longer_where_a_person_may_be_asked(
+    keepers: Callable[..., Keeper], source: HeldSource
+) -> None:
+    source.gate.clear()
+    with pytest.raises(TimeLimit, match=r"visit.*limits\.visit"):
+        await keepers(limit=0.001, patience=0.0).get(source, deadline=1e9)
+    assert source.at_once == 0
+    asked = asyncio.create_task(keepers(limit=0.0, longer=lambda: 600.0).get(source, deadline=1e9))
+    await settle()
+    assert not asked.done()
+    source.gate.set()
+    await asked
+
+
+@pytest.mark.parametrize("kind", LASTING)
+async def test_a_failure_that_another_try_would_repeat_is_told_at_once(
+    keeper: Keeper, source: HeldSource, clock: SteppedClock, kind: type[DoorkeyError]
+) -> None:
+    source.failure = kind("no", site="wiki")
+    for told in ("no", r"no \(the next try is in 1 s"):
+        with pytest.raises(kind, match=told):
+            await keeper.get(source, deadline=soon(clock))
+    assert source.visits == 1
+
+
+async def test_a_fault_of_our_own_reaches_who_waits_and_begins_a_pause(
+    keepers: Callable[..., Keeper], clock: SteppedClock
+) -> None:
+    class Faulty(HeldSource):
+        async def make(self, reason: RenewalReason, journal: Journal) -> Session:
+            raise ZeroDivisionError("a fault")
+
+    store = MemoryStore(clock)
+    keeper = keepers(store, patience=0.0)
+    with pytest.raises(ZeroDivisionError):
+        await keeper.get(Faulty(clock), deadline=soon(clock))
+    with pytest.raises(VisitFailed, match="a fault of doorkey's own"):
+        await keeper.get(Faulty(clock), deadline=soon(clock))
+    assert isinstance(await store.begin(KEY, -1, 15.0), Claim), "the claim was given back"
+
+
+async def test_another_processes_visit_is_waited_for_a_little_longer_than_its_claim(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    class Watched(MemoryStore):
+        waits: list[float] = []  # noqa: RUF012 - of this test's one store
+
+        async def changed(self, key: Key, timeout: float) -> None:
+            self.waits.append(timeout)
+            await self._clock.sleep(timeout)
+
+    store = Watched(clock)
+    assert isinstance(await store.begin(KEY, -1, 15.0), Claim)
+    keeper = keepers(store)
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await clock.advance(16)
+    assert (store.waits, call.done()) == ([pytest.approx(16.5)], False)
+    assert keeper.key_state(KEY).waits == "another process visits"
+    await clock.advance(1)
+    await call
+
+
+async def test_the_heart_has_stopped_when_the_work_is_done(clock: SteppedClock) -> None:
+    store = MemoryStore(clock)
+    claim = await store.begin(KEY, -1, 15.0)
+    assert isinstance(claim, Claim)
+    before = asyncio.all_tasks()
+    async with hold_claim(store, claim, 15.0, clock):
+        await clock.advance(20)
+        assert isinstance(await store.begin(KEY, -1, 15.0), Busy), "it beats every 5 s"
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_heart_beats_on_while_the_store_is_away(clock: SteppedClock) -> None:
+    class Away(MemoryStore):
+        beats = 0
+
+        async def renew(self, claim: Claim, ttl: float) -> bool:
+            self.beats += 1
+            if self.beats == 2:
+                raise Unavailable("the store is away")
+            return await super().renew(claim, ttl)
+
+    store = Away(clock)
+    claim = await store.begin(KEY, -1, 15.0)
+    assert isinstance(claim, Claim)
+    async with hold_claim(store, claim, 15.0, clock):
+        await clock.advance(29)
+    assert store.beats == 5
+    assert isinstance(await store.begin(KEY, -1, 15.0), Busy)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from doorkey.errors import Blocked, SiteDown
+from doorkey.errors import (
+    Blocked,
+    BrowserFailed,
+    Changed,
+    ConfigurationError,
+    DoorkeyError,
+    NeedsPerson,
+    QuotaReached,
+    RateLimited,
+    SessionRefused,
+    SiteDown,
+    VisitFailed,
+)
 from doorkey.rate.limits import VisitLimit
 from doorkey.sessions.key_state import KeyState
-from doorkey.sessions.pause import Pause, PauseRule
+from doorkey.sessions.pause import Pause, PauseRule, remembered
 from doorkey.sessions.use_budget import UseBudget
 from stepped_clock import SteppedClock
 
@@ -183,3 +197,195 @@ def test_the_successor_is_fetched_past_the_soft_age_or_the_budget_and_only_once(
     state.pause.until = now + 700.0
     assert not state.needs_successor(now + 650.0)
     assert state.needs_successor(now + 700.0)
+
+
+def test_news_of_an_older_session_changes_nothing_whether_it_was_refused_before_or_not(clock: SteppedClock) -> None:
+    state = KeyState(KEY, Pause(RULE))
+    for gen in (1, 2):
+        state.end_visit(made(gen, clock, gen=gen), clock.now())
+        state.accept(gen)
+    state.refuse(1, clock.now(), named=True)
+    assert (state.refused, state.doubted, state.pause.until) == (-1, -1, 0.0)
+    state.refuse(2, clock.now(), named=False)
+    state.refuse(2, clock.now(), named=False)
+    assert (state.refused, state.doubted, state.budget.lifetimes) == (-1, 2, ())
+    state.refuse(2, clock.now(), named=True)
+    assert (state.refused, state.doubted, state.budget.lifetimes) == (2, 2, (1,))
+    state.refuse(2, clock.now(), named=True)
+    assert state.budget.lifetimes == (1,), "once for a generation"
+
+
+def test_a_new_session_waits_only_behind_one_that_can_still_be_used(clock: SteppedClock) -> None:
+    def published(change: Callable[[KeyState], object], **changes: object) -> tuple[int, int]:
+        state = KeyState(KEY, Pause(RULE))
+        state.publish(made(1, clock, gen=1, **changes), clock.now())
+        change(state)
+        state.publish(made(2, clock, gen=2, **changes), clock.now())
+        waiting = state.waiting_session
+        return state.generation, waiting.gen if waiting is not None else -1
+
+    assert published(lambda state: state.hand_out(), max_uses=2) == (1, 2)
+    assert published(lambda state: state.hand_out()) == (2, -1), "no budget"
+    assert published(lambda state: [state.hand_out(), state.hand_out()], max_uses=2) == (2, -1), "spent"
+    assert published(lambda state: state.refuse(1, clock.now(), named=True), max_uses=2) == (2, -1)
+    assert published(lambda state: state.refuse(1, clock.now(), named=False), max_uses=2) == (2, -1)
+    assert published(lambda state: None, max_uses=2, hard=0.0) == (2, -1), "too old"
+
+
+def test_a_waiting_session_is_taken_once_and_only_where_it_is_usable(clock: SteppedClock) -> None:
+    state, now = KeyState(KEY, Pause(RULE)), clock.now()
+    assert not state.promote(-1, now)
+    for newer_than, at, taken in ((2, now, False), (1, now + 1200.0, False), (1, now + 1199.0, True)):
+        state = KeyState(KEY, Pause(RULE))
+        state.publish(made(1, clock, gen=1, max_uses=2), now)
+        state.publish(made(2, clock, gen=2, max_uses=2), now)
+        assert state.promote(newer_than, at) is taken
+        assert (state.generation, state.waiting_session) == (2 if taken else 1, None)
+        assert not state.promote(-1, now)
+    assert state.budget.used == 0
+    assert state.born == now
+
+
+def test_a_site_counts_as_closed_after_three_sessions_that_never_worked(clock: SteppedClock) -> None:
+    state = KeyState(KEY, Pause(RULE))
+    for gen, closed in ((1, False), (2, False), (3, True)):
+        state.end_visit(made(gen, clock, gen=gen), clock.now())
+        state.refuse(gen, clock.now(), named=True)
+        assert (state.is_open, state.unproven, state.visits, state.pause.failures) == (closed, gen, gen, gen)
+    state.join(made(4, clock, gen=4), clock.now())
+    state.refuse(4, clock.now(), named=True)
+    assert (state.unproven, state.visits, state.pause.until) == (3, 3, 0.0), "one from the store may have worked there"
+    state.accept(5)
+    assert (state.is_open, state.unproven, state.pause.failures) == (False, 0, 0)
+    state.unproven = 3
+    state.accept(5)
+    assert state.unproven == 3, "only a session newer than all used before"
+    state.adopt(made(6, clock, gen=6), clock.now())
+    assert (state.unproven, state.generation, state.pause.until) == (0, 6, 0.0)
+
+
+def test_a_visit_asked_for_by_name_heeds_nothing_that_is_at_hand(clock: SteppedClock) -> None:
+    state = KeyState(KEY, Pause(RULE))
+    state.publish(made(1, clock, gen=1, max_uses=2), clock.now())
+    state.publish(made(2, clock, gen=2, max_uses=2), clock.now())
+    state.fail_visit(Blocked("no", retry_after=60.0), clock.now(), known=True)
+    state.hurry()
+    assert (state.pause.until, state.waiting_session, state.hurried, state.doubted) == (0.0, None, True, 1)
+    state.refuse(5, clock.now(), named=False)
+    state.hurry()
+    assert state.doubted == 5
+
+
+def test_what_a_flight_does_is_noted_until_its_end(clock: SteppedClock) -> None:
+    state, now = KeyState(KEY, Pause(RULE, VisitLimit(2, 600.0))), clock.now()
+    state.wait_for("another process visits")
+    state.begin_visit(now)
+    assert (state.visit_began, state.waits) == (now, "")
+    state.wait_for("a person")
+    state.end_visit(made(1, clock, gen=1), now + 5)
+    assert (state.visit_began, state.made, state.visits, state.born) == (None, 1, 1, now + 5)
+    assert state.pause.useless == ((now, 1),)
+    state.hurry()
+    state.end_flight()
+    assert (state.flight, state.hurried, state.waits) == (None, False, "")
+    state.fail_visit(SiteDown("503"), now + 6, known=True)
+    assert state.pause.useless == ((now, 1),), "no visit had begun"
+    state.begin_visit(now + 7)
+    state.fail_visit(SiteDown("503"), now + 8, known=True)
+    assert state.pause.useless == ((now, 1), (now + 7, -1))
+    state.accept(1)
+    assert state.pause.useless == ((now + 7, -1),)
+    state.begin_wait()
+    assert state.callers == 1
+    state.end_wait()
+    assert state.callers == 0
+
+
+def test_uses_and_successes_are_counted_for_the_current_session(clock: SteppedClock) -> None:
+    state = KeyState(KEY)
+    assert (state.generation, state.spent) == (-1, False)
+    state.publish(made(3, clock, gen=3, max_uses=1), clock.now())
+    state.accept(2)
+    assert (state.accepted, state.budget.successes, state.spent) == (2, 0, False)
+    state.hand_out()
+    state.accept(3)
+    state.accept(3)
+    assert (state.accepted, state.budget.successes, state.budget.used, state.spent) == (3, 2, 1, True)
+    state.publish(made(4, clock, gen=4), clock.now())
+    assert (state.budget.successes, state.budget.used, state.spent) == (0, 0, False)
+
+
+def test_a_shared_budget_is_not_learned(clock: SteppedClock) -> None:
+    for shared in (False, True):
+        state = KeyState(KEY, shared=shared)
+        for gen in (1, 2, 3):
+            state.publish(made(gen, clock, gen=gen), clock.now())
+            state.accept(gen)
+            state.accept(gen)
+            state.refuse(gen, clock.now(), named=True)
+        assert state.budget.learned == (None if shared else 2)
+    other = KeyState(KEY)
+    other.join(made(1, clock, gen=1), clock.now())
+    assert other.shared
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(kind, kind.code) for kind in (Blocked, Changed, NeedsPerson, QuotaReached, RateLimited, SessionRefused)]
+    + [(VisitFailed, "visit_failed"), (VisitFailed, "something newer"), (VisitFailed, "")],
+)
+def test_the_error_of_another_processes_visit_is_of_its_own_class(kind: type[DoorkeyError], code: str) -> None:
+    error = remembered(code, "wiki: it failed", site="wiki")
+    assert type(error) is kind
+    assert "it failed" in error.message
+
+
+def test_a_pause_doubles_to_its_longest() -> None:
+    assert [PauseRule(1.0, 300.0).length(failures) for failures in (1, 2, 3, 9, 10, 5000)] == [1, 2, 4, 256, 300, 300]
+    assert PauseRule(1.0, 1e12).length(5000) == 2.0**30
+    asked: list[tuple[float, float]] = []
+
+    def lowest(low: float, high: float) -> float:
+        asked.append((low, high))
+        return low
+
+    pause = Pause(PauseRule(1.0, 300.0, 10.0, lowest))
+    pause.grow(100.0)
+    assert (pause.until, asked) == (100.5, [(0.5, 1.0)])
+    pause.remember(AWAY, 200.0, known=True)
+    assert (pause.until, asked) == (200.5, [(0.5, 1.0)] * 2)
+
+
+def test_only_visits_that_reached_the_site_count_as_useless() -> None:
+    pause = Pause(RULE)
+    for made_of in (
+        SiteDown("no connection", arrived=False), ConfigurationError("wrong"), BrowserFailed("died"),
+        SiteDown("503", arrived=True), Blocked("no"),
+    ):  # fmt: skip
+        pause.count(1.0, made_of)
+    assert pause.useless == ((1.0, -1), (1.0, -1))
+
+
+def test_the_end_of_a_pause_keeps_its_growth_and_a_use_ends_both() -> None:
+    pause = Pause(RULE)
+    pause.remember(AWAY, 100.0, known=True)
+    pause.remember(Blocked("no"), 120.0, known=True)
+    pause.remember(AWAY, 130.0, known=True)
+    pause.end()
+    assert (pause.until, pause.why, pause.failures, pause.away_until) == (0.0, None, 1, 140.0)
+    pause.remember(AWAY, 131.0, known=True)
+    pause.forget()
+    assert (pause.until, pause.why, pause.failures, pause.away_until) == (0.0, None, 0, 0.0)
+
+
+def test_a_pause_says_since_when_and_how_to_end_it() -> None:
+    pause = Pause(RULE)
+    pause.grow(100.0)
+    assert pause.explain("wiki", 100.0).message == (
+        "wiki: new sessions are refused as well; the next try is in 1 s, or at once by doorkey visit wiki"
+    )
+    pause.remember(Blocked("no", retry_after=60.0), 100.0, known=True)
+    assert pause.explain("wiki", 100.5).message == "no (the next try is in 60 s, or at once by doorkey visit wiki)"
+    told = pause.explain("wiki", 101.0)
+    assert "no (remembered: that was 1 s ago; the next try is in 59 s" in told.message
+    assert (told.retry_after, type(told)) == (59.0, Blocked)

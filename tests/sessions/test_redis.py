@@ -7,7 +7,7 @@ import base64
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -19,6 +19,7 @@ from doorkey.sessions.redis_server import RedisAccess
 from doorkey.sessions.redis_store import RedisStore, name_of
 from doorkey.sessions.store import Busy, Claim, Newer, Row
 from doorkey.status import stored_row
+from stepped_clock import SteppedClock
 
 from .redis_stores import ENCRYPTION, empty, redis_store
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real("redis")
 KEY = Key("wiki", "http://127.0.0.1:1/")
 CLOCK = SystemClock()
+T = TypeVar("T")
 
 
 def session(sid: str = "s3cret") -> Session:
@@ -292,6 +294,26 @@ async def test_no_server_and_a_wrong_database_are_told(redis: RedisServer) -> No
     store = redis_store(redis, CLOCK, access=access_of(redis, url="redis://127.0.0.1:1"))
     with pytest.raises(Unavailable, match="can't be used now"):
         await store.begin(KEY, -1, 15)
+
+
+async def test_a_server_that_is_away_is_looked_at_once_a_second_until_the_wait_is_over() -> None:
+    class CountedClock(SteppedClock):
+        slept: list[float] = []  # noqa: RUF012 - of this test's one clock
+
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+
+    access = RedisAccess("redis://127.0.0.1:1")
+
+    async def give(what: T) -> T:
+        return what
+
+    clock = CountedClock()
+    store = RedisStore(lambda: give(access), lambda: give(ENCRYPTION), clock, name=access.name)
+    for timeout in (60.0, 0.3, -1.0):
+        await store.changed(KEY, timeout)
+    assert clock.slept == pytest.approx([1.0, 0.3, 0.0])
+    await store.close()
 
 
 async def test_a_session_made_while_the_server_is_away_is_written_when_it_is_back(tmp_path: Path) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from doorkey.errors import Unavailable
 from doorkey.model.cookies import Cookie
 from doorkey.model.session import Key, Session
 from doorkey.sessions.sqlite import SqliteStore
-from doorkey.sessions.store import Backoff, Claim, Newer
+from doorkey.sessions.store import Backoff, Claim, Newer, Row
+from doorkey.sessions.unwritten import UnwrittenRows
 
 if TYPE_CHECKING:
     from stepped_clock import SteppedClock
@@ -176,3 +180,76 @@ async def test_what_is_in_memory_is_written_at_the_end_where_there_is_room_again
     disk.empty()
     await store.close()
     assert await stored_sid(disk, clock) == "second"
+
+
+async def test_a_shared_text_is_not_kept_in_memory(disk: Disk, clock: SteppedClock) -> None:
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    await store.share("visits", lambda text, wall: ("1", None))
+    disk.fill()
+    with pytest.raises(Unavailable, match="full"):
+        await store.share("visits", lambda text, wall: ("2" * 100_000, None))
+    disk.empty()
+    assert await store.share("visits", lambda text, wall: (None, text)) == "1"
+    await store.close()
+
+
+async def test_a_file_that_was_replaced_while_it_could_not_be_written_is_the_one_that_is_written(
+    disk: Disk, clock: SteppedClock
+) -> None:
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    first = await visit(store, session(clock, "first"))
+    disk.fill()
+    second = await visit(store, session(clock, "second", local={"state": "x" * 100_000}), first.gen)
+    disk.empty()
+    for file in disk.folder.glob("sessions.db*"):
+        file.unlink()
+    assert (await store.row(KEY)).session == second
+    assert await stored_sid(disk, clock) == "second"
+    await store.close()
+
+
+async def test_a_broken_table_does_not_lose_what_waits_in_memory(disk: Disk, clock: SteppedClock) -> None:
+    store = SqliteStore(disk.folder / "sessions.db", clock)
+    first = await visit(store, session(clock, "first"))
+    disk.fill()
+    second = await visit(store, session(clock, "second", local={"state": "x" * 100_000}), first.gen)
+    disk.empty()
+    with closing(sqlite3.connect(disk.folder / "sessions.db", isolation_level=None)) as other:
+        other.execute("alter table sessions rename to elsewhere")
+        with pytest.raises(Unavailable, match="no such table"):
+            await store.learned(KEY)
+        assert store.trouble
+        other.execute("alter table elsewhere rename to sessions")
+    assert (await store.row(KEY)).session == second
+    assert store.trouble == ""
+    await store.close()
+
+
+def test_the_newer_one_of_a_row_and_what_waits_in_memory_counts() -> None:
+    rows, row = UnwrittenRows("the store"), Row(gen=5)
+    assert (bool(rows), list(rows), rows.over(KEY, Row(gen=1))) == (False, [], Row(gen=1))
+    rows.keep(KEY, row)
+    assert (bool(rows), list(rows)) == (True, [(KEY, row)])
+    assert [rows.over(KEY, Row(gen=gen, why="stored")).why for gen in (4, 5, 6)] == ["", "", "stored"]
+    rows.begin("disk full")
+    rows.took(KEY, Row(gen=5))
+    assert rows.trouble, "it took an older one, and another waits since"
+    rows.took(KEY, row)
+    assert (bool(rows), rows.trouble) == (False, "")
+
+
+def test_a_trouble_is_logged_once_and_so_are_its_end_and_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    rows = UnwrittenRows("the store")
+    rows.took(KEY, Row())
+    rows.give_up()
+    assert caplog.text == ""
+    rows.begin("disk full")
+    rows.begin("still full")
+    assert rows.trouble == "the store can't be written (still full): new sessions stay in this process's memory"
+    kept = Row(gen=1)
+    rows.keep(KEY, kept)
+    rows.give_up()
+    assert len(caplog.records) == 1, "a row without a session is no loss"
+    rows.took(KEY, kept)
+    assert len(caplog.records) == 2

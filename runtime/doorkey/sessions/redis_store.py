@@ -168,8 +168,6 @@ class RedisStore(RowStore):
 
     async def _write_rest(self) -> None:
         """Write what could not be written while the server was away. Raises as `ask` does."""
-        if not self._unwritten:
-            return
         for key, row in self._unwritten:
 
             def step(stored: Row, wall: float, row: Row = row) -> tuple[Row | None, None]:

@@ -206,7 +206,7 @@ class SqliteStore(RowStore):
         # Made with its mode before SQLite opens it: the journal files beside it inherit that mode.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         self._path.chmod(0o600)
-        db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
         try:
             _switch_to_wal(db)
             db.execute("pragma synchronous=normal")
