@@ -14,11 +14,12 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import hashlib
 import json
 import logging
 import os
 import platform
-import random
+import re
 import select
 import selectors
 import signal
@@ -60,6 +61,7 @@ STORES = (
 )
 DECISION = (
     "tests/engine/test_decision.py",
+    "tests/engine/test_decision_outcomes.py",
     "tests/engine/test_refusal_sequences.py",
     "tests/engine/test_refusing_site.py",
     "tests/engine/test_session_check.py",
@@ -249,11 +251,26 @@ PARTS = ("store", "memory", "pause", "use_budget", "key_state", "key_states", "h
          "keeper")  # fmt: skip
 
 
-def choose(mutants: Sequence[Mutant], skip: int, most: int | None) -> list[Mutant]:
-    """All of them, or a sample that is the same each time, in an order that is the same each time."""
-    chosen = list(mutants)
-    random.Random(17).shuffle(chosen)
-    return chosen[skip:][:most]
+def choose(mutants: Sequence[Mutant], most: int | None, left_out: Sequence[Path]) -> list[Mutant]:
+    """All of them, or a sample: the order depends on each mutant's own text, so that it stays when the source changes.
+
+    *left_out*: what earlier runs printed, whose mutants are not tried again.
+    """
+    seen: Counter[str] = Counter()
+    ordered: list[tuple[bytes, Mutant]] = []
+    tried = {_identity(line) for path in left_out for line in path.read_text(encoding="utf-8").splitlines()}
+    for mutant in mutants:
+        identity = _identity(f"0/0 mutant {mutant}  [-]")
+        seen[identity] += 1
+        if identity not in tried:
+            ordered.append((hashlib.sha256(f"{identity} {seen[identity]}".encode()).digest(), mutant))
+    return [mutant for _, mutant in sorted(ordered, key=lambda entry: entry[0])][:most]
+
+
+def _identity(line: str) -> str:
+    """A mutant in a line of a run, without the line of the source that it stands in."""
+    found = re.fullmatch(r"\d+/\d+ (?:killed|lives|no end|mutant) +([\w.]+):\d+ (.*)  \[.*\]", line)
+    return " ".join(found.groups()) if found else ""
 
 
 def list_mutants(only: str) -> Iterator[Mutant]:
@@ -268,7 +285,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20.0, help="after so many, no further mutant is begun")
     parser.add_argument("--most", type=int, help="a sample of so many mutants, the same each time")
     parser.add_argument("--least", type=float, default=0.9, help="the share that has to be killed")
-    parser.add_argument("--skip", type=int, default=0, help="leave so many out: another sample")
+    parser.add_argument(
+        "--left-out", type=Path, nargs="*", default=(), help="outputs of runs whose mutants to leave out"
+    )
     parser.add_argument("--only", default="", help="modules whose names hold this")
     parser.add_argument("--result", type=Path, help="the file of results; reasons that stand in it are kept")
     parser.add_argument("--count", action="store_true", help="count the mutants, and end")
@@ -280,7 +299,7 @@ def main() -> int:
     if given.count:
         print(json.dumps(Counter(mutant.module for mutant in everything), indent=1), len(everything))
         return 0
-    chosen = choose(everything, given.skip, given.most)
+    chosen = choose(everything, given.most, given.left_out)
     killing = Killing(chosen, given.jobs, time.monotonic() + 60 * given.minutes)
     files = sorted({file for mutant in chosen for file in (*TESTS[mutant.module], SIMULATION)})
     pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--capture=no", *files], plugins=[killing])
