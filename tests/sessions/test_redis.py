@@ -270,6 +270,16 @@ async def test_a_wrong_password_and_a_missing_right_are_clear_errors(tmp_path: P
         await store.close()
 
 
+async def test_a_missing_password_is_asked_for(tmp_path: Path) -> None:
+    from redis_server import redis_server
+
+    with redis_server(tmp_path, "--requirepass", "right") as server:
+        assert await refusal(server, access_of(server)) == (
+            f"the session store at 127.0.0.1:{server.port} wants a password: set store.password"
+        )
+        assert "refuses the login" in await refusal(server, access_of(server, password="hunter2"))
+
+
 async def _wait_for_claim(store: RedisStore) -> None:
     await store.changed(KEY, 5)
 
@@ -292,7 +302,7 @@ async def test_tls_is_checked(tmp_path: Path) -> None:
 async def test_no_server_and_a_wrong_database_are_told(redis: RedisServer) -> None:
     assert "store.url" in await refusal(redis, access_of(redis, url=redis.url[:-1] + "99"))
     store = redis_store(redis, CLOCK, access=access_of(redis, url="redis://127.0.0.1:1"))
-    with pytest.raises(Unavailable, match="can't be used now"):
+    with pytest.raises(Unavailable, match=r"can't be used now: .*Check that it runs, and store\.url"):
         await store.begin(KEY, -1, 15)
 
 

@@ -315,28 +315,28 @@ async def test_the_first_stores_without_a_version_are_carried_forward(database: 
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        (
-            "pragma user_version = 99; create table sessions (key text); insert into sessions values ('a')",
-            "newer doorkey",
-        ),
-        (
-            "create table sessions (key text primary key, session text); insert into sessions values ('a', 'b')",
-            "did not",
-        ),
+        ("pragma user_version = 99; create table sessions (key text)", "newer doorkey"),
+        ("create table sessions (key text primary key, session text)", "did not make"),
+        ("create table cookies (name text, value text)", "did not make"),
+        ("pragma user_version = 5; create table cookies (name text, value text)", "did not make"),
+        ("pragma user_version = 5; create table sessions (key text)", "did not make"),
+        ("pragma user_version = 1; create table sessions (key, session, whole, gen, claim, change)", "did not make"),
     ],
 )
-async def test_a_store_that_this_version_cannot_read_is_refused_and_left_alone(
+async def test_a_file_that_is_not_this_versions_own_is_refused_and_not_changed_by_a_byte(
     database: Path, clock: SteppedClock, script: str, told: str
 ) -> None:
     write_store(database, script)
+    database.chmod(0o644)
+    before = database.read_bytes()
     store = SqliteStore(database, clock)
     with pytest.raises(ConfigurationError, match=told) as caught:
         await store.begin(KEY, -1, 15)
     assert "store.url" in caught.value.message
     await store.close()
-    db = sqlite3.connect(database)
-    assert db.execute("select key from sessions").fetchall() == [("a",)]
-    db.close()
+    assert database.read_bytes() == before
+    assert stat.S_IMODE(database.stat().st_mode) == 0o644
+    assert [file.name for file in database.parent.iterdir()] == [database.name]
 
 
 WRONG = [

@@ -215,11 +215,11 @@ async def test_a_broken_table_does_not_lose_what_waits_in_memory(disk: Disk, clo
     second = await visit(store, session(clock, "second", local={"state": "x" * 100_000}), first.gen)
     disk.empty()
     with closing(sqlite3.connect(disk.folder / "sessions.db", isolation_level=None)) as other:
-        other.execute("alter table sessions rename to elsewhere")
-        with pytest.raises(Unavailable, match="no such table"):
+        other.execute("alter table sessions rename column why to wherefore")
+        with pytest.raises(Unavailable, match="no such column"):
             await store.learned(KEY)
         assert store.trouble
-        other.execute("alter table elsewhere rename to sessions")
+        other.execute("alter table sessions rename column wherefore to why")
     assert (await store.row(KEY)).session == second
     assert store.trouble == ""
     await store.close()

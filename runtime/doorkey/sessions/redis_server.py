@@ -132,12 +132,12 @@ def explain(name: str, error: Exception) -> DoorkeyError:
             f"{name} lets its user not do what doorkey needs ({said}). Its ACL needs: "
             "~doorkey:* &doorkey:* +@read +@write +@scripting +@pubsub +@connection +time"
         )
+    if "NOAUTH" in said or "HELLO must be called with the client already authenticated" in said:
+        return ConfigurationError(f"{name} wants a password: set store.password")
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
         return ConfigurationError(f"{name} refuses the login ({said}): correct store.username and store.password")
-    if "NOAUTH" in said:
-        return ConfigurationError(f"{name} wants a password: set store.password")
     if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in said:
         return ConfigurationError(f"{name} shows a certificate that can't be trusted ({said}): see store.ca")
     if isinstance(error, exceptions.ResponseError) and "DB index" in said:
         return ConfigurationError(f"{name}: {said}: correct the number at the end of store.url")
-    return Unavailable(f"{name} can't be used now: {said}")
+    return Unavailable(f"{name} can't be used now: {said.rstrip('.')}. Check that it runs, and store.url")

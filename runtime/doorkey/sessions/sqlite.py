@@ -18,6 +18,7 @@ from doorkey.errors import ConfigurationError, Unavailable
 from doorkey.model.session import Key, Session
 from doorkey.sessions.row_store import RowStore
 from doorkey.sessions.sqlite_table import (
+    check_table,
     prepare_table,
     read_change,
     read_learned,
@@ -205,9 +206,10 @@ class SqliteStore(RowStore):
             raise ConfigurationError(f"the session store {self._path} is no ordinary file: name another in store.url")
         # Made with its mode before SQLite opens it: the journal files beside it inherit that mode.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._path.chmod(0o600)
         db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
         try:
+            check_table(db, self._path)  # before anything is changed: it may be another program's file
+            self._path.chmod(0o600)
             _switch_to_wal(db)
             db.execute("pragma synchronous=normal")
             prepare_table(db, self._path)

@@ -46,15 +46,32 @@ READ = f"select {', '.join(COLUMNS)} from sessions where key = ?"  # noqa: S608 
 WRITE = f"replace into sessions (key, {', '.join(COLUMNS)}) values (?{', ?' * len(COLUMNS)})"  # noqa: S608
 
 
-def prepare_table(db: sqlite3.Connection, path: object) -> None:
-    """Create the table, or carry one of an older version forward; nothing in it is lost.
+def check_table(db: sqlite3.Connection, path: object) -> None:
+    """Raise ConfigurationError for a table of a newer version, and for a file that is not doorkey's. Writes nothing."""
+    version = _version_of(db)
+    if version > VERSION:
+        raise ConfigurationError(
+            f"the session store {path} was written by a newer doorkey (store version {version}; this one reads up to "
+            f"{VERSION}). Update doorkey, or name another file in store.url. The file was not changed"
+        )
+    tables = {str(name) for (name,) in db.execute("select name from sqlite_master where type = 'table'")}
+    columns = {str(column[1]) for column in db.execute("pragma table_info(sessions)")}
+    # What each version wrote has at least these columns.
+    ours = columns >= {"key", "session", "whole", "gen", "claim", "change"} and version in (*STEPS, VERSION)
+    if tables and not ours:
+        raise ConfigurationError(
+            f"the session store {path} holds tables that doorkey did not make ({', '.join(sorted(tables)[:3])}): name "
+            "another file in store.url. The file was not changed"
+        )
 
-    Raises ConfigurationError for one of a newer version, or one that is not doorkey's: it is left as it is.
-    """
-    if int(db.execute("pragma user_version").fetchone()[0]) == VERSION:
+
+def prepare_table(db: sqlite3.Connection, path: object) -> None:
+    """Create the table, or carry one of an older version forward; nothing in it is lost. Raises as `check_table`."""
+    if _version_of(db) == VERSION:
         return  # without a write: the disk may be full
     db.execute("begin immediate")
     try:
+        check_table(db, path)  # another process may have been here since it was looked at
         _carry_forward(db, path)
     except BaseException:
         db.execute("rollback")
@@ -63,28 +80,20 @@ def prepare_table(db: sqlite3.Connection, path: object) -> None:
 
 
 def _carry_forward(db: sqlite3.Connection, path: object) -> None:
-    version = int(db.execute("pragma user_version").fetchone()[0])
-    names = {str(column[1]) for column in db.execute("pragma table_info(sessions)")}
-    if version > VERSION:
-        raise ConfigurationError(
-            f"the session store {path} was written by a newer doorkey (store version {version}; this one reads up to "
-            f"{VERSION}). Update doorkey, or name another file in store.url. The file was not changed"
-        )
-    if not names and version == 0:
+    version = _version_of(db)
+    if db.execute("select 1 from sqlite_master").fetchone() is None:
         for statement in CREATE:
             db.execute(statement)
     elif version < VERSION:
-        # What a version before this one wrote has at least these columns.
-        if not (names >= {"key", "session", "whole", "gen", "claim", "change"} and version in STEPS):
-            raise ConfigurationError(
-                f"the session store {path} holds a table `sessions` that doorkey did not make: name another file in "
-                "store.url. The file was not changed"
-            )
         for older in range(version, VERSION):
             for statement in STEPS.get(older, ()):
                 db.execute(statement)
         log.info("the session store %s was carried forward from version %d to %d", path, version, VERSION)
     db.execute(f"pragma user_version = {VERSION}")
+
+
+def _version_of(db: sqlite3.Connection) -> int:
+    return int(db.execute("pragma user_version").fetchone()[0])
 
 
 def read_row(db: sqlite3.Connection, key: Key) -> tuple[Row, int]:
