@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from doorkey.browser import Profile, VisitSpec
+from doorkey.browser import BrowserPool, Profile, VisitSpec
+from doorkey.browser.process import Process
 from doorkey.model.page import Page
 from doorkey.model.session import Tokens
 
@@ -61,6 +64,15 @@ class LocalSite:
 
 def html(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+
+def crash_pages(browsers: BrowserPool) -> None:
+    """Kill the processes of all pages: which of them is a page's can't be told from outside."""
+    assert browsers.browser_pid is not None
+    for pid in Process.of(browsers.browser_pid).list_family():
+        with open(f"/proc/{pid}/cmdline") as file:
+            if "--type=renderer" in file.read():
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

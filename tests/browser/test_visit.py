@@ -24,7 +24,7 @@ from doorkey.model.cookies import Cookie
 from doorkey.network.egress import egress_of
 from event_lines import site_events
 
-from .conftest import DESKTOP, PAGE, LocalSite, html
+from .conftest import DESKTOP, PAGE, LocalSite, crash_pages, html
 
 pytestmark = pytest.mark.browser
 LATE = PAGE + "<script>setTimeout(() => { document.cookie = 'late=1'; localStorage.visitor = 'v7' }, 150)</script>"
@@ -282,21 +282,10 @@ async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, si
         while not any(path == "/held" for path, _ in site.requests):
             site.asked.clear()
             await site.asked.wait()
-        os.kill(renderer_of(browsers), signal.SIGKILL)
+        crash_pages(browsers)
         with pytest.raises(BrowserFailed, match="crash"):
             await entering
     site.open.set()
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
         assert (await lease.enter(site.spec())).tokens
     assert browsers.launches == before
-
-
-def renderer_of(browsers: BrowserPool) -> int:
-
-    assert browsers.browser_pid is not None
-    found = []
-    for pid in Process.of(browsers.browser_pid).list_family():
-        with open(f"/proc/{pid}/cmdline") as file:
-            if "--type=renderer" in file.read():
-                found.append(pid)
-    return max(found)

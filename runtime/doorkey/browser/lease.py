@@ -190,8 +190,11 @@ class Lease:
         finally:
             await end_tasks(work, *watches)
 
+    def _is_lost(self) -> bool:
+        return self._lost.is_set() or self._crashed.is_set()
+
     def _check_alive(self) -> None:
-        if self._lost.is_set() or self._crashed.is_set():
+        if self._is_lost():
             raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
 
     async def _translate(self, visit: Coroutine[Any, Any, VisitResult]) -> VisitResult:
@@ -243,10 +246,10 @@ class Lease:
         self._handed_over = True
         parts = await self._open_for_person(spec)
         if handovers is not None:
-            return await watch_view(parts, handovers, self._lost, self._clock, self._events)
+            return await watch_view(parts, handovers, self._is_lost, self._clock, self._events)
         pausing = asyncio.create_task(pause(parts.inspector.page)) if spec.inspection.pause else None
         try:
-            return await watch_window(parts, self._lost, self._clock, self._events)
+            return await watch_window(parts, self._lost.is_set, self._clock, self._events)
         finally:
             if pausing is not None:
                 await end_tasks(pausing)

@@ -26,6 +26,9 @@ log = logging.getLogger("doorkey.live_view")
 State: TypeAlias = Literal["open", "checking", "done", "failed"]
 LOAD = 10.0
 """Seconds that a page may take to come when a viewer goes back or loads it again."""
+CLOSED = "This page is closed: the visit has ended before anybody had finished it."
+UNSEEN = 1.0, 1.0
+"""The size of a page that no viewer has seen."""
 
 
 class LiveView:
@@ -42,8 +45,10 @@ class LiveView:
         """Set while nobody looks: the browser makes no pictures then."""
         self.unwatched.set()
         self._audience = Audience()
-        self._pages = [page]
-        self._cast = Screencast(page, self._audience.show)
+        self._casts = [Screencast(page, self._audience.show)]
+        """Those of the visit's page and of its popups, in the order in which they were opened. The last is shown."""
+        self._room: Resize | None = None
+        """The room for the picture that the viewer in control has named last."""
         self._state: tuple[State, str] = ("open", why)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -69,16 +74,18 @@ class LiveView:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Let people in until the end of the `with`."""
-        (page,) = self._pages
+        page = self._page
         self._adopt(page)
         page.context.on("page", self._follow)
         try:
             yield
         finally:
             page.context.remove_listener("page", self._follow)
-            for each in self._pages:
-                self._let_go(each)
+            for cast in self._casts:
+                self._let_go(cast.page)
             self._closed = True
+            if self._state[0] in ("open", "checking"):
+                self.say("failed", CLOSED)
             self._audience.dismiss()
             for task in self._tasks:
                 task.cancel()
@@ -112,15 +119,16 @@ class LiveView:
             passed = ", ".join(sorted(viewer.inputs)) or "none"
             log.info("%s: live view: %s left; input passed on: %s", self.site, name, passed)
             if not self._audience and not self._closed:
-                await self._cast.stop()
-                self.unwatched.set()
+                await self._stop(self._cast)
+                if not self._audience:  # somebody may have come meanwhile
+                    self.unwatched.set()
 
     async def receive(self, viewer: Viewer, text: str) -> None:
         """Do what *viewer* asks for with the message *text*. Only the one in control can do more than ask for that."""
         if self._closed:
             return
         try:
-            message = parse(text, *self._cast.size)
+            message = parse(text, *(self._cast.size or UNSEEN))
         except BadMessage as error:
             viewer.tell(type="refused", text=str(error))
             return
@@ -137,14 +145,14 @@ class LiveView:
 
     async def _act(self, viewer: Viewer, message: Command | Resize | Asked) -> None:
         match message:
+            case Command(kind="pointer" | "wheel" | "touch") if self._cast.size is None:
+                pass  # it was meant for the picture of another page: this one has not been seen yet
             case Command():
                 viewer.inputs.add(message.kind)
                 await self._cast.send(message)
             case Resize():
-                async with limited("resizing the page", CALL):
-                    await self._page.set_viewport_size({"width": message.width, "height": message.height})
-                # Input may come before the first picture of that size.
-                self._cast.size = float(message.width), float(message.height)
+                self._room = message
+                await self._fit(self._cast, message)
             case Asked(wish="done"):
                 log.info("%s: live view: %s says that it is done", self.site, viewer.name)
                 self.done.set()
@@ -158,9 +166,20 @@ class LiveView:
                 async with limited("loading the page again", LOAD):
                     await self._page.reload(wait_until="commit")
 
+    async def _fit(self, cast: Screencast, room: Resize) -> None:
+        """Make the page of *cast* as large as *room*."""
+        async with limited("resizing the page", CALL):
+            await cast.page.set_viewport_size({"width": room.width, "height": room.height})
+        # Input may come before the first picture of that size.
+        cast.size = float(room.width), float(room.height)
+
+    @property
+    def _cast(self) -> Screencast:
+        return self._casts[-1]
+
     @property
     def _page(self) -> Page:
-        return self._pages[-1]
+        return self._cast.page
 
     @property
     def _origin(self) -> str:
@@ -185,27 +204,40 @@ class LiveView:
             self._audience.tell(type="page", origin=self._origin, site=self.site)
 
     def _follow(self, popup: Page) -> None:
-        self._pages.append(popup)
+        before = self._cast
+        self._casts.append(Screencast(popup, self._audience.show))
         self._adopt(popup)
-        self._show_last()
+        self._show_last(before)
 
     def _on_closed(self, page: Page) -> None:
-        if page in self._pages and len(self._pages) > 1:
-            self._pages.remove(page)
-            self._show_last()
+        shown = self._cast
+        left = [cast for cast in self._casts if cast.page is not page]
+        if left:  # the visit ends with its last page
+            self._casts = left
+        if self._cast is not shown:
+            self._show_last(shown)
 
-    def _show_last(self) -> None:
-        """Show the page that was opened last in place of the one that is shown."""
-        before, self._cast = self._cast, Screencast(self._page, self._audience.show)
+    def _show_last(self, before: Screencast) -> None:
+        """Show the page that was opened last, in place of that of *before*."""
         self._audience.tell(type="page", origin=self._origin, site=self.site)
         task = asyncio.create_task(self._move(before, self._cast))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _move(self, before: Screencast, after: Screencast) -> None:
+        await self._stop(before)
         try:
-            await before.stop()
-            if self._audience and after is self._cast:
+            if self._room is not None and after is self._cast:
+                await self._fit(after, self._room)
+            if self._audience and after is self._cast:  # looked at last of all: another may have been opened since
                 await after.start()
         except BrowserFailed as error:
             log.info("%s: live view: %s", self.site, error.message)
+            if after is self._cast:
+                self._audience.dismiss()  # they come again, and begin anew
+
+    async def _stop(self, cast: Screencast) -> None:
+        try:
+            await cast.stop()
+        except BrowserFailed as error:
+            log.info("%s: live view: %s", self.site, error.message)  # untaken, its pictures end by themselves

@@ -38,7 +38,7 @@ class Screencast:
         self._owed: list[int] = []
         """The numbers of the pictures that came and are not acknowledged: the browser makes no third one meanwhile."""
         self.running = False
-        self.size = (1.0, 1.0)
+        self.size: tuple[float, float] | None = None
         """The page's width and height, in CSS pixels: as the latest picture says, or as they were set since then."""
 
     async def start(self) -> None:

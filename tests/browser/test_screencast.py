@@ -1,0 +1,171 @@
+"""The pictures of a page in a real browser: they go on whatever viewers take of them and whatever the page does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Page
+
+from doorkey.browser import BrowserPool
+from doorkey.browser.live_view.audience import Frame, Viewer
+from doorkey.browser.live_view.handovers import Handovers
+from doorkey.browser.live_view.live_view import CLOSED, LiveView
+from doorkey.browser.live_view.screencast import Screencast
+from doorkey.clock import SystemClock
+from doorkey.errors import BrowserFailed
+
+from .conftest import DESKTOP, LocalSite, crash_pages
+
+pytestmark = pytest.mark.browser
+
+MOVING = """<!doctype html><title>moving</title><style>body { margin: 0; height: 100vh }</style><script>
+let at = 0;
+const draw = () => {
+  document.body.style.background = `hsl(${at = (at + 7) % 360} 80% 50%)`;
+  requestAnimationFrame(draw);
+};
+onload = draw;
+</script>"""
+
+
+class Pictures:
+    """A viewer who takes a picture only when a test says so."""
+
+    def __init__(self) -> None:
+        self.untaken: list[Frame] = []
+        self._came = asyncio.Event()
+
+    def show(self, frame: Frame) -> None:
+        self.untaken.append(frame)
+        self._came.set()
+
+    async def until(self, count: int) -> None:
+        """Wait until *count* pictures have come that were not taken."""
+        async with asyncio.timeout(10):
+            while len(self.untaken) < count:
+                self._came.clear()
+                await self._came.wait()
+
+    def take_newest(self) -> None:
+        self.untaken[-1].take()
+        self.untaken.clear()
+
+
+@asynccontextmanager
+async def opened(browsers: BrowserPool, site: LocalSite) -> AsyncIterator[Page]:
+    async def nothing(_: Page) -> None: ...
+
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        yield await lease.open_for_person(site.url, nothing)
+
+
+async def test_pictures_that_nobody_took_stop_nothing(browsers: BrowserPool, site: LocalSite) -> None:
+    site.page(MOVING)
+    pictures = Pictures()
+    async with opened(browsers, site) as page:
+        cast = Screencast(page, pictures.show)
+        await cast.start()
+        for _ in range(3):
+            await pictures.until(2)  # the browser makes no third one before one of them is acknowledged
+            pictures.take_newest()
+        await page.set_viewport_size({"width": 640, "height": 480})
+        while cast.size != (640, 480):
+            await pictures.until(1)
+            pictures.take_newest()
+        await cast.stop()
+
+
+STILL = """<!doctype html><title>still</title><style>
+body { margin: 0 } a { position: fixed; left: 0; top: 0; width: 200px; height: 200px; background: green }
+</style><a href="/popup" target="_blank">more</a><script>
+onkeydown = () => document.body.append(document.createElement("hr"));
+</script>"""
+
+
+async def see(viewer: Viewer) -> None:
+    """Wait for a picture."""
+    async with asyncio.timeout(10):
+        while not isinstance(await viewer.next(), bytes):
+            pass
+
+
+async def do(view: LiveView, viewer: Viewer, **message: object) -> None:
+    await view.receive(viewer, json.dumps(message))
+
+
+async def press_key(view: LiveView, viewer: Viewer) -> None:
+    await do(view, viewer, type="key", event="down", key="a")
+
+
+async def test_a_still_page_is_seen_by_each_who_comes_also_after_one_left_without_looking(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
+    site.page(STILL)
+    async with opened(browsers, site) as page:
+        view = LiveView(page, "site", "a test")
+        with view.open():
+            for _ in range(3):
+                async with view.watch("one") as one:
+                    await see(one)
+                    async with view.watch("another"):  # takes nothing
+                        await press_key(view, one)
+                        await see(one)
+                    await do(view, one, type="ask", wish="reload")
+                    await see(one)
+                    await press_key(view, one)
+                    await see(one)
+                assert not view.streaming
+        assert view.unwatched.is_set()
+
+
+async def test_a_popup_is_shown_at_the_viewers_size_and_the_page_again_when_it_is_closed(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
+    site.page(STILL)
+    site.page(STILL.replace("still", "popup"), "/popup")
+    async with opened(browsers, site) as page:
+        view = LiveView(page, "site", "a test")
+        with view.open():
+            async with view.watch("one") as viewer:
+                await do(view, viewer, type="size", width=400, height=600)
+                for _ in range(2):
+                    async with page.expect_popup() as popping:
+                        for event, buttons in (("down", 1), ("up", 0)):
+                            await do(
+                                view, viewer, type="pointer", event=event, x=0.1, y=0.1, button=0, buttons=buttons,
+                                clicks=1,
+                            )  # fmt: skip
+                    popup = await popping.value
+                    await popup.wait_for_function("innerWidth === 400 && innerHeight === 600")
+                    await press_key(view, viewer)
+                    await popup.wait_for_selector("hr", state="attached")
+                    await popup.close()
+                    await press_key(view, viewer)
+                    await page.wait_for_selector("hr", state="attached")
+                    await page.evaluate("document.querySelector('hr').remove()")
+                assert view.streaming
+
+
+async def test_who_looks_is_told_that_a_page_has_crashed(browsers: BrowserPool, site: LocalSite) -> None:
+    site.page(STILL)
+    handovers = Handovers(SystemClock())
+    offered = asyncio.Event()
+    handovers.on_change.append(offered.set)
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        showing = asyncio.create_task(lease.show(site.spec(), handovers))
+        await offered.wait()
+        view = handovers.list()[0].view
+        async with view.watch("one") as viewer:
+            await see(viewer)
+            crash_pages(browsers)
+            said = ""
+            async with asyncio.timeout(10):
+                while (news := await viewer.next()) is not None:
+                    said = json.loads(news).get("text", said) if isinstance(news, str) else said
+        assert said in ("The page is closed now.", CLOSED)
+        with pytest.raises(BrowserFailed, match=r"crashed|closed before its page could be read"):
+            await showing
