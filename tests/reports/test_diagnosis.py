@@ -10,7 +10,7 @@ from doorkey.model.evidence import Element, Trouble, VisitEvidence
 from doorkey.model.page import Page, Seen
 from doorkey.reports.diagnosis import Failure
 from doorkey.reports.good_visit import PageFacts
-from doorkey.reports.making import VisitMaterial, make_visit_report, read_facts
+from doorkey.reports.making import VisitMaterial, make_visit, read_facts
 from doorkey.reports.report import Cause, Report
 
 URL = "https://wiki.example/"
@@ -33,7 +33,7 @@ def evidence(html: str = LOGOUT, *, sent: tuple[Seen, ...] = (), **more: object)
 
 
 def report(found: VisitEvidence, failure: Failure = FAILURE, good: PageFacts | None = None) -> Report:
-    return make_visit_report(VisitMaterial(failure=failure, at=100.0, version="1", evidence=found, good=good))
+    return make_visit(VisitMaterial(failure=failure, at=100.0, version="1", evidence=found, good=good))[0]
 
 
 def first(found: VisitEvidence, failure: Failure = FAILURE) -> Cause:

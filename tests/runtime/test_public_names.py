@@ -35,3 +35,9 @@ def test_a_timeout_that_is_no_number_says_what_was_expected(timeout: object) -> 
 def test_a_request_without_a_url_says_what_was_expected() -> None:
     with pytest.raises(TypeError, match="url: expected a path of the site, such as '/api/items'"):
         doorkey.client("wiki").get(None)  # type: ignore[arg-type]  # the slip itself
+
+
+@pytest.mark.parametrize(("headers", "came"), [(["accept"], "list"), ({"x-page": 7}, "int for 'x-page'")])
+def test_headers_that_are_no_texts_say_what_was_expected(headers: object, came: str) -> None:
+    with pytest.raises(TypeError, match=f"headers: expected texts by names.*; came {came}"):
+        doorkey.client("wiki").get("/", headers=headers)  # type: ignore[arg-type]  # the slip itself

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from doorkey.browser.capture import Capture
 from doorkey.browser.context import LeasedContext, close_page, end_tasks
@@ -41,6 +41,7 @@ from doorkey.model.inspection import NONE
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
+T = TypeVar("T")
 log = logging.getLogger("doorkey.browser")
 
 PAUSE = 60.0
@@ -141,20 +142,25 @@ class Lease:
             page, spec, self._routing.site_url, self._clock, parts, partial(self._begin, page),
             by_ready_only=by_ready_only,
         )  # fmt: skip
-        work = asyncio.create_task(self._translate(visit.run(handovers, self._events.site, why)))
-        watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(self._crashed.wait())]
         try:
-            await asyncio.wait([work, *watches], return_when=asyncio.FIRST_COMPLETED)
-            self._check_alive()
-            result = work.result()
+            result = await self._run_while_alive(self._translate(visit.run(handovers, self._events.site, why)))
         except DoorkeyError as error:
             self.failed = True
             error.retry_after = max(PAUSE, error.retry_after or 0.0)
             raise
-        finally:
-            await end_tasks(work, *watches)
         self.failed = False
         return result
+
+    async def _run_while_alive(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what *work* returns. Raises BrowserFailed as soon as the page or its browser is lost."""
+        task = asyncio.create_task(work)
+        watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(self._crashed.wait())]
+        try:
+            await asyncio.wait([task, *watches], return_when=asyncio.FIRST_COMPLETED)
+            self._check_alive()
+            return task.result()
+        finally:
+            await end_tasks(task, *watches)
 
     async def _enter(self, spec: VisitSpec) -> VisitResult:
         crashed = self._crashed
@@ -190,11 +196,8 @@ class Lease:
         finally:
             await end_tasks(work, *watches)
 
-    def _is_lost(self) -> bool:
-        return self._lost.is_set() or self._crashed.is_set()
-
     def _check_alive(self) -> None:
-        if self._is_lost():
+        if self._lost.is_set() or self._crashed.is_set():
             raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
 
     async def _translate(self, visit: Coroutine[Any, Any, VisitResult]) -> VisitResult:
@@ -205,9 +208,8 @@ class Lease:
         except Exception as error:
             # A visit is a rim: whatever a hostile page makes Playwright or a parser raise must not reach the callers.
             log.warning("a visit ended with an unexpected error", exc_info=True)
-            raise BrowserFailed(
-                f"the visit failed unexpectedly ({type(error).__name__}); the log has details"
-            ) from error
+            why = f"the visit failed unexpectedly ({type(error).__name__}); the log has details"
+            raise BrowserFailed(why) from error
 
     async def _collect_evidence(self) -> None:
         """Set `evidence` to what a report of the visit needs, while its page is still there."""
@@ -246,10 +248,10 @@ class Lease:
         self._handed_over = True
         parts = await self._open_for_person(spec)
         if handovers is not None:
-            return await watch_view(parts, handovers, self._is_lost, self._clock, self._events)
+            return await self._run_while_alive(watch_view(parts, handovers, self._lost, self._clock, self._events))
         pausing = asyncio.create_task(pause(parts.inspector.page)) if spec.inspection.pause else None
         try:
-            return await watch_window(parts, self._lost.is_set, self._clock, self._events)
+            return await watch_window(parts, self._lost, self._clock, self._events)
         finally:
             if pausing is not None:
                 await end_tasks(pausing)

@@ -115,7 +115,7 @@ class Client:
             )
         limit = self._timeout if timeout is None else check_seconds(timeout)
         body, kind = body_of(data, json, files)
-        own = {name.lower(): value for name, value in (headers or {}).items()}
+        own = _lower_names(headers or {})
         accept = own.pop("accept", "*/*")
         if kind is not None:
             own.setdefault("content-type", kind)
@@ -222,3 +222,15 @@ async def _left_unread(request: Request) -> Exception | None:
 def client(site: str, *, runtime: Sender | None = None, timeout: float | None = None) -> Client:
     """A client into a configured *site*, with a Runtime of its own (from `Settings.load()`) unless one is given."""
     return Client(site, runtime, timeout=timeout)
+
+
+def _lower_names(headers: object) -> dict[str, str]:
+    """Return *headers* with their names in lower case. Raises TypeError for anything but texts by names."""
+    if not isinstance(headers, Mapping):
+        came = type(headers).__name__
+        raise TypeError(f"headers: expected texts by names, such as {{'Accept': 'text/html'}}; came {came}")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            came = f"{type(value).__name__} for {name!r}" if isinstance(name, str) else type(name).__name__
+            raise TypeError(f"headers: expected texts by names, such as {{'Accept': 'text/html'}}; came {came}")
+    return {name.lower(): value for name, value in headers.items()}

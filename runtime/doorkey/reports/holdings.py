@@ -102,15 +102,18 @@ def _flatten(name: str) -> str:
 
 
 def _list_elements(page: Page) -> Iterator[Holding]:
-    for tag in page.document.select("meta[name], meta[property]"):
-        name = str(tag.get("name") or tag.get("property"))
+    # By names of elements, not by selectors: these take several times as long.
+    for tag in page.document.find_all("meta"):
+        name = str(tag.get("name") or tag.get("property") or "")
+        if not name:
+            continue
         attribute = "name" if tag.get("name") else "property"
         content = str(tag.get("content") or "")
         yield Holding("page", f"meta[{attribute}={_quote(name)}]@content", name, len(content), content)
-    for tag in page.document.select("input[name], input[id]"):
-        if tag.get("type") in ("submit", "button", "checkbox", "radio", "image", "reset"):
+    for tag in page.document.find_all("input"):
+        name, value = str(tag.get("name") or tag.get("id") or ""), str(tag.get("value") or "")
+        if not name or tag.get("type") in ("submit", "button", "checkbox", "radio", "image", "reset"):
             continue
-        name, value = str(tag.get("name") or tag.get("id")), str(tag.get("value") or "")
         attribute = "name" if tag.get("name") else "id"
         yield Holding("page", f"input[{attribute}={_quote(name)}]@value", name, len(value), value)
     for tag in page.document.find_all(True):

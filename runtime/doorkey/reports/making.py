@@ -42,10 +42,21 @@ class VisitMaterial:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-def make_visit_report(material: VisitMaterial) -> Report:
-    """Return the report of a visit. Its `id` is still empty. Parses the page: not for the event loop."""
-    failure, evidence = material.failure, material.evidence or VisitEvidence()
+def make_visit(material: VisitMaterial) -> tuple[Report, str]:
+    """Return the report of a visit, whose `id` is still empty, and the HTML of its page without secrets.
+
+    Parses the page: not for the event loop.
+    """
+    evidence = material.evidence or VisitEvidence()
     holdings = list_holdings(evidence)
+    masker = Masker([*material.secrets, *list_page_secrets(evidence, holdings)], filled=evidence.filled)
+    report = _shorten(masker.mask_all(_describe_visit(material, evidence, holdings)))
+    return report, store_page(evidence.page, masker) if evidence.page is not None else ""
+
+
+def _describe_visit(material: VisitMaterial, evidence: VisitEvidence, holdings: list[Holding]) -> Report:
+    """Return the report of a visit, with all secrets that it may hold."""
+    failure = material.failure
     rules = check_rules(failure.sought, failure.ready, evidence, holdings, failure.missing if failure.code else "")
     page, now = evidence.page, None
     if page is not None:
@@ -76,8 +87,7 @@ def make_visit_report(material: VisitMaterial) -> Report:
     if material.good is not None and now is not None:
         differences = material.good.list_differences(now)
         report = replace(report, differences=tuple(differences), worked=material.good.at)
-    masker = Masker([*material.secrets, *list_page_secrets(evidence, holdings)], filled=evidence.filled)
-    return _shorten(masker.mask_all(report))
+    return report
 
 
 def _guess(
@@ -89,15 +99,6 @@ def _guess(
     if good is None or now is None or not good.speaks_otherwise(now):
         return find_causes(material.failure, evidence, rules)
     return find_causes(material.failure, evidence, rules, spoke=good.language, speaks=now.language)
-
-
-def make_visit(material: VisitMaterial) -> tuple[Report, str]:
-    """Return the report of a visit, and the HTML of its page without secrets. Parses it, as above."""
-    report, evidence = make_visit_report(material), material.evidence
-    if evidence is None or evidence.page is None:
-        return report, ""
-    secrets = [*material.secrets, *list_page_secrets(evidence, list_holdings(evidence))]
-    return report, store_page(evidence.page, Masker(secrets, filled=evidence.filled))
 
 
 def make_call_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,18 +21,18 @@ LAST_WORDS = 0.2
 
 async def watch_window(
     parts: VisitParts,
-    is_lost: Callable[[], bool],
+    lost: asyncio.Event,
     clock: Clock,
     events: SiteEvents,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Snapshot:
-    """Return the last snapshot of the page before it was closed, it or the browser *is_lost*, or the person *is_over*.
+    """Return the last snapshot of the page before it was closed, the browser was *lost*, or it *is_over*.
 
     Raises BrowserFailed.
     """
     last: Snapshot | None = None
     page = parts.inspector.page
-    while not (page.is_closed() or is_lost() or (last is not None and is_over())):
+    while not (page.is_closed() or lost.is_set() or (last is not None and is_over())):
         try:
             stood = await parts.reader.find(widgets=False)
             snapshot = await take_snapshot(parts.inspector, clock)
@@ -45,11 +46,11 @@ async def watch_window(
 
 
 async def watch_view(
-    parts: VisitParts, handovers: Handovers, is_lost: Callable[[], bool], clock: Clock, events: SiteEvents
+    parts: VisitParts, handovers: Handovers, lost: asyncio.Event, clock: Clock, events: SiteEvents
 ) -> Snapshot:
     """`watch_window` of a page that people see in the live view, until one of them says that they are done.
 
-    Raises NeedsPerson if one gives up, or nobody is done in time, and BrowserFailed if the page is lost before.
+    Raises NeedsPerson if one gives up, or nobody is done in time.
     """
     view = LiveView(parts.inspector.page, events.site, f"{events.site} is open. Press Done to close it.")
     with handovers.offer(view) as handover:
@@ -57,11 +58,9 @@ async def watch_view(
         def is_over() -> bool:
             return view.done.is_set() or view.given_up.is_set() or clock.now() >= handover.until
 
-        left = await watch_window(parts, is_lost, clock, events, is_over)
+        left = await watch_window(parts, lost, clock, events, is_over)
         view.say("done" if view.done.is_set() else "failed", "The page is closed now.")
         await clock.sleep(LAST_WORDS)
-    if is_lost() and not view.done.is_set():
-        raise BrowserFailed("the page crashed, or its browser ended: nothing was kept")
     if view.given_up.is_set():
         raise NeedsPerson("the person gave up: nothing was kept")
     if not view.done.is_set():
