@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
+from playwright.async_api import Page
 
 from doorkey.browser.live_view.audience import Audience, Frame, Viewer
 from doorkey.browser.live_view.input import Asked, BadMessage, Command, Resize, parse
+from doorkey.browser.live_view.screencast import Screencast
 
 
 def read(**message: object) -> object:
@@ -108,6 +113,54 @@ async def test_who_joins_late_sees_a_still_page_and_who_leaves_frees_control() -
     late.leave()
     roles = [json.loads(news)["role"] async for news in drained(late)]
     assert (audience.controlling, roles) == (None, ["free"])
+
+
+class FewPictures:
+    """A page whose browser makes a picture for each that was acknowledged, and has at most two on their way."""
+
+    def __init__(self) -> None:
+        self.context = self
+        self.unacknowledged = 0
+        self._hear: Callable[[dict[str, Any]], None] = lambda _: None
+
+    async def new_cdp_session(self, _: object) -> FewPictures:
+        return self
+
+    def is_closed(self) -> bool:
+        return False
+
+    def on(self, _: str, hear: Callable[[dict[str, Any]], None]) -> None:
+        self._hear = hear
+
+    async def send(self, method: str, _: object = None) -> None:
+        match method:
+            case "Page.startScreencast":
+                self.unacknowledged = 0
+            case "Page.screencastFrameAck":
+                self.unacknowledged -= 1
+            case _:
+                return
+        while self.unacknowledged < 2:
+            self.unacknowledged += 1
+            self._hear({"sessionId": 1, "data": "", "metadata": {"deviceWidth": 8, "deviceHeight": 6}})
+
+
+async def test_pictures_that_nobody_took_are_acknowledged_with_the_next_that_is_taken() -> None:
+    page, came = FewPictures(), list[Frame]()
+    screencast = Screencast(cast("Page", page), came.append)
+    await screencast.start()
+    for _ in range(3):
+        assert (len(came), page.unacknowledged) == (2, 2)
+        newest = came[-1]
+        came.clear()
+        newest.take()
+        await asyncio.sleep(0)  # the acknowledgements run
+    await screencast.stop()
+    newest = came[-1]
+    came.clear()
+    newest.take()
+    await asyncio.sleep(0)
+    assert came == []
 
 
 async def pictures(viewer: Viewer) -> list[bytes]:

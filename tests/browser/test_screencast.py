@@ -20,7 +20,7 @@ from doorkey.errors import BrowserFailed
 
 from .conftest import DESKTOP, LocalSite, crash_pages
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MOVING = """<!doctype html><title>moving</title><style>body { margin: 0; height: 100vh }</style><script>
 let at = 0;
