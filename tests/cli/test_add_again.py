@@ -52,22 +52,22 @@ async def test_a_site_is_completed_once_the_values_of_its_login_are_set(
         assert again in capsys.readouterr().out
         FILE.write_text(f"{FILE.read_text()}limits.challenge = 20  # by hand\n{AFTER}")
         unchanged = FILE.read_bytes()
-        assert (await add(url, browsers)).unchanged
+        assert (await add(url, browsers)).found.unchanged
         assert FILE.read_bytes() == unchanged
 
         monkeypatch.setenv("NOTES_USER", USER)
         monkeypatch.setenv("NOTES_PASSWORD", PASSWORD)
         second = await add(url, browsers)
-        assert (second.exit, second.verdict and second.verdict.survived) == (0, True), second.as_json()
+        assert (second.exit, second.found.verdict and second.found.verdict.survived) == (0, True), second.as_json()
         text = FILE.read_text()
         assert text.startswith(BEFORE)
         assert text.endswith(AFTER)
         assert "limits.challenge = 20  # by hand\n" in text
         assert tomllib.loads(text)["sites"]["notes"]["tokens"] == {"tok": "input[name=tok]@value"}
-        assert "+ tokens.tok" in second.diff
-        assert PASSWORD not in text + second.diff
+        assert "+ tokens.tok" in second.found.diff
+        assert PASSWORD not in text + second.found.diff
 
-        assert (await add(url, browsers)).diff == ""
+        assert (await add(url, browsers)).found.diff == ""
         assert FILE.read_text() == text
 
 
@@ -77,7 +77,7 @@ async def test_the_places_that_the_user_chose_for_the_values_stay(
     site = MemberSite(form=f'<form method="post">{FIELDS}<button>Go</button></form>', inside=f"{HIDDEN}{LEAVE}")
     async with TestServer(site.app(), host="127.0.0.1") as server:
         url = str(server.make_url("/"))
-        assert (await add(url, browsers)).missing == ("NOTES_USER", "NOTES_PASSWORD")
+        assert (await add(url, browsers)).found.missing == ("NOTES_USER", "NOTES_PASSWORD")
         Path("pw").write_text(PASSWORD)
         FILE.write_text(FILE.read_text().replace("env:NOTES_PASSWORD", "file:pw"))
         monkeypatch.setenv("NOTES_USER", USER)

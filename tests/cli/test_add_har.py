@@ -88,15 +88,15 @@ async def test_what_a_real_browser_has_recorded_carries_writes_over_a_killed_ses
             "", "notes", None, Settings.load(), headed=False, dry_run=False, pool=browsers, har=Path("notes.har")
         )
         added = await adding.run()
-        assert added.verdict is not None
-        assert (added.exit, added.verdict.survived) == (0, True), added.as_json()
+        assert added.found.verdict is not None
+        assert (added.exit, added.found.verdict.survived) == (0, True), added.as_json()
         async with (
             Runtime(Settings.load(), pool=browsers) as runtime,
             doorkey.client("notes", runtime=runtime) as notes,
         ):
             for number in range(2):
                 async with notes.post("/notes", data={"text": f"note {number}"}) as answer:
-                    assert answer.status == 200, added.table
+                    assert answer.status == 200, added.found.table
                 site.kill()
     assert site.wrote == ["shown", "note 0", "note 1"]
 

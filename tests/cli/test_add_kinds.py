@@ -30,8 +30,8 @@ async def test_a_site_of_this_kind_is_learned(
         url = str(server.make_url("/"))
         adding = SiteAddition(url, "notes", None, Settings.load(), headed=False, dry_run=False, pool=browsers)
         added = await adding.run()
-        assert added.verdict is not None
-        assert (added.exit, added.written, added.verdict.survived) == (0, True, True), added.as_json()
+        assert added.found.verdict is not None
+        assert (added.exit, added.written, added.found.verdict.survived) == (0, True, True), added.as_json()
         text = Path("doorkey.toml").read_text()
         assert PASSWORD not in text + str(added.as_json())
         async with (

@@ -95,7 +95,7 @@ async def test_a_site_of_this_kind_survives_a_forced_logout(
         assert PASSWORD not in Path("doorkey.toml").read_text() + json.dumps(added.as_json())
         ended = await write_many(site, browsers)
     assert len(set(site.wrote)) == len(site.wrote)
-    assert len(site.wrote) == WRITES - ended, added.table
+    assert len(site.wrote) == WRITES - ended, added.found.table
     assert ended <= (kind in VAGUE)
 
 

@@ -103,9 +103,9 @@ async def test_what_a_person_has_shown_carries_fifty_writes_over_a_forced_logout
         await person.task
         added.show()
         assert (added.exit, added.written) == (0, True), added.as_json()
-        assert added.verdict is not None
-        assert added.verdict.survived is True
-        assert "once after another forced logout" in added.verdict.told
+        assert added.found.verdict is not None
+        assert added.found.verdict.survived is True
+        assert "once after another forced logout" in added.found.verdict.told
         assert len(offered) == 1
         assert site.wrote == ["shown", "shown (tried by doorkey)"]
         said = capsys.readouterr()

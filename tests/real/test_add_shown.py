@@ -174,7 +174,7 @@ async def test_fifty_writes_across_a_forced_logout_are_each_there_once(
     for name, value in software.environment.items():
         monkeypatch.setenv(name, value)
     await write_many(software, site, browsers, mark)
-    assert software.writes(mark) == {f"{mark}{number}x": 1 for number in range(WRITES)}, added.table
+    assert software.writes(mark) == {f"{mark}{number}x": 1 for number in range(WRITES)}, added.found.table
 
 
 async def write_many(software: Application, site: str, browsers: BrowserPool, mark: str) -> None:

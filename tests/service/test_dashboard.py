@@ -317,7 +317,7 @@ async def test_the_page_is_kept_live_while_it_is_open(service: Service, runtime:
     await service.come_in()
     async with service.browser.get("/dashboard/events") as response:
         first = await read_event(response)
-        assert set(first) == {"people", "sites", "requests", "browsers"}
+        assert set(first) == {"people", "addition", "sites", "requests", "browsers"}
         assert "0 requests are under way" in first["browsers"]
         async with service.browser.get("/v1/models", headers={"x-api-key": FULL}) as asked:
             assert asked.status == 200

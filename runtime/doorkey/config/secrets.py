@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from doorkey.config.secret_store import open_store
@@ -13,6 +14,8 @@ from doorkey.errors import ConfigurationError
 
 COMMAND = 20.0
 """Seconds that a command may take. A person may have to touch a hardware key meanwhile."""
+_LENT: dict[str, str] = {}
+"""What `lend_secrets` lends at the moment."""
 
 
 async def resolve(
@@ -36,7 +39,8 @@ async def resolve(
     elif kind == "file":
         value = await asyncio.to_thread(_read, rest)
     elif kind == "secret":
-        value = await asyncio.to_thread(lambda: open_store(state_dir()).get(rest))
+        lent = _LENT.get(rest)
+        value = await asyncio.to_thread(lambda: open_store(state_dir()).get(rest)) if lent is None else lent
     elif kind == "command":
         value = await _run_command(rest, limit)
     else:
@@ -50,6 +54,17 @@ async def resolve(
 async def resolve_within(reference: str, limit: float) -> str:
     """The value of *reference*, as by `resolve`. A command may take *limit* seconds: a person may have to answer."""
     return await resolve(reference, limit=limit)
+
+
+@contextmanager
+def lend_secrets(values: Mapping[str, str]) -> Iterator[None]:
+    """Let `resolve` return these *values* of secrets, by names that no stored one has, in this process only."""
+    _LENT.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            _LENT.pop(name, None)
 
 
 def _read(path: str) -> str:

@@ -18,6 +18,8 @@ from doorkey.recognition.recognize import find_base, find_sign, recognize
 NO_PAGES = re.compile(r"(?:/(?:users?|accounts?|auth|members?|sessions?|identity|customers?|profile))+$", re.IGNORECASE)
 """Parts of a login page's URL that are seldom pages themselves."""
 WORDS = ("logout", "log-out", "log_out", "signout", "sign-out", "sign_out")
+FROM_ENVIRONMENT = "from the environment; or file:PATH, command:PROGRAM"
+"""The comment on a login step that fills in the user."""
 OUT = tuple(f"[{attribute}*={word} i]" for attribute in ("href", "action") for word in WORDS)
 """Selectors of the logout control: most sites show it to logged-in users only."""
 
@@ -228,7 +230,7 @@ def make_steps(
         steps.append(({"open": opens}, "the page with the form"))
     if form.user:
         value = f"env:{variables[0]}"
-        steps.append(({"fill": form.user, "value": value}, "from the environment; or file:PATH, command:PROGRAM"))
+        steps.append(({"fill": form.user, "value": value}, FROM_ENVIRONMENT))
     if form.two_pages:
         leads = {"click": form.first} if form.first else {"press": "Enter", "on": form.user}
         steps.append((leads, "leads to the password"))

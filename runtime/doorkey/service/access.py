@@ -43,6 +43,7 @@ class Rule(Enum):
     SITE = "the site in the path"
     ALL = "all sites"
     ADMIN = "the site in the path, and admin"
+    ADMIN_ALL = "all sites, and admin"
     AGENTS = "to be a key for agents"
 
 
@@ -58,6 +59,9 @@ RULES = {
     "/dashboard/sites/{name}/pause": Rule.ADMIN,
     "/dashboard/sites/{name}/resume": Rule.ADMIN,
     "/dashboard/sites/{name}/login": Rule.ADMIN,
+    "/dashboard/additions": Rule.ADMIN_ALL,
+    "/dashboard/additions/{id}/dismiss": Rule.ADMIN_ALL,
+    "/dashboard/additions/{id}/{wish}": Rule.ADMIN_ALL,
     "/dashboard/live/view.css": Rule.OPEN,
     "/dashboard/live/view.js": Rule.OPEN,
     "/dashboard/live/{id}": Rule.OWN,
@@ -160,6 +164,8 @@ def _check_route(request: web.Request, access: Access) -> None:
         case _:
             if access.sites is not None:
                 raise _refusal(access, "see what concerns all sites", "sites")
+            if rule is Rule.ADMIN_ALL:
+                require_admin(request)
 
 
 def _site_in_path(request: web.Request) -> str:
@@ -185,7 +191,7 @@ def require_admin(request: web.Request) -> None:
     """Raise Refusal if the request's key has no admin."""
     access = request.get(ACCESS)
     if access is not None and not access.admin:
-        raise _refusal(access, "renew, read or set sessions, pause sites, or answer agents", "admin")
+        raise _refusal(access, "renew, read or set sessions, add or pause sites, or answer agents", "admin")
 
 
 def _refusal(access: Access, what: str, setting: str) -> Refusal:

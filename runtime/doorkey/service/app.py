@@ -21,6 +21,9 @@ from doorkey.clock import Clock, SystemClock
 from doorkey.config.settings import confirmations_dir
 from doorkey.errors import ConfigurationError
 from doorkey.service.access import KeyRing
+from doorkey.service.additions.additions import Additions
+from doorkey.service.additions.board import Board
+from doorkey.service.additions.routes import addition_routes
 from doorkey.service.agents import AppOf, agent_routes
 from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.byte_writer import ByteWriter
@@ -132,7 +135,11 @@ def build_app(
     app.add_routes(readiness_routes(runtime, running, clock))
     app.add_routes(metric_routes(runtime, whole))
     app.add_routes(door_routes(runtime, unread))
-    app.add_routes(dashboard_routes(Dashboard(runtime, rules.viewers, whole, running, clock), unread))
+    additions = Additions(runtime, Board(place.memory.addition, history.tell))
+    app.cleanup_ctx.append(additions.end_with)
+    dashboard = Dashboard(runtime, rules.viewers, whole, running, clock, additions.board)
+    app.add_routes(dashboard_routes(dashboard, unread))
+    app.add_routes(addition_routes(additions, rules.viewers))
     views = SharedViews(runtime.pool.handovers, whole)
     app.cleanup_ctx.append(views.serve)
     app.add_routes(live_view_routes(views, rules.viewers, running))

@@ -12,12 +12,14 @@ from difflib import unified_diff
 from pathlib import Path
 
 from doorkey.config.settings import state_dir
-from doorkey.config.trust import is_trusted, trust
+from doorkey.config.trust import find_risks, is_trusted, trust
 from doorkey.errors import ConfigurationError
 
 
-def append_table(path: Path, site: str, table: str) -> None:
+def append_table(path: Path, site: str, table: str, *, names_secrets: bool = False) -> None:
     """Append *table*, the text of [sites.*site*], to the file *path*. A missing file is created.
+
+    *names_secrets*: the user has just given secrets that the new lines name, so the file may name them.
 
     The file is replaced atomically. Raises ConfigurationError if it already has that site, if a table can't follow its
     text, or if it can't be written.
@@ -25,8 +27,8 @@ def append_table(path: Path, site: str, table: str) -> None:
     # A symbolic link is kept; its target is changed.
     path = path.resolve()
     try:
-        with _lock(path.parent), _keep_trust(path):
-            _replace(path, _compose(path, site, table))
+        with _lock(path.parent):
+            _replace(path, _compose(path, site, table), names_secrets=names_secrets)
     except OSError as exc:
         raise _explain_unwritable(path, exc.strerror) from exc
 
@@ -39,17 +41,19 @@ def read_text(path: Path) -> str:
         raise ConfigurationError(f"the settings file {path} can't be read as UTF-8 text") from exc
 
 
-def rewrite(path: Path, before: str, after: str) -> None:
+def rewrite(path: Path, before: str, after: str, *, names_secrets: bool = False) -> None:
     """Put the text *after* in the place of *before* in the file *path*, atomically.
+
+    *names_secrets*: the user has just given secrets that the new lines name, so the file may name them.
 
     Raises ConfigurationError if the file has changed meanwhile, or if it can't be written.
     """
     path = path.resolve()
     try:
-        with _lock(path.parent), _keep_trust(path):
+        with _lock(path.parent):
             if path.read_bytes() != before.encode():
                 raise ConfigurationError(f"{path} has changed meanwhile, so nothing was written: try again")
-            _replace(path, after.encode())
+            _replace(path, after.encode(), names_secrets=names_secrets)
     except OSError as exc:
         raise _explain_unwritable(path, exc.strerror) from exc
 
@@ -64,14 +68,16 @@ def write_diff(before: str, after: str, hidden: Collection[str] = ()) -> str:
     return text
 
 
-@contextmanager
-def _keep_trust(path: Path) -> Iterator[None]:
-    """Let a trusted file stay trusted over a change by doorkey, which adds no program and no file that is read."""
+def _keep_trust(path: Path, after: bytes, *, names_secrets: bool) -> None:
+    """Let a trusted file stay trusted with its text *after* a change that adds no program and no file that is read.
+
+    *names_secrets*: the change names secrets that the user has just given for it. Then a file that needed no trust
+    before gets it. Called before the change: a process that is killed in between leaves no file that can't be read.
+    """
     before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     trusted = bool(before) and is_trusted(path, before, state_dir())
-    yield
-    if trusted:
-        trust(path, path.read_text(encoding="utf-8"), state_dir())
+    if trusted or (names_secrets and not find_risks(tomllib.loads(before), path.parent)):
+        trust(path, after.decode(), state_dir())
 
 
 def check_addable(path: Path, site: str, table: str) -> None:
@@ -118,7 +124,8 @@ def explain_taken(site: str, path: Path | None) -> str:
     return f"a site is already called {site!r} ({where}). Choose another name: --name NAME"
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, *, names_secrets: bool) -> None:
+    _keep_trust(path, data, names_secrets=names_secrets)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     # A new file gets the process's umask; an existing one keeps its mode.
     number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

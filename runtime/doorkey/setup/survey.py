@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag
@@ -10,8 +10,9 @@ from urllib.parse import urldefrag
 from doorkey.errors import DoorkeyError
 from doorkey.setup.exploration import Exploration
 from doorkey.setup.names import derive_name_from_kind
+from doorkey.setup.places import exchange
 from doorkey.setup.recorded import Recorded, propose_recorded
-from doorkey.setup.target import Target, exchange, find_values, list_missing
+from doorkey.setup.target import Target, list_missing
 
 if TYPE_CHECKING:
     from doorkey.learning.draft import Draft
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Looks at the page at `url` by a probe. `name` is empty if only the page can tell a name."""
+    """Looks at the page at `url` by a probe. `name` is empty if only the page can tell a name.
+
+    `target_of` returns where a site of a name is written, and with what login.
+    """
 
     probe: Probe
     url: str
     name: str
-    target: Target
+    target_of: Callable[[str], Target]
 
     async def propose(self) -> tuple[str, Proposal, Page, Draft | None]:
         """The site's name, its proposed settings, its page, and what was learned if user and password are set."""
@@ -39,8 +43,9 @@ class Survey:
         exploration = Exploration(self.probe, self.url)
         page = await exploration.see(self.url)
         site = self.name or derive_name_from_kind(recognize(page)[0])
-        proposal = await self._find_login(exploration, page, site)
-        values = find_values(self.target.read_table(site), proposal.variables)
+        target = self.target_of(site)
+        proposal = await self._find_login(exploration, page, site, target)
+        values = target.find_values(site, proposal.variables)
         if proposal.login is None or not values or list_missing(values):
             return site, proposal, page, None
         try:
@@ -59,13 +64,14 @@ class Survey:
         draft = recorded.draft
         sees_all = not recorded.recording.lacks_cookies and bool(draft.ready or draft.check or draft.tells_login)
         enters = draft.login is not None and bool(draft.login.steps or draft.login.request)
-        values = find_values(self.target.read_table(site), _guess_variables(site, draft))
+        target = self.target_of(site)
+        values = target.find_values(site, _guess_variables(site, draft))
         if (enters and sees_all) or not recorded.recording.exchanges or list_missing(values):
             return recorded
         exploration = Exploration(self.probe, draft.url)
         try:
             page = await exploration.see(draft.url)
-            proposal = await self._find_login(exploration, page, site)
+            proposal = await self._find_login(exploration, page, site, target)
             if proposal.login is None or not proposal.login.by_steps:
                 return recorded
             await exploration.learn(exchange(_opening(proposal, draft.url), values), site)
@@ -83,7 +89,7 @@ class Survey:
             propose_recorded(both, site, recorded.proposal.evidence)[1], holds_password=recorded.holds_password
         )
 
-    async def _find_login(self, exploration: Exploration, page: Page, site: str) -> Proposal:
+    async def _find_login(self, exploration: Exploration, page: Page, site: str, target: Target) -> Proposal:
         """Return the proposal for *page*; with the login that it links to, if the values for one are set.
 
         A form in the page's header may be hidden, so the page that the header's link opens is tried before it.
@@ -98,7 +104,7 @@ class Survey:
         if not link:
             return proposal
         variables = name_variables(site, with_user=True)
-        if not variable(variables[-1]) and list_missing(find_values(self.target.read_table(site), variables)):
+        if not variable(variables[-1]) and list_missing(target.find_values(site, variables)):
             return replace(proposal, login_page=link) if proposal.login is None else proposal
         behind = propose(await exploration.see(link), link, site)
         if behind.login is not None:

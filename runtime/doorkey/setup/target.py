@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from doorkey.errors import ConfigurationError
+from doorkey.setup.kept_login import NOTHING, KeptLogin
 from doorkey.setup.settings_file import append_table, check_addable, explain_taken, read_text, rewrite
 from doorkey.setup.site_lines import SiteLines, setting_of
 
@@ -25,11 +26,15 @@ LEARNED = ("url", "ready", "send", "check", "stale", "visit.steps", "login", "re
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The settings file and its *settings*. `config` is the file that the user named."""
+    """The settings file and its *settings*. `config` is the file that the user named.
+
+    `kept` are values of the login that were given anew. They hold in place of those that the file names.
+    """
 
     config: Path | None
     settings: Settings
     dry_run: bool = False
+    kept: KeptLogin = NOTHING
 
     @property
     def file(self) -> Path:
@@ -68,6 +73,17 @@ class Target:
         found = tomllib.loads(read_text(self.file)).get("sites", {}).get(site, {})
         return found if isinstance(found, dict) else {}
 
+    def find_values(self, site: str, variables: Sequence[str]) -> dict[str, str]:
+        """Return where the login takes its values from, for the reference to each of the environment *variables*.
+
+        Where the user has named other places in the file, such as `secret:shop`, these stay.
+        """
+        names = [f"env:{name}" for name in variables]
+        steps = _get(self.read_table(site), "visit.steps") or []
+        values = [str(step["value"]) for step in steps if "fill" in step and "value" in step]
+        found = dict(zip(names, values if len(values) == len(names) else names, strict=True))
+        return found | {name: place for name, place in self.kept.places.items() if name in found}
+
     def compose(self, site: str, lines: Sequence[Line]) -> tuple[str, str]:
         """Return the file's text before and after *site* got these *lines* in place of what was learned earlier."""
         before, table = read_text(self.file), self.read_table(site)
@@ -78,12 +94,15 @@ class Target:
         same = [name for name, made in changes.items() if made and _read(made, name) == _get(table, name)]
         return before, SiteLines(before, site).replace({name: changes[name] for name in changes if name not in same})
 
-    def write(self, site: str, table: str, texts: tuple[str, str] | None) -> None:
-        """Append *table*, or for a site that is completed put the new one of its two *texts* in place of the old."""
+    def write(self, site: str, table: str, texts: tuple[str, str] | None, *, names_secrets: bool = False) -> None:
+        """Append *table*, or for a site that is completed put the new one of its two *texts* in place of the old.
+
+        *names_secrets*: the new lines name secrets that the user has just given for them.
+        """
         if texts is None:
-            append_table(self.file, site, table)
+            append_table(self.file, site, table, names_secrets=names_secrets)
         elif texts[0] != texts[1]:
-            rewrite(self.file, *texts)
+            rewrite(self.file, *texts, names_secrets=names_secrets)
 
     def load(self, table: str, texts: tuple[str, str] | None) -> Settings:
         """Return settings that have the site as it would be written."""
@@ -112,34 +131,9 @@ def _read(lines: Sequence[Line], setting: str) -> Any:
     return _get(tomllib.loads("\n".join(format_lines(bare))), setting)
 
 
-def find_values(table: Mapping[str, Any], variables: Sequence[str]) -> dict[str, str]:
-    """Return where the login takes its values from, for the reference to each of the environment *variables*.
-
-    Where the user has named other places in *table*, such as `secret:shop`, these stay.
-    """
-    names = [f"env:{name}" for name in variables]
-    steps = _get(table, "visit.steps") or ()
-    values = [str(step["value"]) for step in steps if "fill" in step and "value" in step]
-    return dict(zip(names, values if len(values) == len(names) else names, strict=True))
-
-
 def list_missing(values: Mapping[str, str]) -> tuple[str, ...]:
     """Return the environment variables among *values* that are not set."""
     from doorkey.config.settings import variable
 
     named = [value.removeprefix("env:") for value in values.values() if value.startswith("env:")]
     return tuple(name for name in named if not variable(name))
-
-
-def with_values(lines: Sequence[Line], values: Mapping[str, str]) -> list[Line]:
-    """Return *lines* with these *values* in the place of the references that are their keys."""
-    return [replace(line, value=exchange(line.value, values)) for line in lines]
-
-
-def exchange(value: Any, known: Mapping[str, str]) -> Any:
-    """Return *value*, a setting, with every text in it that is a key of *known* exchanged."""
-    if isinstance(value, str):
-        return known.get(value, value)
-    if isinstance(value, Mapping):
-        return {name: exchange(inner, known) for name, inner in value.items()}
-    return tuple(exchange(inner, known) for inner in value) if isinstance(value, list | tuple) else value

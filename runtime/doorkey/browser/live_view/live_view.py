@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("doorkey.live_view")
 
 State: TypeAlias = Literal["open", "checking", "done", "failed"]
+DONE = "Done"
 LOAD = 10.0
 """Seconds that a page may take to come when a viewer goes back or loads it again."""
 CLOSED = "This page is closed: the visit has ended before anybody had finished it."
@@ -34,11 +35,12 @@ UNSEEN = 1.0, 1.0
 class LiveView:
     """What viewers of one visit see: its page, or the popup that the page has opened last.
 
-    *site* is the site's name, *why* says what a person is needed for. `done` is set by a viewer who says that they have
+    *site* is the site's name, *why* says what a person is needed for, *action* what the button says by which they have
+    finished. `done` is set by a viewer who says that they have
     finished, `given_up` by one who gives up; both only by the one in control.
     """
 
-    def __init__(self, page: Page, site: str, why: str) -> None:
+    def __init__(self, page: Page, site: str, why: str, action: str = DONE) -> None:
         self.site, self.why = site, why
         self.done, self.given_up = asyncio.Event(), asyncio.Event()
         self.unwatched = asyncio.Event()
@@ -49,7 +51,7 @@ class LiveView:
         """Those of the visit's page and of its popups, in the order in which they were opened. The last is shown."""
         self._room: Resize | None = None
         """The room for the picture that the viewer in control has named last."""
-        self._state: tuple[State, str] = ("open", why)
+        self._state: tuple[State, str, str] = ("open", why, action)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -90,10 +92,10 @@ class LiveView:
             for task in self._tasks:
                 task.cancel()
 
-    def say(self, state: State, text: str) -> None:
+    def say(self, state: State, text: str, action: str = DONE) -> None:
         """Tell all viewers, and those who come later, how things stand."""
-        self._state = (state, text)
-        self._audience.tell(type="state", state=state, text=text)
+        self._state = (state, text, action)
+        self._audience.tell(type="state", state=state, text=text, action=action)
 
     @asynccontextmanager
     async def watch(self, name: str) -> AsyncIterator[Viewer]:
@@ -107,7 +109,8 @@ class LiveView:
             )
         viewer = Viewer(name)
         viewer.tell(type="page", origin=self._origin, site=self.site)
-        viewer.tell(type="state", state=self._state[0], text=self._state[1])
+        state, text, action = self._state
+        viewer.tell(type="state", state=state, text=text, action=action)
         self._audience.join(viewer)
         self.unwatched.clear()
         log.info("%s: live view: %s looks (%d in all)", self.site, name, len(self._audience))

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from doorkey.browser.showing.frame import FRAME, HOST
 
-Stage: TypeAlias = Literal["login", "use"]
+Stage: TypeAlias = Literal["login", "use", "done"]
 BINDING = "doorkeyTold"
 TEXTS = {
     "login": ("1. Log in. What you type is used to try the result; it is never written down.", "I am logged in"),
@@ -19,19 +19,26 @@ TEXTS = {
 }
 
 
-def make_script(stage: Stage) -> str:
-    """Return the script for a page that opens at this *stage*. Where the bar is there already, it goes on to that."""
-    return f"({SCRIPT})({json.dumps(stage)}, {json.dumps(TEXTS)}, {json.dumps(HOST)}, {json.dumps(BINDING)}, {FRAME})"
+def make_script(stage: Stage, *, shown: bool = True) -> str:
+    """Return the script for a page that opens at this *stage*. Where it runs already, it tells what it holds still and
+    goes on to that. Without *shown*, it draws no bar.
+    """
+    frame = FRAME if shown else "null"
+    return f"({SCRIPT})({json.dumps(stage)}, {json.dumps(TEXTS)}, {json.dumps(HOST)}, {json.dumps(BINDING)}, {frame})"
 
 
 SCRIPT = r"""(stage, texts, name, binding, frame) => {
   if (globalThis.doorkeyBar) { globalThis.doorkeyBar(stage); return; }
   let redraw = () => {};
-  globalThis.doorkeyBar = (next) => { stage = next; redraw(); };
+  globalThis.doorkeyBar = (next) => {
+    if (next !== stage && document.readyState !== "loading") { flush(); snap(); }
+    stage = next;
+    redraw();
+  };
   const MOST = 3000000, SNAPSHOTS = 60;
   const tell = (what) => { try { globalThis[binding](JSON.stringify(what)); } catch { /* the page is going away */ } };
   const inTop = window === window.top;
-  const bar = inTop ? frame(name) : null;
+  const bar = inTop && frame ? frame(name) : null;
   const host = bar?.host ?? null;
 
   const named = (one) => {
@@ -57,7 +64,8 @@ SCRIPT = r"""(stage, texts, name, binding, frame) => {
   let last = "", count = 0;
   const snap = () => {
     if (!inTop || count >= SNAPSHOTS || !document.documentElement) return;
-    const html = document.documentElement.outerHTML.replace(host.outerHTML, "");
+    const whole = document.documentElement.outerHTML;
+    const html = host ? whole.replace(host.outerHTML, "") : whole;
     const page = { kind: "page", url: location.href, stage, html: html.length > MOST ? "" : html, ...stored() };
     const text = JSON.stringify(page);
     if (text === last) return;
@@ -89,24 +97,27 @@ SCRIPT = r"""(stage, texts, name, binding, frame) => {
   }, true);
 
   if (!inTop) return;
-  const { box, set, attach } = bar, text = document.createElement("span");
-  const button = document.createElement("button");
-  set(button, { font: "inherit", padding: "6px 14px", border: "0", "border-radius": "6px", background: "#ffd54a",
-    color: "#1d2733", cursor: "pointer", "white-space": "nowrap" });
-  const draw = () => { text.textContent = texts[stage][0]; button.textContent = texts[stage][1]; };
-  redraw = draw;
-  draw();
-  box.append(text, button);
-  button.addEventListener("click", (event) => {
-    if (!event.isTrusted) return;
-    flush();
-    snap();
-    tell({ kind: "stage", stage });
-    if (stage === "login") { stage = "use"; draw(); }
-  });
+  const drawBar = () => {
+    const { box, set } = bar, text = document.createElement("span");
+    const button = document.createElement("button");
+    set(button, { font: "inherit", padding: "6px 14px", border: "0", "border-radius": "6px", background: "#ffd54a",
+      color: "#1d2733", cursor: "pointer", "white-space": "nowrap" });
+    const draw = () => { text.textContent = texts[stage][0]; button.textContent = texts[stage][1]; };
+    redraw = draw;
+    draw();
+    box.append(text, button);
+    button.addEventListener("click", (event) => {
+      if (!event.isTrusted) return;
+      flush();
+      snap();
+      tell({ kind: "stage", stage });
+      if (stage === "login") { stage = "use"; draw(); }
+    });
+  };
+  if (bar) drawBar();
   const begin = () => {
-    attach();
-    new MutationObserver(() => { attach(); later(); }).observe(document, {
+    bar?.attach();
+    new MutationObserver(() => { bar?.attach(); later(); }).observe(document, {
       childList: true, subtree: true, attributes: true, attributeFilter: ["value", "content"] });
     snap();
   };

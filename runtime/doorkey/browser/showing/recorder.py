@@ -60,10 +60,11 @@ class _Sent:
 class Recorder:
     """Records what is done in a window. `done` is set when the person says so, or has closed every page of it.
 
-    `stage` is that of the bar.
+    `stage` is what they are asked to do. With *shows_bar*, a bar on each page says it, and has the button to go on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shows_bar: bool = True) -> None:
+        self._shows_bar = shows_bar
         self._sent: list[_Sent] = []
         self._known: dict[Request, _Sent] = {}
         self._shots: list[Shot] = []
@@ -106,7 +107,13 @@ class Recorder:
         await session.send("Page.enable")
         await session.send("Runtime.addBinding", {"name": BINDING, "executionContextName": WORLD})
         self._sessions.append(session)
-        await self._place(session)
+        await self._place(session, self.stage)
+
+    async def go_on(self) -> None:
+        """Go on to the next stage, as somebody says who sees the pages elsewhere."""
+        if self.stage == "use":
+            await self._place_in_all("done")  # the pages tell what they hold still
+        await self._advance(self.stage)
 
     async def settle(self) -> None:
         """Wait until the answers under way have been read, or END is over."""
@@ -115,9 +122,19 @@ class Recorder:
         for task in self._tasks:
             task.cancel()
 
-    async def _place(self, session: CDPSession) -> None:
-        script = {"source": make_script(self.stage), "worldName": WORLD, "runImmediately": True}
+    async def _place(self, session: CDPSession, stage: Stage) -> None:
+        source = make_script(stage, shown=self._shows_bar)
+        script = {"source": source, "worldName": WORLD, "runImmediately": True}
         await session.send("Page.addScriptToEvaluateOnNewDocument", script)
+
+    async def _place_in_all(self, stage: Stage) -> None:
+        from playwright.async_api import Error
+
+        for session in [*self._sessions]:
+            try:
+                await self._place(session, stage)
+            except Error:
+                continue  # that page is closed
 
     async def _watch_popup(self, page: Page) -> None:
         from playwright.async_api import Error
@@ -185,18 +202,12 @@ class Recorder:
 
     async def _advance(self, left: Stage) -> None:
         """Go on from the stage *left*: the pages that are open and further ones show the next one."""
-        from playwright.async_api import Error
-
         if left == "use":
             self.said_done = True
             self.done.set()
             return
         self.stage = "use"
-        for session in [*self._sessions]:
-            try:
-                await self._place(session)
-            except Error:
-                continue  # that page is closed
+        await self._place_in_all("use")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

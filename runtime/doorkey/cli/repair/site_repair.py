@@ -126,7 +126,7 @@ class SiteRepair:
         from doorkey.learning.login import find_login, write_request
         from doorkey.learning.recording import Recording
         from doorkey.recognition.proposal import name_variables
-        from doorkey.setup.target import exchange
+        from doorkey.setup.places import exchange
 
         found = find_login(exploration.exchanges)
         if found is None:

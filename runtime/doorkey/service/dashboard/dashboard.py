@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ from aiohttp import web
 from doorkey.clock import Clock
 from doorkey.errors import UnknownSite
 from doorkey.service.access import ACCESS, allows_site
+from doorkey.service.additions.board import Board, Phase
 from doorkey.service.dashboard.history import RequestRecord
 from doorkey.service.dashboard.page import render
 from doorkey.service.dashboard.view import say_seconds, view_browsers, view_requests, view_sites
-from doorkey.service.dashboard.viewers import PAGE, VIEWER, Viewers, may_administer
+from doorkey.service.dashboard.viewers import PAGE, VIEWER, Viewers, may_add, may_administer
 from doorkey.service.middleware import BASE_PATH
 from doorkey.service.running import RunningRequests
 from doorkey.service.sites import BROKEN
@@ -22,6 +24,22 @@ from doorkey.service.workers.whole_service import WholeService
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
+
+WORDS: Mapping[Phase, str] = {
+    "looking": "looking and trying",
+    "showing": "waits for you in the live view",
+    "asking": "has a question",
+    "found": "waits for your word",
+    "writing": "being written",
+    "written": "added",
+    "failed": "not added",
+    "cancelled": "cancelled",
+}
+TONES: Mapping[Phase, str] = {
+    "looking": "busy", "showing": "warn", "asking": "warn", "found": "warn", "writing": "busy", "written": "good",
+    "failed": "bad",
+}  # fmt: skip
+"""What the page says of the site that is being added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +51,7 @@ class Dashboard:
     whole: WholeService
     running: RunningRequests
     clock: Clock
+    board: Board
 
     async def write_page(self, request: web.Request) -> str:
         """Return the whole page."""
@@ -64,6 +83,7 @@ class Dashboard:
         own = self.whole.watched + (request.path == PAGE)
         return {
             "people": render("people.html", **common, waiting=self._view_handovers(request, wall)),
+            **self._write_addition(request, common),
             "sites": render("sites.html", **common, sites=view_sites(known, history, wall), broken=broken),
             "requests": render("requests.html", **common, requests=view_requests(records, wall)),
             "browsers": render(
@@ -97,14 +117,23 @@ class Dashboard:
             steps=len(self.runtime.provider(name).steps),
         )
 
+    def _write_addition(self, request: web.Request, common: Mapping[str, object]) -> dict[str, str]:
+        """Return the region about the site that is being added, for those who may add one."""
+        if not may_add(request):
+            return {}
+        state = self.board.read()
+        return {"addition": render("addition.html", **common, addition=state, words=WORDS, tones=TONES)}
+
     def _view_handovers(self, request: web.Request, wall: float) -> list[tuple[str, str, str, str]]:
         """Return the visits that wait for a person whom *request* may show: id, site, reason and since when."""
         if not may_administer(request):
             return []
+        state = self.board.read()
+        shown = state.view if state is not None else ""
         return [
             (need.id, need.site, need.why, say_seconds(wall - need.asked))
             for _, need in self.whole.needs()
-            if allows_site(request, need.site)
+            if allows_site(request, need.site) and need.id != shown
         ]
 
     def _common(self, request: web.Request) -> dict[str, object]:
@@ -113,6 +142,7 @@ class Dashboard:
             "base": request.app[BASE_PATH],
             "form_token": self.viewers.token_of(request),
             "may_administer": may_administer(request),
+            "may_add": may_add(request),
         }
 
 

@@ -5,27 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qs
+from typing import TypeAlias
 
 from aiohttp import web
 
-from doorkey.errors import DoorkeyError
 from doorkey.service.access import ACCESS
 from doorkey.service.answers import STREAM_HEADERS
-from doorkey.service.body import read_whole
 from doorkey.service.client_writer import ClientWriter
 from doorkey.service.dashboard.dashboard import Dashboard
-from doorkey.service.dashboard.page import HEADERS, read_asset, render, respond
+from doorkey.service.dashboard.forms import form_handler, read_form, to_page
+from doorkey.service.dashboard.page import HEADERS, read_asset, respond
 from doorkey.service.dashboard.playground import playground_routes
 from doorkey.service.dashboard.viewers import (
-    FORM_FIELD,
     LINK_LIFE,
     PAGE,
     VIEWER_LIFE,
     Viewers,
     cookie_name,
 )
-from doorkey.service.failure import Refusal, failure_of
+from doorkey.service.failure import Refusal
 from doorkey.service.middleware import BASE_PATH, BEGUN, Begun
 
 OFTEN = 1.0
@@ -34,10 +32,7 @@ SELDOM = 10.0
 """Seconds after which the page is updated although nothing happened: ages grow."""
 MOST_WATCHERS = 20
 """The most pages that are kept live at a time."""
-LONGEST_FORM = 4096
-"""Bytes of a form that are read: it has one field."""
-SCRIPT = "x-doorkey-script"
-"""Set by the page's script, which wants no redirect to the page."""
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def dashboard_routes(dashboard: Dashboard, unread: float) -> list[web.RouteDef]:
@@ -45,9 +40,9 @@ def dashboard_routes(dashboard: Dashboard, unread: float) -> list[web.RouteDef]:
         return respond(await dashboard.write_page(request))
 
     async def leave(request: web.Request) -> web.Response:
-        await _check_form(request, dashboard)
+        await read_form(request, dashboard.viewers)
         dashboard.viewers.forget(request)
-        response = _redirect(request)
+        response = to_page(request)
         response.del_cookie(cookie_name(request), path=_cookie_path(request))
         return response
 
@@ -85,7 +80,7 @@ def enter_route(viewers: Viewers) -> web.RouteDef:
     async def enter(request: web.Request) -> web.Response:
         if "prefetch" in request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", ""):
             raise Refusal(403, "not_prefetched", "a link that works once is not loaded before somebody opens it")
-        response = _redirect(request)
+        response = to_page(request)
         cookie = viewers.redeem(request.match_info["code"])
         if cookie is not None:
             response.set_cookie(
@@ -141,28 +136,9 @@ def _asset(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Respon
     return show
 
 
-def _action(
-    dashboard: Dashboard, act: Callable[[Dashboard, str], Awaitable[None]]
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return the handler of a button. Without the page's script, a failure is a page of its own."""
-
-    async def handle(request: web.Request) -> web.Response:
-        if SCRIPT in request.headers:
-            await press(request)
-            return web.Response(status=204)
-        try:
-            await press(request)
-        except (DoorkeyError, Refusal) as error:
-            failure = error.failure if isinstance(error, Refusal) else failure_of(error)
-            text = render("failure.html", base=request.app[BASE_PATH], message=failure.message)
-            return respond(text, failure.status)
-        return _redirect(request)
-
-    async def press(request: web.Request) -> None:
-        await _check_form(request, dashboard)
-        await act(dashboard, request.match_info["name"])
-
-    return handle
+def _action(dashboard: Dashboard, act: Callable[[Dashboard, str], Awaitable[None]]) -> Handler:
+    """Return the handler of a button of one site."""
+    return form_handler(dashboard.viewers, lambda request, _: act(dashboard, request.match_info["name"]))
 
 
 async def _renew(dashboard: Dashboard, name: str) -> None:
@@ -177,18 +153,6 @@ async def _pause(dashboard: Dashboard, name: str) -> None:
 async def _resume(dashboard: Dashboard, name: str) -> None:
     dashboard.runtime.resume(name)
     dashboard.whole.history.tell()
-
-
-async def _check_form(request: web.Request, dashboard: Dashboard) -> None:
-    """Raise Refusal unless the request is a form of the dashboard's page."""
-    fields = parse_qs((await read_whole(request))[:LONGEST_FORM].decode("utf-8", "replace"))
-    dashboard.viewers.check_form(request, fields.get(FORM_FIELD, [""])[0])
-
-
-def _redirect(request: web.Request) -> web.Response:
-    return web.Response(
-        status=303, headers={"Location": f"{request.app[BASE_PATH]}{PAGE}", "Cache-Control": "no-store"}
-    )
 
 
 def _cookie_path(request: web.Request) -> str:

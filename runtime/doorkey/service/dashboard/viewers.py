@@ -191,6 +191,12 @@ def may_administer(request: web.Request) -> bool:
     return access is None or access.admin
 
 
+def may_add(request: web.Request) -> bool:
+    """Return whether the rights behind *request* allow to add sites."""
+    access = request.get(ACCESS)
+    return access is None or (access.admin and access.sites is None)
+
+
 def cookie_name(request: web.Request) -> str:
     """Return the cookie's name. It has the port: browsers share cookies among all ports of a host."""
     port = re.search(r":(\d{1,5})$", request.host)

@@ -15,14 +15,14 @@ from aiohttp import WSMsgType, web
 
 from doorkey.errors import BrowserFailed
 from doorkey.service.access import ACCESS, require_admin, require_sites
-from doorkey.service.dashboard.page import CSP, HEADERS, respond
+from doorkey.service.dashboard.page import CSP, HEADERS, LOGIN_ONLY, respond
 from doorkey.service.dashboard.viewers import VIEWER, Viewers
 from doorkey.service.door_websocket import asks_websocket
 from doorkey.service.failure import Refusal
-from doorkey.service.key import is_loopback
 from doorkey.service.live_view.exchange import run_both
 from doorkey.service.live_view.views import Looker, View, Views
 from doorkey.service.middleware import BASE_PATH, BEGUN, UNTYPED, Begun
+from doorkey.service.privacy import require_private
 from doorkey.service.running import RunningRequests
 
 if TYPE_CHECKING:
@@ -102,31 +102,12 @@ async def _receive(socket: web.WebSocketResponse[Any], looker: Looker) -> None:
 async def _find(request: web.Request, views: Views) -> View:
     """Return the view of the path. Raises Refusal where *request* may not use it, or there is none."""
     require_admin(request)
-    _check_private(request)
+    require_private(request)
     view = await views.find(request.match_info["id"])
     if view is None:
         raise Refusal(404, "no_such_view", "this live view has ended: the visit was finished, or its time was over")
     require_sites(request, [view.site])
     return view
-
-
-def _check_private(request: web.Request) -> None:
-    """Raise Refusal where passwords would cross a network in clear text.
-
-    A proxy that a request came through says by X-Forwarded-Proto whether its client spoke HTTPS.
-    """
-    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    local = not isinstance(peer, tuple) or is_loopback(str(peer[0]))
-    through_proxy = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers or bool(forwarded)
-    if request.secure or (local and (not through_proxy or forwarded == "https")):
-        return
-    raise Refusal(
-        403,
-        "https_required",
-        "people type passwords here, so the live view is shown by HTTPS only, but on the machine itself: set "
-        "service.certificate, use `ssh -L`, or let the proxy set X-Forwarded-Proto",
-    )
 
 
 def _name(request: web.Request) -> str:
@@ -143,7 +124,8 @@ def _name(request: web.Request) -> str:
 
 def _write_page(request: web.Request, view: View) -> str:
     base = request.app[BASE_PATH]
-    return load_template().render(base=base, site=view.site, why=view.why, id=view.id)
+    has_dashboard = LOGIN_ONLY not in request.app
+    return load_template().render(base=base, site=view.site, why=view.why, id=view.id, has_dashboard=has_dashboard)
 
 
 @cache

@@ -52,13 +52,15 @@ def _names(text: str) -> list[str]:
 class SharedMemory:
     """What the workers of a service share. Made before they are forked.
 
-    `viewers` holds the dashboard's links and browsers, `paused` the sites that a person paused, and `reports` has a
-    text for what each worker publishes. `mailboxes` are the workers', none where there is only one.
+    `viewers` holds the dashboard's links and browsers, `paused` the sites that a person paused, `addition` the site
+    that is being added, and `reports` has a text for what each worker publishes. `mailboxes` are the workers', none
+    where there is only one.
     """
 
     load: SharedLoad
     viewers: SharedText
     paused: SharedNames
+    addition: SharedText
     reports: tuple[SharedText, ...]
     mailboxes: tuple[Mailbox, ...]
 
@@ -69,6 +71,7 @@ class SharedMemory:
             SharedLoad(workers),
             SharedText(256 * KiB, lock),
             SharedNames(SharedText(256 * KiB, lock)),
+            SharedText(MiB, lock),
             tuple(SharedText(2 * MiB, lock) for _ in range(workers)),
             tuple(Mailbox() for _ in range(workers if workers > 1 else 0)),
         )

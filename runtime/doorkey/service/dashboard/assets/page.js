@@ -109,10 +109,8 @@ window.addEventListener("pagehide", pause);
 window.addEventListener("pageshow", listen);
 listen();
 
-// The buttons of the sites.
-document.getElementById("sites").addEventListener("submit", async (event) => {
-  const form = event.target;
-  event.preventDefault();
+// The forms of the sites, and of the one that is being added.
+async function post(form) {
   tell(`${form.dataset.told} …`);
   try {
     const response = await fetch(form.action, {
@@ -121,9 +119,25 @@ document.getElementById("sites").addEventListener("submit", async (event) => {
       body: new URLSearchParams(new FormData(form)),
     });
     tell(`${form.dataset.told}: ${response.ok ? "done" : await explain(response)}`);
+    return response.ok;
   } catch {
     tell(`${form.dataset.told}: the service does not answer`);
+    return false;
   }
+}
+
+for (const id of ["sites", "addition"]) {
+  document.getElementById(id)?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    post(event.target);
+  });
+}
+
+const adding = document.getElementById("add");
+adding?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  // What was typed leaves the page once the service has it.
+  if (await post(adding)) adding.reset();
 });
 
 // The playground.

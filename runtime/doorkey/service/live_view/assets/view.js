@@ -58,6 +58,7 @@ function end(state, text) {
   over = true;
   receive({ type: "state", state, text });
   for (const button of document.querySelectorAll("button")) button.disabled = true;
+  at("home")?.removeAttribute("hidden");
 }
 
 function receive(news) {
@@ -68,6 +69,7 @@ function receive(news) {
   } else if (news.type === "state") {
     at("state").textContent = news.text;
     at("state").className = news.state;
+    if (news.action) at("done").textContent = news.action;
     if ((news.state === "done" || news.state === "failed") && !over) end(news.state, news.text);
   } else if (news.type === "role") {
     controls = news.role === "control";
