@@ -7,7 +7,7 @@ import html
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from aiohttp import web
@@ -19,7 +19,9 @@ from doorkey.browser.chromium import find_chromium
 from doorkey.config.settings import ServiceSettings
 from doorkey.model.chat import Image
 from doorkey.model.events import Attempt, CallRecord
+from doorkey.service.additions.board import AdditionState, Board
 from doorkey.service.app import RULES, adopt, build_app, serve
+from doorkey.service.workers.place import Place
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -79,8 +81,10 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def opened(chromium: Browser, runtime: DoubleRuntime, key: str | None = "the-key") -> AsyncIterator[Opened]:
-    app = build_app(runtime, service=ServiceSettings(), key=key)
+async def opened(
+    chromium: Browser, runtime: DoubleRuntime, key: str | None = "the-key", place: Place | None = None
+) -> AsyncIterator[Opened]:
+    app = build_app(runtime, service=ServiceSettings(), key=key, place=place)
     async with AsyncExitStack() as exits:
         base = await exits.enter_async_context(serve(app, "127.0.0.1", 0, shutdown=1.0))
         context = await chromium.new_context()
@@ -213,3 +217,47 @@ async def test_axe_finds_no_fault_and_nothing_overflows(chromium: Browser, runti
                 assert found.violations_count == 0, found.generate_report()
                 assert await page.evaluate("document.documentElement.scrollWidth") == width
         await stranger.context.close()
+
+
+ADDITION = AdditionState(
+    id="0123456789abcdef",
+    pid=os.getpid(),
+    url="https://wiki.example/",
+    site="wiki",
+    rows=(("token key", "differs between two sessions", "input[name=key]@value"),),
+    lines='[sites.wiki]\nprovider = "web"   # ' + "a long comment on the line " * 10,
+    unsure=("which of two tokens is read",),
+    secrets=("wiki-user", "wiki-password"),
+    file="/a/folder/of/a/long/name/" * 4 + "doorkey.toml",
+)
+SHOWN = {
+    "looking": replace(ADDITION, steps=("the page is opened", "the login is sent")),
+    "showing": replace(ADDITION, phase="showing", view="an-id"),
+    "asking": replace(ADDITION, phase="asking", question="POST https://wiki.example/notes " + "text " * 60),
+    "tried": replace(ADDITION, phase="found", tried=True, told="survived a forced logout"),
+    "failed trial": replace(ADDITION, phase="found", tried=True, failed=True, told="it did not survive"),
+    "failed": replace(ADDITION, phase="failed", fault="the page did not answer"),
+    "written": replace(ADDITION, phase="written", told="survived a forced logout"),
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_no_fault_in_any_state_of_a_site_that_is_added(
+    chromium: Browser, runtime: DoubleRuntime, scheme: str
+) -> None:
+    from axe_playwright_python.async_playwright import Axe
+
+    place = Place.alone()
+    board = Board(place.memory.addition, lambda: None)
+    async with opened(chromium, runtime, place=place) as here:
+        await here.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
+        for state in SHOWN.values():
+            board.begin(state)
+            await here.page.reload()
+            for width in (390, 1200):
+                await here.page.set_viewport_size({"width": width, "height": 800})
+                found = await Axe().run(here.page)
+                assert found.violations_count == 0, (state.phase, found.generate_report())
+                assert await here.page.evaluate("document.documentElement.scrollWidth") == width, state.phase
+            board.publish(replace(state, phase="failed"))
+            board.dismiss(state.id)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from doorkey.errors import DoorkeyError, TimeLimit
@@ -50,7 +48,7 @@ class Addition:
     def __init__(self, order: Order, state: AdditionState, runtime: Runtime, board: Board) -> None:
         self._order, self._state, self._runtime, self._board = order, state, runtime, board
         self._answer: asyncio.Future[str] | None = None
-        self._writing = False
+        self._writing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Do it until it has ended, in whatever way. Raises nothing but CancelledError."""
@@ -61,7 +59,7 @@ class Addition:
                 await asyncio.wait([work], timeout=LOOK)
                 wish = self._board.take_wish(self._state.id)
                 late = self._runtime.clock.now() >= until
-                if (wish == "cancel" or late) and not self._writing:
+                if (wish == "cancel" or late) and self._writing is None:
                     work.cancel()
                     await asyncio.wait([work])
                     self._end(
@@ -73,9 +71,10 @@ class Addition:
             self._end(work.exception(), done=True)
         finally:
             work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await asyncio.gather(work, *([self._writing] if self._writing else ()), return_exceptions=True)
             if self._state.active:
-                self._publish(phase="cancelled", view="", question="", fault="the service was stopped")
+                written = self._writing is not None and self._writing.exception() is None
+                self._publish(phase="written" if written else "cancelled", view="", fault="the service was stopped")
 
     async def _work(self) -> None:
         setup = self._make_setup()
@@ -85,9 +84,9 @@ class Addition:
             return
         while await self._ask() != "write":
             continue
-        self._writing = True
         self._publish(phase="writing")
-        await asyncio.to_thread(setup.write, found)
+        self._writing = asyncio.create_task(asyncio.to_thread(setup.write, found))
+        await asyncio.shield(self._writing)  # what has begun is finished, also if the service is stopped
         await self._wait_for_takeover(found.site)
 
     def _make_setup(self) -> SiteSetup:
@@ -99,7 +98,7 @@ class Addition:
             url=order.url,
             name=self._state.site,
             config=source,
-            settings=Settings.load(source) if source is not None else Settings.load(Path(os.devnull)),
+            settings=Settings.load(source),
             pool=self._runtime.pool,
             showing=_LiveShowing(self) if order.show else None,
             agrees=self._agree,
@@ -195,7 +194,7 @@ def _describe(found: FoundSite, setup: SiteSetup) -> dict[str, Any]:
     return {
         "site": found.site,
         "rows": tuple(tuple(harmless(cell)[:500] for cell in row) for row in rows),
-        "lines": harmless(found.diff if found.texts is not None else found.table)[:LONGEST],
+        "lines": "" if found.unchanged else harmless(found.diff if found.texts is not None else found.table)[:LONGEST],
         "diff": found.texts is not None,
         "unsure": tuple(map(harmless, found.doubts)),
         "told": harmless(told),

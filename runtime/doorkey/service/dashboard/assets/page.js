@@ -118,7 +118,7 @@ async function post(form) {
       headers: { "x-doorkey-script": "1" },
       body: new URLSearchParams(new FormData(form)),
     });
-    tell(`${form.dataset.told}: ${response.ok ? "done" : await explain(response)}`);
+    tell(`${form.dataset.told}: ${response.ok ? form.dataset.after ?? "done" : await explain(response)}`);
     return response.ok;
   } catch {
     tell(`${form.dataset.told}: the service does not answer`);
@@ -136,8 +136,9 @@ for (const id of ["sites", "addition"]) {
 const adding = document.getElementById("add");
 adding?.addEventListener("submit", async (event) => {
   event.preventDefault();
-  // What was typed leaves the page once the service has it.
-  if (await post(adding)) adding.reset();
+  if (!(await post(adding))) return;
+  adding.reset(); // what was typed leaves the page once the service has it
+  document.getElementById("add-title").focus(); // the form makes room for what is done
 });
 
 // The playground.
