@@ -143,7 +143,7 @@ class Lease:
             by_ready_only=by_ready_only,
         )  # fmt: skip
         try:
-            result = await self._run_while_alive(self._translate(visit.run(handovers, self._events.site, why)))
+            result = await self.run_while_alive(self._translate(visit.run(handovers, self._events.site, why)))
         except DoorkeyError as error:
             self.failed = True
             error.retry_after = max(PAUSE, error.retry_after or 0.0)
@@ -151,7 +151,7 @@ class Lease:
         self.failed = False
         return result
 
-    async def _run_while_alive(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_while_alive(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what *work* returns. Raises BrowserFailed as soon as the page or its browser is lost."""
         task = asyncio.create_task(work)
         watches = [asyncio.create_task(self._lost.wait()), asyncio.create_task(self._crashed.wait())]
@@ -248,7 +248,7 @@ class Lease:
         self._handed_over = True
         parts = await self._open_for_person(spec)
         if handovers is not None:
-            return await self._run_while_alive(watch_view(parts, handovers, self._lost, self._clock, self._events))
+            return await self.run_while_alive(watch_view(parts, handovers, self._lost, self._clock, self._events))
         pausing = asyncio.create_task(pause(parts.inspector.page)) if spec.inspection.pause else None
         try:
             return await watch_window(parts, self._lost, self._clock, self._events)

@@ -29,7 +29,7 @@ async def show_in_view(
     """Show *url* in a live view of *site* until the person says that they are done. *on_open* is told the view's id.
 
     Raises NeedsPerson if they give up, leave before the end of the login, or take longer than the handovers of *pool*
-    allow, and what opening a page raises.
+    allow, BrowserFailed if the page or the browser dies, and what opening a page raises.
     """
     recorder = Recorder(shows_bar=False)
     async with pool.lease(profile, site_url=url, events=events) as lease:
@@ -39,7 +39,7 @@ async def show_in_view(
             on_open(handover.id)
             try:
                 async with asyncio.timeout(pool.handovers.patience):
-                    await _follow(recorder, handover)
+                    await lease.run_while_alive(_follow(recorder, handover))
             except TimeoutError:
                 raise NeedsPerson(
                     f"nobody showed the site in the live view within {pool.handovers.patience:g} s, so nothing was "
