@@ -41,6 +41,29 @@ def test_the_completion_of_bash_completes() -> None:
     assert "_doorkey_completion" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "begun", "offered"),
+    [
+        (["visit"], "", ["notes", "wiki"]),
+        (["session", "export"], "w", ["wiki"]),
+        (["check", "wiki"], "n", ["notes"]),
+        (["explain", "--config", "other.toml"], "", ["club"]),
+        (["login", "--config", "none.toml"], "", []),
+        (["reports", "list", "--config", "broken.toml"], "", []),
+    ],
+)
+def test_a_shell_is_offered_the_names_of_sites(
+    words: list[str], begun: str, offered: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"doorkey": "[sites.wiki]\n[sites.notes]", "other": "[sites.club]", "broken": "[sites"}.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    kind = get_completion_class("bash")
+    assert kind is not None
+    found = kind(cli, {}, "doorkey", "_DOORKEY_COMPLETE").get_completions(words, begun)
+    assert [one.value for one in found] == offered
+
+
 def test_the_unit_runs_the_service_and_reloads_it() -> None:
     unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's keys have capitals

@@ -9,6 +9,7 @@ import click
 
 from doorkey.cli.options import config_option, headed_option, json_option, verbose_option
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.errors import ConfigurationError
 from doorkey.model.events import Event, VisitEvent
@@ -20,7 +21,7 @@ SHOWN = 120
 
 
 @click.command()
-@click.argument("names", metavar="[SITE]...", nargs=-1)
+@click.argument("names", metavar="[SITE]...", nargs=-1, type=SITE)
 @click.option(
     "--probe",
     is_flag=True,

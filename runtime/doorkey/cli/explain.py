@@ -11,6 +11,7 @@ from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, inspection_options
 from doorkey.cli.reports import find_report, tell_recordings
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.errors import ConfigurationError, DoorkeyError
 from doorkey.model.failure import describe_error, exit_code
 from doorkey.model.printable import harmless
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", metavar="SITE|ID")
+@click.argument("what", metavar="SITE|ID", type=SITE)
 @click.option("--call", metavar="PATH", help="Also send one GET request for PATH with the session.")
 @inspection_options()
 @config_option

@@ -14,6 +14,7 @@ import click
 
 from doorkey.cli.options import config_option, headed_option
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import Progress, is_terminal
 from doorkey.errors import RequestError
 from doorkey.model.printable import harmless
@@ -59,7 +60,7 @@ class Files:
 
 
 @click.command(epilog=STATUSES)
-@click.argument("site")
+@click.argument("site", type=SITE)
 @click.argument("path", default="/")
 @click.option("-X", "--request", "method", metavar="METHOD", help="The method (default: GET, or POST with a body).")
 @click.option(

@@ -12,6 +12,7 @@ from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.link import PORT, LinkPlace, serve_link, watch_input
 from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.errors import Unavailable
 from doorkey.model.printable import harmless
@@ -28,7 +29,7 @@ Way: TypeAlias = Literal["any", "by hand", "window", "link"]
 
 
 @click.command()
-@click.argument("site")
+@click.argument("site", type=SITE)
 @click.option(
     "--from",
     "file",

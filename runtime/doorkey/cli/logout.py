@@ -8,10 +8,11 @@ import click
 
 from doorkey.cli.options import config_option
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 
 
 @click.command()
-@click.argument("site")
+@click.argument("site", type=SITE)
 @config_option
 def logout(site: str, config: Path | None) -> None:
     """Delete SITE's session and the browser state of its login. Sends nothing to the site.

@@ -13,6 +13,7 @@ from doorkey.cli.link import PORT, LinkPlace, serve_link
 from doorkey.cli.options import config_option, inspection_options, json_option
 from doorkey.cli.reports import tell_recordings
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.setup.session_report import report_session
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("open")
-@click.argument("site")
+@click.argument("site", type=SITE)
 @click.option("--keep", is_flag=True, help="When the window closes, keep its cookies and tokens as the site's session.")
 @click.option("--link", is_flag=True, help="Open it in any browser, by a link (the default where there is no screen).")
 @click.option("--host", help="The address on which the link is served (default: 127.0.0.1).")

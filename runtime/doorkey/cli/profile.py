@@ -10,6 +10,7 @@ import click
 
 from doorkey.cli.options import config_option, json_option
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def list_profiles(as_json: bool, config: Path | None) -> None:
 
 
 @profile.command()
-@click.argument("site")
+@click.argument("site", type=SITE)
 @config_option
 def reset(site: str, config: Path | None) -> None:
     """Delete all that is kept of SITE's browser: the folder of a login by hand, cookies, local storage.

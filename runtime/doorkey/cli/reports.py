@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from doorkey.cli.options import config_option, json_option
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import print_json, print_table
 from doorkey.errors import RequestError
 from doorkey.model.printable import harmless
@@ -57,7 +58,7 @@ def reports(context: click.Context) -> None:
 
 
 @reports.command("list")
-@click.argument("site", default="")
+@click.argument("site", type=SITE, default="")
 @json_option
 @config_option
 def list_reports(site: str = "", as_json: bool = False, config: Path | None = None) -> None:

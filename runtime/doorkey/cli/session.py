@@ -11,6 +11,7 @@ import click
 from doorkey.accounts.exports import FORMS
 from doorkey.cli.options import config_option
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 
 
 @click.group()
@@ -24,7 +25,7 @@ def session() -> None:
 
 
 @session.command()
-@click.argument("site")
+@click.argument("site", type=SITE)
 @click.option("--as", "form", type=click.Choice([*FORMS]), default="storage-state", show_default=True, help="The form.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file (mode 0600).")
 @config_option

@@ -11,6 +11,7 @@ from doorkey.cli.failed_window import keep_failed_window
 from doorkey.cli.options import config_option, inspection_options, json_option, verbose_option
 from doorkey.cli.reports import tell_recordings
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import Progress, print_json, print_table
 from doorkey.setup.session_report import build_rows, report_session
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("site")
+@click.argument("site", type=SITE)
 @click.option("--reveal", is_flag=True, help="Print cookies and tokens unmasked. They are secrets.")
 @verbose_option
 @inspection_options()

@@ -10,6 +10,7 @@ import click
 
 from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
+from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import is_terminal, print_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ from doorkey.cli.repair.site_repair import SiteRepair
 
 
 @click.command()
-@click.argument("site")
+@click.argument("site", type=SITE)
 @click.option("--yes", is_flag=True, help="Write the changed lines without asking.")
 @click.option("--try-write", is_flag=True, help="Send the first of the site's `examples` once, to try the result.")
 @headed_option
