@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from doorkey.model.inspection import Inspection
     from doorkey.model.session import Session
     from doorkey.runtime import Runtime
+    from doorkey.sessions.login_end import LoginEnd
 
 
 Way: TypeAlias = Literal["any", "by hand", "window", "link"]
@@ -93,27 +94,31 @@ def login(
     served = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     way: Way = "link" if link or served else "window" if window else "by hand" if by_hand else "any"
 
-    async def log_in() -> tuple[Session, Imported | None]:
+    async def log_in() -> tuple[Session, Imported | None, LoginEnd | None]:
         from doorkey.runtime import Runtime
+        from doorkey.sessions.login_end import find_end
 
         with Progress(f"logging in to {site}", verbose=verbose) as progress:
             async with Runtime(settings, headed=inspection.headed, hooks=[progress.on_event]) as runtime:
                 if _logs_in_itself(runtime, site, file, way):
                     async with keep_failed_window(runtime, progress, inspection=inspection):
-                        found: tuple[Session, Imported | None] = await runtime.visit(site), None
-                else:
-                    _check_unseen(inspection)
-                    found = await _log_in(runtime, site, file, way, LinkPlace.of(settings.service, host, port))
+                        session = await runtime.visit(site)
+                    _check_kept(runtime, site)
+                    return session, None, None
+                _check_unseen(inspection)
+                session, taken = await _log_in(runtime, site, file, way, LinkPlace.of(settings.service, host, port))
                 _check_kept(runtime, site)
-                return found
+                return session, taken, find_end(session, runtime.provider(site).cookies_needed)
 
-    session, taken = run(log_in())
+    session, taken, end = run(log_in())
     if as_json:
         print_json(report_session(session))
         return
     if taken is not None:
         _report_import(taken)
     click.echo(f"logged in to {site}: {len(session.cookies)} cookies, {len(session.tokens)} tokens")
+    if end is not None:
+        click.echo(harmless(f"the login ends on {end}, unless the site extends it before"))
 
 
 def _logs_in_itself(runtime: Runtime, site: str, file: Path | None, way: Way) -> bool:

@@ -49,6 +49,11 @@ class Identity:
         return not self._passed and (bool(self._provider.steps) or not (self.by_hand or self._provider.has_login))
 
     @property
+    def needs_person(self) -> bool:
+        """Whether a login that has ended needs a person, who has logged in before."""
+        return self.by_hand and not self.logs_in_itself and not self._provider.has_login
+
+    @property
     def lasts(self) -> bool:
         """Whether a session's cookies are kept for the next visit: they are somebody's login."""
         provider = self._provider

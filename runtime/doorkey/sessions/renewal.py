@@ -20,6 +20,7 @@ from doorkey.provider import Provider
 from doorkey.sessions.builder import SessionBuilder, shared_parts, without_tokens
 from doorkey.sessions.held import HeldSession
 from doorkey.sessions.identity import Identity
+from doorkey.sessions.login_end import warn_of_end
 from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.selector import TransportSelector
 
@@ -93,6 +94,10 @@ class SessionSource:
             raise
         if self._recorder is not None:
             await self._recorder.succeed(session)
+        if self.identity.needs_person:
+            warning = warn_of_end(session, reason.previous, self._provider.cookies_needed)
+            if warning:
+                self._events.report("person", warning)
         before = reason.previous.rungs if reason.previous else {}
         return replace(session, rungs={**before, session.rung: before.get(session.rung, 0) + 1})
 

@@ -6,11 +6,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from doorkey.browser.egress_refusals import EgressRefusals
-from doorkey.browser.visit.evidence_scripts import COVER, EXAMINE, GLOBALS
+from doorkey.browser.visit.evidence_scripts import COVER, EXAMINE, GLOBALS, UNCOVER
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.page_troubles import PageTroubles
@@ -25,7 +26,6 @@ LIMIT = 2.5
 PICTURE = 1.5
 """Seconds: for all of it, and for the picture."""
 FIELDS = "input, textarea, select, [contenteditable]"
-COVERED = "[data-doorkey-cover]"
 COLOR = "#4a4a4a"
 MOST_SECRETS = 400
 SHORTEST, LONGEST = 6, 2000
@@ -115,16 +115,19 @@ class EvidenceCollector:
         from playwright.async_api import Error
 
         page = self._inspector.page
-        await self._inspector.evaluate(COVER, list_secrets(evidence, self._spec.secrets))
-        others = [frame for frame in page.frames if frame != page.main_frame]
-        masks = [page.locator(COVERED), *(frame.locator(FIELDS) for frame in others)]
+        await self._inspector.evaluate(COVER, list_secrets(evidence, self._spec.secrets), COLOR)
+        # Playwright's own masks cost more than the picture: they are for what COVER can't reach, the fields in frames.
+        masks = [frame.locator(FIELDS) for frame in page.frames if frame != page.main_frame]
         try:
             picture = await page.screenshot(
-                type="jpeg", quality=70, mask=masks, mask_color=COLOR, timeout=PICTURE * 1000, animations="disabled"
+                type="jpeg", quality=70, mask=masks, mask_color=COLOR, timeout=PICTURE * 1000
             )
         except Error as error:
             log.debug("no picture of the page: %s", error.message.partition("\n")[0])
             return evidence
+        finally:
+            with suppress(BrowserFailed):  # a page that is gone needs none
+                await self._inspector.evaluate(UNCOVER)
         return replace(evidence, picture=picture)
 
 

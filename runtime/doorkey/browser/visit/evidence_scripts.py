@@ -81,10 +81,18 @@ EXAMINE = """(selector) => {
 }"""
 """What the page shows: its text, the element that a step needs, what covers it, buttons, fields, what it asks for."""
 
-COVER = """(secrets) => {
+COVER = """(secrets, color) => {
   const tokenLike =
     /eyJ[\\w-]{8,}|(?=\\S*\\d)(?=\\S*[a-z])(?=\\S*[A-Z])[\\w+=]{20,}|\\b(?=[0-9a-f]*\\d)[0-9a-f]{16,}\\b/;
-  const roots = [document];
+  // Of the prototypes: a form's own properties may be fields of its names.
+  const styleOf = (one) => {
+    const kind = [HTMLElement, SVGElement, MathMLElement].find((each) => one instanceof each);
+    return kind && Object.getOwnPropertyDescriptor(kind.prototype, "style").get.call(one);
+  };
+  const set = (one, styles) => {
+    for (const name in styles) styleOf(one)?.setProperty(name, styles[name], "important");
+  };
+  const roots = [document], covered = new Set(), shown = [];
   for (const root of roots) {
     const every = root instanceof Document
       ? Document.prototype.querySelectorAll.call(root, "*") : root.querySelectorAll("*");
@@ -94,27 +102,48 @@ COVER = """(secrets) => {
     for (let node = walker.nextNode(); node && left--; node = walker.nextNode()) {
       const text = node.data;
       if (text.length >= 2 && (secrets.some((one) => text.includes(one)) || tokenLike.test(text)))
-        node.parentElement?.setAttribute("data-doorkey-cover", "");
+        covered.add(node.parentElement ?? root.host);
     }
     for (const one of every) {
       const typed = one.localName === "input" && !/^(button|submit|reset|image|checkbox|radio|hidden)$/.test(one.type);
-      if ((typed || one.localName === "textarea") && one.value) one.setAttribute("data-doorkey-cover", "");
-      if (one.localName === "select" && one.value) one.setAttribute("data-doorkey-cover", "");
-      if (one.isContentEditable && one.textContent) one.setAttribute("data-doorkey-cover", "");
-      if (one.localName === "canvas" || one.localName === "video") one.setAttribute("data-doorkey-cover", "");
+      if ((typed || one.localName === "textarea") && one.value) covered.add(one);
+      if (one.localName === "select" && one.value) covered.add(one);
+      if (one.isContentEditable && one.textContent) covered.add(one);
+      if (one.localName === "canvas" || one.localName === "video") covered.add(one);
     }
   }
   const outline = (name, color) => {
-    for (const one of Document.prototype.querySelectorAll.call(document, `[data-doorkey-mark=${name}]`)) {
-      one.style.setProperty("outline", `3px solid ${color}`, "important");
-      one.style.setProperty("outline-offset", "-3px", "important");
-    }
+    for (const one of Document.prototype.querySelectorAll.call(document, `[data-doorkey-mark=${name}]`))
+      set(one, { outline: `3px solid ${color}`, "outline-offset": "-3px" });
   };
   outline("overlay", "#e07b00");
   outline("element", "#d0021b");
+  // What is covered is not painted at all, wherever it moves; the boxes show where it is.
+  const host = document.createElement("doorkey-cover"), boxes = host.attachShadow({ mode: "closed" });
+  set(host, { all: "initial", position: "fixed", inset: "0", width: "100vw", height: "100vh", overflow: "hidden",
+    background: "none", border: "0", padding: "0", margin: "0", "pointer-events": "none", "z-index": "2147483647" });
+  for (const one of covered) {
+    const { x, y, width, height } = Element.prototype.getBoundingClientRect.call(one), style = styleOf(one);
+    for (const name of style ? ["transition", "opacity"] : [])
+      shown.push([style, name, style.getPropertyValue(name), style.getPropertyPriority(name)]);
+    set(one, { transition: "none", opacity: "0" });
+    if (!width || !height || x > innerWidth || y > innerHeight || x + width < 0 || y + height < 0) continue;
+    const box = document.createElement("div");
+    set(box, { position: "absolute", left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px`,
+      background: color });
+    boxes.append(box);
+  }
+  document.documentElement?.append(host);
+  try { host.popover = "manual"; host.showPopover(); } catch {}
+  globalThis.doorkeyUncover = () => {
+    host.remove();
+    for (const [style, name, value, priority] of shown.reverse()) style.setProperty(name, value, priority);
+  };
 }"""
-"""Marks what the picture has to cover: filled fields, texts with *secrets*, and what draws what nobody can read. It
-also draws outlines around the elements that EXAMINE has marked."""
+"""Covers, in *color*, what the picture must not show: filled fields, texts with *secrets*, and what draws what nobody
+can read. It also draws outlines around the elements that EXAMINE has marked. UNCOVER takes back all but these."""
+
+UNCOVER = "() => globalThis.doorkeyUncover?.()"
 
 GLOBALS = """(() => {
   const found = {}, seen = new Set();
