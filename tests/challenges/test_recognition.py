@@ -13,8 +13,7 @@ from doorkey.model.request import Head
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.model.verdict import Kind
-from doorkey.protections.finding import SIGNS, recognize_head
-from doorkey.protections.judge import KINDS
+from doorkey.protections.judge import KINDS, SIGNS, recognize_head
 from doorkey.protections.signs import Obstacle
 from doorkey.protections.table import PROTECTIONS
 from doorkey.provider import Provider

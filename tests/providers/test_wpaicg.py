@@ -22,7 +22,7 @@ from doorkey_providers.chatgptfree import ChatgptFreeSite
 from doorkey_providers.chatgptt import ChatGpttSite
 from doorkey_providers.twins import wpaicg_literals as literals
 from doorkey_providers.twins.wpaicg_literals import ROWS, Row
-from doorkey_providers.wpaicg.answers import PowerJson, PowerStream
+from doorkey_providers.wpaicg.generation_one import PowerJson, PowerStream
 from doorkey_providers.wpaicg.generation_two import TwoJson, TwoStream
 from doorkey_providers.wpaicg.options import PowerOptions
 from doorkey_providers.wpaicg.page import READY

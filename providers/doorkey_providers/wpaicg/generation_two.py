@@ -8,8 +8,7 @@ from typing import Any
 
 from doorkey import Chat, Delta, EventStream, Flow, Head, JsonDocument, Kind, Reply, Request, Session, Tokens, Verdict
 from doorkey.errors import Changed, MissingToken
-from doorkey_providers.wpaicg.answers import EMPTY, FAILED, QUOTA, parse_json
-from doorkey_providers.wpaicg.page import ENDPOINT
+from doorkey_providers.wpaicg.generation_one import EMPTY, ENDPOINT, FAILED, QUOTA, parse_json
 
 CACHE = "aipkit_cache_sse_message"
 STREAM = "aipkit_frontend_chat_stream"

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from doorkey import Page, Tokens
 from doorkey.errors import MissingToken
-from doorkey_providers.wpaicg.answers import parse_json
+from doorkey_providers.wpaicg.generation_one import ENDPOINT, MESSAGE, WIDGET_MESSAGE, parse_json
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -20,9 +20,6 @@ OURS = f".wpaicg-chat-shortcode{MARKED}, .wpaicg-chatbox{MARKED}"
 CONFIG = """[data-config*='"nonce"']"""
 READY = f"{MARKED}, {CONFIG}"
 """1.x marks the chat's element, 2.x gives it a JSON object. Popups have them as well; other plugins do not."""
-ENDPOINT = "/wp-admin/admin-ajax.php"
-MESSAGE = "wpaicg_chat_shortcode_message"
-WIDGET_MESSAGE = "wpaicg_chatbox_message"
 VERSION = re.compile(r"/gpt3-ai-content-generator/[^\"'\s>]*[?&;]ver=(\d+(?:\.\d+)+)")
 """The plugin's version in the URL of one of its files. Pages of 2.x have such a URL, those of 1.x do not."""
 Found: TypeAlias = tuple[dict[str, Any], Mapping[str, Any]]

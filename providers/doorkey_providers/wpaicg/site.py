@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from doorkey import Chat, ChatProvider, Delta, Flow, Head, Kind, Page, Request, Session, Tokens, Verdict
 from doorkey.errors import Changed, UnknownModel
-from doorkey_providers.wpaicg import answers as wpaicg_answers
 from doorkey_providers.wpaicg import generation_one as wpaicg_one
 from doorkey_providers.wpaicg import generation_two as wpaicg_two
+from doorkey_providers.wpaicg.generation_one import parse_json
 from doorkey_providers.wpaicg.options import PowerOptions
 from doorkey_providers.wpaicg.page import READY, read_tokens
 
 EXPIRED = "The link you followed has expired"
 DIED = re.compile(r"<title>\s*(Something went wrong\.?|WordPress Failure Notice)\s*</title>")
 """The title of WordPress' page for an expired nonce. A theme's styles may push its text past the first 4 KiB."""
+SHORT = 16
+"""Bytes of the longest answer that may be one of WordPress' own numbers, which it gives in place of an error."""
+FAILURES = {wpaicg_one.ACTIONS: wpaicg_one.find_failure, wpaicg_two.ACTIONS: wpaicg_two.find_failure}
+"""What finds a failure in JSON, by the actions that it answers."""
 DAMAGE = "AI Power up to 1.8 damages prompts: line breaks become spaces, <tags> and %25 are lost"
 
 
@@ -54,7 +58,9 @@ class AIPowerSite(ChatProvider):
 
     def models(self, tokens: Tokens | None = None) -> tuple[str, ...]:
         known = super().models(tokens)
-        bots = read_bots(tokens) if tokens and "bots" in tokens and not self.first_bot_only else []
+        if not tokens or "bots" not in tokens or self.first_bot_only:
+            return known
+        bots = read_bots(tokens)
         return (*known, *(bot["name"] for bot in bots if len(bots) > 1 and bot["name"] not in known))
 
     def model(self, name: str) -> str:
@@ -83,10 +89,19 @@ class AIPowerSite(ChatProvider):
             fields = dict(request.form or {})
         else:
             return request
-        moved = replace(request, url=str(session.tokens["endpoint"]))
-        return replace(moved, form=fields) if request.form else replace(moved, query=fields)
+        url = str(session.tokens["endpoint"])
+        return replace(request, url=url, form=fields) if request.form else replace(request, url=url, query=fields)
 
     def judge(self, request: Request, head: Head, session: Session) -> Verdict:
+        # A successful answer may be long; what refuses with status 200 is short, or JSON.
+        if head.status == 403 or 0 < len((head.held or head.start).strip()) <= SHORT or head.is_json:
+            verdict = self._judge_text(request, head, session)
+            if verdict is not None:
+                return verdict
+        return super().judge(request, head, session)
+
+    def _judge_text(self, request: Request, head: Head, session: Session) -> Verdict | None:
+        """Return what the text of an answer says of the request; None if it says nothing."""
         text, action = head.text().strip(), read_action(request)
         # Not by the sentence alone: an answer or any page of the site may hold it.
         if head.status == 403 and ((head.is_html and EXPIRED in text) or DIED.search(text)):
@@ -100,14 +115,13 @@ class AIPowerSite(ChatProvider):
         if text == "-1":
             return Verdict(Kind.BLOCKED, f"{request.what} was refused by another plugin of the site (-1)")
         if head.is_json and text[:1] == "{":
-            kinds = {wpaicg_one.ACTIONS: wpaicg_answers.find_failure, wpaicg_two.ACTIONS: wpaicg_two.find_failure}
-            told = wpaicg_answers.parse_json(text)
-            for actions, failure in kinds.items():
+            told = parse_json(text)
+            for actions, failure in FAILURES.items():
                 verdict = failure(told) if action in actions and isinstance(told, dict) else None
                 # A failure without a name is the backend's only if the status says no more.
                 if verdict is not None and (head.status == 200 or verdict.kind is not Kind.SITE_DOWN):
                     return verdict
-        return super().judge(request, head, session)
+        return None
 
     def refresh(self, session: Session) -> Flow[Tokens] | None:
         # To a login that has ended, the endpoint silently gives a guest's nonce. A page would show the end.
@@ -144,16 +158,18 @@ def is_second_generation(session: Session) -> bool:
 def read_bots(tokens: Tokens) -> list[Mapping[str, Any]]:
     """Return the bots of a page, in its order. Raises Changed for tokens of another provider."""
     bots = tokens.get("bots")
-    if not isinstance(bots, list) or not bots:
+    if not isinstance(bots, list) or not bots or not isinstance(bots[0], dict):
         raise Changed("the session holds no bots of AI Power: make a new session with doorkey visit")
-    return [bot for bot in bots if isinstance(bot, dict)]
+    return cast("list[Mapping[str, Any]]", bots)
 
 
 def find_bot(form: Mapping[str, str], session: Session) -> Mapping[str, Any]:
     """Return the bot whose id stands in *form*, else the page's first."""
     bots = read_bots(session.tokens)
-    same = [bot for bot in bots if (bot["id"], bot.get("action")) == (form.get("bot_id"), form.get("action"))]
-    return (same or bots)[0]
+    for bot in bots:
+        if bot["id"] == form.get("bot_id") and bot.get("action") == form.get("action"):
+            return bot
+    return bots[0]
 
 
 def read_action(request: Request) -> str:

@@ -35,6 +35,9 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "refusal": "content_filter",
 }
 """The words of the common model APIs, in lower case."""
+TOOL_ROLES = ("tool", "function")
+TOOL_CALLS = frozenset(("tool_calls", "function_call"))
+"""Roles and fields of messages by which tools are called and answer."""
 
 
 def read_finish_reason(told: object) -> FinishReason | None:
@@ -78,7 +81,8 @@ class Message:
             raise RequestError(
                 f"{param}.role must be a text such as 'user', not {kind_of(role)}", param=f"{param}.role"
             )
-        return cls(role, _content(data.get("content"), f"{param}.content"))
+        content = data.get("content")
+        return cls(role, content if isinstance(content, str) else _content(content, f"{param}.content"))
 
 
 def kind_of(value: object) -> str:
@@ -90,8 +94,6 @@ def kind_of(value: object) -> str:
 def _content(content: object, param: str) -> str | tuple[Part, ...]:
     if content is None:
         return ""
-    if isinstance(content, str):
-        return content
     if not isinstance(content, Sequence) or isinstance(content, bytes):
         raise RequestError(f"{param} must be a text or a list of parts, not {kind_of(content)}", param=param)
     return tuple(_part(part, f"{param}[{at}]") for at, part in enumerate(content))
@@ -134,10 +136,15 @@ def parse_messages(messages: Iterable[object]) -> tuple[Message, ...]:
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise RequestError(f"messages must be a list of messages, not {kind_of(messages)}", param="messages")
-    parsed, blank = [], True
-    for at, message in enumerate(describe_tools(messages)):
-        parsed.append(Message.parse(message, f"messages[{at}]"))
-        blank = blank and parsed[-1].blank
+    given, parsed, blank = list(messages), [], True
+    for message in given:
+        if isinstance(message, Mapping) and (message.get("role") in TOOL_ROLES or not TOOL_CALLS.isdisjoint(message)):
+            given = list(describe_tools(given))
+            break
+    for at, message in enumerate(given):
+        one = message if isinstance(message, Message) else Message.parse(message, f"messages[{at}]")
+        parsed.append(one)
+        blank = blank and (not one.content.strip() if isinstance(one.content, str) else one.blank)
     if blank:
         raise RequestError("messages must contain at least one message with content", param="messages")
     return tuple(parsed)
@@ -149,7 +156,7 @@ def format_prompt(messages: Iterable[object]) -> str:
     One message gives its content unchanged. Several give `Role: content` lines without blank messages, then
     `Assistant:`.
     """
-    parsed = [Message.parse(message) for message in messages]
+    parsed = [message if isinstance(message, Message) else Message.parse(message) for message in messages]
     if len(parsed) == 1:
         return parsed[0].text
     lines = [f"{message.role.capitalize()}: {message.text}" for message in parsed if message.text.strip()]

@@ -28,6 +28,8 @@ MiB = 1024 * 1024
 HEAD_BYTES = 4096
 LARGE = 64 * 1024
 """Bytes of a body past which it is changed in a thread."""
+PAGES = ("text/html", "application/xhtml+xml")
+"""The media types of pages."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods whose request may be sent again even if the first one arrived (RFC 9110, 9.2.1)."""
 YEAR = 365 * 86400.0
@@ -149,7 +151,7 @@ def media_type_of(content_type: str) -> str:
 
 def is_html(media_type: str) -> bool:
     """Whether *media_type*, in lower case and without parameters, means a page."""
-    return media_type in ("text/html", "application/xhtml+xml")
+    return media_type in PAGES
 
 
 def is_json(media_type: str) -> bool:
@@ -180,7 +182,13 @@ class Head:
 
     @property
     def is_json(self) -> bool:
-        return is_json(self.media_type)
+        return is_json(media_type_of(self.headers.get("content-type", "")))
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the head says that this is an event stream, or an answer of another media type than a page's."""
+        kind = media_type_of(self.headers.get("content-type", ""))
+        return kind == "text/event-stream" or (self.status < 400 and kind != "" and kind not in PAGES)
 
     def text(self) -> str:
         """The body's text, as far as it is there."""

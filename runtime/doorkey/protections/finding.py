@@ -1,21 +1,16 @@
-"""Recognizes a protection by the head of an answer, or by a page in a browser."""
+"""Recognizes a protection by a page in a browser."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from doorkey.model.request import HEAD_BYTES, Head, Request
 from doorkey.model.verdict import Kind, Verdict
 from doorkey.protections.advice import ADVICE
+from doorkey.protections.judge import read_pause
 from doorkey.protections.signs import Facts, Finding, Obstacle, Protection
 from doorkey.protections.table import PROTECTIONS, STANDING
 
-SIGNS = tuple((row, sign) for row in PROTECTIONS for sign in row.signs)
-SIGNS_OF_200 = tuple((row, sign) for row, sign in SIGNS if not sign.status or 200 in sign.status)
-SIGNS_OF_DATA = tuple((row, sign) for row, sign in SIGNS_OF_200 if sign.media == "json")
-DATA_HEADER = "mediawiki-api-error"
-"""The header of all of these."""
 SELECTORS = tuple(
     dict.fromkeys(css for row in PROTECTIONS for mark in row.marks for css in (mark.has, mark.lacks) if css)
 )
@@ -23,27 +18,6 @@ SELECTORS = tuple(
 PAGE = Request(url="/", what="the page", expects=("text/html",))
 OBSTACLES = {Kind.RATE_LIMITED: Obstacle.RATE, Kind.BLOCKED: Obstacle.BLOCK}
 """What a provider's verdicts mean for a visit."""
-EPOCH = 1e9
-"""X-RateLimit-Reset is a number of seconds at some sites, a time since 1970 at others. Larger values are times."""
-
-
-def recognize_head(request: Request, head: Head) -> Finding | None:
-    """Return the protection that answered *request* with *head*; None if it is no known one."""
-    if head.status == 200:
-        # Nearly every answer has status 200. What stands before a site answers with a page then.
-        kind = head.headers.get("content-type", "")
-        if kind and "html" not in kind:
-            if DATA_HEADER not in head.headers:
-                return None
-            signs = SIGNS_OF_DATA
-        else:
-            signs = SIGNS_OF_200
-    else:
-        signs = SIGNS
-    for row, sign in signs:
-        if sign.shows(request, head):
-            return Finding(row, read_pause(head) if row.obstacle in (Obstacle.RATE, Obstacle.QUOTA) else None)
-    return None
 
 
 def recognize_page(page: Facts, *, widgets: bool, patient: bool = False) -> Finding | None:
@@ -83,28 +57,6 @@ def recognize_own(page: Facts, request: Request, recognize: Callable[[Request, H
     obstacle = OBSTACLES.get(verdict.kind, Obstacle.PERSON if verdict.by_hand else Obstacle.WAIT)
     row = Protection(name=verdict.by, obstacle=obstacle, source="set", todo=ADVICE[verdict.kind])
     return Finding(row, read_pause(head) if obstacle is Obstacle.RATE else None)
-
-
-def read_pause(head: Head) -> float | None:
-    """Return for how many seconds the site asks to wait; None if it does not say.
-
-    Retry-After (seconds or a date), else the reset of RateLimit (IETF draft "RateLimit header fields"), else that of
-    X-RateLimit-Reset (no standard: seconds, or a time, which counts from the answer's `clock_time`).
-    """
-    if head.retry_after is not None:
-        return head.retry_after
-    found = re.search(r"\b(?:t|reset)=(\d{1,9})\b", head.headers.get("ratelimit", ""))
-    if found is not None:
-        return float(found[1])
-    value = head.headers.get("ratelimit-reset") or head.headers.get("x-ratelimit-reset") or ""
-    if not re.fullmatch(r"\s*\d{1,13}(\.\d+)?\s*", value):
-        return None
-    reset = float(value)
-    if reset < EPOCH:
-        return reset
-    if head.clock_time is None:
-        return None
-    return max(0.0, (reset / 1000 if reset > 100 * EPOCH else reset) - head.clock_time)
 
 
 def _is_shown(row: Protection, page: Facts, head: Head) -> bool:

@@ -1,4 +1,4 @@
-"""The default verdict on an answer, for what its provider does not know."""
+"""Judges an answer by its head: recognizes protections, and gives the default verdict for the rest."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from urllib.parse import urljoin, urlsplit
 from doorkey.model.request import Head, Request
 from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.protections.advice import ADVICE
-from doorkey.protections.finding import read_pause, recognize_head
 from doorkey.protections.signs import Finding, Obstacle
+from doorkey.protections.table import PROTECTIONS
 
+SIGNS = tuple((row, sign) for row in PROTECTIONS for sign in row.signs)
+SIGNS_OF_200 = tuple((row, sign) for row, sign in SIGNS if not sign.status or 200 in sign.status)
+SIGNS_OF_DATA = tuple((row, sign) for row, sign in SIGNS_OF_200 if sign.media == "json")
+DATA_HEADER = "mediawiki-api-error"
+"""The header of all of these."""
+EPOCH = 1e9
+"""X-RateLimit-Reset is a number of seconds at some sites, a time since 1970 at others. Larger values are times."""
 KINDS = {
     Obstacle.WAIT: Kind.CHALLENGED,
     Obstacle.PERSON: Kind.CHALLENGED,
@@ -71,3 +78,44 @@ def _to_verdict(found: Finding, request: Request, head: Head) -> Verdict:
     todo = f"; {found.protection.todo}" if found.protection.todo else ""
     detail = f"{request.what} met HTTP {head.status}, {found.obstacle.value} ({found.name}){todo}"
     return Verdict(KINDS[found.obstacle], detail, found.retry_after, found.name)
+
+
+def recognize_head(request: Request, head: Head) -> Finding | None:
+    """Return the protection that answered *request* with *head*; None if it is no known one."""
+    if head.status == 200:
+        # Nearly every answer has status 200. What stands before a site answers with a page then.
+        kind = head.headers.get("content-type", "")
+        if kind and "html" not in kind:
+            if DATA_HEADER not in head.headers:
+                return None
+            signs = SIGNS_OF_DATA
+        else:
+            signs = SIGNS_OF_200
+    else:
+        signs = SIGNS
+    for row, sign in signs:
+        if sign.shows(request, head):
+            return Finding(row, read_pause(head) if row.obstacle in (Obstacle.RATE, Obstacle.QUOTA) else None)
+    return None
+
+
+def read_pause(head: Head) -> float | None:
+    """Return for how many seconds the site asks to wait; None if it does not say.
+
+    Retry-After (seconds or a date), else the reset of RateLimit (IETF draft "RateLimit header fields"), else that of
+    X-RateLimit-Reset (no standard: seconds, or a time, which counts from the answer's `clock_time`).
+    """
+    if head.retry_after is not None:
+        return head.retry_after
+    found = re.search(r"\b(?:t|reset)=(\d{1,9})\b", head.headers.get("ratelimit", ""))
+    if found is not None:
+        return float(found[1])
+    value = head.headers.get("ratelimit-reset") or head.headers.get("x-ratelimit-reset") or ""
+    if not re.fullmatch(r"\s*\d{1,13}(\.\d+)?\s*", value):
+        return None
+    reset = float(value)
+    if reset < EPOCH:
+        return reset
+    if head.clock_time is None:
+        return None
+    return max(0.0, (reset / 1000 if reset > 100 * EPOCH else reset) - head.clock_time)

@@ -68,8 +68,12 @@ class Sign:
         if self.without and self.without in head.headers:
             return False
         start = head.start
-        if any(mark not in start for mark in self.holds) or any(mark in start for mark in self.lacks):
-            return False
+        for mark in self.holds:
+            if mark not in start:
+                return False
+        for mark in self.lacks:
+            if mark in start:
+                return False
         if self.media and not (head.is_html if self.media == "html" else head.media_type.endswith(self.media)):
             return False
         if self.matches is not None and self.matches.search(start) is None:

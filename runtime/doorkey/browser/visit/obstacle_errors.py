@@ -7,7 +7,8 @@ from dataclasses import replace
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.errors import Blocked, Changed, DoorkeyError, HeadlessDenied, NeedsPerson, RateLimited, SiteDown
 from doorkey.protections.advice import BY_HAND
-from doorkey.protections.finding import read_pause, recognize_page
+from doorkey.protections.finding import recognize_page
+from doorkey.protections.judge import read_pause
 from doorkey.protections.signs import Facts, Finding, Obstacle
 
 PAUSE = 300.0

@@ -13,7 +13,7 @@ from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.page import Page
 from doorkey.model.request import MiB, Reply, Request
 from doorkey.model.session import Session, Tokens
-from doorkey.protections.finding import recognize_head
+from doorkey.protections.judge import recognize_head
 from doorkey.provider import Provider
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.conversation import Conversation
