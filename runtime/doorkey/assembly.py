@@ -68,7 +68,7 @@ class Assembly:
         self._exits = AsyncExitStack()
         self._lent = pool
         if settings.notify.command or settings.notify.webhook:
-            self.events.hooks.append(self._notifier.on_event)
+            self.events.subscribe(self._notifier.on_event, calm=True)
 
     def adopt(self, settings: Settings) -> None:
         """Take over what *settings* say of sites and manners. Parts that exist keep what they were made with."""

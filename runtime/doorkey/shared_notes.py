@@ -62,15 +62,12 @@ class SharedNotes(Generic[V]):
 
     def __init__(self, name: str, form: NoteFormat[V], clock: Clock, texts: SharedTexts | None = None) -> None:
         self._name, self._form, self._clock, self._texts = name, form, clock, texts
-        self._held: OrderedDict[Key, V] = OrderedDict()
+        self.held: OrderedDict[Key, V] = OrderedDict()
+        """What is known here, of each key of which something is known."""
         self._pending: dict[Key, deque[Change[V]]] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._ahead = clock.wall() - clock.now()  # the store's time less the clock's `now`
         self._asked_again = float("-inf")
-
-    def __bool__(self) -> bool:
-        """Whether anything is known of any key."""
-        return bool(self._held)
 
     @property
     def time(self) -> float:
@@ -79,7 +76,7 @@ class SharedNotes(Generic[V]):
 
     def get(self, key: Key) -> V:
         """The value of *key*, as far as this process knows it."""
-        held = self._held.get(key)
+        held = self.held.get(key)
         return self._form.empty if held is None else held
 
     def change(self, key: Key, change: Change[V]) -> None:
@@ -106,11 +103,11 @@ class SharedNotes(Generic[V]):
 
     def _hold(self, key: Key, value: V) -> None:
         if value == self._form.empty:
-            self._held.pop(key, None)
+            self.held.pop(key, None)
             return
-        self._held[key] = value
-        if len(self._held) > MOST:
-            self._held.popitem(last=False)
+        self.held[key] = value
+        if len(self.held) > MOST:
+            self.held.popitem(last=False)
 
     def _exchange(self, key: Key, texts: SharedTexts) -> asyncio.Task[None]:
         """The exchange with the store that is under way, or a new one."""

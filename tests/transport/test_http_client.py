@@ -15,8 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from doorkey.transport.authentication import Authentication
-from doorkey.transport.byte_request import SMALL
-from doorkey.transport.http_client import HttpClient
+from doorkey.transport.http_client import SMALL, HttpClient
 
 DEMAND = (
     b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -12,7 +13,7 @@ from doorkey.model.chat import FinishReason
 from doorkey.model.cookies import Change
 from doorkey.model.request import Decoder, Head, MiB
 from doorkey.model.session import Session
-from doorkey.model.verdict import OK, Verdict
+from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.rate.limiter import Slot
 from doorkey.transport.stream import Stream
 from doorkey.transport.websocket import WebSocket
@@ -21,12 +22,12 @@ T = TypeVar("T")
 READ_LIMIT = 8 * MiB
 
 
+@dataclass(slots=True)
 class Raw:
     """The decoder of answers that are wanted as they are: bytes in, the same bytes out, and their end is their end."""
 
-    def __init__(self) -> None:
-        self.verdict: Verdict | None = None
-        self.finish_reason: FinishReason | None = None
+    verdict: Verdict | None = None
+    finish_reason: FinishReason | None = None
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         return (data,)
@@ -97,13 +98,13 @@ class Answer(Generic[T]):
         verdict = self._decoder.verdict
         if self._first or verdict is None:
             return OK
-        if verdict:
+        if verdict.kind is Kind.OK:
             if self.finish_reason == "content_filter":
                 raise Blocked(f"{self.site}: the site's content filter stopped the answer", site=self.site)
             raise EmptyAnswer(f"{self.site}: the answer is empty", site=self.site)
         return verdict
 
-    async def batches(self) -> AsyncIterator[Sequence[T]]:
+    async def batches(self) -> AsyncGenerator[Sequence[T], None]:
         """The items, in batches of one read each. Raises DoorkeyError where the answer fails on the way."""
         try:
             if self._first:
@@ -117,7 +118,7 @@ class Answer(Generic[T]):
                 batch = await self._next(self._chunks, decoder)
                 if batch:
                     yield batch
-            if not decoder.verdict:
+            if decoder.verdict.kind is not Kind.OK:
                 if self.on_failed is not None:
                     raise self.on_failed(decoder.verdict)
                 raise decoder.verdict.error(self.site, self.head.status)
@@ -201,6 +202,18 @@ class Answer(Generic[T]):
         except DoorkeyError as error:
             self._explain(error)
             raise
+
+
+def origin_headers(answer: Answer[Any]) -> dict[str, str]:
+    """Headers that say which site answered, by which transport, after how many renewals and how long a wait."""
+    headers = {
+        "x-doorkey-site": answer.site,
+        "x-doorkey-transport": answer.transport,
+        "x-doorkey-renewed": str(answer.renewed),
+    }
+    if answer.waited:
+        headers["x-doorkey-waited"] = f"{answer.waited:.1f}"
+    return headers
 
 
 async def name_timeout(answering: Awaitable[Answer[T]]) -> Answer[T]:

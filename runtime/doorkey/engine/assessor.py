@@ -55,7 +55,7 @@ class Assessor:
 
     def _decide(self, call: Call[T], session: Session, reply: JudgedReply[T]) -> Decision:
         """The decision on *reply*, and what is remembered of it."""
-        if reply.accepted:
+        if reply.verdict.kind is Kind.OK and reply.suspicion is Suspicion.NONE:
             return Deliver()
         case = self._describe(call, session, reply)
         site, status = call.target.site.name, reply.head.status

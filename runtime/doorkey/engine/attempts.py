@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
-from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.call import Call, JudgedReply, is_harmless, may_have_arrived
 from doorkey.engine.decision_tables import Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
-from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, MayHaveArrived, NotPlainHttp, SiteDown, TimeLimit
+from doorkey.errors import BrowserFailed, DoorkeyError, EmptyAnswer, NotPlainHttp, SiteDown, TimeLimit
 from doorkey.model.cookies import Change
-from doorkey.model.request import SAFE_METHODS, Head, Request, is_large
+from doorkey.model.events import log as events_log
+from doorkey.model.request import HEAD_BYTES, Head, Request, is_large
 from doorkey.model.session import Session
 from doorkey.model.verdict import OK, Kind, Verdict
 from doorkey.provider import Flow, Provider
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.single_use import take_over_tokens
-from doorkey.transport.holding import has_enough, read_to_judge
+from doorkey.transport.holding import read_to_judge
 from doorkey.transport.selector import TransportSelector
 from doorkey.transport.stream import Stream, whole
 
@@ -70,7 +72,7 @@ class Attempts:
     async def _carry_flow(self, call: Call[T], flow: Flow[Any], request: Request, session: Session) -> JudgedReply[T]:
         while True:
             reply = await self._send(call, request, session)
-            if reply.stream is None or not reply.verdict:
+            if reply.stream is None or reply.verdict.kind is not Kind.OK:
                 return reply
             if request.decode is not None:
                 await self._begin(call, reply, session)
@@ -118,7 +120,7 @@ class Attempts:
         except BaseException:
             await answer.aclose()
             raise
-        if reply.verdict:
+        if reply.verdict.kind is Kind.OK:
             reply.answer = answer
         else:
             await answer.aclose()
@@ -205,7 +207,10 @@ class Attempts:
             else:
                 dressed = provider.dress(request, session)
             sent = self._clock.now()
-            stream = await self._selector.of(request, site, session.key).open(
+            selector, transport = self._selector, self._selector.direct
+            if site.transport == "page" or selector.moved:
+                transport = selector.of(request, site, session.key)
+            stream = await transport.open(
                 dressed,
                 session,
                 site,
@@ -217,7 +222,9 @@ class Attempts:
             if call.conversation.slid:
                 await self._renew_cookies(call.conversation.taken(), provider, session, stream)
             head = stream.head
-            if request.own_host and not has_enough(provider, dressed, stream):
+            # Of most answers the head, or what came with it, is all that judging needs: no holding rule is asked then.
+            enough = head.is_data or len(head.start) >= HEAD_BYTES
+            if request.own_host and (not enough or provider.looks_into(dressed, head)):
                 head = await read_to_judge(provider, dressed, stream)
         except (SiteDown, TimeLimit, NotPlainHttp, BrowserFailed) as failure:
             return self._excuse(call, request, session, failure)
@@ -225,8 +232,11 @@ class Attempts:
         reply: JudgedReply[T] = JudgedReply(request, verdict, head, sent, came, stream)
         if verdict.by_absence:
             reply.suspicion = Suspicion.VAGUE
-        call.note(reply)
-        if call.single is None and not verdict:
+        call.verdict = verdict
+        call.replies.append(reply)
+        if call.target.events.events.hooks or events_log.isEnabledFor(logging.DEBUG):
+            call.report(reply)
+        if call.single is None and verdict.kind is not Kind.OK:
             stream.close()
         return reply
 
@@ -275,21 +285,6 @@ class Attempts:
 def is_away(result: object) -> bool:
     """Whether the site took no connection: it may be restarting, and the request can't have arrived."""
     return isinstance(result, SiteDown) and result.away and not result.arrived
-
-
-def is_harmless(request: Request) -> bool:
-    """Whether it does no harm that *request* is processed twice."""
-    return request.repeatable or request.method.upper() in SAFE_METHODS
-
-
-def may_have_arrived(call: Call[Any], request: Request, error: DoorkeyError) -> MayHaveArrived:
-    """The error of a request that must not be repeated, and whose answer did not come."""
-    site = call.target.site.name
-    return MayHaveArrived(
-        f"{site}: {request.what} was sent, but no answer came ({error.message.removeprefix(site + ': ')}). The site "
-        "may have processed it, so it was not sent again: look there before you repeat it",
-        site=site,
-    )
 
 
 def foreign_verdict(head: Head) -> Verdict:

@@ -10,11 +10,11 @@ from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
 from doorkey.engine.decision_tables import CheckOutcome, Resend, Suspicion
 from doorkey.engine.useless_renewals import RefusalShape
-from doorkey.errors import DoorkeyError
+from doorkey.errors import DoorkeyError, MayHaveArrived
 from doorkey.model.events import Attempt, CallRecord
-from doorkey.model.request import Head, Request
+from doorkey.model.request import SAFE_METHODS, Head, Request
 from doorkey.model.session import Session
-from doorkey.model.verdict import Kind, Verdict
+from doorkey.model.verdict import Verdict
 from doorkey.provider import Flow
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.conversation import Conversation
@@ -45,11 +45,6 @@ class JudgedReply(Generic[T]):
     check: CheckOutcome = CheckOutcome.IMPOSSIBLE
 
     @property
-    def accepted(self) -> bool:
-        """Whether nothing about the answer has to be decided."""
-        return self.verdict.kind is Kind.OK and self.suspicion is Suspicion.NONE
-
-    @property
     def attempt(self) -> Attempt:
         """The attempt in short, as it is told."""
         transport = "direct" if self.stream is None else self.stream.transport
@@ -65,17 +60,19 @@ class JudgedReply(Generic[T]):
 class Call(Generic[T]):
     """`start` makes the flow for a session, or `single` is the only request, whose answer is wanted as it is.
 
-    `deadline` is a time by the clock's `now`. `watched`: answers are held against what is known of the site's sessions.
-    `spent`: a request that must not be sent twice has succeeded. `renewals` counts the renewals, `excused` those for
-    sessions that had worked: they died early, which is not for this call to suffer. The session has to be newer than
-    the generation `refused`. `refusal_error` is the last refusal as an error, for where no newer session is to be had.
-    `shapes` are those of the refusals that the session was renewed for. `verdict` is the site's last word, None before
-    it had one. `session` is the one that the last attempt was made with.
+    `deadline` is a time by the clock's `now`, `began` the wall time at which the call began. `watched`: answers are
+    held against what is known of the site's sessions. `spent`: a request that must not be sent twice has succeeded.
+    `renewals` counts the renewals, `excused` those for sessions that had worked: they died early, which is not for
+    this call to suffer. The session has to be newer than the generation `refused`. `refusal_error` is the last refusal
+    as an error, for where no newer session is to be had. `shapes` are those of the refusals that the session was
+    renewed for. `verdict` is the site's last word, None before it had one. `session` is the one that the last attempt
+    was made with.
     """
 
     target: SiteTarget
     deadline: float
     clock: Clock
+    began: float
     start: Callable[[Session], Flow[Any]] | None = None
     single: Request | None = None
     watched: bool = False
@@ -90,12 +87,8 @@ class Call(Generic[T]):
     shapes: list[RefusalShape] = field(default_factory=list)
     verdict: Verdict | None = None
     session: Session | None = None
-    began: float = field(init=False)
     replies: list[JudgedReply[T]] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.began = self.clock.wall()
 
     def is_fresh(self, session: Session) -> bool:
         """Whether a browser has made *session* since this call began."""
@@ -119,7 +112,11 @@ class Call(Generic[T]):
             if given and self.renewals:
                 held = {cookie.identity for cookie in session.cookies}
                 given = tuple(change for change in given if change.identity not in held)
-            self.conversation, self.pending = Conversation(self.clock, given), self.single
+            if given:
+                self.conversation = Conversation.beginning_with(given, self.clock)
+            else:
+                self.conversation = Conversation(self.clock)
+            self.pending = self.single
         elif self.start is not None and (self.flow is None or not self.spent):
             self.conversation = Conversation(self.clock)
             self.flow = self.start(session)
@@ -127,24 +124,39 @@ class Call(Generic[T]):
         assert self.pending is not None
         return self.pending
 
-    def note(self, reply: JudgedReply[T]) -> None:
-        """Remember and report what an attempt brought."""
-        self.verdict = reply.verdict
-        self.replies.append(reply)
-        events = self.target.events
-        if events.heard:
-            made = reply.attempt
-            events.report("attempt", f"{made.what}: HTTP {made.status} by {made.transport}, {made.verdict}")
+    def report(self, reply: JudgedReply[T]) -> None:
+        """Tell those who follow each step what an attempt brought."""
+        made = reply.attempt
+        told = f"{made.what}: HTTP {made.status} by {made.transport}, {made.verdict}"
+        self.target.events.report("attempt", told)
 
     def record(self, waited: float, error: str = "") -> CallRecord:
         """The path of this call so far."""
+        attempts: tuple[Attempt, ...] = ()
+        for reply in self.replies:
+            attempts += (reply.attempt,)
         return CallRecord(
             at=self.began,
             site=self.target.site.name,
-            attempts=tuple([reply.attempt for reply in self.replies]),
+            attempts=attempts,
             checks=tuple(self.checks),
             renewals=self.renewals,
             waited=waited,
             took=max(0.0, self.clock.wall() - self.began),
             error=error,
         )
+
+
+def is_harmless(request: Request) -> bool:
+    """Whether it does no harm that *request* is processed twice."""
+    return request.repeatable or request.method.upper() in SAFE_METHODS
+
+
+def may_have_arrived(call: Call[Any], request: Request, error: DoorkeyError) -> MayHaveArrived:
+    """The error of a request that must not be repeated, and whose answer did not come."""
+    site = call.target.site.name
+    return MayHaveArrived(
+        f"{site}: {request.what} was sent, but no answer came ({error.message.removeprefix(site + ': ')}). The site "
+        "may have processed it, so it was not sent again: look there before you repeat it",
+        site=site,
+    )

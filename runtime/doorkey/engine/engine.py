@@ -19,7 +19,7 @@ from doorkey.engine.attempts import REFUSALS, Attempts
 from doorkey.engine.call import Call, JudgedReply
 from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.decision import Deliver, Fail, Refused, Renew
-from doorkey.engine.decision_tables import MOST_EXCUSED, MOST_RENEWALS
+from doorkey.engine.decision_tables import MOST_EXCUSED, MOST_RENEWALS, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory, refusal_shape
 from doorkey.errors import BrowserFailed, DoorkeyError, VisitFailed
 from doorkey.model.request import Request
@@ -70,9 +70,9 @@ class Engine:
         `verdict` says so. Raises what a visit raised, RequestError, SiteDown when the site can't be reached,
         MayHaveArrived, SessionEnded, NeedsPerson where what stands before it lets no session in, TimeLimit.
         """
-        if needs_pieces(request):
+        if (request.form is not None or request.json is not None) and needs_pieces(request):
             request = await encode_in_pieces(request)
-        call: Call[bytes] = Call(target, deadline, self._clock, single=request)
+        call: Call[bytes] = Call(target, deadline, self._clock, self._clock.wall(), single=request)
         if target.provider.single_use and target.provider.uses_up(request):
             async with hold_token(self._keeper.key_state(target.key), deadline, self._clock):
                 return await self._enter(call)
@@ -84,12 +84,13 @@ class Engine:
         Raises DoorkeyError: what a visit raised, the final verdict of the site, RequestError from the provider,
         TimeLimit.
         """
-        return await self._enter(Call(target, deadline, self._clock, start))
+        return await self._enter(Call(target, deadline, self._clock, self._clock.wall(), start))
 
     async def _enter(self, call: Call[T]) -> Answer[T]:
         """Carry *call* when it is its turn at the site. Its place is free again when its answer has ended."""
         target, slot = call.target, None
-        limiter = self._keeper.limiters.of(target.key)
+        limiters = self._keeper.limiters
+        limiter = limiters.known[target.key] if target.key in limiters.known else limiters.of(target.key)
         try:
             if self._checks is not None and target.provider.check_url is not None:
                 call.watched = True
@@ -109,7 +110,7 @@ class Engine:
         self._end(call, limiter, slot, "")
         if slot is not None:
             answer.hold(slot)
-        if target.recorder is not None and not answer.verdict and answer.verdict.kind is not Kind.UNCHECKED:
+        if target.recorder is not None and answer.verdict.kind not in (Kind.OK, Kind.UNCHECKED):
             refusal = answer.verdict.error(target.site.name, answer.head.status)
             target.recorder.note_refusal(
                 call.record(answer.waited, refusal.code), refusal, CALLER.get(), answer.session
@@ -123,16 +124,22 @@ class Engine:
         if limiter is not None and call.verdict is not None:
             limiter.obey(call.verdict)
         events = call.target.events.events
-        if events.hooks:
-            events.publish(call.record(slot.waited if slot else 0.0, error))
+        if events.hooks or events.calm_hooks:
+            record = call.record(slot.waited if slot else 0.0, error)
+            for hook in (*events.hooks, *events.calm_hooks):
+                hook(record)
 
     async def _carry(self, call: Call[T]) -> Answer[T]:
+        target = call.target
         while True:
-            session = call.session = self._get_ready(call) or await self._session(call)
+            session = call.session = self._keeper.get_ready(target, newer_than=call.refused)
+            may_have_moved = target.site.transport == "page" or self._selector.moved
+            if session is None or (may_have_moved and not self._selector.carries(session, target.site)):
+                session = call.session = await self._session(call)
             if call.watched and self._checks is not None and not await self._checks.prepare(call, session):
                 continue
             reply = await self._attempts.carry(call, session)
-            settled = reply.accepted and not call.watched
+            settled = reply.verdict.kind is Kind.OK and reply.suspicion is Suspicion.NONE and not call.watched
             match ACCEPTED if settled else await self._assessor.assess(call, session, reply):
                 case Deliver() as delivered:
                     answer = self._deliver(call, session, reply, delivered)
@@ -143,11 +150,6 @@ class Engine:
                     self._give_up_session(call, session, reply, refused)
                 case Fail() as failed:
                     await self._fail(call, session, reply, failed)
-
-    def _get_ready(self, call: Call[T]) -> Session | None:
-        """What `_session` gives, where that takes no waiting."""
-        session = self._keeper.get_ready(call.target, newer_than=call.refused)
-        return session if session is not None and self._selector.carries(session, call.target.site) else None
 
     async def _session(self, call: Call[T]) -> Session:
         """A session newer than the refused one that the site's transport can carry: `page` needs its context live."""

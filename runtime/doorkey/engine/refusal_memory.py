@@ -59,7 +59,7 @@ class RefusalMemory:
             self._accepted[key] = session.gen, sent
             if len(self._accepted) > MOST:
                 self._accepted.popitem(last=False)
-        if self._notes:
+        if self._notes.held:
             held = self._notes.get(session.key)
             if held.shapes and held.accept(request, session.gen) is not held:
                 self._notes.change(session.key, lambda value, wall: value.accept(request, session.gen))

@@ -24,6 +24,8 @@ Step: TypeAlias = Literal[
     "person",  # a person is needed
     "attempt",  # a request was answered by the site
 ]
+STEPS_OF_CALLS = ("attempt", "queue")
+"""Steps of which each call has several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +94,26 @@ class Events:
 
     clock: Clock
     hooks: list[Hook] = field(default_factory=list)
+    """Those that get all records."""
+    calm_hooks: list[Hook] = field(default_factory=list)
+    """Those that get all but the steps of calls."""
 
-    def subscribe(self, hook: Hook) -> Callable[[], None]:
-        """Call *hook* with each record from now on. Returns a function that ends this."""
-        self.hooks.append(hook)
-        return lambda: self.hooks.remove(hook)
+    def subscribe(self, hook: Hook, *, calm: bool = False) -> Callable[[], None]:
+        """Call *hook* with each record from now on. Returns a function that ends this.
+
+        *calm*: without the steps of calls ("attempt", "queue"), of which each call has several. What each request
+        reports is then not even put into words.
+        """
+        hooks = self.calm_hooks if calm else self.hooks
+        hooks.append(hook)
+        return lambda: hooks.remove(hook)
 
     def publish(self, event: Event) -> None:
         for hook in tuple(self.hooks):
             hook(event)
+        if self.calm_hooks and not (isinstance(event, VisitEvent) and event.step in STEPS_OF_CALLS):
+            for hook in tuple(self.calm_hooks):
+                hook(event)
 
     def of(self, site: str) -> SiteEvents:
         """The events of one site, for the parts that report them."""
@@ -115,15 +128,10 @@ class SiteEvents:
     site: str
     trail: deque[VisitEvent] | None = None
 
-    @property
-    def heard(self) -> bool:
-        """Whether anybody but the trail takes a step. What each request reports is not worth its words otherwise."""
-        return bool(self.events.hooks) or log.isEnabledFor(logging.DEBUG)
-
     def report(self, step: Step, detail: str) -> None:
         """Publish a step. *detail* must hold no cookie, token, key, prompt or filled-in value."""
         log.debug("%s: %s", self.site, detail)
-        if self.events.hooks or self.trail is not None:
+        if self.events.hooks or self.events.calm_hooks or self.trail is not None:
             event = VisitEvent(at=self.events.clock.wall(), site=self.site, step=step, detail=detail)
             if self.trail is not None:
                 self.trail.append(event)

@@ -84,14 +84,15 @@ class RateLimiters:
         self._clock = clock
         self._longest = longest
         self._uniform = uniform
-        self._known: dict[Key, RateLimiter | None] = {}
+        self.known: dict[Key, RateLimiter | None] = {}
+        """The limiters of requests, of keys that were asked for since the limits are these."""
         self._calls: dict[tuple[str, str], RateLimiter] = {}
         self._pages: dict[tuple[str, str], RateLimiter] = {}
 
     def adopt(self, limits_of: Callable[[Key], RateLimits | None]) -> None:
         """Take over other limits. Calls under way and those that wait keep their places; rests go on."""
-        known, self._limits_of = tuple(self._known), limits_of
-        self._known.clear()
+        known, self._limits_of = tuple(self.known), limits_of
+        self.known.clear()
         for key in known:
             try:
                 limits = limits_of(key)
@@ -109,18 +110,18 @@ class RateLimiters:
     def of(self, key: Key) -> RateLimiter | None:
         """The limiter of requests to *key*'s site; None without limits."""
         try:
-            return self._known[key]
+            return self.known[key]
         except KeyError:
             pass
         limits = self._limits_of(key)
-        if len(self._known) >= MOST:
-            self._known.clear()
+        if len(self.known) >= MOST:
+            self.known.clear()
         limiter = None
         if limits is not None:
             limiter = self._shared(
                 self._calls, key, limits.at_once, limits.rate, limits.queue, patience=limits.patience
             )
-        self._known[key] = limiter
+        self.known[key] = limiter
         return limiter
 
     def status(self, key: Key) -> RateStatus | None:

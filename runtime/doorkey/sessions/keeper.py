@@ -100,10 +100,16 @@ class Keeper:
     def get_ready(self, target: Target, *, newer_than: int = -1) -> Session | None:
         """What `get` returns where that takes no waiting, else None. Past the soft age a visit begins behind it."""
         state, now = self._states[target.key], self._clock.now()
-        while state.spent or not state.is_usable(state.current, state.born, newer_than, now):
+        while True:
+            current = state.current
+            counted = current is not None and (current.max_uses is not None or state.budget.learned is not None)
+            if state.is_usable(current, state.born, newer_than, now) and not (counted and state.spent):
+                break
             if not state.promote(newer_than, now):
                 return None
         session = state.hand_out()
+        if now < state.soft_at and not counted:
+            return session
         if state.needs_successor(now):
             self._launch(target.source, state, seen=session.gen)
         return session

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self, TypedDict
 
 from multidict import CIMultiDictProxy
 
@@ -13,6 +14,7 @@ from doorkey.model.cookies import Change, Identity
 from doorkey.model.set_cookie import parse_date
 
 
+@dataclass(slots=True)
 class Conversation:
     """Changes that one call's answers make to the session's cookies. They are thrown away at its end, or handed to the
     request that follows a redirect.
@@ -21,10 +23,14 @@ class Conversation:
     Only `sliding` cookies, which the site's settings name, belong to everybody: `slid` are those not yet taken over.
     """
 
-    def __init__(self, clock: Clock, changes: Sequence[Change] = ()) -> None:
-        self._clock = clock
-        self.by_identity: dict[Identity, Change] = {change.identity: change for change in changes} if changes else {}
-        self.slid: list[Change] = []
+    clock: Clock
+    by_identity: dict[Identity, Change] = field(default_factory=dict)
+    slid: list[Change] = field(default_factory=list)
+
+    @classmethod
+    def beginning_with(cls, changes: Iterable[Change], clock: Clock) -> Self:
+        """A conversation whose first request carries *changes*."""
+        return cls(clock, {change.identity: change for change in changes})
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -43,7 +49,7 @@ class Conversation:
         """
         date = parse_date(headers.get("date", ""))
         lines = headers.getall("set-cookie", ())
-        return self.take(self.over(held).answered(lines, url, self._clock.wall(), date=date), sliding)
+        return self.take(self.over(held).answered(lines, url, self.clock.wall(), date=date), sliding)
 
     def take(self, changes: Iterable[Change], sliding: tuple[str, ...]) -> tuple[Change, ...]:
         """As `keep`, of changes that are known already."""

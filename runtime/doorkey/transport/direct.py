@@ -23,14 +23,13 @@ from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
 from doorkey.network.socks import is_socks, socks_connector, socks_errors, socks_failure
 from doorkey.network.tls import make_context
-from doorkey.network.url_policy import PublicResolver, request_url, same_host
+from doorkey.network.url_policy import PLAIN_PATH, PublicResolver, request_url, same_host
 from doorkey.transport.authentication import Authentication
 from doorkey.transport.compression import ACCEPTED, unpack_exchange
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.headers import SessionHeaders
-from doorkey.transport.http_client import LONGEST_LINE, HttpClient
+from doorkey.transport.http_client import LONGEST_LINE, HttpClient, encode_body
 from doorkey.transport.redirects import allowed_redirect, redirected
-from doorkey.transport.request_body import encode_body
 from doorkey.transport.stream import BROKEN, Exchange, Stream, buffered, translated
 from doorkey.transport.timeouts import Timeout, Timeouts
 from doorkey.transport.websocket import NoBody, WebSocket, open_websocket
@@ -83,7 +82,9 @@ class Direct:
         whether the request may have got there), TimeLimit, NotPlainHttp if only a browser can speak with
         the site.
         """
-        url = request_url(request, site)
+        path = request.url.removeprefix(site.origin)
+        plain = not request.query and PLAIN_PATH.fullmatch(path)
+        url = site.origin + path if plain else request_url(request, site)
         if site.tls is not None or site.credentials is not None:
             await self._prepare(site)
         conversation = conversation or Conversation(self._clock)
@@ -125,8 +126,8 @@ class Direct:
             request, url = allowed_redirect(request, onward, site)
         raise Changed(f"{site.name}: {request.what} was redirected more than {follow} times", site=site.name)
 
-    def _read_head(self, response: aiohttp.ClientResponse, url: str, start: bytes = b"") -> Head:
-        return Head(status=response.status, headers=response.headers, url=url, start=start, received=self._clock.wall())
+    def _read_head(self, response: aiohttp.ClientResponse, url: str) -> Head:
+        return Head(status=response.status, headers=response.headers, url=url, received=self._clock.wall())
 
     def _begin(
         self,
@@ -139,7 +140,7 @@ class Direct:
     ) -> Stream:
         """The answer, with what came of its body together with its head."""
         exchange: Exchange = response
-        start = b""
+        start, wall = b"", self._clock.wall()
         try:
             if "content-encoding" not in response.headers:
                 start = buffered(response.content)
@@ -149,7 +150,8 @@ class Direct:
             response.close()
             error.site = site.name
             raise
-        head = self._read_head(response, url, start[:HEAD_BYTES])
+        first = start[:HEAD_BYTES]
+        head = Head(status=response.status, headers=response.headers, url=url, start=first, received=wall)
         return Stream(exchange, head, start, self._waits, self._limits.idle, deadline, upload)
 
     async def close(self) -> None:
@@ -162,14 +164,19 @@ class Direct:
         self, request: Request, url: str, session: Session, site: Site, conversation: Conversation
     ) -> Awaitable[aiohttp.ClientResponse]:
         headers = self._headers(request, url, session, site, conversation)
-        body, kind = encode_body(request)
+        body = kind = None
+        if not (request.body is None and request.form is None and request.json is None and request.parts is None):
+            body, kind = encode_body(request)
         if kind and "content-type" not in headers:
             headers["content-type"] = kind
         headers["accept-encoding"] = ACCEPTED if request.encodings is None else request.encodings
         if isinstance(body, Upload) and body.length is not None:
             headers["content-length"] = str(body.length)
-        client, proxy = self._way(request, url, site)
-        ordinary = (site.tls is None and site.credentials is None) or origin_of(url) != site.origin
+        ordinary, client, proxy = True, self._clients.get(OWN), None
+        if client is None or site.proxy is not None or not request.own_host:
+            client, proxy = self._way(request, url, site)
+        if site.tls is not None or site.credentials is not None:
+            ordinary = origin_of(url) != site.origin
         return client.request(
             request.method,
             wire_url(url),

@@ -46,7 +46,9 @@ class SessionHeaders:
 
     def for_request(self, request: Request, session: Session, url: str, site: Site) -> CIMultiDict[str]:
         """The headers that doorkey adds to *request*: the browser's, those of its kind, and *url*'s cookies."""
-        computed = self._of(session)
+        computed = self._computed.get(session.key)
+        if computed is None or computed.gen != session.gen or session.gen <= 0:
+            computed = self._of(session)
         kind = request.anonymous, request.websocket is not None
         target = (request.method, url.partition("?")[0], request.accept, request.expects, request.referer, *kind)
         found = computed.by_target.get(target)
@@ -63,7 +65,9 @@ class SessionHeaders:
 
     def jar(self, session: Session) -> CookieJar:
         """The session's cookies, with what answers have changed in them."""
-        return self._of(session).jar
+        computed = self._computed.get(session.key)
+        known = computed is not None and computed.gen == session.gen > 0
+        return computed.jar if computed is not None and known else self._of(session).jar
 
     def slide(self, session: Session, changes: Iterable[Change], carried: CookieJar) -> None:
         """Apply an answer's *changes* to the session's sliding cookies. The last answer wins.

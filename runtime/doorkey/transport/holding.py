@@ -18,14 +18,6 @@ UNSAFE_SECONDS = 5.0
 """How long the answer to any other request is held back at most: a refused write that goes unnoticed is lost."""
 
 
-def has_enough(provider: Provider, request: Request, stream: Stream) -> bool:
-    """Whether what came of *stream* with its head is all that judging it needs."""
-    if stream.websocket is not None:
-        return True
-    head = stream.head
-    return not provider.looks_into(request, head) and len(head.start) >= _wanted(head, looks=False)
-
-
 async def read_to_judge(provider: Provider, request: Request, stream: Stream) -> Head:
     """Read as much of the body of *stream* as judging it needs, and return its head with that.
 
@@ -33,10 +25,12 @@ async def read_to_judge(provider: Provider, request: Request, stream: Stream) ->
     Raises what reading the body raises.
     """
     head = stream.head
-    if has_enough(provider, request, stream):
+    if stream.websocket is not None:
         return head
     looks = provider.looks_into(request, head)
     most = _wanted(head, looks=looks)
+    if not looks and len(head.start) >= most:
+        return head
     stream.take()
     if most and stream.body is None:
         await stream.hold(most, SAFE_SECONDS if request.method.upper() in SAFE_METHODS else UNSAFE_SECONDS)

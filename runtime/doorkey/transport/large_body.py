@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 from doorkey.errors import RequestError
 from doorkey.model.request import LARGE, Request
-from doorkey.transport.request_body import COMPACT
+from doorkey.transport.http_client import COMPACT
 
 AT_ONCE = 0.005
 """Seconds of encoding after which others get their turn."""

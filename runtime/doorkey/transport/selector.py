@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Unpack
@@ -71,34 +72,36 @@ class TransportSelector:
         expiry: float = EXPIRY,
         texts: SharedTexts | None = None,
     ) -> None:
-        self._direct, self._page, self._expiry = direct, page, expiry
+        self.direct, self._page, self._expiry = direct, page, expiry
         self._alone = None if page is None else LoneRequests(page)
-        self._moved: SharedNotes[Move] = SharedNotes("transport", MoveText(expiry), clock, texts)
+        self._notes: SharedNotes[Move] = SharedNotes("transport", MoveText(expiry), clock, texts)
+        self.moved: Mapping[Key, Move] = self._notes.held
+        """The keys that have moved. While there are none, only sites with transport = "page" do not go by `direct`."""
 
     async def refresh(self, key: Key) -> None:
         """Take over whether another process has moved the requests of *key*."""
         if self._page is not None:
-            await self._moved.refresh(key)
+            await self._notes.refresh(key)
 
     async def close(self) -> None:
-        await self._moved.close()
+        await self._notes.close()
 
     def name(self, site: Site, key: Key) -> Literal["direct", "page"]:
         """What carries the requests of *key* now."""
         if self._page is None or site.transport == "direct" or key.caller:
             return "direct"  # cookies that a caller brought along are in no browser of ours
-        if site.transport == "page" or (self._moved and self._moved.get(key).until > self._moved.time):
+        if site.transport == "page" or (self.moved and self._notes.get(key).until > self._notes.time):
             return "page"
         return "direct"
 
     def of(self, request: Request, site: Site, key: Key) -> Transport:
         """What carries *request*. Requests to other hosts go by `direct` in any case."""
-        may = request.own_host and (site.transport == "page" or bool(self._moved))
-        return self._page if may and self._page is not None and self.name(site, key) == "page" else self._direct
+        may = request.own_host and (site.transport == "page" or bool(self.moved))
+        return self._page if may and self._page is not None and self.name(site, key) == "page" else self.direct
 
     def for_page(self, site: Site, key: Key) -> Transport:
         """What carries a load of the site's page for *key*, beside the calls under way."""
-        return self._alone if self._alone is not None and self.name(site, key) == "page" else self._direct
+        return self._alone if self._alone is not None and self.name(site, key) == "page" else self.direct
 
     def can_move(self, site: Site, key: Key) -> bool:
         """Whether the requests of *key* can move to `page`, and have not."""
@@ -108,12 +111,12 @@ class TransportSelector:
         """Move to `page`, because the site does *why*. Nothing changes where that can't be, or is so already."""
         if not self.can_move(site, key):
             return
-        self._moved.change(key, lambda value, wall: Move(max(value.until, wall + self._expiry)))
+        self._notes.change(key, lambda value, wall: Move(max(value.until, wall + self._expiry)))
         log.info("%s: %s: requests go by the live page for %.0f s", site.name, why, self._expiry)
 
     def carries(self, session: Session, site: Site) -> bool:
         """Whether requests can go with *session* now: the live page needs the context it came from."""
-        if self._page is None or (site.transport != "page" and not self._moved):
+        if self._page is None or (site.transport != "page" and not self.moved):
             return True
         return self.name(site, session.key) == "direct" or self._page.live(session)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
+from typing import Any
 
 from doorkey.errors import TimeLimit
 from doorkey.model.upload import Upload
@@ -45,6 +47,7 @@ class Timeouts:
             self.ring_at(min(wait.at for wait in self.open))
 
 
+@dataclass(slots=True, eq=False)
 class Timeout:
     """Limits a block of the current task to *limit* seconds, and to the loop's time *deadline*.
 
@@ -52,16 +55,19 @@ class Timeout:
     *upload* sends begins the limit anew.
     """
 
-    def __init__(self, waits: Timeouts, what: str, limit: float, deadline: float, upload: Upload | None = None) -> None:
-        self._waits = waits
-        self._what = what
-        self._limit = limit
-        self._deadline = deadline
-        self._upload = upload
-        self._over = False
+    waits: Timeouts
+    what: str
+    limit: float
+    deadline: float
+    upload: Upload | None = None
+    at: float = field(init=False)
+    _began: float = field(init=False)
+    _task: asyncio.Task[Any] = field(init=False)
+    _cancelling: int = field(init=False)
+    _over: bool = field(init=False, default=False)
 
     def __enter__(self) -> None:
-        waits = self._waits
+        waits = self.waits
         loop = waits.loop
         task = asyncio.current_task(loop)
         if task is None:
@@ -69,9 +75,9 @@ class Timeout:
         self._task = task
         self._cancelling = task.cancelling()
         self._began = began = loop.time()
-        self.at = min(began + self._limit, self._deadline)
-        if self._upload is not None:
-            self._upload.moved = self._moved
+        self.at = min(began + self.limit, self.deadline)
+        if self.upload is not None:
+            self.upload.moved = self._moved
         waits.open.add(self)
         if self.at < waits.rings:
             waits.ring_at(self.at)
@@ -79,20 +85,20 @@ class Timeout:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._waits.open.discard(self)
-        if self._upload is not None:
-            self._upload.moved = None
+        self.waits.open.discard(self)
+        if self.upload is not None:
+            self.upload.moved = None
         # A cancellation from elsewhere at the same moment takes precedence, as in asyncio.timeout.
         if self._over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            if self.at == self._deadline:
-                left = round(max(0.0, self._deadline - self._began), 3)
+            if self.at == self.deadline:
+                left = round(max(0.0, self.deadline - self._began), 3)
                 raise TimeLimit("total", left, setting="limits.total") from None
-            setting = f"limits.{self._what.replace(' ', '_')}"
-            raise TimeLimit(self._what, self._limit, setting=setting) from None
+            setting = f"limits.{self.what.replace(' ', '_')}"
+            raise TimeLimit(self.what, self.limit, setting=setting) from None
 
     def end(self) -> None:
         self._over = True
         self._task.cancel()
 
     def _moved(self) -> None:
-        self.at = min(self._waits.loop.time() + self._limit, self._deadline)
+        self.at = min(self.waits.loop.time() + self.limit, self.deadline)

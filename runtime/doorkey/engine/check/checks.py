@@ -287,7 +287,7 @@ class SessionChecks:
 
 def with_cookies_of(call: Call[Any]) -> Conversation:
     """A conversation of the check alone, which begins with the cookies that the suspect answer has set."""
-    return Conversation(call.clock, call.conversation.changes)
+    return Conversation.beginning_with(call.conversation.changes, call.clock)
 
 
 def serves_once(call: Call[Any], reply: JudgedReply[Any]) -> bool:

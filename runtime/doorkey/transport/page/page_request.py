@@ -11,7 +11,7 @@ from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.upload import Upload
 from doorkey.model.urls import origin_of
-from doorkey.transport.request_body import encode_body
+from doorkey.transport.http_client import encode_body
 
 if TYPE_CHECKING:
     from doorkey.browser import PageRequest
