@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from doorkey.service.failure import Refusal
-from doorkey.service.key import matches
+from doorkey.service.key import as_bytes
 
 if TYPE_CHECKING:
     from doorkey.config.settings import ServiceSettings
@@ -94,33 +94,27 @@ RULES = {
 
 
 class KeyRing:
-    """The keys that the service accepts. *full* may do everything."""
+    """The keys that the service accepts. *full* may do everything.
+
+    `entries` are each key, as bytes, and its rights: None for all of them.
+    """
 
     def __init__(self, full: str, service: ServiceSettings) -> None:
-        self._keys: list[tuple[str, Access | None]] = [(full, None)]
+        entries: list[tuple[bytes, Access | None]] = [(as_bytes(full), None)]
         for name, key in service.keys.items():
             access = Access(name, _narrow(key.sites), _narrow(key.methods), key.admin, key.agents)
-            self._keys.append((key.key.get_secret_value(), access))
-
-    def admit(self, request: web.Request, shown: Sequence[str]) -> bool:
-        """Return whether one of the keys *shown* is right. Raises Refusal for what it does not allow."""
-        # Every pair is compared, so that the time tells nothing about which one is near.
-        found = [access for key, access in self._keys for each in shown if matches(each, key)]
-        if not found:
-            return False
-        if None not in found:
-            access = found[0]
-            assert access is not None
-            apply_access(request, access)
-        return True
+            entries.append((as_bytes(key.key.get_secret_value()), access))
+        self.entries = tuple(entries)
 
     def access_of(self, name: str) -> Access | None:
         """Return the rights of the key *name*; the empty name is the full key's."""
-        return next(access for _, access in self._keys if (access.name if access else "") == name)
+        return next(access for _, access in self.entries if (access.name if access else "") == name)
 
     def digest(self, salt: str) -> str:
         """Return a text that differs where the keys or their rights do. It tells nothing about the keys."""
-        told = [(key, a and [a.name, *map(_sorted, (a.sites, a.methods)), a.admin, a.agents]) for key, a in self._keys]
+        told = [
+            (key, a and [a.name, *map(_sorted, (a.sites, a.methods)), a.admin, a.agents]) for key, a in self.entries
+        ]
         return hmac.digest(salt.encode(), repr(told).encode("utf-8", "replace"), "sha256").hex()
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from doorkey.service.access import KeyRing
+from doorkey.service.access import KeyRing, apply_access
 from doorkey.service.dashboard.page import show_how_to_come_in, wants_page
-from doorkey.service.dashboard.viewers import Viewers, is_inner
+from doorkey.service.dashboard.viewers import INNER, PAGE, Viewers
 from doorkey.service.failure import Refusal
-from doorkey.service.key import is_loopback
-
-Check: TypeAlias = Callable[[web.Request], web.Response | None]
-"""Returns a response when no handler is needed, else None. Raises Refusal."""
+from doorkey.service.key import as_bytes, is_loopback
 
 CORS = web.RequestKey("CORS", dict[str, str])
 """CORS headers for the answer to a web page that may read it."""
@@ -33,21 +30,59 @@ FOREIGN = ("cross-site", "same-site")
 """Values of `Sec-Fetch-Site` on a request that a page of another origin caused (W3C, Fetch Metadata)."""
 
 
-def check_host(hosts: Sequence[str]) -> Check:
-    """Accept only loopback names and *hosts*: a web page can point any name of its own at this machine."""
-    known = {host.lower().strip("[]") for host in hosts}
+class Rules:
+    """Who may call: by which names of this service, from which web pages, with which keys or as one of *viewers*."""
 
-    @lru_cache(64)
-    def is_known(header: str) -> bool:
-        name = host_name(header)
-        return is_loopback(name) or name in known
+    def __init__(self, viewers: Viewers) -> None:
+        self.viewers = viewers
+        self._keys: KeyRing | None = None
+        self._is_known = _known_names(())
+        self._origins: set[str] = set()
 
-    def check(request: web.Request) -> web.Response | None:
-        given: Sequence[str] = request.headers.getall("Host", ())
+    def adopt(self, hosts: Sequence[str], origins: Sequence[str], keys: KeyRing | None) -> None:
+        """Take over other rules, for requests that come from now on. Without *keys* no key is asked for."""
+        self.viewers.adopt(keys)
+        self._keys = keys
+        self._is_known = _known_names(hosts)
+        self._origins = {origin.rstrip("/").lower() for origin in origins}
+
+    def admit(self, request: web.Request) -> web.Response | None:
+        """Return the answer to a request that needs no handler, else None. Raises Refusal for one that may not come in.
+
+        On the dashboard's paths a viewer's cookie lets it in; others get a page that says how to come in.
+        """
+        headers, target = request.headers, request.raw_path
+        hosts: Sequence[str] = headers.getall("Host", ())
+        if len(hosts) != 1 or not target.startswith("/") or not self._is_known(hosts[0]):
+            self._check_host(request, hosts)
+        if "Origin" in headers or "Sec-Fetch-Site" in headers:
+            response = self._check_origin(request)
+            if response is not None:
+                return response
+        keys, path = self._keys, target.partition("?")[0]  # not decoded: what is written in another way needs a key
+        if keys is None or path == HEALTH:
+            return None
+        if (path == PAGE or path.startswith(INNER)) and self.viewers.admit(request, path):
+            return None
+        shown, found = read_keys(headers), []
+        # Every pair is compared, so that the time tells nothing about which one is near.
+        for each in shown:
+            given = each.encode() if each.isascii() else as_bytes(each)
+            for key, access in keys.entries:
+                if hmac.compare_digest(given, key):
+                    found.append(access)
+        if not found:
+            return _ask_for_key(request, shown)
+        if found[0] is not None and None not in found:
+            apply_access(request, found[0])
+        return None
+
+    def _check_host(self, request: web.Request, given: Sequence[str]) -> None:
+        """Accept only loopback names and the configured ones: a web page can point any name of its own here."""
         if not request.raw_path.startswith("/") and "://" in request.raw_path:
             given = [urlsplit(request.raw_path).netloc]  # a whole URL counts, not the Host (RFC 9112, section 3.2.2)
-        if (len(given) == 1 and is_known(given[0])) or request.path == HEALTH:
-            return None
+        if (len(given) == 1 and self._is_known(given[0])) or request.path == HEALTH:
+            return
         if len(given) != 1:
             raise Refusal(400, "invalid_host", f"one Host header was expected, {len(given)} came")
         name = host_name(given[0])
@@ -58,20 +93,11 @@ def check_host(hosts: Sequence[str]) -> Check:
             f'this service is not known as {shown}. If it should be, add it: [service] hosts = ["{shown}"]',
         )
 
-    return check
+    def _check_origin(self, request: web.Request) -> web.Response | None:
+        """Refuse requests of web pages, except those of known origins and of this service.
 
-
-def host_name(header: str) -> str:
-    """Return the name in a Host header in lower case, without its port; an IPv6 address without brackets."""
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d*)?", header)
-    return (bracketed[1] if bracketed else re.sub(r":\d*$", "", header)).lower()
-
-
-def check_origin(origins: Sequence[str]) -> Check:
-    """Refuse requests of web pages, except those of *origins* and of this service: a page must not use sessions."""
-    known = {origin.rstrip("/").lower() for origin in origins}
-
-    def check(request: web.Request) -> web.Response | None:
+        A page must not use sessions.
+        """
         origin = request.headers.get("Origin")
         if origin is None:
             # Pictures and links of a page carry no Origin. Browsers say where they come from, and no page can hide it.
@@ -85,7 +111,7 @@ def check_origin(origins: Sequence[str]) -> Check:
             return None
         if origin.lower() == f"{request.scheme}://{request.host.lower()}":
             return None
-        if origin.lower() not in known:
+        if origin.lower() not in self._origins:
             raise Refusal(
                 403,
                 "origin_not_allowed",
@@ -105,34 +131,37 @@ def check_origin(origins: Sequence[str]) -> Check:
             return web.Response(status=204)
         return None
 
-    return check
+
+def _known_names(hosts: Sequence[str]) -> Callable[[str], bool]:
+    """Return a function that says whether a Host header holds a loopback name or one of *hosts*."""
+    known = {host.lower().strip("[]") for host in hosts}
+
+    @lru_cache(64)
+    def is_known(header: str) -> bool:
+        name = host_name(header)
+        return is_loopback(name) or name in known
+
+    return is_known
 
 
-def check_key(keys: KeyRing | None, viewers: Viewers) -> Check:
-    """Ask for one of *keys* in the headers that `read_keys` reads. None asks for no key.
+def host_name(header: str) -> str:
+    """Return the name in a Host header in lower case, without its port; an IPv6 address without brackets."""
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d*)?", header)
+    return (bracketed[1] if bracketed else re.sub(r":\d*$", "", header)).lower()
 
-    On the dashboard's paths, one of *viewers* is let in by its cookie. Others get a page that says how to come in.
-    """
 
-    def check(request: web.Request) -> web.Response | None:
-        path = request.raw_path.partition("?")[0]  # not decoded: what is written in another way needs a key
-        if keys is None or path == HEALTH or (is_inner(path) and viewers.admit(request, path)):
-            return None
-        shown = read_keys(request.headers)
-        if not keys.admit(request, shown):
-            if wants_page(request):
-                return show_how_to_come_in(request)
-            came = "another came" if shown else "none came"
-            raise Refusal(
-                401,
-                "invalid_api_key",
-                "this service's key was expected in Authorization: Bearer …, in x-api-key, or as the password of "
-                f"Authorization: Basic …; {came}. `doorkey serve` says where the key is kept",
-                headers={"WWW-Authenticate": _challenge(request)},
-            )
-        return None
-
-    return check
+def _ask_for_key(request: web.Request, shown: Sequence[str]) -> web.Response:
+    """Return the page that says how to come in, for a browser on the dashboard's. Raises Refusal for others."""
+    if wants_page(request):
+        return show_how_to_come_in(request)
+    came = "another came" if shown else "none came"
+    raise Refusal(
+        401,
+        "invalid_api_key",
+        "this service's key was expected in Authorization: Bearer …, in x-api-key, or as the password of "
+        f"Authorization: Basic …; {came}. `doorkey serve` says where the key is kept",
+        headers={"WWW-Authenticate": _challenge(request)},
+    )
 
 
 def _challenge(request: web.Request) -> str:

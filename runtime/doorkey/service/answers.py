@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aiohttp import web
 
-from doorkey.errors import Changed, EmptyAnswer
+from doorkey.engine.answer import Answer, origin_headers
+from doorkey.errors import Changed, DoorkeyError, EmptyAnswer
 from doorkey.model.chat import Delta, Image
 from doorkey.model.request import MiB
 from doorkey.service.access import ACCESS, require_sites
 from doorkey.service.client_writer import ClientWriter
 from doorkey.service.cutter import Cutter
 from doorkey.service.failure import Failure, Refusal
-from doorkey.service.middleware import BEGUN, ONCE, Begun
-from doorkey.service.question import Question
+from doorkey.service.middleware import BEGUN, ONCE, PLAIN, Begun
+from doorkey.service.question import BYTES_PER_TOKEN, Question
 
 if TYPE_CHECKING:
-    from doorkey.engine.answer import Answer
     from doorkey.runtime import Runtime
 
 T = TypeVar("T")
@@ -71,26 +71,30 @@ async def answer_question(
     request: web.Request, runtime: Runtime, question: Question, shape: Shape, unread: float
 ) -> web.StreamResponse:
     """Ask a model, and answer *request* in *shape*. A failure before the first text is raised, with its true status."""
-    if ACCESS in request:
+    if len(request) > PLAIN and ACCESS in request:
         require_sites(request, runtime.sites_of(question.model))
-    if runtime.draws(question.model):
-        request[ONCE] = True
-    heartbeat = read_heartbeat(request)
-    asking = runtime.answer(question.model, question.messages, options=question.options)
-    if question.stream:
-        return await _Stream(ClientWriter(request, unread), shape, question, heartbeat).run(asking)
-    answer = await asking
-    async with answer, aclosing(_read_texts(answer, question)) as texts:
-        pieces: list[str] = []
-        held = 0
-        async for text in texts:
-            if isinstance(text, End):
-                return web.json_response(shape.whole("".join(pieces), text), headers=_headers(answer, question))
+    heartbeat = read_heartbeat(request) if HEARTBEAT in request.headers else None
+    try:
+        asking = runtime.answer(question.model, question.messages, options=question.options)
+        if question.stream:
+            return await _Stream(ClientWriter(request, unread), shape, question, heartbeat).run(asking)
+        return await _answer_whole(await asking, shape, question)
+    except DoorkeyError:
+        if runtime.draws(question.model):
+            request[ONCE] = True
+        raise
+
+
+async def _answer_whole(answer: Answer[Delta], shape: Shape, question: Question) -> web.Response:
+    texts, pieces, held = _Texts(answer, question), [], 0
+    async with aclosing(answer), aclosing(answer.batches()) as batches:
+        while (text := await texts.read(batches)) is not None:
             held += len(text)
             if held > HELD:
                 raise Changed(f"the answer is longer than {HELD} characters; ask for it as a stream", site=answer.site)
             pieces.append(text)
-    raise AssertionError("texts end with an End")
+    rest, end = texts.end()
+    return web.json_response(shape.whole("".join(pieces) + rest, end), headers=_headers(answer, question))
 
 
 def read_heartbeat(request: web.Request) -> float | None:
@@ -103,24 +107,13 @@ def read_heartbeat(request: web.Request) -> float | None:
     return float(given)
 
 
-def origin_headers(answer: Answer[Any]) -> dict[str, str]:
-    """Return headers that say which site answered, by which transport, after how many renewals and how long a wait."""
-    headers = {
-        "x-doorkey-site": answer.site,
-        "x-doorkey-transport": answer.transport,
-        "x-doorkey-renewed": str(answer.renewed),
-    }
-    if answer.waited:
-        headers["x-doorkey-waited"] = f"{answer.waited:.1f}"
-    return headers
-
-
 def _headers(answer: Answer[Any], question: Question) -> dict[str, str]:
-    return origin_headers(answer) | _ignored(question)
+    headers = origin_headers(answer)
+    return headers | _ignored(question) if question.ignored else headers
 
 
 def _ignored(question: Question) -> dict[str, str]:
-    return {"x-doorkey-ignored": ", ".join(question.ignored)} if question.ignored else {}
+    return {"x-doorkey-ignored": ", ".join(question.ignored)}
 
 
 class EventResponse(web.StreamResponse):
@@ -137,36 +130,44 @@ class _Stream:
         self._shape = shape
         self._question = question
         self._heartbeat = heartbeat
-        self._response = EventResponse(headers=STREAM_HEADERS | _ignored(question))
+        self._response = EventResponse(headers=STREAM_HEADERS)
 
     async def run(self, asking: Coroutine[Any, Any, Answer[Delta]]) -> web.StreamResponse:
-        answer = await self._wait(asking, _close)
-        self._response.headers.update(origin_headers(answer))
-        opening = self._shape.opening()
-        async with answer, aclosing(_read_texts(answer, self._question)) as texts:
+        response, writer, shape, patient = self._response, self._writer, self._shape, self._heartbeat is None
+        answer = await (asking if patient else self._wait(asking, _close))
+        response.headers.update(_headers(answer, self._question))
+        opening, texts = shape.opening(), _Texts(answer, self._question)
+        async with aclosing(answer), aclosing(answer.batches()) as batches:
             while True:
-                text = await self._wait(anext(texts))
-                await self._begin()
-                if isinstance(text, End):
-                    await self._writer.end(self._response, opening + self._shape.end(text))
-                    return self._response
-                await self._writer.write(self._response, opening + self._shape.text(text))
+                coming = texts.read(batches)
+                text = await (coming if patient else self._wait(coming))
+                if text is None:
+                    break
+                if not response.prepared:
+                    await self._begin()
+                await writer.write(response, opening + shape.text(text))
                 opening = b""
+        rest, end = texts.end()
+        if not response.prepared:
+            await self._begin()
+        if rest:
+            await writer.write(response, opening + shape.text(rest))
+            opening = b""
+        await writer.end(response, opening + shape.end(end))
+        return response
 
     async def _begin(self) -> None:
         # Not before the first text: a failure until then still gets its true status.
-        if not self._response.prepared:
-            await self._response.prepare(self._writer.request)
-            self._writer.request[BEGUN] = Begun(self._response, self._shape.failure)
+        await self._response.prepare(self._writer.request)
+        self._writer.request[BEGUN] = Begun(self._response, self._shape.failure)
 
     async def _wait(self, coming: Awaitable[T], discard: Callable[[T], Awaitable[None]] | None = None) -> T:
         """Return what *coming* gives. Comments go out meanwhile if they were asked for; the first sends the status."""
-        if self._heartbeat is None:
-            return await coming
         task = asyncio.ensure_future(coming)
         try:
             while not (await asyncio.wait([task], timeout=self._heartbeat))[0]:
-                await self._begin()
+                if not self._response.prepared:
+                    await self._begin()
                 await self._writer.write(self._response, COMMENT)
             return task.result()
         except BaseException:
@@ -181,28 +182,45 @@ async def _close(answer: Answer[Delta]) -> None:
     await answer.aclose()
 
 
-async def _read_texts(answer: Answer[Delta], question: Question) -> AsyncGenerator[str | End, None]:
-    """Yield the answer's text, one piece for each batch that has some, then its End. Raises EmptyAnswer for none."""
-    cutter, came = Cutter(question.stop, question.max_tokens), False
-    batches: AsyncIterator[Sequence[Delta]]
-    async with aclosing(answer.batches()) as batches:  # type: ignore[type-var]  # an async generator, typed as iterator
+class _Texts:
+    """The text of *answer*, cut where *question* says so."""
+
+    def __init__(self, answer: Answer[Delta], question: Question) -> None:
+        self._answer = answer
+        cuts = question.stop or question.max_tokens is not None
+        self._cutter = Cutter(question.stop, question.max_tokens) if cuts else None
+        self._bytes = 0
+
+    async def read(self, batches: AsyncIterator[Sequence[Delta]]) -> str | None:
+        """Return the next text that is not empty, of one batch; None once the answer has ended or is cut."""
+        cutter = self._cutter
+        if cutter is not None and cutter.reason is not None:
+            return None
         async for batch in batches:
-            text = cutter.feed(_join(batch))
-            came = came or bool(text)
+            text = ""
+            for delta in batch:
+                text += _write_markdown(delta) if isinstance(delta, Image) else delta
+            if cutter is not None:
+                text = cutter.feed(text)
+            self._bytes += len(text.encode("utf-8", "surrogatepass"))
             if text:
-                yield text
-            if cutter.reason is not None:
+                return text
+            if cutter is not None and cutter.reason is not None:
                 break
-    text = cutter.rest()
-    if text:
-        yield text
-    elif not came and cutter.reason is None:
-        raise EmptyAnswer(f"{answer.site}: the answer is empty", site=answer.site)
-    yield End(cutter.reason or answer.finish_reason or "stop", cutter.tokens, cutter.stop)
+        return None
 
-
-def _join(batch: Sequence[Delta]) -> str:
-    return "".join(_write_markdown(delta) if isinstance(delta, Image) else delta for delta in batch)
+    def end(self) -> tuple[str, End]:
+        """Return the text that was held back, and how the answer ended. Raises EmptyAnswer if it had no text."""
+        cutter, rest = self._cutter, ""
+        if cutter is not None:
+            rest = cutter.rest()
+            self._bytes += len(rest.encode("utf-8", "surrogatepass"))
+        reason, stop = (None, None) if cutter is None else (cutter.reason, cutter.stop)
+        if not self._bytes and reason is None:
+            site = self._answer.site
+            raise EmptyAnswer(f"{site}: the answer is empty", site=site)
+        tokens = -(-self._bytes // BYTES_PER_TOKEN)
+        return rest, End(reason or self._answer.finish_reason or "stop", tokens, stop)
 
 
 def _write_markdown(image: Image) -> str:

@@ -11,16 +11,15 @@ from aiohttp import web
 from doorkey.errors import RequestError
 from doorkey.model.chat import kind_of
 from doorkey.service.answers import End, answer_question
-from doorkey.service.bodies import MessagesBody, read_body
+from doorkey.service.bodies import MessagesBody, read_body, read_messages
 from doorkey.service.body import read_object
 from doorkey.service.failure import Failure
 from doorkey.service.middleware import ID
 from doorkey.service.question import (
     Question,
+    ask_for_model,
     find_ignored,
-    read_messages,
     refuse,
-    require_model,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def parse_question(data: Mapping[str, Any]) -> Question:
     if system:
         messages.insert(0, {"role": "system", "content": system})
     return Question(
-        model=require_model(body.model),
+        model=body.model or ask_for_model(),
         messages=read_messages(messages),
         stream=bool(body.stream),
         stop=body.stop_sequences,

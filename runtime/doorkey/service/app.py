@@ -24,10 +24,10 @@ from doorkey.service.access import KeyRing
 from doorkey.service.additions.additions import Additions
 from doorkey.service.additions.board import Board
 from doorkey.service.additions.routes import addition_routes
+from doorkey.service.admission import Rules
 from doorkey.service.agents import AppOf, agent_routes
 from doorkey.service.anthropic import anthropic_routes
 from doorkey.service.byte_writer import ByteWriter
-from doorkey.service.chat import chat_routes
 from doorkey.service.client_writer import UNREAD
 from doorkey.service.confirmations import confirmation_routes
 from doorkey.service.connection import HEAD, STALLED, Connection, Connections
@@ -41,8 +41,9 @@ from doorkey.service.key import is_exposed
 from doorkey.service.listening import listen_on_address, listen_on_socket
 from doorkey.service.live_view.routes import live_view_routes
 from doorkey.service.metrics import ServiceMetrics, metric_routes
-from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, Rules, guard, normalize, sign
+from doorkey.service.middleware import BASE_PATH, BODY_LIMIT, guard, normalize, sign
 from doorkey.service.models import model_routes
+from doorkey.service.openai import chat_routes
 from doorkey.service.openapi import document_routes
 from doorkey.service.readiness import readiness_routes
 from doorkey.service.responses import responses_routes
@@ -110,7 +111,7 @@ def build_app(
     app[BASE_PATH] = service.base_path
     whole = WholeService(place, runtime, metrics, history, clock)
     app.cleanup_ctx.append(whole.publish)
-    unsubscribe = runtime.events.subscribe(history.on_event)
+    unsubscribe = runtime.events.subscribe(history.on_event, calm=True)
 
     async def unsubscribe_history(_: web.Application) -> None:
         unsubscribe()

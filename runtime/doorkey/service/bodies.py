@@ -9,8 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from doorkey.errors import RequestError
-from doorkey.model.chat import kind_of
-from doorkey.service.question import ROLES
+from doorkey.model.chat import Image, Message, kind_of, parse_messages
 
 Body = TypeVar("Body", bound=BaseModel)
 EXPECTED = {
@@ -23,6 +22,9 @@ EXPECTED = {
     "model_attributes_type": "an object",
 }
 """What a field must be, by the type of pydantic's error."""
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
+"""Parameters of OpenAI's chats and completions that say how an answer is drawn."""
 ONE = {"enum": [1, None]}
 SOME_TEXT = {"type": "string", "pattern": r"\S"}
 TEXT_OR_PARTS = {
@@ -120,13 +122,9 @@ class Sampling(Fields):
     stream_options: StreamOptions | None = None
     n: Annotated[Any, WithJsonSchema(ONE)] = None
 
-    @property
-    def include_usage(self) -> bool:
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
-
     def sampling(self) -> dict[str, int | float]:
         """Return what was said of sampling."""
-        return _present(self, "temperature", "top_p", "presence_penalty", "frequency_penalty", "seed")
+        return _present(self, *SAMPLING)
 
 
 class ChatBody(Sampling):
@@ -226,6 +224,18 @@ def read_body(kind: type[Body], data: Mapping[str, Any]) -> Body:
         case _:
             message = f"{param} must be {said or 'of another type'}, not {kind_of(fault['input'])}"
     raise RequestError(message, param=param)
+
+
+def read_messages(given: Any, param: str = "messages") -> tuple[Message, ...]:
+    """Read messages in OpenAI's shape. Raises RequestError for a role that is unknown, and for images."""
+    messages: tuple[Message, ...] = parse_messages(() if given is None else given)
+    for at, message in enumerate(messages):
+        if message.role not in ROLES:
+            known = ", ".join(ROLES)
+            raise RequestError(f"{param}[{at}].role must be one of {known}", param=f"{param}[{at}].role")
+        if isinstance(message.content, tuple) and any(isinstance(part, Image) for part in message.content):
+            raise RequestError("images in messages are not passed on to sites", param=f"{param}[{at}].content")
+    return messages
 
 
 def _present(body: BaseModel, *names: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 
@@ -34,7 +34,9 @@ async def read_object(request: web.Request) -> Mapping[str, Any]:
     if request.content_type != "application/json":
         came = request.headers.get("Content-Type", "none")[:80]
         raise Refusal(415, "unsupported_media_type", f"Content-Type: application/json was expected, {came} came")
-    body = _unpack(await read_whole(request), request.headers.get("Content-Encoding", "").strip().lower())
+    body = await read_whole(request)
+    if "Content-Encoding" in request.headers:
+        body = _unpack(body, request.headers["Content-Encoding"].strip().lower())
     try:
         data = json.loads(body, parse_constant=_refuse_constant)
         if LONE_SURROGATE.search(body):
@@ -56,25 +58,27 @@ async def read_whole(request: web.Request) -> bytes:
     content = request.content
     if content.is_eof() and not content.at_eof():
         whole = await request.read()
-        _refuse_too_large(len(whole))
+        if len(whole) > BODY_LIMIT:
+            _refuse_too_large()
         return whole
-    _refuse_too_large(request.content_length or 0)
+    if (request.content_length or 0) > BODY_LIMIT:
+        _refuse_too_large()
     body, piece = bytearray(), request.app.get(PIECE, PIECE_LIMIT)
     try:
         async with asyncio.timeout(WHOLE):
             while not content.at_eof():
                 async with asyncio.timeout(piece):
                     body += await content.readany()
-                _refuse_too_large(len(body))
+                if len(body) > BODY_LIMIT:
+                    _refuse_too_large()
     except TimeoutError:
         message = f"the body came too slowly: a piece within {piece:g} s and all of it within {WHOLE:g} s were expected"
         raise Refusal(408, "request_timeout", message, headers={"Connection": "close"}) from None
     return bytes(body)
 
 
-def _refuse_too_large(size: int) -> None:
-    if size > BODY_LIMIT:
-        raise Refusal(413, "too_large", too_large(BODY_LIMIT).message)
+def _refuse_too_large() -> NoReturn:
+    raise Refusal(413, "too_large", too_large(BODY_LIMIT).message)
 
 
 def _unpack(body: bytes, coding: str) -> bytes:
@@ -91,7 +95,8 @@ def _unpack(body: bytes, coding: str) -> bytes:
         raise RequestError(f"Content-Encoding says {coding}, but the body can't be unpacked as that") from error
     if not unpacker.eof and len(plain) <= BODY_LIMIT:
         raise RequestError(f"Content-Encoding says {coding}, and the body ends before its end")
-    _refuse_too_large(len(plain))
+    if len(plain) > BODY_LIMIT:
+        _refuse_too_large()
     return plain
 
 

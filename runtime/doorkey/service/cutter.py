@@ -19,7 +19,7 @@ class Cutter:
         self._stop = stop
         self._held = ""
         self._room = None if max_tokens is None else max_tokens * BYTES_PER_TOKEN
-        self.bytes = 0
+        self._bytes = 0
 
     def feed(self, text: str) -> str:
         if self.reason is not None:
@@ -43,10 +43,6 @@ class Cutter:
         held, self._held = self._held, ""
         return "" if self.reason is not None else self._out(held)
 
-    @property
-    def tokens(self) -> int:
-        return -(-self.bytes // BYTES_PER_TOKEN)
-
     def _start_of_stop(self, text: str) -> int:
         longest = max(len(stop) for stop in self._stop) - 1
         for size in range(min(longest, len(text)), 0, -1):
@@ -56,10 +52,10 @@ class Cutter:
 
     def _out(self, text: str) -> str:
         data = text.encode("utf-8", "surrogatepass")
-        if self._room is not None and self.bytes + len(data) > self._room:
+        if self._room is not None and self._bytes + len(data) > self._room:
             self.reason = "length"
             # Cut between characters: the bytes of half a character are dropped.
-            text = data[: self._room - self.bytes].decode("utf-8", "ignore")
+            text = data[: self._room - self._bytes].decode("utf-8", "ignore")
             data = text.encode()
-        self.bytes += len(data)
+        self._bytes += len(data)
         return text

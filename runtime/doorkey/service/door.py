@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from multidict import CIMultiDict
 
+from doorkey.engine.answer import Answer, origin_headers
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import SAFE_METHODS, Request, insists_on, is_json
 from doorkey.model.upload import KEPT, Upload
-from doorkey.service.answers import origin_headers
+from doorkey.model.verdict import OK
 from doorkey.service.body import read_whole
 from doorkey.service.client_writer import ClientWriter, cut
-from doorkey.service.door_headers import accepted, destination, passed_in, passed_out
+from doorkey.service.door_headers import destination, passed_in, passed_out, readable_codings
 from doorkey.service.door_websocket import asks_websocket, pass_messages, read_subprotocols
 from doorkey.service.failure import Refusal
 from doorkey.service.middleware import BASE_PATH, BEGUN, ID, UNTYPED, Begun
 
 if TYPE_CHECKING:
-    from doorkey.engine.answer import Answer
     from doorkey.model.site import Site
     from doorkey.runtime import Runtime
 
@@ -39,17 +39,13 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
         if request.method in ("TRACE", "CONNECT"):
             # TRACE would show the session's cookies.
             raise Refusal(405, "method_not_allowed", f"{request.method} does not go through the door")
-        if asks_websocket(request):
+        if "Upgrade" in request.headers and asks_websocket(request):
             return await _connect(request, name, path)
         body = await _read_body(request) if request.body_exists else None
         try:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
             answer = await runtime.send(name, _make_request(request, path, body), timeout=math.inf)
-            whole = _whole(request, runtime.sites[name], answer)
-            if whole is not None:
-                return whole
-            async with answer:
-                return await _stream(ClientWriter(request, unread), runtime.sites[name], answer)
+            return await _deliver(request, runtime.sites[name], answer, unread)
         finally:
             if isinstance(body, Upload):
                 await body.aclose()
@@ -61,8 +57,7 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
         async with answer:
             if answer.websocket is not None:
                 return await pass_messages(request, answer.websocket, origin_headers(answer), unread)
-            whole = _whole(request, runtime.sites[name], answer)
-            return whole or await _stream(ClientWriter(request, unread), runtime.sites[name], answer)
+            return await _deliver(request, runtime.sites[name], answer, unread)
 
     return [web.route("*", "/site/{tail:.*}", enter)]
 
@@ -78,7 +73,7 @@ def _make_request(request: web.Request, path: str, body: bytes | Upload | None) 
         expects=insists_on(headers.get("accept", "")),
         body=body,
         repeatable=request.method in SAFE_METHODS,
-        encodings=accepted(headers),
+        encodings=readable_codings(headers.get("accept-encoding", "")),
     )
 
 
@@ -92,18 +87,25 @@ async def _read_body(request: web.Request) -> bytes | Upload:
     return Upload(request.content.iter_any(), length)
 
 
-def _whole(request: web.Request, site: Site, answer: Answer[bytes]) -> web.Response | None:
-    """Return the site's answer if all of it has come already, else None."""
+async def _deliver(request: web.Request, site: Site, answer: Answer[bytes], unread: float) -> web.StreamResponse:
+    """Pass the site's answer on: whole if all of it has come already, else as it comes."""
+    passed = passed_out(answer.head, site, request.app[BASE_PATH])
+    headers = CIMultiDict([*passed, *origin_headers(answer).items()])
+    if answer.verdict is not OK and not answer.verdict:
+        headers["x-doorkey-verdict"] = answer.verdict.kind.value
+    if "content-type" not in headers:
+        request[UNTYPED] = True
     body = answer.body
-    if body is None:
-        return None
-    return web.Response(status=answer.head.status, headers=_headers(request, site, answer), body=body)
+    if body is not None:
+        return web.Response(status=answer.head.status, headers=headers, body=body)
+    response = web.StreamResponse(status=answer.head.status, headers=headers)
+    async with answer:
+        await _stream(ClientWriter(request, unread), response, answer)
+    return response
 
 
-async def _stream(writer: ClientWriter, site: Site, answer: Answer[bytes]) -> web.StreamResponse:
-    """Pass the site's answer on as it comes."""
+async def _stream(writer: ClientWriter, response: web.StreamResponse, answer: Answer[bytes]) -> None:
     request = writer.request
-    response = web.StreamResponse(status=answer.head.status, headers=_headers(request, site, answer))
     await response.prepare(request)
     request[BEGUN] = Begun(response, None)
     try:
@@ -113,15 +115,5 @@ async def _stream(writer: ClientWriter, site: Site, answer: Answer[bytes]) -> we
         # The status is out: an answer that was cut at the site has to look cut to the client.
         log.info("%s %s: %s", request[ID], error.code, error)
         cut(request)
-        return response
+        return
     await writer.end(response)
-    return response
-
-
-def _headers(request: web.Request, site: Site, answer: Answer[bytes]) -> CIMultiDict[str]:
-    headers = CIMultiDict([*passed_out(answer.head, site, request.app[BASE_PATH]), *origin_headers(answer).items()])
-    if not answer.verdict:
-        headers["x-doorkey-verdict"] = answer.verdict.kind.value
-    if "content-type" not in headers:
-        request[UNTYPED] = True
-    return headers

@@ -78,7 +78,7 @@ def _encode(found: re.Match[str]) -> str:
 
 def passed_in(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that go on to the site, also those with bytes that are not UTF-8."""
-    gone = dropped(headers)
+    gone = dropped(headers["connection"]) if "connection" in headers else ()
     passed: dict[str, str] = {}
     for name, value in headers.items():
         lower = _entering(name)
@@ -104,12 +104,8 @@ def _leaving(name: str) -> str | None:
     return None if ours or lower.startswith(("access-control-", "x-doorkey-")) else lower
 
 
-def accepted(headers: Mapping[str, str]) -> str:
-    """Return the compressions that the client accepts and doorkey can look into."""
-    return _readable(headers.get("accept-encoding", ""))
-
-
-_readable = lru_cache(256)(readable)
+readable_codings = lru_cache(256)(readable)
+"""Returns the compressions of an Accept-Encoding header that doorkey can look into."""
 
 
 def passed_out(head: Head, site: Site, base_path: str = "") -> list[tuple[str, str]]:
@@ -117,7 +113,7 @@ def passed_out(head: Head, site: Site, base_path: str = "") -> list[tuple[str, s
 
     *base_path* is where a proxy offers the service.
     """
-    gone = dropped(head.headers)
+    gone = dropped(head.headers["connection"]) if "connection" in head.headers else ()
     # A page of the site's that a browser shows here must not act as a page of doorkey's.
     out = [("Content-Security-Policy", "sandbox")]
     for header, value in head.headers.items():
@@ -168,7 +164,6 @@ REWRITTEN: dict[str, Callable[[str, Move], str]] = {
 """Headers whose URLs lead behind the door."""
 
 
-def dropped(headers: Mapping[str, str]) -> Collection[str]:
-    """Return the names, in lower case, of the headers that `Connection` lists as its own."""
-    named = headers.get("connection")
-    return () if named is None else {part.strip().lower() for part in named.split(",")}
+def dropped(connection: str) -> Collection[str]:
+    """Return the names, in lower case, of the headers that a `Connection` header lists as its own."""
+    return {part.strip().lower() for part in connection.split(",")}

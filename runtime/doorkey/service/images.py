@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from doorkey.clock import Clock
+from doorkey.engine.answer import origin_headers
 from doorkey.errors import Changed
 from doorkey.model.chat import Image, Message
 from doorkey.service.access import require_sites
-from doorkey.service.answers import data_url, origin_headers
+from doorkey.service.answers import data_url
 from doorkey.service.body import read_object
 from doorkey.service.middleware import ONCE
 from doorkey.service.openai import ImageRequest, parse_image

@@ -71,7 +71,7 @@ def matches(shown: str, key: str) -> bool:
     """Compare a client's key with the right one in constant time. Takes any text."""
     if shown.isascii() and key.isascii():
         return hmac.compare_digest(shown, key)
-    return hmac.compare_digest(_bytes(shown), _bytes(key))
+    return hmac.compare_digest(as_bytes(shown), as_bytes(key))
 
 
 def is_loopback(host: str) -> bool:
@@ -84,7 +84,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _bytes(text: str) -> bytes:
+def as_bytes(text: str) -> bytes:
+    """Return a key as the bytes that came, or would come, in a header."""
     # In headers, bytes that are not UTF-8 stand as lone surrogates (PEP 383).
     return text.encode("utf-8", "surrogateescape" if _escaped(text) else "surrogatepass")
 

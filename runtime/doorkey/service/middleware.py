@@ -7,11 +7,11 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
@@ -22,11 +22,10 @@ from yarl import URL
 from doorkey.errors import DoorkeyError
 from doorkey.model.request import MiB
 from doorkey.rate.limiter import CALLER
-from doorkey.service.access import ACCESS, KeyRing
-from doorkey.service.admission import CORS, Check, check_host, check_key, check_origin
+from doorkey.service.access import ACCESS
+from doorkey.service.admission import CORS, Rules
 from doorkey.service.client_writer import cut
 from doorkey.service.dashboard.history import History
-from doorkey.service.dashboard.viewers import Viewers
 from doorkey.service.failure import BROKEN_BODY, STOPPED, UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
 from doorkey.service.log_format import FIELDS
 from doorkey.service.metrics import ServiceMetrics
@@ -50,6 +49,9 @@ BEGUN = web.RequestKey("BEGUN", Begun)
 """Set as soon as the head of a streamed answer is out."""
 ID = web.RequestKey("ID", str)
 """The request's id. It stands on the answer and in each line of the log."""
+PLAIN = 1
+"""How many RequestKeys a request has of which only the ID is set. aiohttp looks for one that is not set by an
+exception, so its cost is saved where the number says that there is none."""
 ONCE = web.RequestKey("ONCE", bool)
 """Whether a client must not repeat the request by itself: an image that failed may have been drawn all the same."""
 EXPECT = web.RequestKey("EXPECT", str)
@@ -66,20 +68,6 @@ NEVER_QUEUED = ("/healthz", "/readyz", "/metrics")
 """Paths that tell how the service is, above all when it is busy."""
 
 
-class Rules:
-    """Who may call. `checks` are run for each request, in this order."""
-
-    checks: tuple[Check, ...] = ()
-
-    def __init__(self, viewers: Viewers) -> None:
-        self.viewers = viewers
-
-    def adopt(self, hosts: Sequence[str], origins: Sequence[str], keys: KeyRing | None) -> None:
-        """Take over other rules, for requests that come from now on."""
-        self.viewers.adopt(keys)
-        self.checks = (check_host(hosts), check_origin(origins), check_key(keys, self.viewers))
-
-
 def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, history: History) -> Middleware:
     """Return the service's only middleware: each one more would cost every request."""
 
@@ -88,15 +76,17 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
         began, status, site = monotonic(), 0, ""
         identify(request)
         task = request.task
-        running.add(task)
+        full = running.add(task)
         history.begin(request[ID])
         try:
             try:
-                response = _check(request, rules.checks)
+                if len(request) > PLAIN and UNKNOWN_VERSION in request:
+                    _refuse_version()
+                response: web.StreamResponse | None = rules.admit(request)
                 if response is None:
-                    if running.full and request.path not in NEVER_QUEUED:
+                    if full and request.path not in NEVER_QUEUED:
                         await running.wait_turn()
-                    if has_notes(request) and EXPECT in request:
+                    if len(request) > PLAIN and EXPECT in request:
                         await _ask_for_body(request)
                     response = await handler(request)
             except asyncio.CancelledError:
@@ -117,7 +107,7 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "-"
             metrics.count(route, site, status, took)
-            key = request[ACCESS].name if has_notes(request) and ACCESS in request else ""
+            key = request[ACCESS].name if len(request) > PLAIN and ACCESS in request else ""
             history.end(request[ID], method=request.method, route=route, status=status, site=site, took=took, key=key)
             if log.isEnabledFor(logging.INFO):
                 fields = {"method": request.method, "route": route, "status": status, "site": site, "took": took}
@@ -129,27 +119,17 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
     return guarded
 
 
-def _check(request: web.Request, checks: Sequence[Check]) -> web.StreamResponse | None:
-    """Return the answer of the first check that has one. Raises Refusal."""
-    if has_notes(request) and UNKNOWN_VERSION in request:
-        raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
-    for check in checks:
-        response = check(request)
-        if response is not None:
-            return response
-    return None
+def _refuse_version() -> NoReturn:
+    raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
 
 
 def identify(request: web.Request) -> None:
     """Give the request an id: the client's own `x-request-id` if it is a plain one."""
     given = request.headers.get("x-request-id")
-    id_ = request[ID] = given if given and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else new_id()
-    CALLER.set(id_)
-
-
-def has_notes(request: web.Request) -> bool:
-    """Return whether a RequestKey besides the ID is set. To look for one that is not set costs aiohttp an exception."""
-    return len(request) > 1
+    if not given or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given):
+        given = f"{_start()}{next(_numbers):016x}"  # new_id, which every request would call
+    request[ID] = given
+    CALLER.set(given)
 
 
 @cache
@@ -169,7 +149,7 @@ def new_id() -> str:
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers that every answer carries (aiohttp's `on_response_prepare`)."""
     response.headers["x-request-id"] = request[ID]
-    if not has_notes(request):
+    if len(request) == PLAIN:
         return
     if UNTYPED in request:
         response.headers.popall("Content-Type", None)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from doorkey.errors import RequestError
-from doorkey.model.chat import Image, Message, parse_messages
+from doorkey.model.chat import Message
 
 BYTES_PER_TOKEN = 4
 """The estimate behind every count of tokens here: sites don't tell theirs."""
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +36,9 @@ def count_tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
-def read_messages(given: Any, param: str = "messages") -> tuple[Message, ...]:
-    """Read messages in OpenAI's shape. Raises RequestError for a role that is unknown, and for images."""
-    messages: tuple[Message, ...] = parse_messages(() if given is None else given)
-    for at, message in enumerate(messages):
-        if message.role not in ROLES:
-            known = ", ".join(ROLES)
-            raise RequestError(f"{param}[{at}].role must be one of {known}", param=f"{param}[{at}].role")
-        if isinstance(message.content, tuple) and any(isinstance(part, Image) for part in message.content):
-            raise RequestError("images in messages are not passed on to sites", param=f"{param}[{at}].content")
-    return messages
-
-
-def require_model(model: str | None) -> str:
-    if not model:
-        raise RequestError("model is missing: name one as site/model; GET /v1/models lists them", param="model")
-    return model
+def ask_for_model() -> NoReturn:
+    """Raise RequestError for a request that names no model."""
+    raise RequestError("model is missing: name one as site/model; GET /v1/models lists them", param="model")
 
 
 def refuse(checks: Mapping[str, tuple[bool, str]]) -> None:

@@ -13,16 +13,15 @@ from doorkey.errors import RequestError
 from doorkey.model.chat import kind_of
 from doorkey.service.answers import End, answer_question
 from doorkey.service.anthropic import write_event
-from doorkey.service.bodies import ResponseBody, read_body
+from doorkey.service.bodies import ResponseBody, read_body, read_messages
 from doorkey.service.body import read_object
 from doorkey.service.failure import Failure
 from doorkey.service.middleware import ID
 from doorkey.service.question import (
     Question,
+    ask_for_model,
     find_ignored,
-    read_messages,
     refuse,
-    require_model,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def parse_question(data: Mapping[str, Any]) -> Question:
     if body.instructions:
         messages.insert(0, {"role": "system", "content": body.instructions})
     return Question(
-        model=require_model(body.model),
+        model=body.model or ask_for_model(),
         messages=read_messages(messages, "input"),
         stream=bool(body.stream),
         max_tokens=body.max_output_tokens,

@@ -31,7 +31,8 @@ class RunningRequests:
         self._at_once = at_once
         self._most_waiting = queue
         place = place or Place.alone()
-        self._worker, self._load, self._recheck = place.number, place.memory.load, None if place.is_alone else LOOK
+        self._worker, self._recheck = place.number, None if place.is_alone else LOOK
+        self._under_way, self._waits = place.memory.load.under_way, place.memory.load.waiting
         self._tasks: set[asyncio.Task[object]] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._took = 0.0
@@ -50,37 +51,39 @@ class RunningRequests:
     @property
     def whole_under_way(self) -> int:
         """The requests of all workers, those that wait included."""
-        return self._load.under_way
+        return sum(self._under_way)
 
     @property
     def whole_waiting(self) -> int:
-        return self._load.waiting
+        return sum(self._waits)
 
     @property
     def full(self) -> bool:
         """Whether more are under way than may be, so that a request that is among them already has to wait."""
-        return self._load.under_way - self._load.waiting > self._at_once
+        return sum(self._under_way) - sum(self._waits) > self._at_once
 
     def adopt(self, at_once: int, queue: int) -> None:
         """Take over other limits."""
         self._at_once, self._most_waiting = at_once, queue
         self._wake()
 
-    def add(self, task: asyncio.Task[object]) -> None:
+    def add(self, task: asyncio.Task[object]) -> bool:
+        """Count a request. Return whether more are under way than may be, so that it has to wait for its turn."""
         self._tasks.add(task)
-        self._count()
+        self._under_way[self._worker] = len(self._tasks)
+        return sum(self._under_way) - sum(self._waits) > self._at_once
 
     def remove(self, task: asyncio.Task[object], took: float) -> None:
         """*took* is the seconds from the request's arrival to its end."""
         self._tasks.discard(task)
-        self._count()
+        self._under_way[self._worker] = len(self._tasks)
         self._took += RECENT * (took - self._took)
         if self._waiting:
             self._wake()
 
     async def wait_turn(self) -> None:
         """Wait until an earlier request ends. Raises Refusal 429 if too many wait already."""
-        waiting = self._load.waiting
+        waiting = sum(self._waits)
         if waiting >= self._most_waiting:
             after = max(1, min(60, math.ceil(self._took * (waiting + 1) / self._at_once)))
             raise Refusal(
@@ -92,7 +95,7 @@ class RunningRequests:
             )
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        self._count()
+        self._waits[self._worker] = len(self._waiting)
         try:
             while not turn.done():
                 await asyncio.wait([turn], timeout=self._recheck)
@@ -100,21 +103,18 @@ class RunningRequests:
         finally:
             if turn in self._waiting:
                 self._waiting.remove(turn)
-                self._count()
+                self._waits[self._worker] = len(self._waiting)
 
     def _wake(self) -> None:
         """Let those that wait begin, as long as there is place for one more."""
         while self._waiting:
             turn = self._waiting.popleft()
-            self._count()
+            self._waits[self._worker] = len(self._waiting)
             if self.full:  # counted first, asked then: two workers never both take the last place
                 self._waiting.appendleft(turn)
-                self._count()
+                self._waits[self._worker] = len(self._waiting)
                 return
             turn.set_result(None)
-
-    def _count(self) -> None:
-        self._load.write(self._worker, len(self._tasks), len(self._waiting))
 
     async def drain(self, limit: float) -> None:
         """Wait until no request is under way, at most *limit* seconds, then stop those that are left."""

@@ -122,24 +122,32 @@ class History:
                 calls=tuple(calls),
             )
         )
-        self.tell()
+        self.changes += 1
+        for changed in self._watchers:
+            changed.set()
 
     def on_event(self, event: Event) -> None:
         """Take a record of the runtime (a hook of `Events`)."""
         match event:
             case CallRecord():
-                self._add_call(event)
+                counts = self._count(event.site)
+                counts.calls += 1
+                for attempt in event.attempts:
+                    counts.refusals += attempt.verdict != "ok"
+                collected = self._under_way.get(CALLER.get())
+                if collected is not None and len(collected) < MOST_CALLS:
+                    collected.append(event)
             case VisitRecord():
                 counts = self._count(event.site)
                 counts.visits += 1
                 counts.failures += bool(event.error)
             case VisitEvent(step="check"):
                 self._site(event.site).checks.append(event)
-            case VisitEvent(step="attempt" | "queue"):
-                return  # each call has several
             case VisitEvent():
                 self._site(event.site).step = event
-        self.tell()
+        self.changes += 1
+        for changed in self._watchers:
+            changed.set()
 
     def site(self, name: str) -> SiteHistory:
         """Return what was reported of a site."""
@@ -147,20 +155,12 @@ class History:
 
     def minutes(self, name: str) -> list[Counts]:
         """Return the counts of a site for each of the last MINUTES minutes, the present one last."""
-        now = self._minute()
+        now = int(self._clock.now() // 60)
         known: Mapping[int, Counts] = {at: sites[name] for at, sites in self._minutes if name in sites}
         return [known.get(at, Counts()) for at in range(now - MINUTES + 1, now + 1)]
 
-    def _add_call(self, call: CallRecord) -> None:
-        counts = self._count(call.site)
-        counts.calls += 1
-        counts.refusals += sum(attempt.verdict != "ok" for attempt in call.attempts)
-        collected = self._under_way.get(CALLER.get())
-        if collected is not None and len(collected) < MOST_CALLS:
-            collected.append(call)
-
     def _count(self, site: str) -> Counts:
-        now = self._minute()
+        now = int(self._clock.now() // 60)
         if not self._minutes or self._minutes[-1][0] != now:
             self._minutes.append((now, {}))
         sites = self._minutes[-1][1]
@@ -172,9 +172,6 @@ class History:
                 del self._sites[next(iter(self._sites))]
             self._sites[name] = SiteHistory()
         return self._sites[name]
-
-    def _minute(self) -> int:
-        return int(self._clock.now() // 60)
 
     def state(self) -> HistoryState:
         """Return all that is remembered."""

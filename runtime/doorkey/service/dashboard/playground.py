@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from doorkey.engine.answer import origin_headers
 from doorkey.errors import EmptyAnswer
 from doorkey.model.chat import Delta, Image
 from doorkey.service.access import require_sites
-from doorkey.service.answers import data_url, origin_headers
+from doorkey.service.answers import data_url
 from doorkey.service.body import read_object
 from doorkey.service.client_writer import ClientWriter
 from doorkey.service.dashboard.dashboard import Dashboard

@@ -180,11 +180,6 @@ class Viewers:
         return self._kept.update(step)
 
 
-def is_inner(path: str) -> bool:
-    """Return whether *path* is one of the dashboard's."""
-    return path == PAGE or path.startswith(INNER)
-
-
 def may_administer(request: web.Request) -> bool:
     """Return whether the rights behind *request* allow to renew and pause sites."""
     access = request.get(ACCESS)

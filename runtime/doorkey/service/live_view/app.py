@@ -11,6 +11,7 @@ from doorkey.clock import Clock
 from doorkey.config.settings import ServiceSettings
 from doorkey.errors import ConfigurationError
 from doorkey.service.access import KeyRing
+from doorkey.service.admission import Rules
 from doorkey.service.app import METRICS, RULES, RUNNING
 from doorkey.service.dashboard.history import History
 from doorkey.service.dashboard.page import HEADERS, LOGIN_ONLY, render, respond
@@ -20,7 +21,7 @@ from doorkey.service.key import is_loopback
 from doorkey.service.live_view.routes import PATH, live_view_routes, load_template
 from doorkey.service.live_view.views import LocalViews
 from doorkey.service.metrics import ServiceMetrics
-from doorkey.service.middleware import BASE_PATH, Rules, guard, sign
+from doorkey.service.middleware import BASE_PATH, guard, sign
 from doorkey.service.running import RunningRequests
 from doorkey.service.workers.place import Place
 

@@ -185,7 +185,7 @@ class Supervisor:
             if not self._served:
                 self._served = True
                 # The others only start once one serves, so that a fault which all would have is told once.
-                self._vacant |= {number: Vacancy(0.0) for number in range(1, self._memory.load.workers)}
+                self._vacant |= {number: Vacancy(0.0) for number in range(1, len(self._memory.load.under_way))}
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(AT_A_TIME):
@@ -271,7 +271,7 @@ class Supervisor:
         with suppress(KeyError):
             self._selector.unregister(worker.channel)
         worker.channel.close()
-        self._memory.load.write(worker.number, 0, 0)
+        self._memory.load.under_way[worker.number] = self._memory.load.waiting[worker.number] = 0
         if self._code is not None:
             return
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
