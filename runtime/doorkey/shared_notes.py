@@ -64,6 +64,8 @@ class SharedNotes(Generic[V]):
         self._name, self._form, self._clock, self._texts = name, form, clock, texts
         self.held: OrderedDict[Key, V] = OrderedDict()
         """What is known here, of each key of which something is known."""
+        self.shared = texts is not None
+        """Whether other processes may know more."""
         self._pending: dict[Key, deque[Change[V]]] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._ahead = clock.wall() - clock.now()  # the store's time less the clock's `now`

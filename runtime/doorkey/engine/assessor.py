@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from doorkey.engine.attempts import REFUSALS
-from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.call import Call, JudgedReply, is_logout
 from doorkey.engine.check.checks import SessionChecks
-from doorkey.engine.check.suspicion import is_logout
 from doorkey.engine.decision import Check, Decision, Deliver, Fail, Renew, SiteAnswer, decide
 from doorkey.engine.decision_tables import MOST_RENEWALS, Case, CheckOutcome, News, Resend, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory, refusal_shape
-from doorkey.engine.useless_renewals import kind_of
 from doorkey.errors import DoorkeyError, NotPlainHttp
+from doorkey.model.request import kind_of
 from doorkey.model.session import Session
 from doorkey.model.verdict import Kind, Verdict
 from doorkey.sessions.keeper import Keeper
@@ -43,7 +42,8 @@ class Assessor:
                 await checks.inspect(call, session, reply)
             if is_refusal(reply):  # what other processes know of it
                 await self._refusals.refresh(session.key)
-                await self._selector.refresh(session.key)
+                if self._selector.shared:
+                    await self._selector.refresh(session.key)
             while isinstance(decision := self._decide(call, session, reply), Check):
                 assert checks is not None, "only an inspected answer is suspect"
                 reply.check = await checks.ask(call, session, reply)
@@ -81,7 +81,7 @@ class Assessor:
             news = News.SUPERSEDED
         elif call.refused >= 0 and state.made == session.gen and state.accepted < session.gen:
             news = News.FRESH
-        carried, resend = self._selector.carries(session, site), find_resend(call, reply)
+        resend = find_resend(call, reply)
         return Case(
             kind=kind,
             suspicion=reply.suspicion,
@@ -90,7 +90,7 @@ class Assessor:
             remembered=remembered,
             movable=kind is Kind.CHALLENGED
             and call.is_fresh(session)
-            and (self._selector.can_move(site, key) or not carried),
+            and (self._selector.can_move(site, key) or not self._selector.carries(session, site)),
             renewals=min(call.renewals - (call.excused if resend is Resend.HARMLESS else 0), MOST_RENEWALS),
             resend=resend,
             rule=call.target.provider.resend,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
@@ -14,13 +16,17 @@ from doorkey.errors import DoorkeyError, MayHaveArrived
 from doorkey.model.events import Attempt, CallRecord
 from doorkey.model.request import SAFE_METHODS, Head, Request
 from doorkey.model.session import Session
-from doorkey.model.verdict import Verdict
+from doorkey.model.verdict import OK, Verdict
 from doorkey.provider import Flow
 from doorkey.sessions.target import SiteTarget
 from doorkey.transport.conversation import Conversation
 from doorkey.transport.stream import Stream
 
 T = TypeVar("T")
+LOGOUT = re.compile(r"(?i)(?:^|[^a-z])(?:log|sign)[-_ ]?(?:out|off)(?:[^a-z]|$)|abmelden|deconnexion|cerrar[-_]?sesion")
+"""Common words for a logout in a path or its query."""
+ADDRESS = re.compile(r"""\[(?:href|action)\s*[\^*$]?=\s*["']?([^"'\]\s?]+)""")
+"""The address in a selector of a link or a form."""
 
 
 @dataclass(slots=True)
@@ -63,8 +69,8 @@ class Call(Generic[T]):
     `deadline` is a time by the clock's `now`, `began` the wall time at which the call began. `watched`: answers are
     held against what is known of the site's sessions. `spent`: a request that must not be sent twice has succeeded.
     `renewals` counts the renewals, `excused` those for sessions that had worked: they died early, which is not for
-    this call to suffer. The session has to be newer than the generation `refused`. `refusal_error` is the last refusal
-    as an error, for where no newer session is to be had. `shapes` are those of the refusals that the session was
+    this call to suffer. The session has to be newer than the generation `refused`. `refusal` is the last refusal's
+    verdict and status, for where no newer session is to be had. `shapes` are those of the refusals that the session was
     renewed for. `verdict` is the site's last word, None before it had one. `session` is the one that the last attempt
     was made with.
     """
@@ -83,7 +89,7 @@ class Call(Generic[T]):
     renewals: int = 0
     excused: int = 0
     refused: int = -1
-    refusal_error: DoorkeyError | None = None
+    refusal: tuple[Verdict, int] = OK, 0
     shapes: list[RefusalShape] = field(default_factory=list)
     verdict: Verdict | None = None
     session: Session | None = None
@@ -160,3 +166,14 @@ def may_have_arrived(call: Call[Any], request: Request, error: DoorkeyError) -> 
         "may have processed it, so it was not sent again: look there before you repeat it",
         site=site,
     )
+
+
+def is_logout(request: Request, ready: str) -> bool:
+    """Whether *request* ends the session: its address says so in common words, or *ready* names it.
+
+    A selector of what only logged-in people see is often that of the logout.
+    """
+    parts = urlsplit(request.url)
+    if LOGOUT.search(f"{parts.path}?{parts.query}") is not None:
+        return True
+    return len(parts.path) > 1 and parts.path in ready and parts.path in ADDRESS.findall(ready)

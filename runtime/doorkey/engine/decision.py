@@ -82,14 +82,18 @@ WHY = {
 
 def read_case(case: Case) -> Meaning:
     """What the answer means for the session."""
-    [meaning] = [row.means for row in READINGS if row.fits(case)]
-    return meaning
+    for row in READINGS:
+        if row.fits(case):
+            return row.means
+    raise AssertionError(f"no row of READINGS fits {case}")
 
 
 def choose_action(case: Case, meaning: Meaning) -> Action:
     """What is done about an answer of this meaning."""
-    [action] = [row.does for row in ACTIONS if row.fits(case, meaning)]
-    return action
+    for row in ACTIONS:
+        if row.fits(case, meaning):
+            return row.does
+    raise AssertionError(f"no row of ACTIONS fits {case}, {meaning}")
 
 
 def decide(case: Case, told: SiteAnswer) -> Decision:

@@ -155,16 +155,20 @@ class Engine:
         """A session newer than the refused one that the site's transport can carry: `page` needs its context live."""
         if call.single is not None:
             request_url(call.single, call.target.site)  # nobody visits for what can't be sent
-        await self._selector.refresh(call.target.key)
+        selector, site = self._selector, call.target.site
+        if selector.shared:
+            await selector.refresh(call.target.key)
         try:
             for _ in range(MOST_RENEWALS + 1):
                 session = await self._keeper.get(call.target, newer_than=call.refused, deadline=call.deadline)
-                if self._selector.carries(session, call.target.site):
+                if (site.transport != "page" and not selector.moved) or selector.carries(session, site):
                     return session
                 call.refused = session.gen
         except VisitFailed as error:
             # No visit now, as fresh sessions are refused: the caller is told the site's own refusal.
-            raise (call.refusal_error or error).again(error.retry_after) from error
+            verdict, status = call.refusal
+            told = error if verdict.kind is Kind.OK else verdict.error(site.name, status)
+            raise told.again(error.retry_after) from error
         raise BrowserFailed("the browser's page does not stay open for requests")
 
     def _give_up_session(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
@@ -176,13 +180,13 @@ class Engine:
             call.excused += 1
         call.renewals += 1
         call.refused = session.gen
-        site, status = call.target.site, reply.head.status
+        site = call.target.site
         if refused == "not":
             if reply.verdict.kind is Kind.CHALLENGED:
                 self._selector.move(site, session.key)
             return
         self._keeper.refuse(session, named=refused == "named", login=bool(call.target.provider.steps))
-        call.refusal_error = None if reply.verdict else reply.verdict.error(site.name, status)
+        call.refusal = reply.verdict, reply.head.status
         if reply.verdict.kind in REFUSALS:
             call.shapes.append(refusal_shape(reply.head, reply.request, reply.verdict.kind))
 

@@ -6,8 +6,8 @@ import secrets
 from collections import OrderedDict
 
 from doorkey.clock import Clock
-from doorkey.engine.useless_renewals import Asked, RefusalShape, UselessRenewals, UselessRenewalsText, kind_of
-from doorkey.model.request import Head, Request
+from doorkey.engine.useless_renewals import Asked, RefusalShape, UselessRenewals, UselessRenewalsText
+from doorkey.model.request import Head, Request, kind_of
 from doorkey.model.session import Key, Session
 from doorkey.model.verdict import Kind
 from doorkey.shared_notes import SharedNotes, SharedTexts
@@ -45,7 +45,8 @@ class RefusalMemory:
 
     async def refresh(self, key: Key) -> None:
         """Take over what other processes have met, before a refusal is decided on."""
-        await self._notes.refresh(key)
+        if self._notes.shared:
+            await self._notes.refresh(key)
 
     async def close(self) -> None:
         await self._notes.close()
@@ -74,7 +75,8 @@ class RefusalMemory:
 
     def is_useless(self, session: Session, request: Request, shape: RefusalShape) -> bool:
         """Whether renewing for this refusal is not worth a try now."""
-        return self._notes.get(session.key).is_useless(request, shape, self._notes.time)
+        known = self._notes.held.get(session.key)
+        return known is not None and known.is_useless(request, shape, self._notes.time)
 
     def doubt(self, session: Session, request: Request, shape: RefusalShape) -> None:
         """The session is not renewed for this refusal, because it is remembered."""
@@ -91,5 +93,5 @@ class RefusalMemory:
 
     def forget(self, key: Key, shape: RefusalShape) -> None:
         """A renewal helped against this shape."""
-        if shape in self._notes.get(key).shapes:
+        if self._notes.held and shape in self._notes.get(key).shapes:
             self._notes.change(key, lambda value, wall: value.forget(shape))

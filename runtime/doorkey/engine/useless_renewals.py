@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
-from doorkey.model.request import Request
+from doorkey.model.request import Request, kind_of
 
 RefusalShape: TypeAlias = tuple[int, str, str, str]
 """How a refusal looks: status, media type and kind of body; and of one that has a name, what was asked for."""
@@ -26,11 +26,6 @@ TELLING = 64 * 1024
 """Bytes of a body that its digest is made of, beside its length."""
 MOST_DOUBTS = 64
 """Refusals in a row after which a session is renewed for them again, at most."""
-
-
-def kind_of(request: Request) -> Asked:
-    """What *request* asks for: its method and path, without the query."""
-    return request.method, request.url.partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,15 +53,17 @@ class CookieJar:
 
     def alive(self, wall: float) -> CookieJar:
         """The jar without the cookies that have expired."""
-        return CookieJar(tuple(cookie for cookie in self.cookies if not cookie.expired(wall)))
+        return CookieJar(tuple([cookie for cookie in self.cookies if not cookie.expired(wall)]))
 
     def get(self, identity: Identity) -> Cookie | None:
         return next((cookie for cookie in self.cookies if cookie.identity == identity), None)
 
     def for_url(self, url: str, wall: float) -> tuple[Cookie, ...]:
         """What a browser sends with the site's own request to *url*, in its order: longer paths first, then older."""
-        sent = (cookie for cookie in self.cookies if cookie.goes_to(url, wall))
-        return tuple(sorted(sent, key=lambda cookie: -len(cookie.path)))
+        if not self.cookies:
+            return ()
+        sent = [cookie for cookie in self.cookies if cookie.goes_to(url, wall)]
+        return tuple(sorted(sent, key=lambda cookie: -len(cookie.path))) if len(sent) > 1 else tuple(sent)
 
     def header_for(self, url: str, wall: float) -> str | None:
         """The Cookie header for *url*; None when no cookie goes there."""

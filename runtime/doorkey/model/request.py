@@ -124,6 +124,11 @@ class Request:
         return replace(self, headers={**self.headers, **headers})
 
 
+def kind_of(request: Request) -> tuple[str, str]:
+    """What *request* asks for: its method and path, without the query."""
+    return request.method, request.url.partition("?")[0]
+
+
 def is_large(request: Request) -> bool:
     """Whether work on the body may take longer than others should wait. A compressed body counts as large."""
     coded = any(name.lower() == "content-encoding" for name in request.headers)

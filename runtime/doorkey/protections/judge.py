@@ -59,7 +59,7 @@ def default_verdict(request: Request, head: Head, known: Verdict = OK) -> Verdic
         return Verdict(Kind.REFUSED, f"{request.what} was refused with HTTP {status} ({head.media_type or 'no type'})")
     if 300 <= status < 400 and status != 304 and _leads_to_login(head):
         return Verdict(Kind.REFUSED, f"{request.what} was redirected to a login page (HTTP {status})")
-    if request.expects and head.is_html and not any("html" in kind for kind in request.expects):
+    if request.expects and head.is_html and "html" not in " ".join(request.expects):
         return Verdict(Kind.REFUSED, f"{request.what} got a page where {' or '.join(request.expects)} was expected")
     if status >= 400 and request.expects:
         return Verdict(Kind.CHANGED, f"{request.what} met HTTP {status} ({head.media_type or 'no type'})")

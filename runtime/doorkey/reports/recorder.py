@@ -181,7 +181,7 @@ class SiteRecorder:
         self.events = SiteEvents(events.events, events.site, self._trail)
         self._evidence: VisitEvidence | None = None
         self._recordings: list[Recording] = []
-        self._secrets: tuple[str, ...] = ()
+        self._sessions: tuple[Session | None, ...] = ()
         self._good_at = float("-inf")
 
     @property
@@ -195,16 +195,17 @@ class SiteRecorder:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values of the session that the visit began with."""
-        return self._secrets
+        """The values of the sessions that the visit began with."""
+        return tuple(value for session in self._sessions if session is not None for value in list_values(session))
 
     def begin(self, *sessions: Session | None) -> None:
         """A renewal begins, with what *sessions* hold."""
         self._trail.clear()
         self._evidence = None
-        self._recorder.keep(self._recordings, None)
-        self._recordings = []
-        self._secrets = tuple(value for session in sessions if session is not None for value in list_values(session))
+        if self._recordings:
+            self._recorder.keep(self._recordings, None)
+            self._recordings = []
+        self._sessions = sessions
 
     def note(self, evidence: VisitEvidence | None) -> None:
         """Keep what a visit of this renewal found at its end."""
@@ -225,7 +226,7 @@ class SiteRecorder:
         if isinstance(error, UNTOLD) or error.report:
             self.begin()
             return
-        material, recordings = self._material(error, self._secrets), self._take_recordings()
+        material, recordings = self._material(error, self.secrets), self._take_recordings()
         self.begin()
         self._good_at = float("-inf")
         report = await self._recorder.write_visit(material)
@@ -236,16 +237,16 @@ class SiteRecorder:
 
     async def succeed(self, session: Session) -> None:
         """A renewal worked: write its report where one is wanted."""
-        if self.wanted:
+        if self._site in self._recorder.wanted:
             self._recorder.wanted.discard(self._site)
-            material = self._material(None, (*self._secrets, *list_values(session)))
+            material = self._material(None, (*self.secrets, *list_values(session)))
             self._recorder.keep(self._take_recordings(), await self._recorder.write_visit(material))
         self.begin()
 
     async def close_window(self) -> None:
         """A window that a person had open is closed: write a report of it if it was recorded."""
         if self._recordings:
-            material = replace(self._material(None, self._secrets), by_person=True)
+            material = replace(self._material(None, self.secrets), by_person=True)
             self._recorder.keep(self._take_recordings(), await self._recorder.write_visit(material))
         self.begin()
 

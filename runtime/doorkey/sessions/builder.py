@@ -79,18 +79,18 @@ def ages(provider: Provider, session: Session) -> tuple[float, float]:
     A session lives no longer than the first of the cookies and tokens that its requests need, and its successor is
     fetched early enough that nobody waits for it.
     """
-    names = {*provider.cookies_needed, *provider.cookies_read}
-    needed = [cookie for cookie in session.cookies if cookie.name in names and cookie.goes_to_host(provider.site.url)]
-    left = [max(0.0, cookie.expires - session.born) for cookie in needed if cookie.expires is not None]
+    names, hard = {*provider.cookies_needed, *provider.cookies_read}, provider.hard
+    for cookie in session.cookies:
+        if cookie.expires is not None and cookie.name in names and cookie.goes_to_host(provider.site.url):
+            hard = min(hard, max(0.0, cookie.expires - session.born))
     lasts = provider.lasts(session.tokens, session.born)
-    hard = min([provider.hard, *left, *([] if lasts is None else [lasts])])
+    if lasts is not None:
+        hard = min(hard, lasts)
     return (provider.soft, hard) if hard == provider.hard else (min(provider.soft, EARLY * hard), hard)
 
 
-def shared_parts(found: Session, refused: Session, provider: Provider) -> tuple[str, ...]:
-    """The tokens and cookies that make *found* the *refused* session again, by name; empty where it is another one."""
-    if not is_same_session(found, refused, provider):
-        return ()
+def shared_parts(found: Session, provider: Provider) -> tuple[str, ...]:
+    """The names of the tokens and cookies that make *found* another session again (`is_same_session`)."""
     names = provider.cookies_needed or (() if found.tokens else {cookie.name for cookie in found.cookies})
     return (*(f"the token {name}" for name in found.tokens), *(f"the cookie {name}" for name in names))
 

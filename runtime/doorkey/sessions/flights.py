@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, TimeLimit, Unavailable, VisitFailed
@@ -67,7 +68,9 @@ class Flights:
         store, site = self.store_of(state.key), state.key.site
         claims = store if state.key.caller else self._claims
         try:
-            if not state.hurried and (error := await self._wars.find(state.key)) is not None:
+            ended = self._wars.notes
+            may_rest = (ended.held or ended.shared) and not state.hurried
+            if may_rest and (error := await self._wars.find(state.key)) is not None:
                 self._remember(state, error, known=True)
                 return
             while True:
@@ -113,7 +116,10 @@ class Flights:
         """Visit under *claim*; False when the claim was lost on the way and all has to be decided anew."""
         began = self._clock.now()
         try:
-            async with hold_claim(store, claim, self._ttl, self._clock), self._limiters.page(state.key):
+            limiters = self._limiters.known
+            free = state.key in limiters and limiters[state.key] is None
+            turn = nullcontext() if free else self._limiters.page(state.key)
+            async with hold_claim(store, claim, self._ttl, self._clock), turn:
                 state.begin_visit(self._clock.now())
                 made = await self._make(source, state, StoreJournal(store, claim, state))
             session = await store.commit(claim, made)

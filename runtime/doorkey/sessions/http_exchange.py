@@ -45,16 +45,13 @@ class HttpExchange:
     held: HeldSession
     reader: SecretReader
     limit: float
+    conversation: Conversation
     logs_in: bool = False
     sent: bool = False
     secrets: list[str] = field(default_factory=list, repr=False)
     last: Reply | None = field(default=None, repr=False)
     before: Reply | None = field(default=None, repr=False)
     answer: Reply | None = field(default=None, repr=False)
-    conversation: Conversation = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.conversation = Conversation(self.clock)
 
     @property
     def cookies(self) -> tuple[Cookie, ...]:
@@ -87,6 +84,8 @@ class HttpExchange:
         """
         stream = await self._send(request)
         for _ in range(REDIRECTS):
+            if not 300 <= stream.head.status < 400:
+                break
             onward = redirected(request, stream.head, self.site)
             if onward is None or (not strict and request.own_host and not onward.own_host):
                 break
@@ -120,7 +119,7 @@ class HttpExchange:
             verdict = default_verdict(asked, head, self.provider.recognize(asked, head))
         else:
             verdict = self.provider.judge(asked, head, session)
-        if not verdict and not (shows_values and verdict.kind is Kind.REFUSED):
+        if verdict.kind is not Kind.OK and not (shows_values and verdict.kind is Kind.REFUSED):
             stream.close()
             raise verdict.error(self.site.name, head.status)
         reply = await whole(stream, request.limit)
@@ -144,4 +143,7 @@ class HttpExchange:
 
     @property
     def _jar(self) -> CookieJar:
-        return self.conversation.over(CookieJar(self.held.session.cookies)).alive(self.clock.wall())
+        jar = CookieJar(self.held.session.cookies)
+        if self.conversation.by_identity:
+            jar = self.conversation.over(jar)
+        return jar.alive(self.clock.wall())

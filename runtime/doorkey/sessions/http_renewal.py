@@ -11,6 +11,7 @@ from doorkey.model.page import Page, place_of
 from doorkey.model.request import Head, MiB, Reply, Request
 from doorkey.model.session import Session, Tokens
 from doorkey.model.site import Site
+from doorkey.model.verdict import Kind
 from doorkey.protections.judge import default_verdict
 from doorkey.provider import Provider
 from doorkey.sessions.builder import SessionBuilder
@@ -18,6 +19,7 @@ from doorkey.sessions.held import HeldSession
 from doorkey.sessions.http_exchange import HttpExchange
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.request_secrets import SecretReader
+from doorkey.transport.conversation import Conversation
 from doorkey.transport.direct import Direct
 from doorkey.transport.holding import read_to_judge
 from doorkey.transport.stream import whole
@@ -121,7 +123,15 @@ class HttpRenewal:
 
     def _begin(self, held: HeldSession, *, logs_in: bool = False) -> HttpExchange:
         return HttpExchange(
-            self._site, self._provider, self._direct, self._clock, held, self._reader, self._limit, logs_in=logs_in
+            self._site,
+            self._provider,
+            self._direct,
+            self._clock,
+            held,
+            self._reader,
+            self._limit,
+            Conversation(self._clock),
+            logs_in=logs_in,
         )
 
     async def _complete(self, rung: str, exchange: HttpExchange, given: Tokens, kept: Tokens) -> Session | None:
@@ -133,9 +143,11 @@ class HttpRenewal:
         return await self._read_page(rung, exchange, {**kept, **given})
 
     async def _read_page(self, rung: str, exchange: HttpExchange, tokens: Tokens) -> Session:
-        page = self._find_landing(exchange) or await self._fetch(self._site.url, exchange)
-        others = {path: await self._fetch(path, exchange) for path in self._provider.pages}
-        found = await asyncio.to_thread(self._read, replace(page, others=others))
+        landing = self._find_landing(exchange) if exchange.last is not None else None
+        page = landing or await self._fetch(self._site.url, exchange)
+        if self._provider.pages:
+            page = replace(page, others={path: await self._fetch(path, exchange) for path in self._provider.pages})
+        found = await asyncio.to_thread(self._read, page)
         return self._renew(rung, exchange, {**tokens, **found})
 
     def _read(self, page: Page) -> Tokens:
@@ -147,7 +159,7 @@ class HttpRenewal:
         request, stream = await exchange.open(request, strict=True)
         head = await read_to_judge(self._provider, request, stream)
         verdict = default_verdict(request, head, self._provider.recognize(request, head))
-        if not verdict:  # a challenge, too, comes with 200 and is a page
+        if verdict.kind is not Kind.OK:  # a challenge, too, comes with 200 and is a page
             stream.close()
             raise verdict.error(self._site.name, stream.head.status)
         if stream.head.status != 200:
@@ -167,12 +179,13 @@ class HttpRenewal:
 
     def _renew(self, rung: str, exchange: HttpExchange, tokens: Tokens) -> Session:
         session = replace(exchange.held.session, tokens=tokens, cookies=exchange.cookies, rung=rung)
-        missing = [name for name in self._provider.cookies_needed if session.cookie(name) is None]
-        if missing and exchange.logs_in:
-            raise MissingCookies(
-                f"{self._site.name}: the login set no cookie called {' or '.join(missing)}, which requests need",
-                site=self._site.name,
-            )
+        if exchange.logs_in:
+            missing = [name for name in self._provider.cookies_needed if session.cookie(name) is None]
+            if missing:
+                raise MissingCookies(
+                    f"{self._site.name}: the login set no cookie called {' or '.join(missing)}, which requests need",
+                    site=self._site.name,
+                )
         return self._builder.age(session)
 
 

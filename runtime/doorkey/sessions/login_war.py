@@ -63,26 +63,26 @@ class LoginWars:
     """The deaths of young sessions by key. *texts*: where the processes of a store share them."""
 
     def __init__(self, clock: Clock, texts: SharedTexts | None = None) -> None:
-        self._notes: SharedNotes[YoungDeaths] = SharedNotes("login war", YoungDeathsText(), clock, texts)
+        self.notes: SharedNotes[YoungDeaths] = SharedNotes("login war", YoungDeathsText(), clock, texts)
 
     def note(self, key: Key, gen: int, age: float) -> NeedsPerson | None:
         """The login *gen*, which had worked, was ended after *age* seconds; the error once that is too often."""
         if age >= YOUNG:
             return None
-        self._notes.change(key, lambda deaths, wall: deaths.note(gen, wall))
+        self.notes.change(key, lambda deaths, wall: deaths.note(gen, wall))
         return self._explain(key)
 
     async def find(self, key: Key) -> NeedsPerson | None:
         """The error for who would log in now, with what other processes have seen; None while logins last."""
-        await self._notes.refresh(key)
+        await self.notes.refresh(key)
         return self._explain(key)
 
     async def close(self) -> None:
-        await self._notes.close()
+        await self.notes.close()
 
     def _explain(self, key: Key) -> NeedsPerson | None:
-        deaths = self._notes.get(key)
-        left = deaths.rest_left(self._notes.time)
+        deaths = self.notes.get(key)
+        left = deaths.rest_left(self.notes.time)
         if not left:
             return None
         error = NeedsPerson(

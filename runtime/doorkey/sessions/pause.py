@@ -135,7 +135,7 @@ class Pause:
 
     def forgive(self, gen: int) -> None:
         """The session *gen* was used: the visit that made it was not useless."""
-        self.useless = tuple(visit for visit in self.useless if visit[1] != gen)
+        self.useless = tuple([visit for visit in self.useless if visit[1] != gen])
 
     def forget(self) -> None:
         """A session newer than all used before was used: the next pause is the first again."""

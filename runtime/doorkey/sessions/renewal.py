@@ -17,7 +17,7 @@ from doorkey.model.session import Session
 from doorkey.model.site import Site
 from doorkey.model.urls import cache_busting
 from doorkey.provider import Provider
-from doorkey.sessions.builder import SessionBuilder, shared_parts, without_tokens
+from doorkey.sessions.builder import SessionBuilder, is_same_session, shared_parts, without_tokens
 from doorkey.sessions.held import HeldSession
 from doorkey.sessions.identity import Identity
 from doorkey.sessions.login_end import warn_of_end
@@ -120,8 +120,9 @@ class SessionSource:
         session: Session | None = None
         async with aclosing(self._rungs(reason, held)) as rungs:
             async for made in rungs:
-                session = await self._fill(made, held)
-                alike = shared_parts(session, reason.refused, self._provider) if reason.refused else ()
+                session = made if self._provider.page_suffices else await self._fill(made, held)
+                repeats = reason.refused is not None and is_same_session(session, reason.refused, self._provider)
+                alike = shared_parts(session, self._provider) if repeats else ()
                 stored = held.session.local
                 if not alike or (not reason.named and without_tokens(held.session) == stored):
                     return session
@@ -168,7 +169,8 @@ class SessionSource:
         known = reason.previous is not None and bool(held.session.cookies or held.session.tokens)
         # A refusal without a name may be a dead cookie: only what logs in or renews the login gets everything anew.
         # In `page` only a visit leaves a live context behind.
-        by_http = self._selector.name(self._site, self.builder.key) == "direct"
+        may_have_moved = self._site.transport == "page" or self._selector.moved
+        by_http = not may_have_moved or self._selector.name(self._site, self.builder.key) == "direct"
         named = reason.refused is None or reason.named
         useless = reason.refused.rung if reason.refused is not None and reason.fresh else ""
         renews = (named or provider.renews_login) and useless != "token endpoint"

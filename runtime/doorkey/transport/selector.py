@@ -75,6 +75,8 @@ class TransportSelector:
         self.direct, self._page, self._expiry = direct, page, expiry
         self._alone = None if page is None else LoneRequests(page)
         self._notes: SharedNotes[Move] = SharedNotes("transport", MoveText(expiry), clock, texts)
+        self.shared = page is not None and self._notes.shared
+        """Whether other processes may know of more moves."""
         self.moved: Mapping[Key, Move] = self._notes.held
         """The keys that have moved. While there are none, only sites with transport = "page" do not go by `direct`."""
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from doorkey.clock import Clock
-from doorkey.engine.call import Call, JudgedReply
+from doorkey.engine.call import Call, JudgedReply, is_logout
 from doorkey.engine.check.calibration import Calibration, Knowledge
 from doorkey.engine.check.evidence import look_closer
 from doorkey.engine.check.facts import read_facts
 from doorkey.engine.check.learning import CheckState, Learning
 from doorkey.engine.check.page_check import PageLoad
 from doorkey.engine.check.shapes import shape_of, template_of
-from doorkey.engine.check.suspicion import FOUND_DEAD, NONE, changed_cookies, find_ground, is_logout, needs_parsing
+from doorkey.engine.check.suspicion import FOUND_DEAD, NONE, changed_cookies, find_ground, needs_parsing
 from doorkey.engine.decision_tables import CheckOutcome, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import TimeLimit

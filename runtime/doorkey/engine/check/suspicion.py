@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
@@ -17,8 +16,6 @@ from doorkey.model.verdict import Kind, Verdict
 REFUSING = (401, 403, 419, 440)
 NEVER = (404, 405, 410, 413, 415, 429, 502, 503, 504)
 """Statuses that say nothing about a session."""
-LOGOUT = re.compile(r"(?i)(?:^|[^a-z])(?:log|sign)[-_ ]?(?:out|off)(?:[^a-z]|$)|abmelden|deconnexion|cerrar[-_]?sesion")
-"""Common words for a logout in a path or its query."""
 JUDGED = (Kind.OK, Kind.REFUSED, Kind.SITE_DOWN, Kind.CHANGED)
 """Verdicts that leave it open whether the session is alive."""
 
@@ -76,21 +73,6 @@ def find_ground(
     ground = _by_form(head, verdict, facts, known)
     ground = ground or _by_difference(request, head, verdict, accepted, shape, known)
     return ground or NONE
-
-
-ADDRESS = re.compile(r"""\[(?:href|action)\s*[\^*$]?=\s*["']?([^"'\]\s?]+)""")
-"""The address in a selector of a link or a form."""
-
-
-def is_logout(request: Request, ready: str) -> bool:
-    """Whether *request* ends the session: its address says so in common words, or *ready* names it.
-
-    A selector of what only logged-in people see is often that of the logout.
-    """
-    parts = urlsplit(request.url)
-    if LOGOUT.search(f"{parts.path}?{parts.query}") is not None:
-        return True
-    return len(parts.path) > 1 and any(found[1] == parts.path for found in ADDRESS.finditer(ready))
 
 
 def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known) -> Ground | None:
