@@ -21,6 +21,7 @@ from doorkey.engine.check.checks import SessionChecks
 from doorkey.engine.engine import Engine
 from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.model.events import Events
+from doorkey.model.inspection import NONE
 from doorkey.model.overrides import key_of
 from doorkey.model.site import Site
 from doorkey.network.egress import parse_proxy
@@ -204,7 +205,7 @@ class Assembly:
             texts=self._shared_texts,
             claims=FrontStore(store, self.clock, limit=self.settings.entering) if front else None,
             limit=self.settings.entering + REPORTING,
-            longer=lambda: self.pool.handovers.longest + self.pool.inspection.longer,
+            longer=self._longer,
             patience=limits.patience,
             away=limits.away,
             events=self.events,
@@ -218,6 +219,12 @@ class Assembly:
         )
         self._exits.push_async_callback(keeper.close)
         return keeper
+
+    def _longer(self) -> float:
+        """Seconds that a visit may take longer now, because a person is asked or looks on."""
+        handovers, inspection = self.pool.handovers, self.pool.inspection
+        asked = handovers.patience if handovers.offered else 0.0
+        return asked if inspection is NONE else asked + inspection.longer
 
     def wanted_visits(self, target_of: Callable[[str], SiteTarget]) -> WantedVisits:
         """The visits that machines without a browser want, to be made here."""

@@ -71,7 +71,10 @@ class CookieJar:
 
     def values_at(self, url: str, wall: float) -> dict[str, str]:
         """Values by name at *url*. Of several cookies of one name, servers read the first that is sent."""
-        return {cookie.name: cookie.value for cookie in reversed(self.for_url(url, wall))}
+        values = {}
+        for cookie in reversed(self.for_url(url, wall)):
+            values[cookie.name] = cookie.value
+        return values
 
     def same_at(self, other: CookieJar, url: str, wall: float) -> bool:
         """Whether both jars send the same cookies to *url*, in whatever order."""

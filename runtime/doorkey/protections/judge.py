@@ -93,7 +93,11 @@ def recognize_head(request: Request, head: Head) -> Finding | None:
             signs = SIGNS_OF_200
     else:
         signs = SIGNS
+    headers, start = head.headers, head.start
     for row, sign in signs:
+        # Of most signs the first thing that they need is not there.
+        if (sign.header and sign.header not in headers) or (sign.holds and sign.holds[0] not in start):
+            continue
         if sign.shows(request, head):
             return Finding(row, read_pause(head) if row.obstacle in (Obstacle.RATE, Obstacle.QUOTA) else None)
     return None

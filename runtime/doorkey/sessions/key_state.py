@@ -271,7 +271,7 @@ class KeyState:
     def _take(self, session: Session, born: float) -> None:
         self.current, self.born, self.waiting_session = session, born, None
         self.soft_at = born + session.soft * self.pause.rule.uniform(EARLIEST, 1.0)
-        self.budget.restart()
+        self.budget.used = self.budget.successes = 0
 
     def _count_visit(self, made: Session | DoorkeyError) -> None:
         began, self.visit_began = self.visit_began, None

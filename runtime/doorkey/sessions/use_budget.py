@@ -40,10 +40,6 @@ class UseBudget:
         most = self.most(session)
         return most is not None and self.used >= AHEAD * most
 
-    def restart(self) -> None:
-        """Another session takes the current one's place."""
-        self.used = self.successes = 0
-
     def learn(self) -> None:
         """The current session was refused: believe in a budget after three generations with the same number of uses.
 

@@ -55,12 +55,16 @@ class SessionHeaders:
         wall = self._clock.wall()
         if found is None or wall >= found[0]:
             cookies = () if request.anonymous else computed.jar.for_url(url, wall)
-            until = min((cookie.expires for cookie in cookies if cookie.expires is not None), default=float("inf"))
+            until, pairs = float("inf"), []
+            for cookie in cookies:
+                pairs.append(cookie.pair)
+                if cookie.expires is not None:
+                    until = min(until, cookie.expires)
             if len(computed.by_target) >= self._most:
                 computed.by_target.clear()
             found = computed.by_target[target] = (until, _built(request, session, url, site))
-            if cookies:
-                found[1]["cookie"] = "; ".join(cookie.pair for cookie in cookies)
+            if pairs:
+                found[1]["cookie"] = "; ".join(pairs)
         return found[1].copy()
 
     def jar(self, session: Session) -> CookieJar:

@@ -50,11 +50,6 @@ class Handovers:
         """Return all, the oldest first."""
         return tuple(self._open.values())
 
-    @property
-    def longest(self) -> float:
-        """Seconds that a visit may take longer because a person is asked."""
-        return self.patience if self.offered else 0.0
-
     def find(self, id_: str) -> Handover | None:
         return self._open.get(id_)
 
