@@ -40,10 +40,9 @@ class Assessor:
         try:
             if checks is not None:
                 await checks.inspect(call, session, reply)
-            if is_refusal(reply):  # what other processes know of it
+            if (self._refusals.shared or self._selector.shared) and is_refusal(reply):  # what others know of it
                 await self._refusals.refresh(session.key)
-                if self._selector.shared:
-                    await self._selector.refresh(session.key)
+                await self._selector.refresh(session.key)
             while isinstance(decision := self._decide(call, session, reply), Check):
                 assert checks is not None, "only an inspected answer is suspect"
                 reply.check = await checks.ask(call, session, reply)

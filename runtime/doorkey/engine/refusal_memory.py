@@ -41,12 +41,13 @@ class RefusalMemory:
         self._first = first
         self._longest = longest
         self._notes: SharedNotes[UselessRenewals] = SharedNotes("refusals", UselessRenewalsText(), clock, texts)
+        self.shared = self._notes.shared
+        """Whether other processes may know more."""
         self._accepted: OrderedDict[tuple[Key, Asked], tuple[int, float]] = OrderedDict()
 
     async def refresh(self, key: Key) -> None:
         """Take over what other processes have met, before a refusal is decided on."""
-        if self._notes.shared:
-            await self._notes.refresh(key)
+        await self._notes.refresh(key)
 
     async def close(self) -> None:
         await self._notes.close()
