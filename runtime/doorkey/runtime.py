@@ -293,7 +293,7 @@ class Runtime:
         return ChatRouter(
             engine=self._parts.engine,
             target=self.target,
-            providers=lambda: self.providers,
+            providers=self.providers,
             aliases=self.settings.models,
             tokens=self._tokens,
             clock=self.clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from doorkey.clock import Clock
@@ -21,8 +22,8 @@ from doorkey.errors import (
 )
 from doorkey.model.chat import Chat, Delta, Message, parse_messages
 from doorkey.model.overrides import NO_OVERRIDES, CallerOverrides
-from doorkey.model.session import Session, Tokens
-from doorkey.provider import ChatProvider, Flow, Provider
+from doorkey.model.session import Tokens
+from doorkey.provider import ChatProvider, Provider
 from doorkey.sessions.target import SiteTarget
 
 ChatKind = Literal["chat", "image"]
@@ -43,7 +44,7 @@ class ChatRouter:
         *,
         engine: Engine,
         target: Callable[[str, CallerOverrides], SiteTarget],
-        providers: Callable[[], Mapping[str, Provider]],
+        providers: Mapping[str, Provider],
         aliases: Mapping[str, tuple[str, ...]],
         tokens: Callable[[str], Tokens | None],
         clock: Clock,
@@ -57,7 +58,7 @@ class ChatRouter:
 
     def models(self) -> tuple[str, ...]:
         """All model names: "site/model" of each site that chats, then the aliases."""
-        chats = {name: provider for name, provider in self._providers().items() if isinstance(provider, ChatProvider)}
+        chats = {name: provider for name, provider in self._providers.items() if isinstance(provider, ChatProvider)}
         return (
             *(f"{name}/{model}" for name, chat in chats.items() for model in chat.models(self._tokens(name))),
             *self._aliases,
@@ -65,7 +66,7 @@ class ChatRouter:
 
     def draws(self, model: str) -> bool:
         """Whether *model* makes images, or an alias may lead to one that does."""
-        providers = self._providers()
+        providers = self._providers
         for name in self._aliases.get(model, (model,)):
             site, _, inner = name.partition("/")
             provider = providers.get(site)
@@ -113,17 +114,13 @@ class ChatRouter:
             kind="image" if model in provider.image_models else "chat",
             options=options,
         )
-
-        def start(session: Session) -> Flow[Any]:
-            return provider.answer(chat, session)
-
-        return await self._engine.run(target, start, deadline=deadline)
+        return await self._engine.run(target, partial(provider.answer, chat), deadline=deadline)
 
     def _chosen(
         self, name: str, kind: ChatKind | None, overrides: CallerOverrides
     ) -> tuple[SiteTarget, ChatProvider, str]:
         site, _, model = name.partition("/")
-        known = self._providers()
+        known = self._providers
         if site not in known:
             raise UnknownModel(self._unknown(name, known), param="model")
         target = self._target(site, overrides)
