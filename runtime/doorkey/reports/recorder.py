@@ -203,8 +203,7 @@ class SiteRecorder:
         self._trail.clear()
         self._evidence = None
         if self._recordings:
-            self._recorder.keep(self._recordings, None)
-            self._recordings = []
+            self._recorder.keep(self._take_recordings(), None)
         self._sessions = sessions
 
     def note(self, evidence: VisitEvidence | None) -> None:
