@@ -198,3 +198,25 @@ async def test_a_new_route_is_closed_until_it_has_a_rule(runtime: DoubleRuntime)
     async with serve(app, "127.0.0.1", 0) as base, aiohttp.ClientSession(base) as client:
         assert await ask(client, "may-aichats", "GET", "/new") == "no"
         assert await ask(client, FULL, "GET", "/new") == 200
+
+
+@pytest.mark.parametrize(
+    ("key", "headers", "told"),
+    [
+        ("may-aichats", {}, "not_allowed_for_key"),
+        ("may-read", {}, "not_allowed_for_key"),
+        ("may-keep", {}, "no_such_view"),
+        (FULL, {}, "no_such_view"),
+        (FULL, {"X-Forwarded-For": "203.0.113.7"}, "https_required"),
+        (FULL, {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http"}, "https_required"),
+        (FULL, {"Forwarded": "for=203.0.113.7"}, "https_required"),
+        (FULL, {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}, "no_such_view"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/dashboard/live/some-view", "/dashboard/live/some-view/socket"])
+async def test_a_live_view_is_for_keys_with_admin_and_for_https_off_the_machine(
+    client: aiohttp.ClientSession, key: str, headers: dict[str, str], told: str, path: str
+) -> None:
+    async with client.get(path, headers={"x-api-key": key, "Accept": "application/json", **headers}) as answer:
+        assert answer.status == (404 if told == "no_such_view" else 403)
+        assert told in await answer.text()

@@ -33,6 +33,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WAIT = 30_000
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 760}, "has_touch": True, "is_mobile": True}
+PASTE = """(text) => {
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/plain", text);
+  document.getElementById("keys").dispatchEvent(new ClipboardEvent("paste", { clipboardData, cancelable: true }));
+}"""
 DESK: dict[str, Any] = {"viewport": {"width": 1000, "height": 700}}
 
 
@@ -160,6 +165,27 @@ async def test_a_person_logs_in_with_a_one_time_code_and_nothing_typed_is_kept(
     assert "a browser with a link at 127.0.0.1 left" in caplog.text
     assert PASSWORD not in caplog.text
     assert CODE not in caplog.text
+
+
+async def test_input_methods_the_clipboard_and_key_combinations_reach_the_page(
+    browsers: BrowserPool, chromium: Browser, site: PersonSite
+) -> None:
+    async with shown(browsers, chromium, site) as here:
+        page = await here.look(**DESK)
+        await fit(page)
+        await press(page, "user")
+        await site.until_told("focus user")
+        keyboard = await page.context.new_cdp_session(page)
+        await keyboard.send("Input.imeSetComposition", {"text": "に", "selectionStart": 1, "selectionEnd": 1})
+        await keyboard.send("Input.insertText", {"text": "日本"})
+        await site.until_told("value user 日本")
+        await page.evaluate(PASTE, " pasted")
+        await site.until_told("value user 日本 pasted")
+        await page.keyboard.press("Control+a")
+        await page.keyboard.press("x")
+        await site.until_told("value user x")
+        await page.keyboard.press("Tab")
+        await site.until_told("focus pw")
 
 
 async def test_one_has_control_others_watch_and_nothing_is_streamed_when_nobody_looks(

@@ -27,7 +27,7 @@ from doorkey.service.admission import CORS, Rules
 from doorkey.service.client_writer import cut
 from doorkey.service.dashboard.history import History
 from doorkey.service.failure import BROKEN_BODY, STOPPED, UNEXPECTED, Failure, Refusal, failure_of, failure_of_http
-from doorkey.service.log_format import FIELDS
+from doorkey.service.log_format import FIELDS, write_path
 from doorkey.service.metrics import ServiceMetrics
 from doorkey.service.running import RunningRequests
 
@@ -103,7 +103,7 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
         finally:
             took = monotonic() - began
             running.remove(task, took)
-            # The template, not the path: what a caller types into an address may be a secret.
+            # The template, not the path: what a caller types into an address that is no site's may be a secret.
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "-"
             metrics.count(route, site, status, took)
@@ -111,9 +111,13 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
             history.end(request[ID], method=request.method, route=route, status=status, site=site, took=took, key=key)
             if log.isEnabledFor(logging.INFO):
                 fields = {"method": request.method, "route": route, "status": status, "site": site, "took": took}
+                path = write_path(request.match_info.get("tail", "")) if site else ""
+                if path:
+                    fields["path"] = path
                 if key:
                     fields["key"] = key
-                told = (request[ID], request.method, route, status or "left", took)
+                where = f"/site/{path}" if path else f"{route} {site}".rstrip()
+                told = (request[ID], request.method, where, status or "left", took)
                 log.info("%s %s %s %s %.3f s", *told, extra={FIELDS: fields})
 
     return guarded

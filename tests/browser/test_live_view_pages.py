@@ -1,4 +1,4 @@
-"""The pictures of a page in a real browser: they go on whatever viewers take of them and whatever the page does."""
+"""A page that viewers see in a real browser: its pictures go on whatever happens, and its doors stay closed."""
 
 from __future__ import annotations
 
@@ -134,11 +134,7 @@ async def test_a_popup_is_shown_at_the_viewers_size_and_the_page_again_when_it_i
                 await do(view, viewer, type="size", width=400, height=600)
                 for _ in range(2):
                     async with page.expect_popup() as popping:
-                        for event, buttons in (("down", 1), ("up", 0)):
-                            await do(
-                                view, viewer, type="pointer", event=event, x=0.1, y=0.1, button=0, buttons=buttons,
-                                clicks=1,
-                            )  # fmt: skip
+                        await click(view, viewer, 0.1)
                     popup = await popping.value
                     await popup.wait_for_function("innerWidth === 400 && innerHeight === 600")
                     await press_key(view, viewer)
@@ -169,3 +165,37 @@ async def test_who_looks_is_told_that_a_page_has_crashed(browsers: BrowserPool, 
         assert said == CLOSED
         with pytest.raises(BrowserFailed, match="the page crashed"):
             await showing
+
+
+CLOSED_DOORS = """<!doctype html><title>doors</title><style>
+body { margin: 0 } input, a { position: fixed; left: 0; width: 300px; height: 100px; display: block }
+</style><input type="file" style="top: 0"><a href="/file" download style="top: 100px">get</a>
+<a href="THERE" style="top: 200px">leave</a>"""
+
+
+async def click(view: LiveView, viewer: Viewer, y: float) -> None:
+    for event, buttons in (("down", 1), ("up", 0)):
+        await do(view, viewer, type="pointer", event=event, x=0.1, y=y, button=0, buttons=buttons, clicks=1)
+
+
+async def test_nothing_is_uploaded_downloaded_or_reached_that_the_rules_forbid(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
+    site.page(CLOSED_DOORS.replace("THERE", site.url.replace("127.0.0.1", "localhost") + "there"))
+    site.page("a file", "/file")
+    async with opened(browsers, site) as page:
+        view = LiveView(page, "site", "a test")
+        with view.open():
+            async with view.watch("one") as viewer:
+                await do(view, viewer, type="size", width=400, height=400)
+                await see(viewer)
+                await click(view, viewer, 0.1)
+                async with asyncio.timeout(10):
+                    while "files can't be uploaded" not in str(await viewer.next()):
+                        pass
+                async with page.expect_download() as downloading:
+                    await click(view, viewer, 0.35)
+                assert await (await downloading.value).failure() is not None
+                async with page.expect_event("requestfailed"):
+                    await click(view, viewer, 0.6)
+    assert "/there" not in [path for path, _ in site.requests]
