@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from double import DoubleRuntime
 
 from doorkey.config.settings import ServiceSettings
@@ -158,3 +162,57 @@ def test_a_wish_is_taken_once_and_only_the_latest_steps_are_kept() -> None:
     assert board.read() == state
     assert len(state.steps) == MOST_STEPS
     assert told
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+async def test_cancelling_it_and_ending_the_service_leave_nothing_behind(
+    runtime: DoubleRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    asked = asyncio.Event()
+
+    async def hold(_: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    site, place = web.Application(), Place.alone()
+    site.router.add_get("/", hold)
+    board = Board(place.memory.addition, lambda: None)
+    app = build_app(runtime, service=ServiceSettings(), key=FULL, place=place)
+    async with TestServer(site, host="127.0.0.1") as server:
+        fields = {"url": str(server.make_url("/")), "name": "held", "user": "ada", "password": SECRET}
+        async with (
+            serve(app, "127.0.0.1", 0, shutdown=1.0) as base,
+            aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+        ):
+            service = Service(base, board, browser)
+            token = token_in(await service.come_in())
+            ids = []
+            for _ in range(2):
+                assert (await service.post("", token, **fields))[0] == 204
+                await asked.wait()
+                asked.clear()
+                state = board.read()
+                assert state is not None
+                ids.append(state.id)
+                if len(ids) == 1:
+                    assert (await service.post(f"/{state.id}/cancel", token))[0] == 204
+                    await until(browser, "cancelled")
+        state = board.read()
+    assert state is not None
+    assert (state.id, state.phase, state.fault) == (ids[1], "cancelled", "the service was stopped")
+    assert SECRET not in place.memory.addition.read()
+    assert [path for path in tmp_path.rglob("*") if path.name in ("doorkey.toml", "secrets.json")] == []
+    await runtime.pool.close()
+
+
+async def until(browser: aiohttp.ClientSession, word: str) -> None:
+    """Return once the live page tells *word* of the addition."""
+    async with asyncio.timeout(60), browser.get("/dashboard/events") as response:
+        async for line in response.content:
+            if word in json.loads(line.removeprefix(b"data: ") if line.strip() else b"{}").get("addition", ""):
+                return
+    raise AssertionError("the stream ended")

@@ -37,6 +37,9 @@ const page = "BASE";
 const tries = [
   ...["renew", "pause", "resume"].map((each) => fetch(`${page}/dashboard/sites/aichats/${each}`, {
     method: "POST", mode: "no-cors", credentials: "include", body: new URLSearchParams({ form_token: "x" }) })),
+  fetch(`${page}/dashboard/additions`, {
+    method: "POST", mode: "no-cors", credentials: "include",
+    body: new URLSearchParams({ form_token: "x", url: "https://wiki.example/" }) }),
   fetch(`${page}/dashboard/ask`, { method: "POST", mode: "no-cors", credentials: "include", body: "{}" }),
   fetch(`${page}/api/sites/aichats/pause`, { method: "POST", mode: "no-cors", credentials: "include" }),
   fetch(`${page}/api/dashboard/links`, { method: "POST", credentials: "include" }).then((answer) => answer.text()),
@@ -111,7 +114,8 @@ async def test_a_page_of_another_origin_changes_and_reads_nothing(
 
     app = web.Application()
     app.router.add_get("/", show)
-    async with opened(chromium, runtime, key) as here, TestServer(app, host="127.0.0.1") as other:
+    place = Place.alone()
+    async with opened(chromium, runtime, key, place) as here, TestServer(app, host="127.0.0.1") as other:
         bases.append(here.base)
         for host in ("127.0.0.1", "localhost"):
             page = await here.context.new_page()
@@ -119,6 +123,7 @@ async def test_a_page_of_another_origin_changes_and_reads_nothing(
             await expect(page).to_have_title("done", timeout=WAIT)
             assert await page.evaluate("window.read") == []
         assert (runtime.paused, runtime.visited, runtime.asked) == (set(), [], [])
+        assert place.memory.addition.read() == ""
         await here.page.get_by_role("button", name="Pause aichats").click()
         await expect(here.page.locator("#notice")).to_have_text("Pause aichats: done", timeout=WAIT)
         assert runtime.paused == {"aichats"}

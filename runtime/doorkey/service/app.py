@@ -136,7 +136,7 @@ def build_app(
     app.add_routes(readiness_routes(runtime, running, clock))
     app.add_routes(metric_routes(runtime, whole))
     app.add_routes(door_routes(runtime, unread))
-    additions = Additions(runtime, Board(place.memory.addition, history.tell))
+    additions = Additions(runtime, Board(place.memory.addition, history.tell), clock)
     app.cleanup_ctx.append(additions.end_with)
     dashboard = Dashboard(runtime, rules.viewers, whole, running, clock, additions.board)
     app.add_routes(dashboard_routes(dashboard, unread))

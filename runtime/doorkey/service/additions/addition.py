@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from doorkey.clock import Clock
 from doorkey.errors import DoorkeyError, TimeLimit
 from doorkey.model.events import VisitEvent
 from doorkey.model.failure import describe_error
@@ -45,20 +46,21 @@ class Order:
 class Addition:
     """One addition, by the browser of *runtime*. What it does is put on *board*, and wishes are taken from there."""
 
-    def __init__(self, order: Order, state: AdditionState, runtime: Runtime, board: Board) -> None:
+    def __init__(self, order: Order, state: AdditionState, runtime: Runtime, board: Board, clock: Clock) -> None:
         self._order, self._state, self._runtime, self._board = order, state, runtime, board
+        self._clock = clock
         self._answer: asyncio.Future[str] | None = None
         self._writing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Do it until it has ended, in whatever way. Raises nothing but CancelledError."""
         work = asyncio.create_task(self._work())
-        until = self._runtime.clock.now() + LIMIT
+        until = self._clock.now() + LIMIT
         try:
             while not work.done():
                 await asyncio.wait([work], timeout=LOOK)
                 wish = self._board.take_wish(self._state.id)
-                late = self._runtime.clock.now() >= until
+                late = self._clock.now() >= until
                 if (wish == "cancel" or late) and self._writing is None:
                     work.cancel()
                     await asyncio.wait([work])
@@ -142,9 +144,9 @@ class Addition:
 
     async def _wait_for_takeover(self, site: str) -> None:
         """Wait until the service has taken the new settings over. Where it does not, its log says why."""
-        until = self._runtime.clock.now() + TAKEOVER
-        while site not in self._runtime.sites and self._runtime.clock.now() < until:
-            await self._runtime.clock.sleep(LOOK)
+        until = self._clock.now() + TAKEOVER
+        while site not in self._runtime.sites and self._clock.now() < until:
+            await self._clock.sleep(LOOK)
         if site not in self._runtime.sites:
             self._say("the service has not taken the new lines over yet: its log says why")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from doorkey.clock import Clock
 from doorkey.errors import RequestError
 from doorkey.service.additions.addition import Addition, Order
 from doorkey.service.additions.board import AdditionState, Board, Wish
@@ -27,8 +28,8 @@ LONGEST_VALUE = 1000
 class Additions:
     """Adds sites by the browser of *runtime*."""
 
-    def __init__(self, runtime: Runtime, board: Board) -> None:
-        self._runtime, self.board = runtime, board
+    def __init__(self, runtime: Runtime, board: Board, clock: Clock) -> None:
+        self._runtime, self.board, self._clock = runtime, board, clock
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, order: Order, key: str) -> None:
@@ -43,7 +44,7 @@ class Additions:
         if not self.board.begin(state):
             raise Refusal(409, "addition_under_way", "a site is being added already: finish or cancel that first")
         # The service's own task: it goes on after the request that began it.
-        self._task = asyncio.create_task(Addition(order, state, self._runtime, self.board).run())
+        self._task = asyncio.create_task(Addition(order, state, self._runtime, self.board, self._clock).run())
 
     def wish(self, id_: str, wish: Wish) -> None:
         """Pass on what a person wants of the addition *id_*. Raises Refusal if it has ended."""
