@@ -64,9 +64,7 @@ class Addition:
                 if (wish == "cancel" or late) and self._writing is None:
                     work.cancel()
                     await asyncio.wait([work])
-                    self._end(
-                        None if wish == "cancel" else TimeLimit("addition of a site", LIMIT, setting="no setting")
-                    )
+                    self._end(None if wish == "cancel" else TimeLimit("the addition of a site", LIMIT))
                     return
                 if self._answer is not None and not self._answer.done() and wish:
                     self._answer.set_result(wish)
