@@ -20,7 +20,9 @@ from doorkey.model.cookies import Cookie
 from doorkey.model.events import Attempt, CallRecord, VisitEvent, VisitRecord
 from doorkey.model.session import Key, Session
 from doorkey.service.app import RULES, adopt, build_app, serve
-from doorkey.service.dashboard.history import REQUESTS, History
+from doorkey.service.dashboard.history import REQUESTS, History, RequestRecord
+from doorkey.service.dashboard.page import render
+from doorkey.service.dashboard.view import view_requests
 from doorkey.service.dashboard.viewers import LINK_LIFE, VIEWER_LIFE
 from stepped_clock import SteppedClock
 
@@ -397,3 +399,20 @@ async def test_below_a_path_of_a_proxy_all_addresses_have_it(runtime: DoubleRunt
         assert addresses
         assert [each for each in addresses if not each.startswith("/doorkey/")] == []
         assert [cookie["path"] for cookie in jar] == ["/doorkey"]
+
+
+@pytest.mark.parametrize("error", ["", "changed"])
+def test_a_call_that_failed_names_the_command_that_shows_its_report(error: str) -> None:
+    record = RequestRecord(
+        at=1.0,
+        id="an-id",
+        method="GET",
+        route="/site/{tail}",
+        status=502,
+        site="wiki",
+        took=0.1,
+        key="",
+        calls=(CallRecord(at=1.0, site="wiki", error=error),),
+    )
+    text = render("requests.html", requests=view_requests([record], 2.0))
+    assert ("doorkey explain an-id" in text) is bool(error)

@@ -66,7 +66,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
-    """One request. `path` tells what happened at the sites, in words."""
+    """One request. `path` tells what happened at the sites, in words. `failed`: there may be a report of it."""
 
     id: str
     when: str
@@ -80,6 +80,7 @@ class RequestView:
     took: str
     segments: tuple[Segment, ...]
     told: str
+    failed: bool
 
 
 def view_sites(known: Sequence[SiteStatus], history: History, wall: float) -> list[SiteView]:
@@ -206,6 +207,7 @@ def _view_request(record: RequestRecord, wall: float) -> RequestView:
         took=say_took(record.took),
         segments=tuple(segments),
         told=told,
+        failed=any(call.error for call in record.calls),
     )
 
 
