@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import aiohttp
 import pytest
@@ -18,7 +19,7 @@ from aiohttp.test_utils import TestServer
 from double import DoubleRuntime
 
 from doorkey.config.settings import ServiceSettings
-from doorkey.service.additions.board import MOST_STEPS, AdditionState, Board
+from doorkey.service.additions.board import MOST_STEPS, AdditionState, Board, Phase
 from doorkey.service.app import build_app, serve
 from doorkey.service.workers.place import Place
 
@@ -128,6 +129,12 @@ async def test_an_addition_that_has_ended_makes_room_and_can_be_closed(service: 
     assert (await service.post(f"/{STATE.id}/write", token))[0] == 409
     assert (await service.post(f"/{STATE.id}/dismiss", token))[0] == 204
     assert service.board.read() is None
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+async def test_the_page_tells_of_each_phase(service: Service, phase: Phase) -> None:
+    service.board.begin(replace(STATE, phase=phase))
+    assert '<h3 id="addition-name">wiki</h3>' in await service.come_in()
 
 
 async def test_what_a_site_says_is_escaped(service: Service) -> None:

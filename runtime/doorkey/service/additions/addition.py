@@ -170,7 +170,7 @@ class Addition:
         else:
             log.error("adding a site failed", exc_info=error)
             fault = "something unexpected happened: the service's log says what"
-        log.info("adding a site: %s", phase)
+        log.info("adding the site %s: %s", self._state.site or "(no name yet)", phase)
         self._publish(phase=phase, view="", question="", fault=fault)
 
 

@@ -37,7 +37,7 @@ WORDS: Mapping[Phase, str] = {
 }
 TONES: Mapping[Phase, str] = {
     "looking": "busy", "showing": "warn", "asking": "warn", "found": "warn", "writing": "busy", "written": "good",
-    "failed": "bad",
+    "failed": "bad", "cancelled": "off",
 }  # fmt: skip
 """What the page says of the site that is being added."""
 

@@ -58,7 +58,10 @@ function end(state, text) {
   over = true;
   receive({ type: "state", state, text });
   for (const button of document.querySelectorAll("button")) button.disabled = true;
-  at("home")?.removeAttribute("hidden");
+  const home = at("home");
+  if (home === null) return;
+  home.hidden = false;
+  for (const name of ["keyboard", "done", "give-up"]) at(name).hidden = true;
 }
 
 function receive(news) {
