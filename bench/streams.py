@@ -1,7 +1,7 @@
 """Compares the CPU that a streamed chat costs: doorkey with one worker and with two, a least-possible aiohttp relay,
-and the LiteLLM proxy where its command is given.
+and the LiteLLM proxy and gpt4free's API where their commands are given.
 
-    .venv/bin/python bench/streams.py [--litellm /path/to/litellm]
+    .venv/bin/python bench/streams.py [--litellm /path/to/litellm] [--g4f /path/to/g4f]
 
 The site sends 50 pieces with a pause between them. Site, services and client run in processes of their own, and the
 services take turns in each round. CPU is that of the service's processes, by the system.
@@ -68,9 +68,12 @@ def site_app(_: str) -> web.Application:
         pieces = [chunk(f"word{number} ") for number in range(PIECES)]
         return await send_pieces(request, [*pieces, b"data: [DONE]\n\n"])
 
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "m", "object": "model"}]})
+
     app = web.Application()
     app.add_routes([web.get("/chat/", page), web.post("/chat/send2/", chat)])
-    app.add_routes([web.post("/v1/chat/completions", completions)])
+    app.add_routes([web.post("/v1/chat/completions", completions), web.get("/v1/models", models)])
     return app
 
 
@@ -230,7 +233,33 @@ async def measure_memory(service: Service) -> tuple[float, float]:
     return held[0], held[1]
 
 
-async def start_all(site: str, home: str, litellm: str | None, services: list[Service]) -> None:
+async def start_litellm(site: str, home: str, command: str) -> Service:
+    port, config = free_port(), Path(home) / "litellm.json"
+    route = {"model": "openai/m", "api_base": f"{site}v1", "api_key": "x"}
+    settings = {
+        "model_list": [{"model_name": "m", "litellm_params": route}],
+        "general_settings": {"master_key": KEY, "dangerously_permit_weak_or_unset_master_key": True},
+    }
+    config.write_text(json.dumps(settings))
+    arguments = [command, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    return await start("LiteLLM", "m", arguments, port, home)
+
+
+async def start_g4f(site: str, home: str, command: str) -> Service:
+    """Start gpt4free's API over the site's OpenAI-compatible route.
+
+    At its start it reads a list of providers from the network, once a day: a list of one provider takes its place.
+    """
+    port, cache = free_port(), Path(home) / "g4f"
+    listed = cache / ".models" / time.strftime("%Y-%m-%d") / "providers.json"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(json.dumps({"providers": {"default": {"baseUrl": f"{site}v1"}}, "defaultModels": {}}))
+    arguments = [command, "api", "--bind", f"127.0.0.1:{port}", "--no-gui", "--ignore-cookie-files"]
+    arguments += ["--disable-pa-auto-download", "--model", "m", "--provider", f"{site}v1"]
+    return await start("gpt4free", "m", arguments, port, home, G4F_CACHE_DIR=str(cache))
+
+
+async def start_all(site: str, home: str, litellm: str | None, g4f: str | None, services: list[Service]) -> None:
     """Add each service to *services* as soon as it runs."""
     for name, workers in (("doorkey", 1), ("doorkey, 2 workers", 2)):
         port, state = free_port(), f"{home}/{workers}"
@@ -242,15 +271,9 @@ async def start_all(site: str, home: str, litellm: str | None, services: list[Se
     port = free_port()
     services.append(await start("relay", "m", [sys.executable, __file__, "relay", site, str(port)], port, home))
     if litellm is not None:
-        port, config = free_port(), Path(home) / "litellm.json"
-        route = {"model": "openai/m", "api_base": f"{site}v1", "api_key": "x"}
-        settings = {
-            "model_list": [{"model_name": "m", "litellm_params": route}],
-            "general_settings": {"master_key": KEY, "dangerously_permit_weak_or_unset_master_key": True},
-        }
-        config.write_text(json.dumps(settings))
-        command = [litellm, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-        services.append(await start("LiteLLM", "m", command, port, home))
+        services.append(await start_litellm(site, home, litellm))
+    if g4f is not None:
+        services.append(await start_g4f(site, home, g4f))
 
 
 async def compare(services: list[Service]) -> dict[tuple[str, int], Measured]:
@@ -273,13 +296,13 @@ async def compare(services: list[Service]) -> dict[tuple[str, int], Measured]:
     return found
 
 
-async def main(litellm: str | None) -> int:
+async def main(litellm: str | None, g4f: str | None) -> int:
     with tempfile.TemporaryDirectory() as home:
         port = free_port()
         site = await start("site", "", [sys.executable, __file__, "site", "", str(port)], port, home)
         services: list[Service] = []
         try:
-            await start_all(f"http://127.0.0.1:{port}/", home, litellm, services)
+            await start_all(f"http://127.0.0.1:{port}/", home, litellm, g4f, services)
             found = await compare(services)
             held = {service.name: await measure_memory(service) for service in services[:2]}
         finally:
@@ -316,4 +339,6 @@ if __name__ == "__main__":
         asyncio.run(serve_app(sys.argv[1], sys.argv[2], int(sys.argv[3])))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--litellm", help="the command of an installed LiteLLM proxy")
-    sys.exit(asyncio.run(main(parser.parse_args().litellm)))
+    parser.add_argument("--g4f", help="the command of an installed gpt4free")
+    given = parser.parse_args()
+    sys.exit(asyncio.run(main(given.litellm, given.g4f)))
