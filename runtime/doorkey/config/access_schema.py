@@ -11,7 +11,7 @@ from doorkey.model.site_access import ClientCertificate, HttpCredentials
 
 class _Section(BaseModel):
     # An error's text goes to people and logs: it must not repeat what was typed.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class HttpCredentialsSettings(_Section):

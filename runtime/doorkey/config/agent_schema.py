@@ -16,7 +16,7 @@ class AgentSettings(BaseModel):
     """`sites.NAME.agents`: what `doorkey mcp` lets agents do at the site."""
 
     # An error's text goes to people and logs: it must not repeat what was typed.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     use: bool = Field(default=True, description="Whether agents may use the site at all.")
     write: Names = Field(

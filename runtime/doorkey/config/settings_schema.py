@@ -52,7 +52,7 @@ Count = Annotated[int, Field(gt=0)]
 
 class Section(BaseModel):
     # The text of an error goes to people and logs, so it must not repeat what was typed.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class BrowserSettings(Section):
@@ -125,7 +125,7 @@ class SiteLimitSettings(Section):
 
 class SiteSettings(Section):
     # Further keys belong to the site's provider. The registry checks them by the provider's `Options`.
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     provider: str | None = Field(
         default=None, description="The kind of site; if not set, the provider has the site's name."

@@ -97,14 +97,14 @@ Ignored = Annotated[Any, Field(description="Taken, without effect; `x-doorkey-ig
 class Fields(BaseModel):
     """What all bodies have in common. Parameters that are not listed are taken, without effect."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", defer_build=True)
 
     model: Required = Field(default=None, description="The model, as `site/model`, or an alias.")
     stream: bool | None = Field(default=None, description="Whether the answer is a stream of events.")
 
 
 class StreamOptions(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", defer_build=True)
 
     include_usage: bool | None = Field(default=None, description="Whether a stream ends with its usage.")
 
@@ -182,7 +182,7 @@ class MessagesBody(Fields):
 class ImageBody(BaseModel):
     """An image in OpenAI's shape."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", defer_build=True)
 
     model: Required = Field(default=None, description="The model, as `site/model`, or an alias.")
     prompt: Required = Field(default=None, description="What the image is to show.")
@@ -200,7 +200,7 @@ class ImageBody(BaseModel):
 class DecisionBody(BaseModel):
     """A person's decision about what an agent waits for."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", defer_build=True)
 
     allow: Annotated[bool | None, WithJsonSchema({"type": "boolean"})] = Field(
         default=None, description="Whether the request may be sent."
