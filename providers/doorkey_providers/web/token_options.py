@@ -27,7 +27,9 @@ def _parse_next(value: object) -> object:
 
 class Table(BaseModel):
     # The text of an error goes to people and logs, so it must not repeat what was typed.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True, arbitrary_types_allowed=True
+    )
 
 
 class TokenOptions(Table):
