@@ -83,6 +83,29 @@ async def test_a_browser_that_takes_too_much_memory_is_replaced(make) -> None:  
         assert pool.launches == 2
 
 
+GROWING = """<script>
+const kept = [];
+setInterval(() => kept.push(new Uint8Array(2e7).fill(1)), 50);
+</script><p>no token yet</p>"""
+
+
+@pytest.mark.slow
+async def test_a_page_that_takes_too_much_memory_is_ended_and_no_other(make, site: LocalSite) -> None:  # type: ignore[no-untyped-def]
+    site.page(GROWING)
+    site.page("<p>no token yet</p>", "/other")
+    async with (
+        make(memory=400) as pool,
+        pool.lease(DESKTOP, site_url=site.url) as growing,
+        pool.lease(DESKTOP, site_url=site.url) as other,
+    ):
+        beside = asyncio.create_task(other.enter(site.spec(url=site.url + "other", limit=90.0)))
+        with pytest.raises(BrowserFailed, match=r"the page was ended: it took \d+ MiB .* browser\.memory allows 400"):
+            await growing.enter(site.spec(limit=90.0))
+        assert not beside.done()
+        beside.cancel()
+        assert pool.launches == 1
+
+
 async def test_a_dead_browser_is_noticed_at_lease_time(make) -> None:  # type: ignore[no-untyped-def]
     async with make() as pool:
         await use(pool)

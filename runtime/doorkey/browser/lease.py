@@ -61,7 +61,7 @@ class Lease:
         codes: OneTimeCodes,
         on_kept_open: Callable[[], object] = lambda: None,
     ) -> None:
-        self._lost, self._clock = running.lost, clock
+        self._running, self._lost, self._clock = running, running.lost, clock
         self._routing, self._events, self._codes = routing, events, codes
         self._context = LeasedContext(running, profile, routing, events, clock)
         self._visit: PageVisit | None = None
@@ -197,8 +197,11 @@ class Lease:
             await end_tasks(work, *watches)
 
     def _check_alive(self) -> None:
-        if self._lost.is_set() or self._crashed.is_set():
-            raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else "the page crashed")
+        if self._lost.is_set():
+            raise BrowserFailed("the browser ended during the visit")
+        if self._crashed.is_set():
+            why, self._running.overgrown = self._running.overgrown, ""
+            raise BrowserFailed(f"the page was ended: {why}" if why else "the page crashed")
 
     async def _translate(self, visit: Coroutine[Any, Any, VisitResult]) -> VisitResult:
         try:

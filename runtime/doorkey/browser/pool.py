@@ -33,15 +33,14 @@ Kind: TypeAlias = "tuple[Display, TlsSetup | None]"
 
 
 class BrowserPool:
-    """One Chromium per display serves many contexts; a site with certificates has its own browser. Nothing is started
-    before the first lease.
+    """One Chromium per display serves many contexts, and one each site with certificates. The first lease starts it.
 
-    `contexts` is the number of leases at a time. A browser is replaced when it has died. It is also replaced after
-    `uses` leases, after `age` seconds or above `memory` MiB, once its leases are given back. It is closed after `idle`
-    seconds without a lease. `screen` is the value of DISPLAY or WAYLAND_DISPLAY. `virtual` tells whether a site that
-    refuses browsers without a window may get one on a virtual display. `state` is a folder for temporary files.
-    `downloads` is the folder of Playwright's downloads, if it is not the usual one. With a headed `inspection`, the
-    page of a visit that failed stays open, for a person to look at, until `wait_windows` has seen it closed.
+    `contexts` is the number of leases at a time. A browser is replaced when it has died, and after `uses` leases,
+    `age` seconds or above `memory` MiB once its leases are given back; a page that alone takes more is ended at
+    once. It is closed after `idle` seconds without a lease. `screen` is the value of DISPLAY or WAYLAND_DISPLAY.
+    `virtual` tells whether a site that refuses browsers without a window may get one on a virtual display. `state`
+    is a folder for temporary files. `downloads` is the folder of Playwright's downloads, if it is not the usual
+    one. With a headed `inspection`, the page of a visit that failed stays open until a person closes it.
     """
 
     def __init__(
@@ -222,6 +221,7 @@ class BrowserPool:
     async def _start(self, kind: Kind) -> RunningBrowser:
         async with self._starting:
             running = self._browsers[kind] = await self._launcher.start(*kind, self.inspection)
+            running.limit_pages(self._memory)
             self.launches += 1
             return running
 

@@ -34,11 +34,15 @@ HUNG = 10.0
 WATCH = 0.25
 """Seconds between two checks whether Playwright's driver still runs: no event tells that it ended."""
 
+LOOK = 1.0
+"""Seconds between two looks at the memory of open pages."""
+
 
 class RunningBrowser:
     """A Chromium that was started, with the filter proxy before it. The pool that owns it counts its leases.
 
     `lost` is set as soon as the browser or Playwright's driver has ended. `retired` says why it gets no new leases.
+    `overgrown` says which page was ended because of its memory, until its visit has told it.
     """
 
     def __init__(
@@ -61,12 +65,13 @@ class RunningBrowser:
         self.leases = 0
         self.uses = 0
         self.retired = ""
+        self.overgrown = ""
         self.lost = asyncio.Event()
         self.tls: TlsSetup | None = None
         self.home: BrowserHome | None = None
         self._session = session
         browser.on("disconnected", lambda _: self.lost.set())
-        self._watch = asyncio.create_task(self._watch_driver())
+        self._watches = [asyncio.create_task(self._watch_driver())]
 
     @classmethod
     async def start(
@@ -144,9 +149,14 @@ class RunningBrowser:
         """Return the memory (PSS, in MiB) of the browser and its child processes."""
         return await asyncio.to_thread(self.process.measure_memory)
 
+    def limit_pages(self, most: float) -> None:
+        """End each page from now on that alone takes more than *most* MiB."""
+        self._watches.append(asyncio.create_task(self._watch_pages(most)))
+
     async def close(self) -> None:
         """End the browser within a limit. A browser that does not end is killed."""
-        self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         try:
             if not self.lost.is_set():
                 await _close(self.browser, fallback="killed")
@@ -169,6 +179,17 @@ class RunningBrowser:
                 log.warning("%s", error.message)
                 self.retired = self.retired or "context"
                 await self.kill_if_hung()
+
+    async def _watch_pages(self, most: float) -> None:
+        while not self.lost.is_set():
+            await asyncio.sleep(LOOK)
+            if not self.leases:
+                continue
+            pid, taken = await asyncio.to_thread(self.process.find_largest_page)
+            if taken > most:
+                self.overgrown = f"it took {taken:.0f} MiB of memory, and browser.memory allows {most:.0f}"
+                log.warning("a page of Chromium pid %d was ended: %s", self.process.pid, self.overgrown)
+                Process.of(pid).kill()
 
     async def _watch_driver(self) -> None:
         while self.driver.alive:  # noqa: ASYNC110 - the system tells it to its parent alone

@@ -72,7 +72,11 @@ class BrowserSettings(Section):
     contexts: Count = Field(default=4, description="How many visits one browser makes at a time; others wait.")
     uses: Count = Field(default=200, description="Visits after which the browser is replaced.")
     age: Seconds = Field(default=3600.0, description="Seconds after which the browser is replaced.")
-    memory: Count = Field(default=1500, description="MiB of memory past which the browser is replaced.")
+    memory: Count = Field(
+        default=1500,
+        description="MiB of memory past which the browser is replaced, after its last visit. A single page that takes "
+        "more is ended at once.",
+    )
 
 
 class LimitSettings(Section):
