@@ -22,14 +22,14 @@ from doorkey.engine.decision_tables import MOST_EXCUSED, MOST_RENEWALS, Action, 
 from doorkey.errors import Blocked, NeedsPerson, SessionEnded, SessionRefused, SiteDown
 from doorkey.model.verdict import OK, Kind, Verdict
 
-from .test_decision import CALLS
+from .test_decision import BOTH, CALLS, KINDS
 
 Met: TypeAlias = tuple[Case, Meaning]
 
 
 def cases_by_action() -> dict[Action, list[Met]]:
     found: dict[Action, list[Met]] = defaultdict(list)
-    for case, _ in CALLS:
+    for case in [*(case for case, _ in CALLS), *(Case(kind, begun=begun) for kind in KINDS for begun in BOTH)]:
         meaning = read_case(case)
         found[choose_action(case, meaning)].append((case, meaning))
     return found

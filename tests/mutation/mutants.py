@@ -135,7 +135,9 @@ def _inside(owner: Owner) -> Iterator[ast.AST]:
         starts = [owner.value]
     while starts:
         node = starts.pop(0)
-        if isinstance(node, ast.Assert | ast.JoinedStr) or _is_told(node):
+        # `zip(…, strict=True)` is an assertion, too.
+        strict = isinstance(node, ast.keyword) and node.arg == "strict"
+        if isinstance(node, ast.Assert | ast.JoinedStr) or strict or _is_told(node):
             continue
         yield node
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

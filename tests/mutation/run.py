@@ -39,6 +39,8 @@ from reach import Check, Reach, first_failure, observe
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 45.0
+MOST_TURNS = 10_000
+"""Turns of the event loop in one test."""
 FEW = 6
 """Seeds of each property."""
 SIMULATION = "tests/simulation/test_keeper_properties.py"
@@ -99,13 +101,17 @@ class Stranded(Exception):
 
 
 class WatchedSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """Fails where a loop would wait for ever, while `pure`."""
+    """Fails where a loop would wait for ever, while `pure`, and where it turns too often."""
 
     pure = False
+    turns = 0
 
     def select(self, timeout: float | None = None) -> Any:
+        WatchedSelector.turns += 1
         if timeout is None and self.pure:
             raise Stranded("a task waits for ever")
+        if self.turns > MOST_TURNS:
+            raise Stranded("a task goes on for ever")
         return super().select(timeout)
 
 
@@ -230,7 +236,7 @@ def _checks(places: Sequence[str], items: Sequence[pytest.Item]) -> list[Check]:
 
 def _fails(item: pytest.Item, after: pytest.Item | None) -> bool:
     asyncio.set_event_loop_policy(WatchedPolicy())
-    WatchedSelector.pure = item.nodeid.startswith(PURE)
+    WatchedSelector.pure, WatchedSelector.turns = item.nodeid.startswith(PURE), 0
     return any(report.failed for report in runtestprotocol(item, log=False, nextitem=after))
 
 

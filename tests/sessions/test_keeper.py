@@ -27,8 +27,10 @@ from doorkey.model.events import Event, Events, VisitRecord
 from doorkey.model.session import Key, Session
 from doorkey.model.site import Site
 from doorkey.rate.limiter import CALLER
+from doorkey.sessions.flights import birth
 from doorkey.sessions.keeper import LASTING, Keeper
 from doorkey.sessions.key_state import KeyState
+from doorkey.sessions.login_war import MOST, YOUNG
 from doorkey.sessions.memory import MemoryStore
 from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.sessions.store import BeginResult, Busy, Claim, Row, hold_claim
@@ -624,3 +626,101 @@ async def test_a_heart_beats_on_while_the_store_is_away(clock: SteppedClock) -> 
         await clock.advance(29)
     assert store.beats == 5
     assert isinstance(await store.begin(KEY, -1, 15.0), Busy)
+
+
+async def test_a_site_that_is_down_is_not_told_as_one_that_was_waited_for(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    keeper = keepers(patience=0.0)
+    source.failure = SiteDown("503", site="wiki")
+    with pytest.raises(SiteDown, match="503"):
+        await keeper.get(source, deadline=soon(clock))
+    await clock.advance(0.6)
+    with pytest.raises(SiteDown, match=r"503 \(the next try"):
+        await keeper.get(source, deadline=soon(clock))
+
+
+async def test_a_known_site_that_takes_no_connections_is_waited_for_and_said_so(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    source.failure = SiteDown("no connection", site="wiki", away=True)
+    keeper = keepers(patience=0.0, away=5.0)
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await clock.advance(4.9)
+    assert (call.done(), source.visits) == (False, 5)
+    await clock.advance(2)
+    with pytest.raises(SiteDown, match="5 s"):
+        await call
+
+
+@pytest.mark.parametrize("how", ["never", "another process", "this process"])
+async def test_a_site_is_known_once_a_session_was_made_here_or_elsewhere(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock, how: str
+) -> None:
+    store = MemoryStore(clock)
+    keeper = keepers(store, patience=0.0)
+    if how == "another process":
+        await keepers(store).get(source, deadline=soon(clock))
+        await clock.advance(1300)
+    if how == "this process":
+        keeper.accept(await keeper.get(source, deadline=soon(clock)))
+        await store.close()
+        await clock.advance(1300)
+    source.failure = SiteDown("no connection", arrived=False, site="wiki", away=True)
+    call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
+    await clock.advance(3)
+    assert call.done() is (how == "never")
+    assert (keeper.key_state(KEY).pause.away_until > 0) is (how != "never")
+    await clock.advance(60)
+    with pytest.raises(SiteDown):
+        await call
+
+
+async def test_during_a_long_pause_only_a_whole_session_is_taken_from_the_store(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    store = MemoryStore(clock)
+    keeper = keepers(store)
+    source.failure = NeedsPerson("somebody must log in", site="wiki", retry_after=600.0)
+    with pytest.raises(NeedsPerson):
+        await keeper.get(source, deadline=soon(clock))
+    claim = await store.begin(KEY, -1, 15.0, patient=False)
+    assert isinstance(claim, Claim)
+    await store.keep(claim, made(7, clock, gen=7))
+    with pytest.raises(NeedsPerson):
+        await keeper.get(source, deadline=soon(clock))
+    source.outgrown = (await store.row(KEY)).gen + 1
+    committed = await store.commit(claim, made(8, clock))
+    assert committed is not None
+    source.outgrown = committed.gen
+    with pytest.raises(NeedsPerson):
+        await keeper.get(source, deadline=soon(clock))
+    source.outgrown = -1
+    assert await keeper.get(source, deadline=soon(clock)) == committed
+    assert source.visits == 1
+
+
+@pytest.mark.parametrize("what", ["logins", "never accepted", "budgets", "no logins", "old sessions"])
+async def test_logins_that_the_site_ends_soon_again_and_again_lead_to_a_pause(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock, what: str
+) -> None:
+    keeper = keepers(patience=1e6)
+    source.changes = {"max_uses": 9} if what == "budgets" else {}
+    for number in range(MOST):
+        call = asyncio.create_task(keeper.get(source, deadline=clock.now() + 1e6))
+        await clock.advance(1e5 if what == "never accepted" else 10)
+        session = await call
+        for _ in range(0 if what == "never accepted" else 1 + number):  # not alike: no budget is learned
+            keeper.accept(session)
+        if what == "old sessions":
+            await clock.advance(YOUNG)
+        keeper.refuse(session, named=True, login=what != "no logins")
+        keeper.refuse(session, named=True, login=True)  # it was refused already
+    pause = keeper.key_state(KEY).pause
+    assert isinstance(pause.why, NeedsPerson) is (what == "logins")
+    assert (pause.until > clock.now()) is (what in ("logins", "never accepted"))
+
+
+def test_a_session_is_as_old_here_as_its_wall_time_says_and_never_born_ahead(clock: SteppedClock) -> None:
+    births = [birth(clock, made(1, clock, born=clock.wall() + ahead)) for ahead in (-5.0, -0.5, 0.0, 5.0)]
+    assert births == pytest.approx([clock.now() - 5.0, clock.now() - 0.5, clock.now(), clock.now()])

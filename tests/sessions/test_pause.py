@@ -213,6 +213,10 @@ def test_news_of_an_older_session_changes_nothing_whether_it_was_refused_before_
     assert (state.refused, state.doubted, state.budget.lifetimes) == (2, 2, (1,))
     state.refuse(2, clock.now(), named=True)
     assert state.budget.lifetimes == (1,), "once for a generation"
+    state.end_visit(made(3, clock, gen=3), clock.now())
+    for _ in range(2):
+        state.refuse(3, clock.now(), named=False)
+    assert (state.unproven, state.pause.failures) == (1, 1)
 
 
 def test_a_new_session_waits_only_behind_one_that_can_still_be_used(clock: SteppedClock) -> None:

@@ -273,3 +273,20 @@ async def test_a_closed_store_leaves_no_thread(database: Path, clock: SteppedClo
     assert ours.name.startswith("doorkey-store")
     await store.close()
     assert not ours.is_alive()
+
+
+async def test_only_a_session_that_can_not_be_read_is_set_aside(
+    store: SqliteStore, other: sqlite3.Connection, clock: SteppedClock
+) -> None:
+    first = await committed(store, made(1, clock))
+    await committed(store, made(2, clock), first.gen)
+    assert other.execute("select * from set_aside").fetchall() == []
+
+
+async def test_a_note_of_a_wrong_type_counts_as_absent(store: SqliteStore, other: sqlite3.Connection) -> None:
+    await store.learn(KEY, lambda held: "a form")
+    await store.share("visits", lambda text, wall: ("1", None))
+    other.execute("update learned set what = x'07'")
+    other.execute("update shared set what = x'07'")
+    assert await store.learned(KEY) == ""
+    assert await store.share("visits", lambda text, wall: (None, text)) == ""

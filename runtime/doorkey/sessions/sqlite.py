@@ -176,7 +176,7 @@ class SqliteStore(RowStore):
                     raise ConfigurationError(
                         f"the session store {self._path} can't be opened: {error.strerror}. store.url names the file"
                     ) from error
-                self._unwritten.begin(error.strerror or str(error))
+                self._unwritten.begin(str(error.strerror))
             self._disconnect()  # the file may be another one when it can be written again
             return without()
 

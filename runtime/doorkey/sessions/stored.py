@@ -72,8 +72,7 @@ def _check_types(session: Session) -> None:
     texts: list[object] = [session.url, session.visitor, session.rung, *session.key]
     numbers: list[object] = [session.gen, session.born, session.soft, session.hard]
     numbers += [] if session.max_uses is None else [session.max_uses]
-    for mapping in (session.headers, session.local, session.rungs, session.tokens, session.seeds):
-        texts += mapping.keys()
+    texts += [*session.tokens.keys(), *session.seeds.keys()]
     texts += [*session.headers.values(), *session.local.values()]
     numbers += session.rungs.values()
     for cookie in session.cookies:
