@@ -117,6 +117,16 @@ async def test_when_the_claims_holder_is_killed_another_process_takes_over(share
     assert site.visits <= 2
 
 
+async def test_after_a_kill_the_first_answer_comes_without_a_visit(shared: str) -> None:
+    async with counting_site(uses=10**9) as site:
+        victim = await start_node(shared, ENCRYPTION, site, 10**6)
+        await site.until_answered(20)
+        victim.send_signal(signal.SIGKILL)
+        await victim.wait()
+        result = await result_of(await start_node(shared, ENCRYPTION, site, 20))
+    assert (result["lost"], result["sent"], site.visits) == (0, 20, 1)
+
+
 async def test_a_holder_that_stands_still_past_its_claim_publishes_nothing_over_a_newer_session(shared: str) -> None:
     async with counting_site(uses=10**9, slow=0.5) as site:
         stopped = await start_node(shared, ENCRYPTION, site, 100)
