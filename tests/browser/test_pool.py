@@ -99,7 +99,7 @@ async def test_a_page_that_takes_too_much_memory_is_ended_and_no_other(make, sit
         pool.lease(DESKTOP, site_url=site.url) as other,
     ):
         beside = asyncio.create_task(other.enter(site.spec(url=site.url + "other", limit=90.0)))
-        with pytest.raises(BrowserFailed, match=r"the page was ended: it took \d+ MiB .* browser\.memory allows 400"):
+        with pytest.raises(BrowserFailed, match=r"the page was ended: it took \d+ MiB, and browser\.memory allows 400"):
             await growing.enter(site.spec(limit=90.0))
         assert not beside.done()
         beside.cancel()

@@ -197,11 +197,8 @@ class Lease:
             await end_tasks(work, *watches)
 
     def _check_alive(self) -> None:
-        if self._lost.is_set():
-            raise BrowserFailed("the browser ended during the visit")
-        if self._crashed.is_set():
-            why, self._running.overgrown = self._running.overgrown, ""
-            raise BrowserFailed(f"the page was ended: {why}" if why else "the page crashed")
+        if self._lost.is_set() or self._crashed.is_set():
+            raise BrowserFailed("the browser ended during the visit" if self._lost.is_set() else self._running.crash)
 
     async def _translate(self, visit: Coroutine[Any, Any, VisitResult]) -> VisitResult:
         try:

@@ -36,13 +36,14 @@ WATCH = 0.25
 
 LOOK = 1.0
 """Seconds between two looks at the memory of open pages."""
+CRASHED = "the page crashed"
 
 
 class RunningBrowser:
     """A Chromium that was started, with the filter proxy before it. The pool that owns it counts its leases.
 
     `lost` is set as soon as the browser or Playwright's driver has ended. `retired` says why it gets no new leases.
-    `overgrown` says which page was ended because of its memory, until its visit has told it.
+    `crash` says why a page that crashes now has ended.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class RunningBrowser:
         self.leases = 0
         self.uses = 0
         self.retired = ""
-        self.overgrown = ""
+        self.crash = CRASHED
         self.lost = asyncio.Event()
         self.tls: TlsSetup | None = None
         self.home: BrowserHome | None = None
@@ -183,12 +184,13 @@ class RunningBrowser:
     async def _watch_pages(self, most: float) -> None:
         while not self.lost.is_set():
             await asyncio.sleep(LOOK)
+            self.crash = CRASHED
             if not self.leases:
                 continue
             pid, taken = await asyncio.to_thread(self.process.find_largest_page)
             if taken > most:
-                self.overgrown = f"it took {taken:.0f} MiB of memory, and browser.memory allows {most:.0f}"
-                log.warning("a page of Chromium pid %d was ended: %s", self.process.pid, self.overgrown)
+                self.crash = f"the page was ended: it took {taken:.0f} MiB, and browser.memory allows {most:.0f}"
+                log.warning("Chromium pid %d: %s", self.process.pid, self.crash)
                 Process.of(pid).kill()
 
     async def _watch_driver(self) -> None:
