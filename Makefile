@@ -34,7 +34,7 @@ test-slow: browser
 
 test-long: browser
 	@$(BIN)/pytest -m long tests
-	@$(BIN)/python tests/mutation/run.py --minutes 60 --least 0.7
+	@$(BIN)/python tests/mutation/run.py --minutes 60 --least 0.85
 
 SIMULATIONS ?= 1000
 test-random: .venv/stamp

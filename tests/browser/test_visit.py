@@ -276,8 +276,8 @@ async def test_a_driver_that_dies_while_a_page_is_read_ends_the_visit_within_a_s
 async def test_a_renderer_that_crashes_is_told_at_once(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<img src=/held>")
     site.held("/held")
-    before = browsers.launches
     async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        before = browsers.launches
         entering = asyncio.create_task(lease.enter(site.spec()))
         while not any(path == "/held" for path, _ in site.requests):
             site.asked.clear()

@@ -721,6 +721,20 @@ async def test_logins_that_the_site_ends_soon_again_and_again_lead_to_a_pause(
     assert (pause.until > clock.now()) is (what in ("logins", "never accepted"))
 
 
+async def test_a_stored_session_that_can_not_be_read_ends_no_pause(
+    keepers: Callable[..., Keeper], source: HeldSource, clock: SteppedClock
+) -> None:
+    class Unreadable(MemoryStore):
+        async def row(self, key: Key) -> Row:
+            return Row(session=None, whole=True, gen=7)
+
+    keeper = keepers(Unreadable(clock))
+    source.failure = NeedsPerson("somebody must log in", site="wiki", retry_after=600.0)
+    for _ in range(2):
+        with pytest.raises(NeedsPerson):
+            await keeper.get(source, deadline=soon(clock))
+
+
 def test_a_session_is_as_old_here_as_its_wall_time_says_and_never_born_ahead(clock: SteppedClock) -> None:
     births = [birth(clock, made(1, clock, born=clock.wall() + ahead)) for ahead in (-5.0, -0.5, 0.0, 5.0)]
     assert births == pytest.approx([clock.now() - 5.0, clock.now() - 0.5, clock.now(), clock.now()])

@@ -307,7 +307,8 @@ def test_what_a_flight_does_is_noted_until_its_end(clock: SteppedClock) -> None:
 
 def test_uses_and_successes_are_counted_for_the_current_session(clock: SteppedClock) -> None:
     state = KeyState(KEY)
-    assert (state.generation, state.spent) == (-1, False)
+    state.accept(1)
+    assert (state.generation, state.spent, state.accepted, state.budget.successes) == (-1, False, 1, 0)
     state.publish(made(3, clock, gen=3, max_uses=1), clock.now())
     state.accept(2)
     assert (state.accepted, state.budget.successes, state.spent) == (2, 0, False)

@@ -185,6 +185,13 @@ async def test_a_step_on_what_this_process_wrote_asks_the_server_once(redis: Red
     await client.config_resetstat()
     await visit(store, seen=made.gen)
     assert (await client.info("commandstats"))["cmdstat_evalsha"]["calls"] == 2
+    reader = redis_store(redis, CLOCK)
+    held = (await reader.row(KEY)).session
+    assert held is not None
+    await client.config_resetstat()
+    await claimed(reader, held.gen)
+    assert (await client.info("commandstats"))["cmdstat_evalsha"]["calls"] == 1, "what it has read it knows as well"
+    await reader.close()
     await client.aclose()
     await store.close()
 
