@@ -96,9 +96,9 @@ def write_settings(url: str, folder: str) -> Path:
     return path
 
 
-async def explain(settings: Path) -> float:
-    """Return the seconds that `doorkey explain` takes, from its start to its end."""
-    began = time.perf_counter()
+async def explain(settings: Path) -> tuple[float, float]:
+    """Return the seconds that `doorkey explain` takes, and its CPU time with that of its browser."""
+    before, began = os.times(), time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "from doorkey.cli.main import main; main()", "explain", "wiki", "--config", settings,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:3])}, stdout=asyncio.subprocess.PIPE,
@@ -106,7 +106,9 @@ async def explain(settings: Path) -> float:
     said, _ = await process.communicate()
     if process.returncode:
         raise SystemExit(f"doorkey explain failed: {said.decode()}")
-    return time.perf_counter() - began
+    took, after = time.perf_counter() - began, os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return took, used
 
 
 async def main(rounds: int) -> None:
@@ -137,7 +139,8 @@ async def main(rounds: int) -> None:
                 for at in (0, 1) if turn % 2 else (1, 0):
                     await visit(runtimes[at], site, costs[at] if turn >= 2 else Cost())
             tell(site, *costs)
-        print(f"doorkey explain of a site that works: {await explain(write_settings(url, folder)):.1f} s")
+        took, used = await explain(write_settings(url, folder))
+        print(f"doorkey explain of a site that works: {took:.1f} s, CPU {used:.1f} s")
     print("load", *(f"{load:.1f}" for load in os.getloadavg()))
 
 

@@ -13,6 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from doorkey.cli.banner import Banner
 from doorkey.cli.fetch import build_request
 from doorkey.cli.run import run
 from doorkey.model.page import Page
@@ -111,3 +112,11 @@ def test_config_check_shows_values_as_the_file_says_them(quick: Quick) -> None:
     done = quick("config", "check", settings={"DOORKEY_SERVICE__HOSTS": "doorkey,nas"})
     shown = dict(line.split()[:2] for line in done.out.splitlines() if line.startswith(("browser.", "service.")))
     assert (shown["browser.virtual"], shown["service.hosts"]) == ("true", "doorkey,")
+
+
+def test_a_web_site_has_a_sample_too() -> None:
+    banner = Banner(
+        base="http://127.0.0.1:8787", key="", asks_key=False, file=None, models=(), pages={"wiki": "/start"},
+        without_sites="", dashboard="",
+    )  # fmt: skip
+    assert "try it:\n  curl http://127.0.0.1:8787/site/wiki/start\n" in banner.as_text()
