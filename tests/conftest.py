@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestServer
+from hypothesis import HealthCheck, settings
 
 from doorkey.browser import BrowserPool
 from doorkey.sessions.key_state import check_transitions
@@ -18,6 +19,9 @@ from elsewhere import Elsewhere, thread
 from login_site import LoginSite
 
 check_transitions()
+# How long an example takes says how busy the machine is, not what the code does.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def _required() -> set[str]:
