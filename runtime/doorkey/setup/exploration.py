@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ class Exploration:
         self.exchanges += map(_as_exchange, first.sent)
         self.scripts += _list_scripts(first, "first")
         self.snapshots.append(Snapshot(first, "first", self._find_asked(first)))
-        links = (path for path in list_form_links(first) if path not in pages)
+        links = [path for path in await asyncio.to_thread(list_form_links, first) if path not in pages]
         second = await self.probe.explore(self.url, steps, (*pages, *links))
         self.snapshots.append(Snapshot(second, "second", self._find_asked(second)))
         self.scripts += _list_scripts(second, "second")
@@ -62,7 +63,8 @@ class Exploration:
             snapshots=tuple(self.snapshots),
             scripts=tuple(self.scripts),
         )
-        return learn(recording, site), first
+        # In a thread: pages are parsed and compared, and a service answers others meanwhile.
+        return await asyncio.to_thread(learn, recording, site), first
 
     async def _see_stranger(self, inside: Page) -> None:
         """Look at the page inside as a stranger, if nobody has yet: what it shows to all is no sign of a login."""

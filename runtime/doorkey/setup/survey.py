@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class Survey:
 
         exploration = Exploration(self.probe, self.url)
         page = await exploration.see(self.url)
-        site = self.name or derive_name_from_kind(recognize(page)[0])
+        site = self.name or derive_name_from_kind((await asyncio.to_thread(recognize, page))[0])
         target = self.target_of(site)
         proposal = await self._find_login(exploration, page, site, target)
         values = target.find_values(site, proposal.variables)
@@ -54,7 +55,8 @@ class Survey:
             unset = " and ".join(proposal.variables)
             error.message += f"; without {unset}, the login steps are written without trying them"
             raise
-        return site, join(propose(page, self.url, site, proposal), draft, page), page, draft
+        inside = await asyncio.to_thread(propose, page, self.url, site, proposal)
+        return site, join(inside, draft, page), page, draft
 
     async def complete(self, site: str, recorded: Recorded) -> Recorded:
         """Return what *recorded* shows, completed by two logins where it leaves open how the site is entered.
@@ -98,7 +100,7 @@ class Survey:
         from doorkey.learning.links import find_login_link
         from doorkey.recognition.proposal import name_variables, propose
 
-        proposal = propose(page, exploration.url, site)
+        proposal = await asyncio.to_thread(propose, page, exploration.url, site)
         sees_form = proposal.login is not None and not proposal.login.form.aside
         link = find_login_link(page) if not sees_form and proposal.framework.provider == "web" else ""
         if not link:
@@ -106,7 +108,7 @@ class Survey:
         variables = name_variables(site, with_user=True)
         if not variable(variables[-1]) and list_missing(target.find_values(site, variables)):
             return replace(proposal, login_page=link) if proposal.login is None else proposal
-        behind = propose(await exploration.see(link), link, site)
+        behind = await asyncio.to_thread(propose, await exploration.see(link), link, site)
         if behind.login is not None:
             return behind
         return replace(proposal, login_page=link) if proposal.login is None else proposal
