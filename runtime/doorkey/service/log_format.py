@@ -7,7 +7,6 @@ import logging
 from datetime import UTC, datetime
 
 from doorkey.rate.limiter import CALLER
-from doorkey.reports.masking import MASK, TOKEN_LIKE
 
 FIELDS = "fields"
 """The attribute of a log record that holds values by name, for JSON."""
@@ -19,6 +18,8 @@ LONGEST_PATH = 200
 
 def write_path(tail: str) -> str:
     """Return the path *tail* for the log: in one line, and without the parts that look like a token."""
+    from doorkey.reports.masking import MASK, TOKEN_LIKE  # by the first request: a start needs no reports
+
     shown = "".join(each if each.isprintable() else "?" for each in tail)
     masked = "/".join(TOKEN_LIKE.sub(MASK, part) for part in shown.split("/"))
     return masked if len(masked) <= LONGEST_PATH else f"{masked[:LONGEST_PATH]}…"
