@@ -38,7 +38,7 @@ def nodered(packages: Packages, folder: Path) -> Iterator[Application]:
                 ("#node-dialog-login-password", PASSWORD),
                 ("#node-dialog-login-submit", ""),
             ),
-            use=((".red-ui-tabs-add a", ""), ("#red-ui-header-button-deploy", "")),
+            use=((".red-ui-tab-button.red-ui-tabs-add a", ""), ("#red-ui-header-button-deploy", "")),
         )
 
 
