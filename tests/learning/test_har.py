@@ -220,6 +220,23 @@ class TestALoginByJson:
         assert table["login"]["request"]["path"] == "/token"
         assert OTHER not in str(table)
 
+    @pytest.mark.parametrize("sanitized", [False, True])
+    def test_leaves_what_the_site_keeps_behind_the_token_to_the_caller(self, *, sanitized: bool) -> None:
+        authorization = {} if sanitized else {"authorization": f"Bearer {TOKEN * 2}"}
+        har = Har().add("GET", "/", html="<div id=app>").add("GET", "/settings?_=1795896919395", 401)
+        har.add("POST", "/token", body={"username": USER, "password": PASSWORD}, data={"access_token": TOKEN * 2})
+        har.add("GET", "/settings?_=1795896919396", headers=authorization, data={"id": 3, "user": {"username": USER}})
+        har.add("GET", "/flows?a=b&_=1795896919409", headers=authorization, data={"flows": [], "rev": OTHER})
+        har.add("POST", "/flows", body={"flows": [], "rev": OTHER}, headers=authorization, data={})
+        draft = learned(har)
+        table = settings(draft)
+        assert table["tokens"] == {"authorization": "json:access_token"}
+        assert table["send"]["header"] == {
+            "authorization" if not sanitized else "Authorization": "Bearer {authorization}"
+        }
+        assert table["check"] == {"url": "/settings", "holds": "json:user.username"}
+        assert any("json rev came with the answer to /flows?a=b, a call" in str(doubt) for doubt in draft.doubts)
+
     def test_says_that_the_use_of_the_refresh_token_was_not_recorded(self) -> None:
         assert any("refresh token" in str(doubt) for doubt in learned(self.bearer()).doubts)
 

@@ -10,6 +10,7 @@ from urllib.parse import urldefrag, urlsplit
 
 from doorkey.errors import ConfigurationError
 from doorkey.learning.bodies import read_json
+from doorkey.learning.calls import find_check
 from doorkey.learning.carried import list_carried, template, trace
 from doorkey.learning.differences import compare_scripts, find_differences
 from doorkey.learning.draft import Call, Doubt, Draft, Evidence, LoginDraft, TokenDraft
@@ -17,17 +18,15 @@ from doorkey.learning.login import Found, asks_user, draft_login, find_login, fi
 from doorkey.learning.ready import find_ready
 from doorkey.learning.recording import Exchange, Recording, Snapshot
 from doorkey.learning.refusals import find_refusals
-from doorkey.learning.tokens import TokenTable
+from doorkey.learning.tokens import TokenTable, find_bearer
 from doorkey.learning.values import SECRET_NAME
 from doorkey.model.page import Page
 from doorkey.protections.judge import LOGIN
 from doorkey.recognition.login_form import find_login_form
 from doorkey.recognition.proposal import OUT, name_variables
 
-TELLS_WHO = ("user", "me", "profile", "account", "session", "whoami", "self", "identity")
 GONE = re.compile(r"^[^=]*=(?:deleted)?;|max-age=0|=$|1970", re.IGNORECASE)
 """A Set-Cookie that deletes its cookie."""
-IDENTITY = ("id", "username", "email", "login", "name", "sub")
 
 
 class NotEnough(ConfigurationError):
@@ -86,7 +85,7 @@ class _Learning:
         if login is None and not calls and not table.tokens and not (inside and strangers):
             raise NotEnough(self._explain_missing())
         in_source = bool(ready) and all(page.find(ready) is not None for page in sources)
-        check = self._find_check(found) if not in_source else None
+        check = find_check(recording, found) if not in_source else None
         tells = ready or cookies or any(_is_in_answer(one) for one in table.tokens)
         if login is not None and not tells:
             login = replace(login, request=None, renew=None)  # nothing would tell a login from a refusal
@@ -139,7 +138,7 @@ class _Learning:
         if found is not None:
             secrets |= {leaf.value for leaf in (found.password, found.user) if leaf is not None}
         traced, doubts = trace(recording, list(list_carried(recording, skipped, secrets)))
-        answers = {at: "read" for at, one in enumerate(recording.exchanges) if not one.writes}
+        answers = self._sort_answers(found)
         if found is not None and login is not None and login.request is not None:
             answers[found.at] = "login"
             answers |= dict.fromkeys(self._list_renewals(found), "renewal")
@@ -155,6 +154,17 @@ class _Learning:
         if inside and not table.tokens:
             self._add_other_pages(table, inside)
         return table
+
+    def _sort_answers(self, found: Found | None) -> dict[int, str]:
+        """Tell of each answer to a GET whether settings can "read" it: not where the call carried a bearer token."""
+        recording = self.recording
+        bearer = found is not None and recording.lacks_cookies and find_bearer(found.exchange) is not None
+        first = found.at if bearer and found is not None else len(recording.exchanges)
+        return {
+            at: "behind a token" if "authorization" in one.headers or (at > first and one.is_json) else "read"
+            for at, one in enumerate(recording.exchanges)
+            if not one.writes
+        }
 
     def _add_other_pages(self, table: TokenTable, inside: list[Page]) -> None:
         """Add what stands in the forms of further pages, where the page of `url` has no token."""
@@ -209,20 +219,6 @@ class _Learning:
             names = (leaf.path for leaf in one.fields if leaf.path not in sent and not SECRET_NAME.search(leaf.path))
             kind = one.fields[0].kind if one.fields else ""
             yield Call(one.method, one.path, kind, tuple(dict.fromkeys(names)))
-
-    def _find_check(self, found: Found | None) -> Mapping[str, str] | None:
-        """Return a call that tells who is logged in, for a site whose pages do not, as plain HTTP gets them."""
-        for one in self.recording.exchanges[found.at + 1 if found is not None else 0 :]:
-            words = one.path.lower().rstrip("/").rpartition("/")[2]
-            if one.method != "GET" or one.status != 200 or not one.is_json or words not in TELLS_WHO:
-                continue
-            if one.origin != urlsplit(self.recording.url)[:2]:
-                continue
-            leaves = [leaf.path for leaf in read_json(one.answer_body) if not leaf.listed]
-            named = next((path for path in leaves if path.rpartition(".")[2].lower() in IDENTITY), None)
-            if named is not None:
-                return {"url": one.place, "holds": f"json:{named}"}
-        return None
 
     def _list_cookies(self, found: Found | None) -> tuple[str, ...]:
         """Return the names of the cookies that came with the login."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from doorkey.learning.bodies import Leaf, read_body
 from doorkey.model.page import Page
 from doorkey.model.request import SAFE_METHODS
 
+CACHE_BUSTER = re.compile(r"(?:_|t|ts|time|timestamp|cb|nocache|cachebuster|rnd)=1\d{9}(?:\d{3})?", re.IGNORECASE)
 Who: TypeAlias = Literal["stranger", "first", "second"]
 """Who looks at a page: nobody known to the site, or one of two sessions of the same account."""
 
@@ -58,8 +60,8 @@ class Exchange:
 
     @property
     def place(self) -> str:
-        """The path with its query."""
-        query = urlsplit(self.url).query
+        """The path with its query, without the time of day that scripts add so that no cache answers."""
+        query = "&".join(part for part in urlsplit(self.url).query.split("&") if not CACHE_BUSTER.fullmatch(part))
         return self.path + (f"?{query}" if query else "")
 
     @property

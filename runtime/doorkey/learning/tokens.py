@@ -78,9 +78,7 @@ class TokenTable:
 
         *sure*: the login hands out nothing else.
         """
-        told = [leaf for leaf in read_json(login.answer_body) if not leaf.listed and is_random(leaf.value, leaf.path)]
-        named = [leaf for leaf in told if BEARER.search(leaf.path.rpartition(".")[2])]
-        found = next((leaf for leaf in named if "refresh" not in leaf.path.lower()), None)
+        found = find_bearer(login)
         if found is None:
             return
         name = self._add(f"json:{found.path}", "authorization", Evidence("in the answer to the login"))
@@ -114,6 +112,9 @@ class TokenTable:
             slot = carried.slot
             if source is None and follows[0] is one and slot.place == "header" and not carried.exchange.writes:
                 source, slot = f"request:{slot.key}", replace(slot, prefix="")  # the page sends it when it opens
+            if source is None and answers.get(origin.at) == "behind a token":
+                self._explain_state(one)
+                continue
             if source is None:
                 self._add_next(one, follows)
                 continue
@@ -133,6 +134,11 @@ class TokenTable:
         source = dict(token.source) if isinstance(token.source, Mapping) else as_table(token.source)
         said = Evidence(f"{token.evidence.text}; valid once, each answer carries the next")
         self._tokens[name] = TokenDraft(name, {**source, "next": origin.text}, said)
+
+    def _explain_state(self, one: Traced) -> None:
+        """Say that a value belongs to what the site keeps, and not to the session: a version of it, for example."""
+        what = f"the {_words(one.carried.slot)} came with the answer to {one.origin.page}, a call of the site's scripts"
+        self.doubts.append(Doubt(what, "let your program call it first through doorkey, and send what it reads there"))
 
     def _slot_names(self) -> list[tuple[Slot, str]]:
         found = []
@@ -240,6 +246,13 @@ class TokenTable:
             put(rule.json, Leaf("json", slot.key, ""), text)
         else:
             {"header": rule.header, "query": rule.query, "form": rule.form}[slot.place].setdefault(slot.key, text)
+
+
+def find_bearer(login: Exchange) -> Leaf | None:
+    """Return the token in the answer to *login* that looks like a bearer token."""
+    told = [leaf for leaf in read_json(login.answer_body) if not leaf.listed and is_random(leaf.value, leaf.path)]
+    named = [leaf for leaf in told if BEARER.search(leaf.path.rpartition(".")[2])]
+    return next((leaf for leaf in named if "refresh" not in leaf.path.lower()), None)
 
 
 def as_table(source: str) -> dict[str, str]:
