@@ -160,8 +160,9 @@ class _Learning:
         recording = self.recording
         bearer = found is not None and recording.lacks_cookies and find_bearer(found.exchange) is not None
         first = found.at if bearer and found is not None else len(recording.exchanges)
+        behind = {one.path for one in recording.exchanges if "authorization" in one.headers}
         return {
-            at: "behind a token" if "authorization" in one.headers or (at > first and one.is_json) else "read"
+            at: "behind a token" if one.path in behind or (at > first and one.is_json) else "read"
             for at, one in enumerate(recording.exchanges)
             if not one.writes
         }

@@ -48,10 +48,17 @@ def read_recorded(file: Path, url: str, name: str) -> tuple[str, Recorded]:
     if file.stat().st_size <= LARGE:
         return _read_here(file, url, name)
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
-        site, recorded, fault = processes.submit(_read_apart, file, url, name).result()
+        try:
+            site, recorded, fault = processes.submit(_read_apart, file, url, name).result()
+        except BrokenProcessPool as exc:
+            raise ConfigurationError(
+                f"{file}: the process that read it was ended, perhaps for want of memory. Nothing was written: record "
+                "less of the site"
+            ) from exc
     if recorded is None:
         raise ConfigurationError(fault)
     return site, recorded
