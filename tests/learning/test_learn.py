@@ -118,10 +118,27 @@ class TestTwoSessions:
             return page("<p id=shell></p>", local={"session": json.dumps(kept)})
 
         own = Exchange(method="GET", url=f"{SITE}x", headers={"authorization": f"Bearer {JWT.format(ONE)}"}, status=200)
-        table = settings(seen(stored(ONE), stored(TWO), exchanges=(own,)))
+        home = Exchange(method="GET", url=SITE, status=200, answer_type="text/html", answer_body="<p id=shell></p>")
+        table = settings(seen(stored(ONE), stored(TWO), exchanges=(home, own)))
         assert table["tokens"] == {"authorization": {"local": "session", "inside": "access"}}
         assert table["send"] == {"header": {"authorization": "Bearer {authorization}"}}
         assert "stale" not in table, "the page's source shows a session"
+        unseen = settings(seen(stored(ONE), stored(TWO), exchanges=(own,)))
+        assert unseen["stale"] == [401], "nothing tells what the page's source shows"
+
+    def test_what_the_page_keeps_of_the_login_s_answer_is_read_there(self) -> None:
+        token = JWT.format(ONE)
+        login = Exchange(
+            method="POST", url=f"{SITE}auth", status=200, body="user=ada&password=secret-1",
+            headers={"content-type": "application/x-www-form-urlencoded"}, answer_type="application/json",
+            answer_body=json.dumps({"access_token": token}),
+        )  # fmt: skip
+        own = Exchange(method="GET", url=f"{SITE}x", headers={"authorization": f"Bearer {token}"}, status=200)
+        stranger = page('<form action="/auth" method="post"><input name="user"><input name="password" type="password">')
+        inside = page("<p id=shell></p>", local={"auth": json.dumps({"access_token": token})})
+        snapshots = (Snapshot(stranger, "first", SITE, 0), Snapshot(inside, "first", SITE, 2))
+        draft = learn(Recording(url=SITE, snapshots=snapshots, exchanges=(login, own)), "shop")
+        assert settings(draft)["tokens"] == {"authorization": {"local": "auth", "inside": "access_token"}}
 
     @pytest.mark.parametrize(
         ("html", "send"),

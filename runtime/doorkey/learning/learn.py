@@ -84,7 +84,7 @@ class _Learning:
         cookies = self._list_cookies(found)
         if login is None and not calls and not table.tokens and not (inside and strangers):
             raise NotEnough(self._explain_missing())
-        in_source = bool(ready) and all(page.find(ready) is not None for page in sources)
+        in_source = bool(ready and sources) and all(page.find(ready) is not None for page in sources)
         check = find_check(recording, found) if not in_source else None
         tells = ready or cookies or any(_is_in_answer(one) for one in table.tokens)
         if login is not None and not tells:

@@ -58,7 +58,9 @@ def find_origin(value: str, recording: Recording, before: int) -> Origin | None:
             if (found := _in_page(value, snapshot)) is not None:
                 return found
         if at < before and (found := _in_answer(value, recording.exchanges[at], at)) is not None:
-            return found
+            # The page may have kept it, and the storage was looked at only later.
+            kept = _in_storage(value, recording, len(recording.exchanges)) if found.kind != "page" else None
+            return kept or found
     return None
 
 
