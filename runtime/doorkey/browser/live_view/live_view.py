@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from playwright.async_api import Frame as PageFrame
-    from playwright.async_api import Page
+    from playwright.async_api import Page, ViewportSize
 
 log = logging.getLogger("doorkey.live_view")
 
@@ -170,9 +170,19 @@ class LiveView:
                     await self._page.reload(wait_until="commit")
 
     async def _fit(self, cast: Screencast, room: Resize) -> None:
-        """Make the page of *cast* as large as *room*."""
-        async with limited("resizing the page", CALL):
-            await cast.page.set_viewport_size({"width": room.width, "height": room.height})
+        """Make the page of *cast* as large as *room*. A page that is slow to take that is asked once more.
+
+        The viewer's own page names its size only when that changes.
+        """
+        size: ViewportSize = {"width": room.width, "height": room.height}
+        try:
+            async with limited("resizing the page", CALL):
+                await cast.page.set_viewport_size(size)
+        except BrowserFailed:
+            if self._closed or cast.page.is_closed():
+                raise
+            async with limited("resizing the page", LOAD):
+                await cast.page.set_viewport_size(size)
         # Input may come before the first picture of that size.
         cast.size = float(room.width), float(room.height)
 
