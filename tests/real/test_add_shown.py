@@ -38,6 +38,7 @@ WAYS = ("shown", "recording", "sanitized", "credentials")
 IN_CI = (
     ("appbuilder", "credentials"),
     ("appbuilder", "recording"),
+    ("nodered", "recording"),
     ("roundup", "recording"),
     ("tokens", "shown"),
     ("tokens", "sanitized"),
