@@ -370,11 +370,14 @@ async def test_what_is_under_way_may_end_and_the_rest_is_told(runtime: EnteredRu
     assert came.reset or not came.data.endswith(b"0\r\n\r\n")
 
 
-async def test_nothing_of_a_request_is_logged_but_its_template(base: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_of_a_request_is_logged_but_its_path(base: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "doorkey.service")
-    await exchange(base, get("/SECRET?SECRET", b"X-A: SECRET\r\nAuthorization: SECRET\r\n"))
+    token = "9a8b7c6d5e4f30219a8b7c6d5e4f3021"
+    await exchange(base, get(f"/page/{token}?SECRET", b"X-A: SECRET\r\nAuthorization: SECRET\r\n"))
+    await exchange(base, b"GET /SECRET HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
     assert "SECRET" not in caplog.text
-    assert "GET /site/{tail} 200" in caplog.text
+    assert token not in caplog.text
+    assert "GET /site/wiki/page/" in caplog.text
 
 
 async def test_running_out_of_descriptors_makes_room_and_is_logged_once(
