@@ -8,10 +8,12 @@ from typing import Protocol
 
 
 def check_seconds(value: object, name: str = "timeout") -> float:
-    """*value* as a number of seconds. Raises TypeError for anything else, such as the text "5"."""
+    """Return *value* as seconds. Raises TypeError for what is no number, such as the text "5"; ValueError below 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         came = f"the text {value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
         raise TypeError(f"{name}: expected a number of seconds, such as 5 or 2.5, or None; came {came}")
+    if value < 0:
+        raise ValueError(f"{name}: expected 0 seconds or more, or None; came {value}")
     return float(value)
 
 

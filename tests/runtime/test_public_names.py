@@ -32,6 +32,12 @@ def test_a_timeout_that_is_no_number_says_what_was_expected(timeout: object) -> 
         doorkey.client("wiki", timeout=timeout)  # type: ignore[arg-type]  # the slip itself
 
 
+@pytest.mark.parametrize("timeout", [-1, -0.5, float("-inf")])
+def test_a_timeout_below_0_says_what_was_expected(timeout: float) -> None:
+    with pytest.raises(ValueError, match="timeout: expected 0 seconds or more, or None; came -"):
+        doorkey.client("wiki").get("/", timeout=timeout)
+
+
 def test_a_request_without_a_url_says_what_was_expected() -> None:
     with pytest.raises(TypeError, match="url: expected a path of the site, such as '/api/items'"):
         doorkey.client("wiki").get(None)  # type: ignore[arg-type]  # the slip itself

@@ -183,7 +183,7 @@ class Client:
         deadline = runtime.clock.now() + timeout
         for _ in range(MOST_REDIRECTS + 1):
             try:
-                answer = await runtime.send(self.site, request, timeout=deadline - runtime.clock.now())
+                answer = await runtime.send(self.site, request, timeout=max(0.0, deadline - runtime.clock.now()))
             except BaseException as error:
                 failure = await _left_unread(request)
                 if isinstance(error, DoorkeyError) and failure is not None:

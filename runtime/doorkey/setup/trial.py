@@ -79,7 +79,8 @@ class Trial:
         took = runtime.clock.now() - began
         if answer.renewed and shows:
             fresh = await runtime.session(self.site)
-            same = sorted(name for name, value in fresh.tokens.items() if before.tokens.get(name) == value)
+            texts = {name: value for name, value in fresh.tokens.items() if isinstance(value, str)}
+            same = sorted(name for name, value in texts.items() if before.tokens.get(name) == value)
             note = f"; the same in both sessions: {', '.join(same)}" if same else ""
             return True, f"survived a forced logout: logged in again in {took:.1f} s{note}"
         if answer.renewed:
