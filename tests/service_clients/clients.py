@@ -28,7 +28,7 @@ JAVASCRIPT = ("openai@7", "ai@7", "@ai-sdk/openai@4", "@ai-sdk/openai-compatible
 class Client:
     """`driver` is its script, with arguments. `tells_code`: it reads the code of an error.
     `tells_last`: it tells the message of an error that ends a stream. `repeats`: it repeats requests by itself, and
-    can't be told not to. `heeds`: it reads `x-should-retry`.
+    can't be told not to. `heeds`: it reads `x-should-retry`. `more`: what it can do beside chats.
     """
 
     name: str
@@ -38,30 +38,32 @@ class Client:
     tells_last: bool = True
     repeats: bool = False
     heeds: bool = True
+    more: Sequence[str] = ()
 
 
+OPENAI = ("models", "image", "completion")
 CLIENTS = (
-    Client("openai-py-1.0", ("openai_sdk.py",), OLDEST, tells_code=False, tells_last=False),
-    Client("openai-py", ("openai_sdk.py",)),
+    Client("openai-py-1.0", ("openai_sdk.py",), OLDEST, tells_code=False, tells_last=False, more=OPENAI),
+    Client("openai-py", ("openai_sdk.py",), more=OPENAI),
     Client("openai-py-responses", ("responses_sdk.py",)),
-    Client("anthropic", ("anthropic_sdk.py",)),
+    Client("anthropic", ("anthropic_sdk.py",), more=("models",)),
     Client("langchain", ("langchain_sdk.py",)),
     Client("llm", ("llm_tool.py",), repeats=True),
     Client("pydantic-ai-chat", ("pydantic_ai_agent.py",)),
     Client("pydantic-ai-responses", ("pydantic_ai_agent.py", "responses")),
     Client("openai-agents", ("openai_agents.py",)),
-    Client("openai-js", ("openai_sdk.mjs",), JAVASCRIPT),
-    Client("ai-sdk", ("ai_sdk.mjs",), JAVASCRIPT, tells_last=False, heeds=False),
-    Client("ai-sdk-responses", ("ai_sdk.mjs", "responses"), JAVASCRIPT, tells_last=False, heeds=False),
+    Client("openai-js", ("openai_sdk.mjs",), JAVASCRIPT, more=("models", "image")),
+    Client("ai-sdk", ("ai_sdk.mjs",), JAVASCRIPT, tells_last=False, heeds=False, more=("image",)),
+    Client("ai-sdk-responses", ("ai_sdk.mjs", "responses"), JAVASCRIPT, tells_last=False, heeds=False, more=("image",)),
 )
 
 
 class Driver:
     """A running client. It obeys one order at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process, verbs: frozenset[str], client: Client) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, client: Client) -> None:
         self._process = process
-        self.verbs, self.client = verbs, client
+        self.client = client
 
     async def order(self, verb: str, **values: Any) -> dict[str, Any]:
         """Return what the client made of the service's answer: its text, usage and so on, or its `error`."""
@@ -86,7 +88,9 @@ async def driving(client: Client, packages: Packages, folder: Path) -> AsyncIter
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE, env=environment, cwd=folder
     )
     try:
-        yield Driver(process, frozenset((await read_line(process))["verbs"]), client)
+        verbs = (await read_line(process))["verbs"]
+        assert {"models", "image", "completion"}.intersection(verbs) == set(client.more), verbs
+        yield Driver(process, client)
     finally:
         if process.returncode is None:
             process.kill()

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
-from clients import CLIENTS, Driver
+from clients import CLIENTS, Client, Driver
 from double import DoubleRuntime
 
 from doorkey.errors import (
@@ -34,11 +34,7 @@ from doorkey.errors import (
 )
 from doorkey_providers.twins.aichats import AiChatsTwin
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.real("clients"),
-    pytest.mark.parametrize("driver", CLIENTS, indirect=True, scope="module", ids=[client.name for client in CLIENTS]),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.real("clients")]
 
 KEY = "sk-the-key-of-the-clients"
 MODEL = "aichats/gpt-4"
@@ -67,14 +63,31 @@ PASSING: tuple[DoorkeyError, ...] = (
 )
 
 
+NEEDED: dict[str, Callable[[Client], bool]] = {}
+"""Which clients a test is for, by its name."""
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+
+def needs(fits: Callable[[Client], bool]) -> Callable[[Test], Test]:
+    def keep(test: Test) -> Test:
+        NEEDED[test.__name__] = fits
+        return test
+
+    return keep
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    fits = NEEDED.get(metafunc.function.__name__, lambda _: True)
+    chosen = [client for client in CLIENTS if fits(client)]
+    metafunc.parametrize("driver", chosen, indirect=True, scope="module", ids=[client.name for client in chosen])
+
+
 @pytest.fixture
 def order(driver: Driver, base: str) -> Callable[..., Any]:
     """Gives the client an order over the copy of the site."""
 
     async def give(verb: str, **values: Any) -> dict[str, Any]:
         usual = {"base": base, "key": KEY, "model": MODEL, "prompt": PROMPT, "retries": 0, "count": 0}
-        if verb not in driver.verbs:
-            pytest.skip(f"this client has no way to do {verb!r}")
         return await driver.order(verb, **{**usual, **values})
 
     return give
@@ -95,17 +108,20 @@ async def test_a_stream_is_read_in_pieces_though_the_site_splits_characters(orde
     assert told["usage"] > len(PROMPT) / 4
 
 
+@needs(lambda client: "models" in client.more)
 @pytest.mark.usefixtures("twin")
 async def test_models_are_listed_and_found(order: Callable[..., Any]) -> None:
     assert await order("models") == {"models": [MODEL, "aichats/dalle"], "one": MODEL}
 
 
+@needs(lambda client: "image" in client.more)
 @pytest.mark.usefixtures("twin")
 async def test_an_image_is_data(order: Callable[..., Any]) -> None:
     told = await order("image", model="aichats/dalle", prompt="a cat")
     assert base64.b64decode(told.get("image") or "").startswith(b"\x89PNG"), told
 
 
+@needs(lambda client: "completion" in client.more)
 @pytest.mark.usefixtures("twin")
 async def test_an_older_completion_is_read_whole_and_streamed(order: Callable[..., Any]) -> None:
     answer = f"aichats heard: {PROMPT}"
@@ -171,11 +187,10 @@ async def test_each_failure_has_its_status_and_code(
     assert told == expected
 
 
+@needs(lambda client: client.heeds)
 async def test_a_request_whose_failure_is_final_is_not_repeated(
-    order: Callable[..., Any], driver: Driver, failing_base: str, double: DoubleRuntime
+    order: Callable[..., Any], failing_base: str, double: DoubleRuntime
 ) -> None:
-    if not driver.client.heeds:
-        pytest.skip("this client does not read x-should-retry")
     for failure in FINAL:
         double.script = (failure,)
         assert "error" in await order("chat", base=failing_base, retries=2)
