@@ -84,5 +84,5 @@ FAULTS: list[Fault] = [
     fault("a pause is reset by a visit", "key_state", "        self.made = session.gen\n", "        self.made = session.gen\n        self.pause.forget()\n"),  # noqa: E501
     fault("a budget is overdrawn", "use_budget", "return most is not None and self.used >= most", "return most is not None and self.used > most"),  # noqa: E501
     fault("a budget never ends", "use_budget", "return most is not None and self.used >= most", "return False"),
-    fault("a new session inherits the uses", "use_budget", "self.used = self.successes = 0", "self.successes = 0"),
+    fault("a new session inherits the uses", "key_state", "self.budget.used = self.budget.successes = 0", "self.budget.successes = 0"),  # noqa: E501
 ]  # fmt: skip

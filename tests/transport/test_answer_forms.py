@@ -103,9 +103,9 @@ def has_brotli(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if missing:
         monkeypatch.delitem(compression.DECOMPRESSORS, "br", raising=False)
         monkeypatch.setattr(direct, "ACCEPTED", "gzip, deflate")
-    door_headers._readable.cache_clear()
+    door_headers.readable_codings.cache_clear()
     yield "br" in CODINGS and not missing
-    door_headers._readable.cache_clear()
+    door_headers.readable_codings.cache_clear()
 
 
 @pytest.mark.parametrize("way", WAYS)
