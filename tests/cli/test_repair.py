@@ -117,6 +117,18 @@ def change_all(site: MemberSite) -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
+async def test_a_write_that_may_be_tried_is_sent_once(served: Served) -> None:
+    FILE.write_text(FILE.read_text().replace("# the end", 'examples = ["POST /notes text=probe"]\n# the end'))
+    rename_field(served.site)
+    repairing = SiteRepair("notes", None, Settings.load(), pool=served.browsers, settle=0.0, tries_write=True)
+    repaired = await repairing.run()
+    assert repaired.verdict.survived, repaired.as_json(written=False)
+    assert "POST /notes once after another forced logout" in repaired.verdict.told
+    assert served.site.wrote == ["probe"]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "settings"),
     [
