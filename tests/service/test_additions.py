@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -18,10 +18,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from double import DoubleRuntime
 
+from doorkey.clock import SystemClock
 from doorkey.config.settings import ServiceSettings
+from doorkey.service.additions.addition import Addition, Order
 from doorkey.service.additions.board import MOST_STEPS, AdditionState, Board, Phase
 from doorkey.service.app import build_app, serve
 from doorkey.service.workers.place import Place
+from doorkey.service.workers.shared_text import SharedText
 
 FULL = "the-key-for-all"
 KEYS = {
@@ -169,6 +172,19 @@ def test_a_wish_is_taken_once_and_only_the_latest_steps_are_kept() -> None:
     assert board.read() == state
     assert len(state.steps) == MOST_STEPS
     assert told
+
+
+async def test_a_step_that_is_too_long_for_the_board_ends_the_addition(runtime: DoubleRuntime) -> None:
+    room = SharedText(len(json.dumps({"state": asdict(STATE), "wish": ""})) + 65)
+    board = Board(room, lambda: None)
+    assert board.begin(STATE)
+    order = Order(STATE.url, STATE.site, show=True)
+    await Addition(order, STATE, runtime, board, SystemClock()).run()  # type: ignore[arg-type]  # a double
+    state = board.read()
+    assert state is not None
+    assert (state.phase, state.steps, "log says what" in state.fault) == ("failed", (), True)
+    assert not state.active
+    await runtime.pool.close()
 
 
 @pytest.mark.browser

@@ -149,16 +149,16 @@ class Addition:
             self._say("the service has not taken the new lines over yet: its log says why")
 
     def _say(self, step: str) -> None:
-        self._state = self._state.with_step(harmless(step)[:500])
-        self._board.publish(self._state)
+        self._publish(steps=self._state.with_step(harmless(step)[:500]).steps)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, VisitEvent):
             self._say(event.detail)
 
     def _publish(self, **changes: Any) -> None:
-        self._state = replace(self._state, **changes)
-        self._board.publish(self._state)
+        state = replace(self._state, **changes)
+        self._board.publish(state)
+        self._state = state  # not before: a state that is too long for the board must not stand in the way of the end
 
     def _end(self, error: BaseException | None, *, done: bool = False) -> None:
         phase: Literal["written", "failed", "cancelled"] = "failed"

@@ -85,7 +85,7 @@ class Board:
         return self._change(step)
 
     def publish(self, state: AdditionState) -> None:
-        """Say how the addition stands now, if it is still the latest."""
+        """Say how the addition stands now, if it is still the latest. Raises ValueError if that is too long."""
 
         def step(text: str) -> tuple[str, None]:
             latest, wish = _load(text)
@@ -144,7 +144,7 @@ def _load(text: str) -> tuple[AdditionState | None, str]:
 
 
 def _write(state: AdditionState, wish: str) -> str:
-    return json.dumps({"state": asdict(state), "wish": wish})
+    return json.dumps({"state": asdict(state), "wish": wish}, ensure_ascii=False)
 
 
 def _bury(state: AdditionState | None) -> AdditionState | None:
