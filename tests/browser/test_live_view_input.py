@@ -96,7 +96,7 @@ async def test_a_slow_viewer_gets_the_latest_picture_only_and_the_first_taker_as
     audience.join(slow)
     asked: list[bytes] = []
     for jpeg in (b"1", b"2"):
-        audience.show(Frame(jpeg, lambda jpeg=jpeg: asked.append(jpeg)))  # type: ignore[misc]  # bound by value
+        audience.show(Frame(jpeg, None, (1, 1), lambda jpeg=jpeg: asked.append(jpeg)))  # type: ignore[misc]  # bound by value
         assert await pictures(quick) == [jpeg]
     assert await pictures(slow) == [b"2"]
     assert asked == [b"1", b"2"]
@@ -105,7 +105,7 @@ async def test_a_slow_viewer_gets_the_latest_picture_only_and_the_first_taker_as
 async def test_who_joins_late_sees_a_still_page_and_who_leaves_frees_control() -> None:
     audience, first, late = Audience(), Viewer("first"), Viewer("late")
     audience.join(first)
-    audience.show(Frame(b"still", lambda: None))
+    audience.show(Frame(b"still", None, (1, 1), lambda: None))
     audience.join(late)
     assert audience.controlling is first
     assert await pictures(late) == [b"still"]

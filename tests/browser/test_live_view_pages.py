@@ -73,8 +73,10 @@ async def test_pictures_that_nobody_took_stop_nothing(browsers: BrowserPool, sit
             await pictures.until(2)  # the browser makes no third one before one of them is acknowledged
             pictures.take_newest()
         await page.set_viewport_size({"width": 640, "height": 480})
-        while cast.size != (640, 480):
+        size = (0.0, 0.0)
+        while size != (640, 480):
             await pictures.until(1)
+            size = pictures.untaken[-1].size
             pictures.take_newest()
         await cast.stop()
 
@@ -91,6 +93,13 @@ async def see(viewer: Viewer) -> None:
     async with asyncio.timeout(10):
         while not isinstance(await viewer.next(), bytes):
             pass
+
+
+async def see_page(viewer: Viewer, page: Page) -> None:
+    """Wait for a picture of *page*."""
+    async with asyncio.timeout(10):
+        while viewer.seen is None or viewer.seen.page is not page:
+            await viewer.next()
 
 
 async def do(view: LiveView, viewer: Viewer, **message: object) -> None:
@@ -133,6 +142,7 @@ async def test_a_popup_is_shown_at_the_viewers_size_and_the_page_again_when_it_i
             async with view.watch("one") as viewer:
                 await do(view, viewer, type="size", width=400, height=600)
                 for _ in range(2):
+                    await see_page(viewer, page)
                     async with page.expect_popup() as popping:
                         await click(view, viewer, 0.1)
                     popup = await popping.value
@@ -144,6 +154,40 @@ async def test_a_popup_is_shown_at_the_viewers_size_and_the_page_again_when_it_i
                     await page.wait_for_selector("hr", state="attached")
                     await page.evaluate("document.querySelector('hr').remove()")
                 assert view.streaming
+
+
+async def see_size(viewer: Viewer, width: float, height: float) -> None:
+    """Wait for a picture of a page of that size."""
+    async with asyncio.timeout(10):
+        while viewer.seen is None or viewer.seen.size != (width, height):
+            await viewer.next()
+
+
+PLACES = """<!doctype html><title>places</title><script>
+onmousedown = (event) => { document.title = `${event.clientX} ${event.clientY}`; };
+</script>"""
+
+
+async def test_input_goes_where_it_is_on_the_picture_that_its_viewer_saw_last(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
+    site.page(PLACES)
+    async with opened(browsers, site) as page:
+        before = page.viewport_size
+        assert before is not None
+        view = LiveView(page, "site", "a test")
+        with view.open():
+            async with view.watch("one") as viewer, view.watch("another") as another:
+                await see_page(viewer, page)
+                await do(view, viewer, type="size", width=400, height=600)
+                await see_size(another, 400, 600)  # on its way to the first, too
+                at = {"x": 100 / before["width"], "y": 50 / before["height"]}
+                await do(view, viewer, type="pointer", event="down", **at, button=0, buttons=1, clicks=1)
+                await page.wait_for_function("document.title === '100 50'")
+                await see_size(viewer, 400, 600)
+                at = {"x": 200 / 400, "y": 300 / 600}
+                await do(view, viewer, type="pointer", event="down", **at, button=0, buttons=1, clicks=1)
+                await page.wait_for_function("document.title === '200 300'")
 
 
 async def test_who_looks_is_told_that_a_page_has_crashed(browsers: BrowserPool, site: LocalSite) -> None:

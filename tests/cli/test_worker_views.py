@@ -18,7 +18,7 @@ from .conftest import LIMIT, Doorkey
 from .test_workers import KEY, start, worker_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from person_site import PLACES, PersonSite
+from person_site import PersonSite
 
 SETTINGS = f"""
 [service]
@@ -124,9 +124,9 @@ async def test_a_person_finishes_a_visit_through_the_worker_that_does_not_have_i
         async with asyncio.timeout(LIMIT):
             while (await socket.receive()).type is not aiohttp.WSMsgType.BINARY:
                 pass  # a picture comes after the texts
-        x, y = (place / side for place, side in zip(PLACES["box"], SIZE.values(), strict=True))
+        at = {"x": 0.05, "y": 0.05}  # in the box, on a picture from before the page got its size, too
         for event, buttons in (("down", 1), ("up", 0)):
-            pointer = {"type": "pointer", "event": event, "x": x, "y": y, "button": 0, "buttons": buttons, "clicks": 1}
+            pointer = {"type": "pointer", "event": event, **at, "button": 0, "buttons": buttons, "clicks": 1}
             await socket.send_json(pointer)
         async with asyncio.timeout(LIMIT):
             async for message in socket:

@@ -15,9 +15,14 @@ MOST_NEWS = 64
 
 @dataclass(slots=True)
 class Frame:
-    """One picture of the page, a JPEG. `on_taken` is called once, by the first viewer that takes it."""
+    """One picture of *page*, a JPEG, and how large the page was then: width and height in CSS pixels.
+
+    `on_taken` is called once, by the first viewer that takes it.
+    """
 
     jpeg: bytes = field(repr=False)
+    page: object
+    size: tuple[float, float]
     on_taken: Callable[[], None]
     taken: bool = False
 
@@ -36,6 +41,8 @@ class Viewer:
         self.inputs: set[str] = set()
         """The kinds of input that were passed on. How many is not kept: it would tell the length of a password."""
         self._news: deque[str] = deque(maxlen=MOST_NEWS)
+        self.seen: Frame | None = None
+        """The picture that was sent last: positions in the viewer's messages are shares of it."""
         self._frame: Frame | None = None
         self._woken = asyncio.Event()
         self.gone = False
@@ -60,6 +67,7 @@ class Viewer:
                 return self._news.popleft()
             if self._frame is not None:
                 frame, self._frame = self._frame, None
+                self.seen = frame
                 return frame.take()
             if self.gone:
                 return None

@@ -29,7 +29,7 @@ LOAD = 10.0
 """Seconds that a page may take to come when a viewer goes back or loads it again."""
 CLOSED = "This page is closed: the visit has ended before anybody had finished it."
 UNSEEN = 1.0, 1.0
-"""The size of a page that no viewer has seen."""
+"""The size of the page for a viewer who has seen no picture."""
 
 
 class LiveView:
@@ -131,7 +131,7 @@ class LiveView:
         if self._closed:
             return
         try:
-            message = parse(text, *(self._cast.size or UNSEEN))
+            message = parse(text, *(viewer.seen.size if viewer.seen else UNSEEN))
         except BadMessage as error:
             viewer.tell(type="refused", text=str(error))
             return
@@ -147,9 +147,10 @@ class LiveView:
             log.info("%s: live view: %s", self.site, error.message)
 
     async def _act(self, viewer: Viewer, message: Command | Resize | Asked) -> None:
+        sees_it = viewer.seen is not None and viewer.seen.page is self._page
         match message:
-            case Command(kind="pointer" | "wheel" | "touch") if self._cast.size is None:
-                pass  # it was meant for the picture of another page: this one has not been seen yet
+            case Command(kind="pointer" | "wheel" | "touch") if not sees_it:
+                pass  # it was meant for the picture of another page
             case Command():
                 viewer.inputs.add(message.kind)
                 await self._cast.send(message)
@@ -183,8 +184,6 @@ class LiveView:
                 raise
             async with limited("resizing the page", LOAD):
                 await cast.page.set_viewport_size(size)
-        # Input may come before the first picture of that size.
-        cast.size = float(room.width), float(room.height)
 
     @property
     def _cast(self) -> Screencast:

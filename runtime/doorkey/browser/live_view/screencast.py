@@ -38,8 +38,6 @@ class Screencast:
         self._owed: list[int] = []
         """The numbers of the pictures that came and are not acknowledged: the browser makes no third one meanwhile."""
         self.running = False
-        self.size: tuple[float, float] | None = None
-        """The page's width and height, in CSS pixels: as the latest picture says, or as they were set since then."""
 
     async def start(self) -> None:
         """Begin. Raises BrowserFailed."""
@@ -83,11 +81,10 @@ class Screencast:
         return self._session
 
     def _on_frame(self, event: dict[str, Any]) -> None:
-        seen = event["metadata"]
-        self.size = (float(seen["deviceWidth"]) or 1.0, float(seen["deviceHeight"]) or 1.0)
         if self.running:
             self._owed.append(event["sessionId"])
-            self._show(Frame(base64.b64decode(event["data"]), self._acknowledge))
+            size = (float(event["metadata"]["deviceWidth"]), float(event["metadata"]["deviceHeight"]))
+            self._show(Frame(base64.b64decode(event["data"]), self.page, size, self._acknowledge))
 
     def _acknowledge(self) -> None:
         """Ask for more pictures: one was taken. Those before it that nobody took are acknowledged with it."""
