@@ -212,7 +212,8 @@ async def test_a_login_is_brought_along_and_forgotten(doorkey: Doorkey, members:
     (doorkey.folder / "cookies.txt").write_text(
         "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tbrought\n"
         "127.0.0.1\tFALSE\t/\tFALSE\t1\told\to\n"
-        "ads.example\tFALSE\t/\tFALSE\t0\tad\ta\n"
+        "ads.example\tFALSE\t/\tFALSE\t0\tad\ta\n",
+        encoding="utf-16",  # as PowerShell writes a program's output
     )
     done = await doorkey("login", "wiki", "--from", "cookies.txt")
     assert done.code == 0, done.err

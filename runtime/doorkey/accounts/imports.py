@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from doorkey.accounts.cookie_cloud import decrypt
+from doorkey.accounts.exported_cookie import UNREADABLE, read_cookie, read_netscape, read_text
 from doorkey.errors import RequestError
 from doorkey.model.cookie_jar import CookieJar
-from doorkey.model.cookies import Cookie, bracketed, host_of
+from doorkey.model.cookies import Cookie, host_of
 from doorkey.model.session import JSON
 from doorkey.model.urls import origin_of
 
@@ -21,20 +22,15 @@ EXPECTED = (
     "cookies.txt (Netscape), a HAR or CookieCloud's data"
 )
 HTTP_ONLY = "#HttpOnly_"
-SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None", "no_restriction": "None"}
-"""The words of browsers, and those that extensions get from a browser's own interface."""
-EXPIRY = ("expires", "expirationDate", "expiry")
-"""Playwright and FlareSolverr; extensions; Selenium."""
-MILLISECONDS = 1e11
-"""From here on a time is not in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """What a file holds for one site. `local` is the site's local storage; for `seeds` see `Session`.
 
-    Left out are the cookies named in `expired`, those named in `refused`, which no browser takes, and those of
-    the hosts in `foreign`. `changed` names the cookies that the site changed as soon as they were tried there.
+    Left out are the cookies named in `expired`, those named in `refused`, which no browser takes or nobody can read,
+    and those of the hosts in `foreign`. `changed` names the cookies that the site changed as soon as they were tried
+    there.
     """
 
     kind: str
@@ -63,6 +59,7 @@ class Imported:
 class _Read:
     kind: str
     cookies: Iterable[Cookie]
+    refused: tuple[str, ...] = ()
     local: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, JSON] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +81,7 @@ def read_login(text: str, site_url: str, wall: float) -> Imported:
         seeds=read.seeds,
         headers=read.headers,
         expired=tuple(cookie.name for cookie in ours if cookie.storable and cookie.expired(wall)),
-        refused=tuple(cookie.name for cookie in ours if not cookie.storable),
+        refused=(*read.refused, *(cookie.name for cookie in ours if not cookie.storable)),
         foreign=tuple(sorted({cookie.domain for cookie in jar if cookie not in ours})),
     )
     if not found.cookies and not found.local and not found.seeds:
@@ -110,11 +107,11 @@ def _some(names: tuple[str, ...]) -> str:
 
 def _read(text: str, site_url: str, wall: float) -> _Read:
     if not text.lstrip().startswith(("{", "[")):
-        return _Read("cookies.txt", _netscape(text))
+        return _Read("cookies.txt", *_netscape(text, site_url, wall))
     try:
         data = json.loads(text)
         if isinstance(data, list) and data:
-            return _Read("list of cookies", [_from_json(one) for one in data])
+            return _Read("list of cookies", *_cookies(data, site_url, wall))
         if isinstance(data, dict) and isinstance(data.get("log"), dict):
             return _har(data["log"]["entries"], site_url, wall)
         if isinstance(data, dict) and isinstance(data.get("solution"), dict):
@@ -122,124 +119,116 @@ def _read(text: str, site_url: str, wall: float) -> _Read:
         if isinstance(data, dict) and "encrypted" in data:
             data = decrypt(data)
         if isinstance(data, dict) and "cookie_data" in data:
-            return _cookie_cloud(data, site_url)
-        if isinstance(data, dict) and "cookies" in data:
-            cookies = [_from_json(one) for one in data["cookies"]]
-            if "userAgent" in data:
-                return _Read("FlareSolverr's answer", cookies, headers={"user-agent": str(data["userAgent"])})
-            local, session = (_storage(data, site_url, kind) for kind in ("localStorage", "sessionStorage"))
-            databases: list[JSON] = [
-                dict(one) for origin in _select_origins(data, site_url) for one in origin.get("indexedDB", ())
-            ]
-            seeds: dict[str, JSON] = {"sessionStorage": {**session}, "indexedDB": databases}
-            return _Read("storage state", cookies, local, {name: seed for name, seed in seeds.items() if seed})
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return _cookie_cloud(data, site_url, wall)
+        if isinstance(data, dict) and ("cookies" in data or "origins" in data):
+            return _browser_state(data, site_url, wall)
+    except (*UNREADABLE, RecursionError):
         # Not chained: these hold pieces of the file.
         raise RequestError(f"{EXPECTED}: it begins like one and can't be read", param="from") from None
     raise RequestError(f"{EXPECTED}: this is another kind of JSON", param="from")
 
 
-def _cookie_cloud(data: Mapping[str, Any], site_url: str) -> _Read:
+def _cookies(rows: Iterable[Any], site_url: str, wall: float) -> tuple[list[Cookie], tuple[str, ...]]:
+    """The cookies that *rows* hold, and the names of those that can't be read.
+
+    One that can't be read costs no other. Raises TypeError where nothing among them is a cookie at all.
+    """
+    found: list[Cookie] = []
+    refused: list[str] = []
+    for one in rows:
+        try:
+            found.append(read_cookie(one, site_url, wall))
+        except UNREADABLE:
+            name = one.get("name") if isinstance(one, dict) else None
+            refused.append(name if isinstance(name, str) else "")
+    if refused and not found and not any(refused):
+        raise TypeError("no cookies")
+    return found, tuple(refused)
+
+
+def _browser_state(data: Mapping[str, Any], site_url: str, wall: float) -> _Read:
+    """What FlareSolverr's answer or Playwright's storage state holds."""
+    cookies = _cookies(data.get("cookies") or (), site_url, wall)
+    if "userAgent" in data:
+        return _Read("FlareSolverr's answer", *cookies, headers={"user-agent": str(data["userAgent"])})
+    local, session = (_storage(data, site_url, kind) for kind in ("localStorage", "sessionStorage"))
+    databases: list[JSON] = [
+        dict(one) for origin in _select_origins(data, site_url) for one in origin.get("indexedDB") or ()
+    ]
+    seeds: dict[str, JSON] = {"sessionStorage": {**session}, "indexedDB": databases}
+    return _Read("storage state", *cookies, local, {name: seed for name, seed in seeds.items() if seed})
+
+
+def _cookie_cloud(data: Mapping[str, Any], site_url: str, wall: float) -> _Read:
     """What CookieCloud's data holds: cookies and local storage, both by host."""
-    cookies = [_from_json(one) for some in data["cookie_data"].values() for one in some]
+    rows = [one for some in data["cookie_data"].values() for one in some]
     stored = (data.get("local_storage_data") or {}).get(host_of(site_url)) or {}
-    return _Read("CookieCloud's data", cookies, {str(name): str(value) for name, value in stored.items()})
-
-
-def _from_json(one: Mapping[str, Any]) -> Cookie:
-    """A cookie of Playwright, Puppeteer, Selenium, FlareSolverr or an extension: they differ in a few names."""
-    domain, same_site = one["domain"].lower(), str(one.get("sameSite") or "").lower()
-    partition = one.get("partitionKey") or {}
-    if isinstance(partition, str):
-        partition = {"topLevelSite": partition, "hasCrossSiteAncestor": one.get("_crHasCrossSiteAncestor", True)}
-    if not isinstance(one["name"], str) or not isinstance(one["value"], str):
-        raise TypeError("no cookie")
-    expires = None if one.get("session") else next((one[name] for name in EXPIRY if one.get(name) is not None), None)
-    return Cookie(
-        name=one["name"],
-        value=one["value"],
-        domain=bracketed(domain.removeprefix(".")),
-        path=one.get("path") or "/",
-        host_only=bool(one.get("hostOnly", not domain.startswith("."))),
-        secure=bool(one.get("secure")),
-        http_only=bool(one.get("httpOnly")),
-        same_site=SAME_SITE.get(same_site, ""),
-        expires=_expiry(expires),
-        partition=str(partition.get("topLevelSite") or ""),
-        embedded=bool(partition.get("topLevelSite")) and partition.get("hasCrossSiteAncestor") is not False,
-    )
-
-
-def _expiry(said: object) -> float | None:
-    """Seconds since the epoch; None for a session cookie, which has no number there, or none above 0."""
-    text = str(said if said is not None else "").strip()
-    expires = float(text) if text else 0.0
-    if expires > MILLISECONDS:
-        expires /= 1000
-    return expires if expires > 0 else None
+    return _Read("CookieCloud's data", *_cookies(rows, site_url, wall), _texts(stored.items()))
 
 
 def _select_origins(data: Mapping[str, Any], site_url: str) -> list[Mapping[str, Any]]:
     """What a storage state holds for the site's origin."""
-    return [one for one in data.get("origins", ()) if origin_of(one["origin"]) == origin_of(site_url)]
+    return [one for one in data.get("origins") or () if origin_of(one["origin"]) == origin_of(site_url)]
 
 
 def _storage(data: Mapping[str, Any], site_url: str, kind: str) -> dict[str, str]:
-    return {
-        str(item["name"]): str(item["value"]) for one in _select_origins(data, site_url) for item in one.get(kind, ())
-    }
+    items = [item for one in _select_origins(data, site_url) for item in one.get(kind) or ()]
+    return _texts((item["name"], item["value"]) for item in items)
 
 
-def _netscape(text: str) -> list[Cookie]:
-    """Seven fields in a line, set apart by tabs: domain, whether subdomains too, path, secure, expiry, name, value.
+def _texts(items: Iterable[tuple[object, object]]) -> dict[str, str]:
+    """What a storage can hold of *items*: it has texts only."""
+    read = ((read_text(name), read_text(value)) for name, value in items)
+    return {name: value for name, value in read if name is not None and value is not None}
 
-    The expiry of a session cookie is 0, or empty (Python's http.cookiejar). A cookie without a name has an empty one.
-    """
+
+def _netscape(text: str, site_url: str, wall: float) -> tuple[list[Cookie], tuple[str, ...]]:
+    """The cookies of a cookies.txt, and the names of those that no browser takes."""
     found: list[Cookie] = []
+    refused: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
-        line = line.rstrip("\r")
         http_only = line.startswith(HTTP_ONLY)
-        line = line.removeprefix(HTTP_ONLY)
+        line = line.rstrip("\r").removeprefix(HTTP_ONLY)
         if not line.strip() or line.startswith("#"):
             continue
         fields = line.split("\t")
-        try:
-            domain, subdomains, path, secure, expires, name, value = (*fields, "") if len(fields) == 6 else fields
-            cookie = Cookie(
-                name=name,
-                value=value,
-                domain=bracketed(domain.lower().removeprefix(".")),
-                path=path or "/",
-                host_only=subdomains.upper() != "TRUE",
-                secure=secure.upper() == "TRUE",
-                http_only=http_only,
-                expires=_expiry(expires),
-            )
-        except ValueError:
+        if len(fields) not in (6, 7):
             raise RequestError(
                 f"{EXPECTED}: line {number} has not the seven fields of a cookies.txt, set apart by tabs", param="from"
-            ) from None
-        found.append(cookie)
-    return found
+            )
+        try:
+            found.append(read_netscape(fields, site_url, wall, http_only=http_only))
+        except UNREADABLE:
+            refused.append(fields[5])
+    return found, tuple(refused)
 
 
 def _har(entries: Iterable[Mapping[str, Any]], site_url: str, wall: float) -> _Read:
-    """What the last requests to each host carried, with what answers said of it; the site's own headers, too."""
+    """What the last requests to each host carried, with what answers said of it; the site's own headers, too.
+
+    Recorders write entries that are no exchange by HTTP (data: URLs, extensions, requests without an answer). They
+    hold no cookie.
+    """
     jar = CookieJar()
     headers: dict[str, str] = {}
     for entry in entries:
-        asked, at = entry["request"], _time(str(entry.get("startedDateTime", "")), wall)
-        url = asked["url"]
-        sent = [(item["name"].lower(), item["value"]) for item in asked["headers"]]
-        if origin_of(url) == origin_of(site_url):
+        try:
+            asked, at = entry["request"], _time(str(entry.get("startedDateTime", "")), wall)
+            url = asked["url"]
+            sent = [(item["name"].lower(), item["value"]) for item in asked["headers"]]
+            host, ours = host_of(url), origin_of(url) == origin_of(site_url)
+        except UNREADABLE:
+            continue
+        if ours:
             headers |= {n: value for n, value in sent if n in HEADERS or n.startswith("sec-ch-ua")}
         # Over HTTP/2 there may be one Cookie header for each cookie.
         for name, value in _pairs("; ".join(value for name, value in sent if name == "cookie")):
             held = [cookie for cookie in jar.for_url(url, at) if cookie.name == name]
             if all(cookie.value != value for cookie in held):
-                new = replace(held[0], value=value) if held else Cookie(name, value, host_of(url))
+                new = replace(held[0], value=value) if held else Cookie(name, value, host)
                 jar = jar.changed([new])
-        set_cookies = [item["value"] for item in entry["response"]["headers"] if item["name"].lower() == "set-cookie"]
+        answered = (entry.get("response") or {}).get("headers") or ()
+        set_cookies = [str(item["value"]) for item in answered if str(item["name"]).lower() == "set-cookie"]
         jar = jar.changed(jar.answered("\n".join(set_cookies).split("\n"), url, at))
     return _Read("HAR", jar, headers=headers)
 

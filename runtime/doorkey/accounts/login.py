@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -234,7 +235,9 @@ def _read(file: Path) -> str:
     try:
         if file.stat().st_size > LARGEST:
             raise RequestError(f"{file} is larger than {LARGEST // 2**20} MiB: no login takes that much", param="from")
-        return file.read_text(encoding="utf-8")
+        data = file.read_bytes()
+        # PowerShell writes UTF-16 where a program's output goes to a file.
+        return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8")
     except OSError as exc:
         raise RequestError(f"{file} can't be read: {exc.strerror}", param="from") from exc
     except UnicodeDecodeError:

@@ -92,11 +92,9 @@ class Cookie:
         return self.expires is not None and self.expires <= wall
 
     def _partitioned_at(self, scheme: str) -> bool:
-        """Whether the partition is that of the cookie's own site. The list of public suffixes is not needed for it:
-        a cookie's domain lies within one site, so two hosts of which one ends with the other are of the same site."""
-        top = host_of(self.partition)
-        related = top == self.domain or top.endswith("." + self.domain) or self.domain.endswith("." + top)
-        return related and not self.embedded and self.partition.startswith(scheme + "://")
+        """Whether the partition is that of the cookie's own site."""
+        own = related(host_of(self.partition), self.domain)
+        return own and not self.embedded and self.partition.startswith(scheme + "://")
 
     def to_json(self) -> dict[str, object]:
         """A plain structure for a store. It holds a secret."""
@@ -207,6 +205,12 @@ def bracketed(host: str) -> str:
         return f"[{ip_address(host.strip('[]')).compressed}]"
     except ValueError:
         return host
+
+
+def related(top: str, domain: str) -> bool:
+    """Whether the host *top* and a cookie's *domain* are of one site. The list of public suffixes is not needed for it:
+    a cookie's domain lies within one site, so two hosts of which one ends with the other are of the same site."""
+    return top == domain or top.endswith("." + domain) or domain.endswith("." + top)
 
 
 def is_address(host: str) -> bool:
