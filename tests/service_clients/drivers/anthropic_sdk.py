@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import anthropic
-from driver import Order, Told, run
+from driver import Order, Told, asked, listing, run, streaming
 
 LENGTH = 1_000_000
 
 
 def sdk(order: Order) -> anthropic.AsyncAnthropic:
     return anthropic.AsyncAnthropic(base_url=order.base, api_key=order.key, max_retries=order.retries, timeout=60)
-
-
-def asked(prompt: str) -> Any:
-    return [{"role": "user", "content": prompt}]
-
-
-async def models(order: Order) -> Told:
-    async with sdk(order) as client:
-        names = [model.id async for model in client.models.list()]
-        return {"models": names, "one": (await client.models.retrieve(order.model)).id}
 
 
 async def chat(order: Order) -> Told:
@@ -38,17 +27,6 @@ async def read(client: anthropic.AsyncAnthropic, order: Order, prompt: str) -> T
         pieces = [text async for text in stream.text_stream]
         usage = (await stream.get_final_message()).usage
     return {"text": "".join(pieces), "pieces": len(pieces), "usage": usage.input_tokens + usage.output_tokens}
-
-
-async def stream(order: Order) -> Told:
-    async with sdk(order) as client:
-        return await read(client, order, order.prompt)
-
-
-async def many(order: Order) -> Told:
-    async with sdk(order) as client:
-        told = await asyncio.gather(*(read(client, order, prompt) for prompt in order.prompts()))
-    return {"texts": [one["text"] for one in told]}
 
 
 async def leave(order: Order) -> Told:
@@ -69,4 +47,4 @@ async def bad(order: Order) -> Told:
     return {}
 
 
-run(models=models, chat=chat, stream=stream, many=many, leave=leave, bad=bad)
+run(models=listing(sdk), chat=chat, leave=leave, bad=bad, **streaming(sdk, read))

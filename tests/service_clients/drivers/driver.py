@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 Told = dict[str, Any]
 Verb = Callable[["Order"], Awaitable[Told]]
+Opener = Callable[["Order"], AbstractAsyncContextManager[Any]]
+"""Makes a client for an order, and closes it."""
 LINE = 64 * 1024 * 1024
 
 
@@ -27,6 +30,53 @@ class Order:
 
     def prompts(self) -> list[str]:
         return [f"{self.prompt} {number}." for number in range(self.count)]
+
+
+def asked(prompt: str) -> Any:
+    """Return the messages of a chat whose only question is *prompt*."""
+    return [{"role": "user", "content": prompt}]
+
+
+def listing(sdk: Opener) -> Verb:
+    """Return the verb that lists the models."""
+
+    async def models(order: Order) -> Told:
+        async with sdk(order) as client:
+            names = [model.id async for model in client.models.list()]
+            return {"models": names, "one": (await client.models.retrieve(order.model)).id}
+
+    return models
+
+
+def streaming(open_client: Opener, read: Callable[[Any, Order, str], Awaitable[Told]]) -> dict[str, Verb]:
+    """Return the verbs that read one streamed answer, and many at once. *read* reads one by a client, to a prompt."""
+
+    async def stream(order: Order) -> Told:
+        async with open_client(order) as client:
+            return await read(client, order, order.prompt)
+
+    async def many(order: Order) -> Told:
+        async with open_client(order) as client:
+            told = await asyncio.gather(*(read(client, order, prompt) for prompt in order.prompts()))
+        return {"texts": [one["text"] for one in told]}
+
+    return {"stream": stream, "many": many}
+
+
+async def leave_after_first(pieces: AsyncIterator[str]) -> Told:
+    """Take the first of *pieces* that is not empty, and cancel the task that reads them."""
+    first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def listen() -> None:
+        async for piece in pieces:
+            if piece and not first.done():
+                first.set_result(piece)
+
+    listening = asyncio.create_task(listen())
+    await asyncio.wait([listening, first], return_when=asyncio.FIRST_COMPLETED)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    return {"text": first.result()}
 
 
 def tell_error(error: BaseException) -> Told:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-from driver import Order, Told, run
+from driver import Order, Told, run, streaming
 from langchain_openai import ChatOpenAI
 
 
@@ -20,28 +20,22 @@ def model_of(order: Order, **options: Any) -> ChatOpenAI:
     )
 
 
+def opened(order: Order) -> AbstractAsyncContextManager[ChatOpenAI]:
+    return nullcontext(model_of(order))
+
+
 async def chat(order: Order) -> Told:
     said = await model_of(order).ainvoke(order.prompt)
     return {"text": said.content, "usage": said.usage_metadata and said.usage_metadata["total_tokens"]}
 
 
-async def read(model: ChatOpenAI, prompt: str) -> Told:
+async def read(model: ChatOpenAI, _: Order, prompt: str) -> Told:
     pieces, usage = [], None
     async for chunk in model.astream(prompt):
         if chunk.content:
             pieces.append(chunk.content)
         usage = chunk.usage_metadata or usage
     return {"text": "".join(pieces), "pieces": len(pieces), "usage": usage and usage["total_tokens"]}
-
-
-async def stream(order: Order) -> Told:
-    return await read(model_of(order), order.prompt)
-
-
-async def many(order: Order) -> Told:
-    model = model_of(order)
-    told = await asyncio.gather(*(read(model, prompt) for prompt in order.prompts()))
-    return {"texts": [one["text"] for one in told]}
 
 
 async def leave(order: Order) -> Told:
@@ -58,4 +52,4 @@ async def bad(order: Order) -> Told:
     return {}
 
 
-run(chat=chat, stream=stream, many=many, leave=leave, bad=bad)
+run(chat=chat, leave=leave, bad=bad, **streaming(opened, read))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import tempfile
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from driver import Order, Told, run
+from driver import Order, Told, leave_after_first, run, streaming
 
 FOLDER = Path(tempfile.mkdtemp())
 os.environ["LLM_USER_PATH"] = str(FOLDER)
@@ -21,6 +21,10 @@ def model_of(order: Order) -> Any:
     row = {"model_id": "doorkey", "model_name": order.model, "api_base": order.url, "api_key_name": "doorkey"}
     (FOLDER / "extra-openai-models.yaml").write_text(json.dumps([row]))
     return llm.get_async_model("doorkey")
+
+
+def opened(order: Order) -> AbstractAsyncContextManager[Any]:
+    return nullcontext(model_of(order))
 
 
 async def chat(order: Order) -> Told:
@@ -36,29 +40,8 @@ async def read(model: Any, order: Order, prompt: str) -> Told:
     return {"text": "".join(pieces), "pieces": len(pieces), "usage": (usage.input or 0) + (usage.output or 0)}
 
 
-async def stream(order: Order) -> Told:
-    return await read(model_of(order), order, order.prompt)
-
-
-async def many(order: Order) -> Told:
-    model = model_of(order)
-    told = await asyncio.gather(*(read(model, order, prompt) for prompt in order.prompts()))
-    return {"texts": [one["text"] for one in told]}
-
-
 async def leave(order: Order) -> Told:
-    first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def listen() -> None:
-        async for piece in model_of(order).prompt(order.prompt, key=order.key):
-            if piece and not first.done():
-                first.set_result(piece)
-
-    listening = asyncio.create_task(listen())
-    await asyncio.wait([listening, first], return_when=asyncio.FIRST_COMPLETED)
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
-    return {"text": first.result()}
+    return await leave_after_first(aiter(model_of(order).prompt(order.prompt, key=order.key)))
 
 
 async def bad(order: Order) -> Told:
@@ -66,4 +49,4 @@ async def bad(order: Order) -> Told:
     return {}
 
 
-run(chat=chat, stream=stream, many=many, leave=leave, bad=bad)
+run(chat=chat, leave=leave, bad=bad, **streaming(opened, read))

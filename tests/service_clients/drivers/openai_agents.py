@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import openai
-from driver import Order, Told, run
+from driver import Order, Told, run, streaming
 
 from agents import (
     Agent,
@@ -24,27 +24,21 @@ def agent_of(order: Order, settings: ModelSettings | None = None) -> Agent:
     return Agent("tester", model=OpenAIResponsesModel(model=order.model, openai_client=client), model_settings=settings)
 
 
+def opened(order: Order) -> AbstractAsyncContextManager[Agent]:
+    return nullcontext(agent_of(order))
+
+
 async def chat(order: Order) -> Told:
     result = await Runner.run(agent_of(order), order.prompt)
     return {"text": result.final_output, "usage": result.context_wrapper.usage.total_tokens}
 
 
-async def read(agent: Agent, prompt: str) -> Told:
+async def read(agent: Agent, _: Order, prompt: str) -> Told:
     result = Runner.run_streamed(agent, prompt)
     data = [event.data async for event in result.stream_events() if event.type == "raw_response_event"]
     pieces = [one.delta for one in data if one.type == "response.output_text.delta"]
     usage = result.context_wrapper.usage.total_tokens
     return {"text": result.final_output, "pieces": len(pieces), "usage": usage}
-
-
-async def stream(order: Order) -> Told:
-    return await read(agent_of(order), order.prompt)
-
-
-async def many(order: Order) -> Told:
-    agent = agent_of(order)
-    told = await asyncio.gather(*(read(agent, prompt) for prompt in order.prompts()))
-    return {"texts": [one["text"] for one in told]}
 
 
 async def leave(order: Order) -> Told:
@@ -61,4 +55,4 @@ async def bad(order: Order) -> Told:
     return {}
 
 
-run(chat=chat, stream=stream, many=many, leave=leave, bad=bad)
+run(chat=chat, leave=leave, bad=bad, **streaming(opened, read))

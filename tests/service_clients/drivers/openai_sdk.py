@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import openai
-from driver import Order, Told, run
+from driver import Order, Told, asked, listing, run, streaming
 
 USAGE = {"stream_options": {"include_usage": True}}
 
 
 def sdk(order: Order) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=order.url, api_key=order.key, max_retries=order.retries)
-
-
-def asked(prompt: str) -> Any:
-    return [{"role": "user", "content": prompt}]
-
-
-async def models(order: Order) -> Told:
-    async with sdk(order) as client:
-        names = [model.id async for model in client.models.list()]
-        return {"models": names, "one": (await client.models.retrieve(order.model)).id}
 
 
 async def chat(order: Order) -> Told:
@@ -41,17 +28,6 @@ async def read(client: openai.AsyncOpenAI, order: Order, prompt: str) -> Told:
         usage = getattr(chunk, "usage", None) or usage
     total = usage["total_tokens"] if isinstance(usage, dict) else usage and usage.total_tokens
     return {"text": "".join(pieces), "pieces": len(pieces), "usage": total}
-
-
-async def stream(order: Order) -> Told:
-    async with sdk(order) as client:
-        return await read(client, order, order.prompt)
-
-
-async def many(order: Order) -> Told:
-    async with sdk(order) as client:
-        told = await asyncio.gather(*(read(client, order, prompt) for prompt in order.prompts()))
-    return {"texts": [one["text"] for one in told]}
 
 
 async def leave(order: Order) -> Told:
@@ -84,4 +60,4 @@ async def completion(order: Order) -> Told:
     return {"text": whole.choices[0].text, "streamed": text}
 
 
-run(models=models, chat=chat, stream=stream, many=many, leave=leave, image=image, bad=bad, completion=completion)
+run(models=listing(sdk), chat=chat, leave=leave, image=image, bad=bad, completion=completion, **streaming(sdk, read))

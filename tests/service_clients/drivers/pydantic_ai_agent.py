@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import openai
-from driver import Order, Told, run
+from driver import Order, Told, leave_after_first, run, streaming
 from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -25,41 +26,28 @@ def tokens(result: Any) -> int:
     return int(usage.input_tokens + usage.output_tokens)
 
 
+def opened(order: Order) -> AbstractAsyncContextManager[Agent[None, str]]:
+    return nullcontext(agent_of(order))
+
+
 async def chat(order: Order) -> Told:
     result = await agent_of(order).run(order.prompt)
     return {"text": result.output, "usage": tokens(result)}
 
 
-async def read(agent: Agent[None, str], prompt: str) -> Told:
+async def read(agent: Agent[None, str], _: Order, prompt: str) -> Told:
     async with agent.run_stream(prompt) as result:
         pieces = [piece async for piece in result.stream_text(delta=True, debounce_by=None)]
         return {"text": "".join(pieces), "pieces": len(pieces), "usage": tokens(result)}
 
 
-async def stream(order: Order) -> Told:
-    return await read(agent_of(order), order.prompt)
-
-
-async def many(order: Order) -> Told:
-    agent = agent_of(order)
-    told = await asyncio.gather(*(read(agent, prompt) for prompt in order.prompts()))
-    return {"texts": [one["text"] for one in told]}
-
-
 async def leave(order: Order) -> Told:
-    first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def listen() -> None:
+    async def pieces() -> AsyncIterator[str]:
         async with agent_of(order).run_stream(order.prompt) as result:
             async for piece in result.stream_text(delta=True, debounce_by=None):
-                if not first.done():
-                    first.set_result(piece)
+                yield piece
 
-    listening = asyncio.create_task(listen())
-    await asyncio.wait([listening, first], return_when=asyncio.FIRST_COMPLETED)
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
-    return {"text": first.result()}
+    return await leave_after_first(pieces())
 
 
 async def bad(order: Order) -> Told:
@@ -68,4 +56,4 @@ async def bad(order: Order) -> Told:
     return {}
 
 
-run(chat=chat, stream=stream, many=many, leave=leave, bad=bad)
+run(chat=chat, leave=leave, bad=bad, **streaming(opened, read))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import openai
-from driver import Order, Told, run
+from driver import Order, Told, run, streaming
 
 
 def sdk(order: Order) -> openai.AsyncOpenAI:
@@ -32,17 +30,6 @@ async def read(client: openai.AsyncOpenAI, order: Order, prompt: str) -> Told:
     return {"text": final.output_text, "pieces": len(pieces), "usage": final.usage.total_tokens}
 
 
-async def stream(order: Order) -> Told:
-    async with sdk(order) as client:
-        return await read(client, order, order.prompt)
-
-
-async def many(order: Order) -> Told:
-    async with sdk(order) as client:
-        told = await asyncio.gather(*(read(client, order, prompt) for prompt in order.prompts()))
-    return {"texts": [one["text"] for one in told]}
-
-
 async def leave(order: Order) -> Told:
     async with sdk(order) as client, client.responses.stream(model=order.model, input=order.prompt) as stream:
         async for event in stream:
@@ -57,4 +44,4 @@ async def bad(order: Order) -> Told:
     return {}
 
 
-run(chat=chat, stream=stream, many=many, leave=leave, bad=bad)
+run(chat=chat, leave=leave, bad=bad, **streaming(sdk, read))
