@@ -20,11 +20,12 @@ from aiohttp.test_utils import TestServer
 
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.command import add_site
 from doorkey.cli.terminal import Progress, print_json
 from doorkey.errors import DoorkeyError
 from doorkey.setup.names import derive_name_from_host
 from doorkey.setup.site_check import Check
+from doorkey.setup.site_setup import SiteSetup
 from doorkey_providers.twins.aichats import AiChatsTwin
 from doorkey_providers.twins.wordpress import ChatgptFreeTwin
 
@@ -74,18 +75,17 @@ def add(home: Path, browsers: BrowserPool, capsys: pytest.CaptureFixture[str]) -
     ) -> Done:
         path = Path(config) if config else None
         settings = Settings.load(path if path is None or path.exists() else Path(os.devnull))
-        adding = SiteAddition(
-            url,
-            name or derive_name_from_host(url),
-            path,
-            settings,
-            headed=False,
+        setup = SiteSetup(
+            url=url,
+            name=name or derive_name_from_host(url),
+            config=path,
+            settings=settings,
             dry_run=dry_run,
             pool=browsers,
             settle=0.0,
         )
         try:
-            added = await adding.run()
+            added = await add_site(setup)
         except DoorkeyError as error:
             return failed(error, *capsys.readouterr())
         print_json(added.as_json()) if json else added.show()

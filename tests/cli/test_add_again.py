@@ -11,8 +11,9 @@ from aiohttp.test_utils import TestServer
 
 from doorkey import Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.command import add_site
 from doorkey.cli.add.report import AddReport
+from doorkey.setup.site_setup import SiteSetup
 
 sys.path.insert(0, str(Path(__file__).parent))
 from member_sites import FIELDS, HIDDEN, LEAVE, PASSWORD, USER, MemberSite
@@ -24,9 +25,8 @@ AFTER = '\n# kept\n[sites.other]\nprovider = "web"\nurl = "https://other.example
 
 
 async def add(url: str, browsers: BrowserPool) -> AddReport:
-    settings = Settings.load()
-    adding = SiteAddition(url, "notes", None, settings, headed=False, dry_run=False, pool=browsers, settle=0.0)
-    return await adding.run()
+    setup = SiteSetup(url=url, name="notes", config=None, settings=Settings.load(), pool=browsers, settle=0.0)
+    return await add_site(setup)
 
 
 @pytest.mark.parametrize("public", ["", '<a href="/login">Sign in</a>'])

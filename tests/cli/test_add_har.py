@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestServer
 import doorkey
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.command import add_site
+from doorkey.setup.site_setup import SiteSetup
 
 from .conftest import Done
 
@@ -84,10 +85,10 @@ async def test_what_a_real_browser_has_recorded_carries_writes_over_a_killed_ses
         assert site.wrote == ["shown"]
         monkeypatch.setenv("NOTES_USER", USER)
         monkeypatch.setenv("NOTES_PASSWORD", PASSWORD)
-        adding = SiteAddition(
-            "", "notes", None, Settings.load(), headed=False, dry_run=False, pool=browsers, har=Path("notes.har")
+        setup = SiteSetup(
+            url="", name="notes", config=None, settings=Settings.load(), pool=browsers, har=Path("notes.har")
         )
-        added = await adding.run()
+        added = await add_site(setup)
         assert added.found.verdict is not None
         assert (added.exit, added.found.verdict.survived) == (0, True), added.as_json()
         async with (

@@ -11,7 +11,8 @@ from aiohttp.test_utils import TestServer
 import doorkey
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.command import add_site
+from doorkey.setup.site_setup import SiteSetup
 
 sys.path.insert(0, str(Path(__file__).parent))
 from member_sites import KINDS, PASSWORD, USER
@@ -28,8 +29,8 @@ async def test_a_site_of_this_kind_is_learned(
     site = KINDS[kind]()
     async with TestServer(site.app(), host="127.0.0.1") as server:
         url = str(server.make_url("/"))
-        adding = SiteAddition(url, "notes", None, Settings.load(), headed=False, dry_run=False, pool=browsers)
-        added = await adding.run()
+        setup = SiteSetup(url=url, name="notes", config=None, settings=Settings.load(), pool=browsers)
+        added = await add_site(setup)
         assert added.found.verdict is not None
         assert (added.exit, added.written, added.found.verdict.survived) == (0, True, True), added.as_json()
         text = Path("doorkey.toml").read_text()

@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestServer
 import doorkey
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.command import add_site
 from doorkey.errors import SessionEnded
+from doorkey.setup.site_setup import SiteSetup
 from scripted_person import sanitize
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -86,11 +87,11 @@ async def test_a_site_of_this_kind_survives_a_forced_logout(
             sanitize(har) if way == "sanitized" else None
         site.wrote.clear()
         site.short = False
-        adding = SiteAddition(
-            "" if har else url, "notes", None, Settings.load(), headed=False, dry_run=False, pool=browsers, har=har,
+        setup = SiteSetup(
+            url="" if har else url, name="notes", config=None, settings=Settings.load(), pool=browsers, har=har,
             settle=0.5,
         )  # fmt: skip
-        added = await asyncio.wait_for(adding.run(), 150)
+        added = await asyncio.wait_for(add_site(setup), 150)
         assert (added.exit, added.written) == (0, True), added.as_json()
         assert PASSWORD not in Path("doorkey.toml").read_text() + json.dumps(added.as_json())
         ended = await write_many(site, browsers)

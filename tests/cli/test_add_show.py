@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,11 +19,12 @@ from aiohttp.test_utils import TestServer
 import doorkey
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.command import add_site
 from doorkey.cli.add.report import AddReport
 from doorkey.cli.add.showing import Showing
 from doorkey.errors import NeedsPerson
 from doorkey.learning.sample import Sample
+from doorkey.setup.site_setup import SiteSetup, refuse
 from scripted_person import click, press_bar
 
 from .conftest import Done
@@ -66,12 +67,12 @@ class Person:
         await press_bar(page)
 
 
-async def show(url: str, browsers: BrowserPool, person: Any, agrees: Callable[[Sample], bool]) -> AddReport:
+async def show(url: str, browsers: BrowserPool, person: Any, agrees: Callable[[Sample], Awaitable[bool]]) -> AddReport:
     showing = Showing(person=person, virtual=True)
-    adding = SiteAddition(
-        url, "notes", None, Settings.load(), headed=False, dry_run=False, pool=browsers, showing=showing, agrees=agrees
+    setup = SiteSetup(
+        url=url, name="notes", config=None, settings=Settings.load(), pool=browsers, showing=showing, agrees=agrees
     )
-    return await adding.run()
+    return await add_site(setup)
 
 
 @needs_screen
@@ -91,7 +92,7 @@ async def test_what_a_person_has_shown_carries_fifty_writes_over_a_forced_logout
     upload = home / "photo.txt"
     upload.write_text("a photo")
 
-    def agree(sample: Sample) -> bool:
+    async def agree(sample: Sample) -> bool:
         offered.append(str(sample))
         return True
 
@@ -155,7 +156,7 @@ def check_canary(home: Path, said: str) -> None:
 async def test_no_write_is_sent_unless_somebody_agrees(home: Path, browsers: BrowserPool) -> None:
     site = FormSite()
     async with TestServer(site.app(), host="127.0.0.1") as server:
-        added = await asyncio.wait_for(show(str(server.make_url("/")), browsers, Person(), lambda _: False), 150)
+        added = await asyncio.wait_for(show(str(server.make_url("/")), browsers, Person(), refuse), 150)
     assert (added.exit, added.written, site.wrote) == (0, True, ["shown"]), added.as_json()
 
 
@@ -170,7 +171,7 @@ async def test_a_window_that_is_closed_before_the_login_adds_nothing(home: Path,
 
     async with TestServer(BearerSite().app(), host="127.0.0.1") as server:
         with pytest.raises(NeedsPerson, match="closed before the login was shown"):
-            await asyncio.wait_for(show(str(server.make_url("/")), browsers, leave, lambda _: False), 60)
+            await asyncio.wait_for(show(str(server.make_url("/")), browsers, leave, refuse), 60)
     assert not FILE.exists()
 
 

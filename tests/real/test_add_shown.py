@@ -16,8 +16,9 @@ import pytest
 import doorkey
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
-from doorkey.cli.add.command import SiteAddition
+from doorkey.cli.add.command import add_site
 from doorkey.cli.add.showing import Showing
+from doorkey.setup.site_setup import SiteSetup
 from scripted_person import click, press_bar, sanitize
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -165,11 +166,11 @@ async def test_fifty_writes_across_a_forced_logout_are_each_there_once(
         har = home / "it.har"
         await record(recorder, software, har)
         sanitize(har) if way == "sanitized" else None
-    adding = SiteAddition(
-        "" if har else software.url, site, None, Settings.load(), headed=False, dry_run=False, pool=browsers, har=har,
+    setup = SiteSetup(
+        url="" if har else software.url, name=site, config=None, settings=Settings.load(), pool=browsers, har=har,
         showing=Showing(person=person, virtual=True) if way == "shown" else None,
     )  # fmt: skip
-    added = await person.wait_for(adding.run())
+    added = await person.wait_for(add_site(setup))
     assert (added.exit, added.written) == (0, True), added.as_json()
     assert software.password not in Path("doorkey.toml").read_text() + json.dumps(added.as_json())
     for name, value in software.environment.items():

@@ -42,6 +42,10 @@ async def refuse(_: Sample) -> bool:
     return False
 
 
+async def allow(_: Sample) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class TypedLogin:
     """The values of a login that somebody typed. `user` is empty where only a password is asked for."""

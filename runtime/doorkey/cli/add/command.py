@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,9 @@ from doorkey.cli.options import config_option, headed_option, json_option
 from doorkey.cli.run import run
 from doorkey.cli.terminal import Progress, is_terminal, print_json
 from doorkey.setup.names import derive_name_from_host
-from doorkey.setup.probe import SETTLE
-from doorkey.setup.site_setup import SiteSetup
+from doorkey.setup.site_setup import SiteSetup, allow, refuse
 
 if TYPE_CHECKING:
-    from doorkey.browser import BrowserPool
-    from doorkey.config.settings import Settings
     from doorkey.learning.sample import Sample
 
 
@@ -83,19 +79,18 @@ def add(
     settings = Settings.load(config if config is None or config.exists() else Path(os.devnull))
     known = name or (derive_name_from_host(url) if url and har is None else "")
     may_ask = is_terminal(sys.stdin) and not as_json
-    adding = SiteAddition(
-        url or "",
-        known,
-        config,
-        settings,
-        headed,
-        dry_run,
-        anyway,
+    setup = SiteSetup(
+        url=url or "",
+        name=known,
+        config=config,
+        settings=settings,
+        headed=headed,
+        dry_run=dry_run,
         har=har,
         showing=Showing() if show else None,
-        agrees=(lambda _: True) if try_write else ask_to_try if may_ask else (lambda _: False),
+        agrees=allow if try_write else ask_to_try if may_ask else refuse,
     )
-    added = run(adding.run())
+    added = run(add_site(setup, anyway=anyway))
     if as_json:
         print_json(added.as_json())
     else:
@@ -104,62 +99,31 @@ def add(
     return added.exit
 
 
-@dataclass(frozen=True, slots=True)
-class SiteAddition:
-    """The work of the command. `anyway`: the site is written also if it failed. The other fields: see SiteSetup."""
+async def add_site(setup: SiteSetup, *, anyway: bool = False) -> AddReport:
+    """Look at the site of *setup*, try what was learned, and write it; with *anyway* also if that failed.
 
-    url: str
-    name: str
-    config: Path | None
-    settings: Settings
-    headed: bool
-    dry_run: bool
-    anyway: bool = False
-    pool: BrowserPool | None = None
-    settle: float = SETTLE
-    har: Path | None = None
-    showing: Showing | None = None
-    agrees: Callable[[Sample], bool] = lambda _: False
+    Raises DoorkeyError if there is nothing to write.
+    """
+    with Progress(f"adding {setup.url or setup.har}") as say:
 
-    async def run(self) -> AddReport:
-        """Look at the site, try what was learned, and write it. Raises DoorkeyError if there is nothing to write."""
-        with Progress(f"adding {self.url or self.har}") as say:
-            setup = self._make_setup(say)
-            found = await setup.find()
-            written = not (self.dry_run or found.unchanged) and (self.anyway or not found.failed)
-            if written:
-                setup.write(found)
-        return AddReport(
-            found=found,
-            file=setup.target.file,
-            config=self.config,
-            settings=self.settings,
-            dry_run=self.dry_run,
-            written=written,
-            har=self.har if found.holds_password else None,
-            asked=self.url if self.har is None and self.showing is None else "",
-        )
-
-    def _make_setup(self, say: Progress) -> SiteSetup:
         async def agrees(sample: Sample) -> bool:
             say.hide()
-            return self.agrees(sample)
+            return await setup.agrees(sample)
 
-        return SiteSetup(
-            url=self.url,
-            name=self.name,
-            config=self.config,
-            settings=self.settings,
-            headed=self.headed,
-            dry_run=self.dry_run,
-            pool=self.pool,
-            settle=self.settle,
-            har=self.har,
-            showing=self.showing,
-            agrees=agrees,
-            say=say,
-            hooks=[say.on_event],
-        )
+        found = await replace(setup, agrees=agrees, say=say, hooks=[say.on_event]).find()
+        written = not (setup.dry_run or found.unchanged) and (anyway or not found.failed)
+        if written:
+            setup.write(found)
+    return AddReport(
+        found=found,
+        file=setup.target.file,
+        config=setup.config,
+        settings=setup.settings,
+        dry_run=setup.dry_run,
+        written=written,
+        har=setup.har if found.holds_password else None,
+        asked=setup.url if setup.har is None and setup.showing is None else "",
+    )
 
 
 def _check_url(url: str) -> None:

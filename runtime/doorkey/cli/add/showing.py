@@ -42,6 +42,6 @@ class Showing:
         return await record_use(runtime.pool, profile, url, headed=headed, events=events, person=self.person)
 
 
-def ask_to_try(sample: Sample) -> bool:
+async def ask_to_try(sample: Sample) -> bool:
     """Ask whether the write may be sent once more."""
     return click.confirm(harmless(f"To try the result, send once more: {sample}?"), default=False, err=True)
