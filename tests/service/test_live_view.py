@@ -287,23 +287,15 @@ async def test_calls_that_wait_are_answered_when_a_person_has_finished_the_visit
     ]  # fmt: skip
     async with AsyncExitStack() as exits:
         site = await exits.enter_async_context(serving(PersonSite(gate=kind == "gate")))
-        wiki: dict[str, Any] = {
-            "provider": "web", "url": site.url, "ready": "#out", "stale": [401],
-            "tokens": {"csrf": "meta[name=csrf]@content"}, "send": {"header": {"X-CSRF": "{csrf}"}},
-            "visit": {"steps": steps if touch else []},
-        }  # fmt: skip
-        settings = Settings.model_validate({"sites": {"wiki": wiki}, "store": {"url": "memory://"}})
-        runtime = await exits.enter_async_context(Runtime(settings, pool=browsers))
+        base, link = await exits.enter_async_context(serving_wiki(browsers, site, steps if touch else []))
         browsers.handovers.offered = True
         exits.callback(setattr, browsers.handovers, "offered", False)
-        app = build_app(runtime, service=ServiceSettings(), key="the-key")
-        base = await exits.enter_async_context(serve(app, "127.0.0.1", 0, shutdown=1.0))
         caller = await exits.enter_async_context(aiohttp.ClientSession(headers={"x-api-key": "the-key"}))
         calls = [asyncio.create_task(fetch_items(caller, base)) for _ in range(3)]
         context = await chromium.new_context(**(PHONE if touch else DESK))
         exits.push_async_callback(context.close)
         page = await context.new_page()
-        await page.goto(base + app[RULES].viewers.make_link(None))
+        await page.goto(link)
         await page.get_by_role("link", name="Open the live view of wiki").click(timeout=WAIT)
         await expect(page.locator("#curtain")).to_be_hidden(timeout=WAIT)
         await fit(page)
@@ -321,6 +313,61 @@ async def test_calls_that_wait_are_answered_when_a_person_has_finished_the_visit
         assert browsers.handovers.list() == ()
         async with aiohttp.ClientSession() as stranger, stranger.get(f"{base}/dashboard/live/guess") as answer:
             assert answer.status == 401
+
+
+@asynccontextmanager
+async def serving_wiki(
+    browsers: BrowserPool, site: PersonSite, steps: list[dict[str, str]]
+) -> AsyncIterator[tuple[str, str]]:
+    """Serve *site* as `wiki`. Yield the service's base URL, and a link into its dashboard."""
+    wiki: dict[str, Any] = {
+        "provider": "web", "url": site.url, "ready": "#out", "stale": [401],
+        "tokens": {"csrf": "meta[name=csrf]@content"}, "send": {"header": {"X-CSRF": "{csrf}"}},
+        "visit": {"steps": steps},
+    }  # fmt: skip
+    settings = Settings.model_validate({"sites": {"wiki": wiki}, "store": {"url": "memory://"}})
+    async with Runtime(settings, pool=browsers) as runtime:
+        app = build_app(runtime, service=ServiceSettings(), key="the-key")
+        async with serve(app, "127.0.0.1", 0, shutdown=1.0) as base:
+            yield base, base + app[RULES].viewers.make_link(None)
+
+
+async def test_a_person_logs_in_and_looks_at_the_site_by_the_dashboard_s_buttons(
+    browsers: BrowserPool, chromium: Browser, site: PersonSite
+) -> None:
+    async with AsyncExitStack() as exits:
+        base, link = await exits.enter_async_context(serving_wiki(browsers, site, []))
+        context = await chromium.new_context(**DESK)
+        exits.push_async_callback(context.close)
+        page = await context.new_page()
+        await page.goto(link)
+        await page.get_by_role("button", name="Log in wiki").click(timeout=WAIT)
+        await expect(page.locator("#curtain")).to_be_hidden(timeout=WAIT)
+        await fit(page)
+        await press(page, "user")
+        await site.until_told("focus user")
+        await page.keyboard.type(USER)
+        await site.until_told(f"value user {USER}")
+        await page.keyboard.press("Tab")
+        await site.until_told("focus pw")
+        await page.keyboard.type(PASSWORD)
+        await page.keyboard.press("Enter")
+        await site.until_told("asks code")
+        await press(page, "code")
+        await site.until_told("focus code")
+        await page.keyboard.type(CODE)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#state")).to_have_class("done", timeout=WAIT)
+        await page.locator("#home").click()
+        caller = await exits.enter_async_context(aiohttp.ClientSession(headers={"x-api-key": "the-key"}))
+        assert await fetch_items(caller, base) == 200
+        await page.get_by_role("button", name="Open wiki").click(timeout=WAIT)
+        await expect(page.locator("#curtain")).to_be_hidden(timeout=WAIT)
+        assert await page.locator("#origin").inner_text() == site.url.rstrip("/")
+        await page.locator("#done").click()
+        await expect(page.locator("#state")).to_have_class("done", timeout=WAIT)
+        assert (len(site.passes), await fetch_items(caller, base)) == (1, 200)
+        assert browsers.handovers.list() == ()
 
 
 async def fetch_items(caller: aiohttp.ClientSession, base: str) -> int:

@@ -59,6 +59,7 @@ RULES = {
     "/dashboard/sites/{name}/pause": Rule.ADMIN,
     "/dashboard/sites/{name}/resume": Rule.ADMIN,
     "/dashboard/sites/{name}/login": Rule.ADMIN,
+    "/dashboard/sites/{name}/open": Rule.ADMIN,
     "/dashboard/additions": Rule.ADMIN_ALL,
     "/dashboard/additions/{id}/dismiss": Rule.ADMIN_ALL,
     "/dashboard/additions/{id}/{wish}": Rule.ADMIN_ALL,

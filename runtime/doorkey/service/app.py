@@ -33,6 +33,7 @@ from doorkey.service.confirmations import confirmation_routes
 from doorkey.service.connection import HEAD, STALLED, Connection, Connections
 from doorkey.service.dashboard.dashboard import Dashboard
 from doorkey.service.dashboard.history import History
+from doorkey.service.dashboard.person_visits import PersonVisits, person_visit_routes
 from doorkey.service.dashboard.routes import dashboard_routes
 from doorkey.service.dashboard.viewers import Viewers
 from doorkey.service.door import door_routes
@@ -141,6 +142,9 @@ def build_app(
     dashboard = Dashboard(runtime, rules.viewers, whole, running, clock, additions.board)
     app.add_routes(dashboard_routes(dashboard, unread))
     app.add_routes(addition_routes(additions, rules.viewers))
+    visits = PersonVisits(runtime)
+    app.cleanup_ctx.append(visits.end_with)
+    app.add_routes(person_visit_routes(visits, rules.viewers))
     views = SharedViews(runtime.pool.handovers, whole)
     app.cleanup_ctx.append(views.serve)
     app.add_routes(live_view_routes(views, rules.viewers, running))

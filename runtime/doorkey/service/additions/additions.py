@@ -16,6 +16,7 @@ from doorkey.errors import RequestError
 from doorkey.service.additions.addition import Addition, Order
 from doorkey.service.additions.board import AdditionState, Board, Wish
 from doorkey.service.failure import Refusal
+from doorkey.service.live_view.views import require_room
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
@@ -35,10 +36,8 @@ class Additions:
     def begin(self, order: Order, key: str) -> None:
         """Begin an addition by the right of the key *key*. Raises RequestError or Refusal."""
         check_order(order)
-        if order.show and self._runtime.pool.handovers.full:
-            raise Refusal(
-                409, "live_view_busy", "another visit waits for a person in the live view: finish that one first"
-            )
+        if order.show:
+            require_room(self._runtime.pool.handovers)
         site = order.name or _name(order)
         state = AdditionState(id=secrets.token_hex(8), pid=os.getpid(), url=order.url, site=site, key=key)
         if not self.board.begin(state):

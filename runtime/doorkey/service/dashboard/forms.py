@@ -15,7 +15,8 @@ from doorkey.service.dashboard.viewers import FORM_FIELD, PAGE, Viewers
 from doorkey.service.failure import Refusal, failure_of
 from doorkey.service.middleware import BASE_PATH
 
-Act: TypeAlias = Callable[[web.Request, Mapping[str, str]], Awaitable[None]]
+Act: TypeAlias = Callable[[web.Request, Mapping[str, str]], Awaitable[str | None]]
+"""Does what a form's fields ask for. Returns the path of the page to show then; None for the dashboard's."""
 LONGEST = 16384
 """Bytes of a form. The longest one holds an address, a user's name and a password."""
 SCRIPT = "x-doorkey-script"
@@ -40,17 +41,17 @@ def form_handler(viewers: Viewers, act: Act) -> Callable[[web.Request], Awaitabl
             await act(request, await read_form(request, viewers))
             return web.Response(status=204)
         try:
-            await act(request, await read_form(request, viewers))
+            path = await act(request, await read_form(request, viewers))
         except (DoorkeyError, Refusal) as error:
             failure = error.failure if isinstance(error, Refusal) else failure_of(error)
             text = render("failure.html", base=request.app[BASE_PATH], message=failure.message)
             return respond(text, failure.status)
-        return to_page(request)
+        return to_page(request, path or PAGE)
 
     return handle
 
 
-def to_page(request: web.Request) -> web.Response:
-    """Return the answer that leads to the page."""
-    location = f"{request.app[BASE_PATH]}{PAGE}"
+def to_page(request: web.Request, path: str = PAGE) -> web.Response:
+    """Return the answer that leads to the page at *path*."""
+    location = f"{request.app[BASE_PATH]}{path}"
     return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})

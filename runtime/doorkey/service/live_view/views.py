@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from doorkey.service.failure import Refusal
+
 if TYPE_CHECKING:
     from doorkey.browser.live_view.audience import Viewer
     from doorkey.browser.live_view.handovers import Handovers
@@ -54,6 +56,12 @@ class LocalViews:
             return None
         view = handover.view
         return View(handover.id, handover.site, handover.why, lambda name: watch_here(view, name))
+
+
+def require_room(handovers: Handovers) -> None:
+    """Raise Refusal if no more visits can wait for a person in this process."""
+    if handovers.full:
+        raise Refusal(409, "live_view_busy", "another visit waits for a person in the live view: finish that one first")
 
 
 @dataclass(frozen=True, slots=True)

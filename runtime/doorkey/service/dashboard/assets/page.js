@@ -128,6 +128,7 @@ async function post(form) {
 
 for (const id of ["sites", "addition"]) {
   document.getElementById(id)?.addEventListener("submit", (event) => {
+    if ("leads" in event.target.dataset) return tell(`${event.target.dataset.told} …`); // to another page
     event.preventDefault();
     post(event.target);
   });
