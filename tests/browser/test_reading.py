@@ -153,6 +153,32 @@ async def test_tokens_are_found_wherever_a_page_keeps_them(browsers: BrowserPool
     assert '"in-body"' in sent["answer"].answer_body
 
 
+async def test_answers_to_the_page_are_read_in_their_encoding(browsers: BrowserPool, site: LocalSite) -> None:
+    def answer(body: bytes, content_type: str) -> Any:
+        async def serve(request: web.Request) -> web.Response:
+            return web.Response(body=body, headers={"content-type": content_type})
+
+        return serve
+
+    def read(page: Page) -> dict[str, Any]:
+        found = tuple(seen.answer_body for seen in page.sent if seen.answer_body and "html" not in seen.answer_body)
+        if len(found) < 5:
+            raise MissingToken("answer", "the page's own requests")
+        return {"bodies": sorted(found)}
+
+    text = '{"token": "ключ"}'
+    site.pages["/marked"] = answer(text.encode("utf-8-sig"), "application/json")
+    site.pages["/cyrillic"] = answer(text.encode("cp1251"), "application/json; charset=windows-1251")
+    site.pages["/plus"] = answer(text.encode("cp1251"), "application/vnd.x+json; charset=windows-1251")
+    site.pages["/plain"] = answer(text.encode("cp1251"), "text/plain; charset=windows-1251")
+    site.pages["/utf16"] = answer(text.encode("utf-16"), "application/json")
+    site.page(
+        PAGE + "<script>fetch('/marked'); fetch('/cyrillic'); fetch('/plus'); fetch('/plain'); fetch('/utf16')</script>"
+    )
+    result = await visit(browsers, site, read=read, sees_requests=True, sees_answers=True)
+    assert result.tokens == {"bodies": [text] * 5}
+
+
 @dataclass
 class PageRequest:
     """A request as Playwright reports it, of the page that `frame` belongs to."""

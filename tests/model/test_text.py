@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorkey.model.text import TextDecoder, find_encoding, read_text
+from doorkey.model.text import TextDecoder, begins_page, find_encoding, read_text
 
 RUSSIAN = "Сессия истекла, войдите снова"
 
@@ -29,6 +29,7 @@ def page(head: str, encoding: str, body: str = RUSSIAN) -> bytes:
         ("text/html; charset=latin1", "latin-1", "é"),
         ("text/html; charset=iso-8859-9", "cp1254", "oturum süresi doldu – ğ"),
         ("text/html; charset=gb2312", "gb18030", "会话已过期"),
+        ("text/html; charset=gbk", "gb18030", "会话已过期 𠀀"),
         ("text/html; charset=euc-kr", "cp949", "세션이 만료되었습니다"),
         ("application/json; charset=windows-1251", "cp1251", '{"error": "истекла"}'),
         ("text/plain; charset=utf-16le", "utf-16le", "Sitzung läuft ab"),
@@ -85,6 +86,24 @@ def test_what_is_no_page_names_nothing_in_itself() -> None:
     body = page("<meta charset=windows-1251>", "utf-8")
     assert RUSSIAN in read_text(body, "text/plain")
     assert RUSSIAN in read_text(b"\n{" + body, "")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"\n <!DOCTYPE html>", b"<html\nlang=de>", b"<!-- a comment -->", b"<p>saved", b"<body class=x>", b"<a href=x>",
+        b"\xef\xbb\xbf<!doctype html>", "\ufeff<html>".encode("utf-16le"), b'<?xml version="1.0"?>\n<html xmlns="x">',
+    ],
+)  # fmt: skip
+def test_a_page_without_a_media_type_is_known_by_its_beginning(start: bytes) -> None:
+    assert begins_page(start)
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"{", b"<", b"<rss>", b"<abbr>", b"<?xml version='1.0'?><feed>", b"a <p>", b"\xff"]
+)
+def test_what_is_no_page_does_not_begin_as_one(start: bytes) -> None:
+    assert not begins_page(start)
 
 
 def test_a_declaration_past_the_head_is_none() -> None:

@@ -152,3 +152,28 @@ async def test_events_are_never_waited_for() -> None:
         assert answer.verdict
         await answer.aclose()
         notes.gate.set()
+
+
+async def test_a_page_without_a_media_type_is_looked_at_as_any() -> None:
+    class Untyped(Notes):
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            self.seen.append(request)
+            await request.read()
+            known = request.cookies.get("sid") == f"s{self.alive}"
+            self.kept += known
+            assert request.transport is not None
+            request.transport.write(
+                b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n\xef\xbb\xbf<!doctype html>" + self.head
+            )
+            request.transport.write(self.saved if known else b"please log in")
+            request.transport.close()
+            raise ConnectionResetError
+
+    notes = Untyped()
+    async with entered(notes, stale=["body:please log in"], alive=["body:note saved"]) as runtime:
+        await send(runtime, POST)
+        notes.kill()
+        assert (await send(runtime, POST))[1:] == (1, True)
+        assert notes.kept == 2
+        notes.saved = b"something else"
+        assert (await send(runtime, POST))[1:] == (0, False)

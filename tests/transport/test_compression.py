@@ -177,8 +177,14 @@ async def test_a_bomb_is_unpacked_only_as_far_as_it_is_read(coding: str, pack: C
 
 @pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
 def test_the_beginning_is_read_from_a_beginning(coding: str, pack: Callable[[bytes], bytes]) -> None:
-    assert unpacked(pack(TEXT)[:3500], {"content-encoding": coding}, 100) == TEXT[:100]
-    assert unpacked(pack(TEXT), {"content-encoding": coding}, len(TEXT) + 1) == TEXT
+    assert unpacked(pack(TEXT)[:3500], {"content-encoding": coding}, 100) == (TEXT[:100], False)
+    assert unpacked(pack(TEXT), {"content-encoding": coding}, len(TEXT) + 1) == (TEXT, True)
+
+
+@pytest.mark.parametrize(("coding", "pack"), CODINGS, ids=IDS)
+def test_a_cut_beginning_is_not_all_of_a_body(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    found, whole = unpacked(pack(TEXT)[:-1], {"content-encoding": coding}, len(TEXT) + 1)
+    assert (TEXT.startswith(found), whole) == (True, False)
 
 
 def test_only_what_can_be_read_is_asked_for() -> None:

@@ -151,7 +151,8 @@ class WebSite(Provider):
         if not self.reads_bodies:
             return False
         standing = (rule for _, _, rule in self.obstacles)
-        rules = [*self._select((*self.options.stale, *standing), request), *self._select_alive(request, head)]
+        alive = self._select_alive(request, head, untyped=True)
+        rules = [*self._select((*self.options.stale, *standing), request), *alive]
         return any(rule.reads_body(head) for rule in rules)
 
     def shows_session(self, reply: Reply, page: Page) -> bool:
@@ -188,11 +189,12 @@ class WebSite(Provider):
     def _select(self, rules: Iterable[Rule], request: Request) -> list[Rule]:
         return [rule for rule in rules if rule.concerns(request)]
 
-    def _select_alive(self, request: Request, head: Head) -> list[Rule]:
-        """The `alive` rules that this answer can be held against."""
+    def _select_alive(self, request: Request, head: Head, *, untyped: bool = False) -> list[Rule]:
+        """The `alive` rules that this answer can be held against. *untyped*: one without a media type may be a page."""
         if head.status not in WHOLE or request.method.upper() == "HEAD":
             return []
-        return [rule for rule in self._select(self.options.alive, request) if rule.can_tell(head)]
+        untyped = untyped and not head.media_type
+        return [rule for rule in self._select(self.options.alive, request) if untyped or rule.can_tell(head)]
 
     def next_tokens(self, request: Request, answer: Head) -> Tokens:
         """Return the tokens that *answer* carries for the next request. Those in its body need a whole Reply."""

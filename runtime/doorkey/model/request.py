@@ -17,8 +17,9 @@ from doorkey.errors import Changed
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.cookies import Change
 from doorkey.model.session import JSON
-from doorkey.model.text import read_text
+from doorkey.model.text import begins_page, read_text
 from doorkey.model.upload import Upload
+from doorkey.model.urls import join_location
 
 if TYPE_CHECKING:
     from doorkey.model.chat import FinishReason
@@ -203,7 +204,16 @@ class Head:
     def is_html(self) -> bool:
         if kind := self.media_type:
             return is_html(kind)
-        return self.start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+        return begins_page(self.start)
+
+    @property
+    def location(self) -> str | None:
+        """The absolute URL that Location names, as a browser reads it; None without one, or if it is no URL."""
+        told = self.headers.get("location")
+        try:
+            return None if told is None else join_location(self.url, told)
+        except ValueError:
+            return None
 
     @property
     def cookies(self) -> tuple[Change, ...]:

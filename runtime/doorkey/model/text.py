@@ -17,6 +17,11 @@ MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "u
 """Byte order marks. They win over every other sign (WHATWG Encoding, section 6)."""
 MARKUP = ("text/html", "application/xhtml+xml", "application/xml", "text/xml")
 
+PAGE_START = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!--|!doctype|html|"
+    rb"(?:head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)(?=[\s>]))",
+    re.I,
+)
 COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.S)
 HEAD_END = re.compile(rb"</head|<body", re.I)
 META = re.compile(rb"<meta(?=[\s/])", re.I)
@@ -66,6 +71,12 @@ def find_encoding(start: bytes, content_type: str = "") -> tuple[str, int]:
     return "utf-8", 0
 
 
+def begins_page(start: bytes) -> bool:
+    """Whether *start* is the beginning of a page, as browsers tell where no media type does (WHATWG MIME Sniffing)."""
+    marked = start.startswith(tuple(mark for mark, _ in MARKS))
+    return PAGE_START.match(read_text(start, cut=True).encode() if marked else start) is not None
+
+
 class TextDecoder:
     """Decodes a body that arrives in pieces, by the rules of `read_text`; a page's own declaration is not looked at."""
 
@@ -91,6 +102,8 @@ def _may_become_mark(start: bytes) -> bool:
 
 
 def _codec(encoding: str) -> codecs.CodecInfo:
+    if encoding == "gbk":
+        return codecs.lookup("gb18030")  # which browsers decode it by: it knows more characters
     found = webencodings.lookup(encoding)
     assert found is not None  # every name here came from the same table
     return found.codec_info

@@ -47,7 +47,7 @@ async def take_over_tokens(
     if provider.next_in_body and answer.media_type.startswith(TEXTS) and await stream.hold(READ):
         body = stream.body or b""
         if request.encodings is not None:
-            body = unpacked(body, answer.headers, READ)
+            body, _ = unpacked(body, answer.headers, READ)
         answer = Reply(status=answer.status, headers=answer.headers, url=answer.url, start=body[:HEAD_BYTES], body=body)
     tokens = provider.next_tokens(request, answer)
     if tokens:

@@ -241,14 +241,17 @@ class UnpackedBody:
         return found
 
 
-def unpacked(start: bytes, headers: Mapping[str, str], most: int = HEAD_BYTES) -> bytes:
-    """What *start*, the beginning of a body as it came, stands for: up to *most* bytes, none if it can't be read."""
+def unpacked(start: bytes, headers: Mapping[str, str], most: int = HEAD_BYTES) -> tuple[bytes, bool]:
+    """What *start*, the beginning of a body as it came, stands for, and whether that is all of a body.
+
+    It is up to *most* bytes, and none if it can't be read.
+    """
     coding = coding_of(headers)
     if not start or not coding:
-        return start
+        return start, True
     make = DECOMPRESSORS.get(coding)
     if make is None:
-        return b""
+        return b"", False
     decompressor: Decompressor = make()
     found = b""
     try:
@@ -256,8 +259,8 @@ def unpacked(start: bytes, headers: Mapping[str, str], most: int = HEAD_BYTES) -
         while len(found) < most and not decompressor.waits:
             found += decompressor.feed(b"", most - len(found))
     except ERRORS:
-        return found[:most]
-    return found[:most]
+        return found[:most], False
+    return found[:most], decompressor.ended and decompressor.waits
 
 
 def readable(accepted: str) -> str:

@@ -34,11 +34,10 @@ async def read_to_judge(provider: Provider, request: Request, stream: Stream) ->
     stream.take()
     if most and stream.body is None:
         await stream.hold(most, SAFE_SECONDS if request.method.upper() in SAFE_METHODS else UNSAFE_SECONDS)
-    held = stream.held
+    held, whole = stream.held, True
     if request.encodings is not None and "content-encoding" in head.headers:
-        held = unpacked(held, head.headers, MOST + 1)
-    readable = bool(held) or not stream.held
-    start, complete = held[:HEAD_BYTES], stream.body is not None and readable and len(held) <= MOST
+        held, whole = unpacked(held, head.headers, MOST + 1)
+    start, complete = held[:HEAD_BYTES], whole and stream.body is not None and len(held) <= MOST
     stream.head = _with_body(head, start)
     return _with_body(head, start, held[:MOST], complete=complete) if looks else stream.head
 
@@ -63,10 +62,10 @@ def _wanted(head: Head, *, looks: bool) -> int:
         return 0
     if not looks and kind and head.status < 400:
         return HEAD_BYTES if is_html(kind) else 0  # a page may be a challenge
-    structured = head.is_html or is_json(kind)
+    # Without a media type only the body tells whether it is a page.
+    structured = head.is_html or is_json(kind) or (looks and not kind)
     if looks:
         return MOST if structured else 1
     if head.status >= 400:
         return HEAD_BYTES if structured else 1  # the table of protections knows refusals by their beginning
-    # Without a media type only the first bytes tell whether it is a page.
     return HEAD_BYTES if head.is_html else 1

@@ -13,6 +13,8 @@ PASSWORD = re.compile(rb"""type\s*=\s*["']?password""", re.I)
 NAMED = re.compile(r"""(?:\[\s*(?:name|id)\s*[~^$*|]?=\s*["']?|#)([\w.:-]+)""")
 """The name or id in a selector of a field: `[name=user]`, `#user`."""
 MOST_TITLE = 200
+XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*>")
+"""Names an encoding, which lxml refuses in a text that is decoded already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def read_facts(status: int, url: str, html: str, form: LoginForm) -> PageFacts:
 
     place = urlsplit(url).path or "/"
     try:
-        page = parser.document_fromstring(html)
+        page = parser.document_fromstring(XML_DECLARATION.sub("", html, count=1))
     except (ParserError, ValueError):
         return PageFacts(status, place)
     inputs = [(field.get("type", "").lower(), field.get("name"), field.get("id")) for field in page.iter("input")]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from doorkey.engine.check.facts import LoginForm, PageFacts
 from doorkey.engine.check.shapes import Accepted, Shape, place_of
 from doorkey.engine.decision_tables import Suspicion
 from doorkey.model.cookies import Cookie
 from doorkey.model.request import SAFE_METHODS, Head, Request
+from doorkey.model.text import find_encoding
 from doorkey.model.verdict import Kind, Verdict
 
 REFUSING = (401, 403, 419, 440)
@@ -53,6 +54,14 @@ def needs_parsing(head: Head, known: Known) -> bool:
     if not head.is_html or head.status in NEVER:
         return False
     body = head.held or head.start
+    if _may_concern(body, known):
+        return True
+    encoding, _ = find_encoding(body, head.headers.get("content-type", ""))
+    return encoding != "utf-8" and _may_concern(head.text().encode(), known)
+
+
+def _may_concern(body: bytes, known: Known) -> bool:
+    """Whether a page, in UTF-8, holds anything that a suspect one would hold."""
     title = known.stranger.title.encode() if known.stranger is not None else b""
     names_login = any(place.encode() in body for place in known.form.places)
     return known.form.may_be_in(body) or (bool(title) and title in body) or (names_login and b"<script" in body)
@@ -79,9 +88,9 @@ def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known
     """A form that only strangers get."""
     if head.status in REFUSING:
         return Ground(Suspicion.REFUSING, f"HTTP {head.status}")
-    location = head.headers.get("location") if 300 <= head.status < 400 else None
+    location = head.location if 300 <= head.status < 400 else None
     if location is not None:
-        place = urlsplit(urljoin(head.url, location)).path or "/"
+        place = urlsplit(location).path or "/"
         if verdict.kind is Kind.REFUSED or place in known.form.places or _is_strangers(place, known):
             return Ground(Suspicion.REFUSING, f"a redirect to the login page ({place})")
     if facts is None:
