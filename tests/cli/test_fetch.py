@@ -46,6 +46,13 @@ class Wiki:
             await response.write(b"x" * 1_000_000)
         return response
 
+    async def named(self, request: web.Request) -> web.Response:
+        """Answer with a header that is no UTF-8."""
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 OK\r\nX-Name: \xdcbersicht\r\nConnection: close\r\n\r\nx")
+        request.transport.close()
+        raise ConnectionResetError
+
     async def never(self, request: web.Request) -> web.Response:
         return web.Response(text="you may not", status=403)
 
@@ -56,6 +63,7 @@ def wiki(elsewhere: Any) -> Iterator[Wiki]:
     app = web.Application(client_max_size=2 * SIZE)
     app.router.add_get("/", site.page)
     app.router.add_get("/big", site.big)
+    app.router.add_get("/named", site.named)
     app.router.add_get("/never", site.never)
     app.router.add_route("*", "/api/{tail:.*}", site.api)
     with elsewhere(TestServer(app, host="127.0.0.1")) as server:
@@ -142,6 +150,8 @@ def test_an_answer_goes_to_a_file_a_head_to_the_terminal_and_a_status_to_the_exi
     assert head.out.startswith("HTTP/1.1 200\r\n")
     assert f"Content-Length: {SIZE}" in head.out
     assert "secret" not in head.out
+    assert fetch("/named", "-i", "-o", "named").code == 0
+    assert b"\r\nX-Name: \xdcbersicht\r\n" in Path("named").read_bytes()
     missing = fetch("/nothing")
     assert (missing.code, missing.out) == (0, "404: Not Found")
     failed = fetch("/nothing", "-f")

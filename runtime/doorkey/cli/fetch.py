@@ -18,6 +18,7 @@ from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import Progress, is_terminal
 from doorkey.errors import RequestError
 from doorkey.model.printable import harmless
+from doorkey.model.text import TextDecoder
 
 if TYPE_CHECKING:
     from doorkey.clients.response import Response
@@ -228,18 +229,21 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
     if answer.refused:
         click.echo(f"doorkey: {fetched.site}: the site refused this request; renewing does not help", err=True)
     size, total = 0, answer.headers.get("content-length", "")
+    terminal = fetched.output is None and is_terminal(sys.stdout)
+    shown = TextDecoder(answer.headers.get("content-type", ""))
     try:
         target: IO[bytes] = fetched.output.open("wb") if fetched.output else sys.stdout.buffer
     except OSError as error:
         raise RequestError(f"{fetched.output} can't be written: {error.strerror}") from error
     # Output on the terminal would mix with the progress line.
-    if fetched.output is None and is_terminal(sys.stdout):
+    if terminal:
         progress.hide()
     try:
         if fetched.show_head:
-            target.write(_format_head(answer))
+            head = _format_head(answer)
+            target.write(harmless(head).encode(errors="replace") if terminal else head.encode(errors="surrogateescape"))
         async for piece in answer.content.iter_any():
-            target.write(_clean(piece) if fetched.output is None and is_terminal(sys.stdout) else piece)
+            target.write(harmless(shown.decode(piece)).encode() if terminal else piece)
             size += len(piece)
             progress(f"{size / 1e6:.1f} MB" + (f" of {int(total) / 1e6:.1f}" if total.isdigit() else ""))
             if fetched.output is None:
@@ -250,11 +254,7 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
     return 1 if answer.refused else 0
 
 
-def _clean(piece: bytes) -> bytes:
-    return harmless(piece.decode("utf-8", "replace")).encode()
-
-
-def _format_head(answer: Response) -> bytes:
+def _format_head(answer: Response) -> str:
     lines = [f"HTTP/1.1 {answer.status}", *(f"{name}: {value}" for name, value in answer.headers.items())]
     hidden = ("set-cookie:", "set-cookie2:")  # the session's secrets
-    return ("\r\n".join(line for line in lines if not line.lower().startswith(hidden)) + "\r\n\r\n").encode()
+    return "\r\n".join(line for line in lines if not line.lower().startswith(hidden)) + "\r\n\r\n"
