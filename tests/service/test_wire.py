@@ -88,8 +88,12 @@ async def test_a_control_character_in_a_site_s_header_becomes_a_blank(base: str,
 
 @pytest.mark.parametrize(
     ("told", "want"),
-    [("/caf\xe9/x", b"/site/wiki/caf%E9/x"), ("/a b", b"/site/wiki/a%20b"), ("/caf\xc3\xa9", b"/site/wiki/caf%C3%A9")],
-)
+    [
+        ("/caf\xe9/x", b"/site/wiki/caf%E9/x"), ("/caf\xc3\xa9", b"/site/wiki/caf%C3%A9"),
+        ("/a b", b"/site/wiki/a%20b"), ("/x?", b"/site/wiki/x?"), ("\\in", b"/site/wiki/in"),
+        ("x#a b", b"/site/wiki/x#a%20b"), ("/%2e%2e/%2e%2e/api", b"/site/wiki/api"), ("http://[", b"http://["),
+    ],
+)  # fmt: skip
 async def test_a_location_is_percent_encoded_as_browsers_do(told: str, want: bytes, base: str, site: TokenSite) -> None:
     RawSite(site, "/go", [("Location", told)], status=302)
     assert (await exchange(base, get("/go"))).header("location") == want

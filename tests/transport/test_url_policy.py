@@ -103,6 +103,9 @@ def test_a_query_is_added_to_what_the_url_has(url: str, query: object, absolute:
         ("x?#y", "https://wiki.example/app/x?"),
         ('/<"a">?b=<', "https://wiki.example/%3C%22a%22%3E?b=%3C"),
         ("HTTPS://Other.example:443", "https://other.example"),
+        ("https://wiki.example/../../x?y=/../z", "https://wiki.example/x?y=/../z"),
+        ("%2e%2E/.%2e/x", "https://wiki.example/x"),
+        ("https://wiki.example//../x", "https://wiki.example/x"),
     ],
 )
 def test_a_location_is_read_as_browsers_read_it(location: str, absolute: str) -> None:

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias, get_args
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from doorkey import Head, Request
 from doorkey_providers.web.values import find_in_start, to_text
-from doorkey_providers.web.when import When, get_path
+from doorkey_providers.web.when import When, get_path, spell
 
 Sign: TypeAlias = Literal["", "redirect", "body", "json", "header", "type"]
 SIGNS: tuple[Sign, ...] = get_args(Sign)
@@ -57,7 +57,7 @@ class Rule:
                 return self._json_holds(head)
             case "header":
                 header = head.headers.get(self.name.lower())
-                return header is not None and (self.value is None or self.value.casefold() in header.casefold())
+                return header is not None and (self.value is None or _text_in(self.value, header))
             case "type":
                 return fnmatchcase(head.media_type, self.name)
             case _:
@@ -85,12 +85,21 @@ class Rule:
         return found is not None if self.value is None else to_text(found) == self.value
 
 
+def _text_in(text: str, header: str) -> bool:
+    """Whether *header* holds *text*, in any case. A header that is not UTF-8 is ISO-8859-1, as it is to browsers."""
+    try:
+        header.encode()
+    except UnicodeEncodeError:
+        header = header.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text.casefold() in header.casefold()
+
+
 def leads_to(target: str, url: str) -> bool:
     """Whether *url* has the path *target* or one below it. *target* may be a glob, hold a query, or be a whole URL.
 
     A target that ends with `?` means that path without a query.
     """
-    parts = urlsplit(url)
+    target, parts = spell(target), urlsplit(spell(url))
     if target.endswith("?"):
         place = f"{parts.scheme}://{parts.netloc}{parts.path}" if "://" in target else parts.path
         return not parts.query and fnmatchcase(place, target[:-1])
@@ -102,7 +111,7 @@ def leads_to(target: str, url: str) -> bool:
 
 def _find_targets(request: Request, head: Head) -> list[str]:
     """Return where the answer redirects to, and where it came from if redirects were followed."""
-    told = [urljoin(head.url, head.headers["location"])] if "location" in head.headers else []
+    told = [] if head.location is None else [head.location]
     came = [head.url] if urlsplit(head.url).path != get_path(request) else []
     return told + came
 

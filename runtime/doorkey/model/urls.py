@@ -60,7 +60,17 @@ def join_location(url: str, location: str) -> str:
     """
     text = re.sub(r"[\t\r\n]", "", location.strip(CONTROLS))
     path, mark, rest = text.partition("?")
-    return re.sub(r'[<>"]', _percent, encode_url(join_url(url, path.replace("\\", "/") + mark + rest)))
+    path = _DOTS.sub(lambda found: "." * found[0].lower().replace("%2e", ".").count("."), path.replace("\\", "/"))
+    return re.sub(r'[<>"]', _percent, encode_url(_without_dots(join_url(url, path + mark + rest))))
+
+
+def _without_dots(url: str) -> str:
+    """An absolute *url* with the segments `.` and `..` of its path resolved."""
+    path, mark, rest = url.partition("?")
+    if _DOTS.search(path) is None or "//" not in path:
+        return url
+    start = path.find("/", path.index("//") + 2)
+    return urljoin(path[:start], f"/.{path[start:]}") + mark + rest
 
 
 @lru_cache(1024)
@@ -76,6 +86,8 @@ def encode_url(url: str) -> str:
     return as_written(url[: found.start()]) + percent_encode(url[found.start() :])
 
 
+_DOTS = re.compile(r"(?i)(?:(?<=/)|\A)(?:\.|%2e){1,2}(?=/|\Z)")
+"""Segments of a path that mean this folder or the one above it, in each of their spellings."""
 _PRINTABLE = re.compile(r"[!-~]*")
 _ENCODED = re.compile(r"[^!-~]+")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from doorkey.model.request import Head, Request
 from doorkey.model.verdict import OK, Kind, Verdict
@@ -67,11 +67,8 @@ def default_verdict(request: Request, head: Head, known: Verdict = OK) -> Verdic
 
 
 def _leads_to_login(head: Head) -> bool:
-    try:
-        path = urlsplit(urljoin(head.url, head.headers.get("location", ""))).path
-    except ValueError:
-        return False  # it is no URL, which is for the caller to see
-    return LOGIN.search(path) is not None
+    # A Location that is no URL is for the caller to see.
+    return head.location is not None and LOGIN.search(urlsplit(head.location).path) is not None
 
 
 def _to_verdict(found: Finding, request: Request, head: Head) -> Verdict:

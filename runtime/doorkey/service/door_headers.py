@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import TypeAlias
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from doorkey.model.request import Head, is_reserved
 from doorkey.model.site import Site
-from doorkey.model.urls import origin_of
+from doorkey.model.urls import join_location, origin_of, percent_encode
 from doorkey.service.failure import Refusal
 from doorkey.transport.compression import readable
 
@@ -36,6 +36,8 @@ OURS_IN = {
 field of its own for."""
 OURS_OUT = {"set-cookie", "set-cookie2", "alt-svc", "clear-site-data", "strict-transport-security", "x-request-id"}
 """Headers of answers that stay inside: they belong to the session, or speak of the site's own host or connection."""
+AUTHORITY = re.compile(r"\A[^/?]*//[^/?]*")
+"""Scheme, host and port of an absolute URL."""
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """Control characters that no header may hold (RFC 9110, section 5.5). Lenient clients let sites send them."""
 QUOTED_OR_TARGET = re.compile(r'"(?:[^"\\]|\\.)*"|<([^<>]*)>')
@@ -65,15 +67,6 @@ def destination(target: str) -> tuple[str, str]:
     if re.search(r"[\x00-\x20\x7f#]", path + query):
         raise Refusal(400, "invalid_path", "the path or the query holds a blank, a control character or `#`")
     return name, percent_encode(path + query)
-
-
-def percent_encode(url: str) -> str:
-    """Return *url* with its blanks and non-ASCII bytes percent-encoded, as browsers do."""
-    return re.sub(r"[^\x21-\x7f]+", _encode, url)
-
-
-def _encode(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
 def passed_in(headers: Mapping[str, str]) -> dict[str, str]:
@@ -129,14 +122,15 @@ def passed_out(head: Head, site: Site, base_path: str = "") -> list[tuple[str, s
 
 def move(url: str, base: str, door: str, origin: str) -> str:
     """Return *url*, told by an answer at *base*, as a path behind *door*; one of another origin stays as it is."""
+    reference, mark, fragment = url.partition("#")
     try:
-        parts = urlsplit(urljoin(base, url))
-        if origin_of(parts.geturl()) != origin:
+        target = join_location(base, reference)
+        if origin_of(target) != origin:
             return url
     except ValueError:
         return url
-    rest = parts._replace(scheme="", netloc="").geturl()
-    return percent_encode(f"{door}/{rest.lstrip('/')}")
+    rest = AUTHORITY.sub("", target, count=1)
+    return f"{door}/{rest.lstrip('/')}{mark}{percent_encode(fragment)}"
 
 
 Move: TypeAlias = Callable[[str], str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import urljoin
 
 from doorkey.engine.call import JudgedReply
 from doorkey.engine.check.facts import read_facts
@@ -32,8 +31,7 @@ async def look_closer(
     if head.is_html and await asyncio.to_thread(_is_strangers_page, reply, state):
         reply.suspicion = Suspicion.REFUSING
         return
-    location = head.headers.get("location") if 300 <= head.status < 400 else None
-    url = urljoin(head.url, location) if location else ""
+    url = head.location if 300 <= head.status < 400 else None
     # Where accepted answers lead shows the login as well, now that the session is dead.
     known = state.knowledge.shapes.of(template).leads_elsewhere(shape)
     if not url or not known or origin_of(url) != target.site.origin:

@@ -7,7 +7,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from doorkey.model.request import Head, Request
 
@@ -54,8 +54,8 @@ class Shape:
 
 
 def shape_of(head: Head) -> Shape:
-    location = head.headers.get("location") if 300 <= head.status < 400 else None
-    leads = place_of(urljoin(head.url, location)) if location else None
+    location = head.location if 300 <= head.status < 400 else None
+    leads = place_of(location) if location else None
     body = head.held or head.start
     return Shape(head.status, head.media_type, leads, _keys(head, body), head.complete and not body)
 
