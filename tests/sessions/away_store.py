@@ -5,7 +5,7 @@ from __future__ import annotations
 from doorkey.errors import Unavailable
 from doorkey.model.session import Key, Session
 from doorkey.sessions.memory import MemoryStore
-from doorkey.sessions.store import BeginResult, Claim
+from doorkey.sessions.store import BeginResult, Claim, Row
 
 
 class AwayStore(MemoryStore):
@@ -34,3 +34,7 @@ class AwayStore(MemoryStore):
     async def fail(self, claim: Claim, why: str, code: str, after: float) -> None:
         self._reach()
         await super().fail(claim, why, code, after)
+
+    async def row(self, key: Key) -> Row:
+        self._reach()
+        return await super().row(key)

@@ -58,6 +58,19 @@ async def test_a_store_that_stays_away_is_told_and_not_asked_at_every_request(
     assert source.visits == 0
 
 
+async def test_while_the_store_is_away_a_pause_is_told_with_its_own_error(
+    keepers: Keepers, source: HeldSource, clock: SteppedClock
+) -> None:
+    store = AwayStore(clock)
+    keeper = keepers(store, patience=0.0)
+    source.failure = SiteDown("the site is down", arrived=True)
+    for _ in range(3):
+        with pytest.raises(SiteDown, match="the site is down"):
+            await keeper.get(source, deadline=clock.now() + 60)
+        store.away = True
+    assert store.asked == 1, "told at once, and not after the store's own time limit"
+
+
 async def test_a_claim_outlasts_an_absence_shorter_than_it(
     keepers: Keepers, source: HeldSource, clock: SteppedClock
 ) -> None:

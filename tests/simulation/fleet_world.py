@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from doorkey.errors import DoorkeyError
+from doorkey.errors import DoorkeyError, Unavailable
 from doorkey.model.cookies import Cookie
 from doorkey.model.session import Key, Session
 
@@ -63,7 +64,8 @@ class Node:
         site.most_at_once = max(site.most_at_once, site.at_once)
         try:
             if self.gives:
-                await journal.write(session_of(site, sid=self.gives))
+                gen = 0 if reason.previous is None else reason.previous.gen
+                await journal.write(replace(session_of(site, sid=self.gives), gen=gen))
             await site.clock.sleep(10**9 if hangs else site.seconds)
             if site.failure is not None:
                 raise site.failure
@@ -86,16 +88,21 @@ class Node:
 
 
 class SlowStore:
-    """A node's way to the shared store: each step takes a drawn time. `cut`: heartbeats and failures do not arrive."""
+    """A node's way to the shared store: each step takes a drawn time. `cut`: heartbeats and failures do not arrive.
+    `away`: nothing does, and the node is told so. `asked` counts the steps by their names.
+    """
 
     trouble = ""
 
     def __init__(self, store: Any, clock: VirtualClock, chance: random.Random) -> None:
         self._store, self._clock, self._chance = store, clock, chance
-        self.cut = False
+        self.cut = self.away = False
+        self.asked: Counter[str] = Counter()
 
     async def _pass(self) -> None:
         await self._clock.sleep(self._chance.uniform(0.0001, 0.05))
+        if self.away:
+            raise Unavailable("the store can't be reached")
 
     async def renew(self, claim: Any, ttl: float) -> bool:
         await self._pass()
@@ -113,6 +120,7 @@ class SlowStore:
         step = getattr(self._store, name)
 
         async def slowly(*args: Any, **named: Any) -> Any:
+            self.asked[name] += 1
             await self._pass()
             result = await step(*args, **named)
             await self._pass()
@@ -175,3 +183,14 @@ def session_of(site: FleetSite, *, sid: str, **changes: Any) -> Session:
     values: dict[str, Any] = {"soft": LONG, "hard": 2 * LONG, "tokens": {"nonce": sid}, **changes}
     cookies = (Cookie("sid", sid, "notes.example"),)
     return Session(key=KEY, gen=0, url=KEY.url, born=site.clock.wall(), cookies=cookies, **values)
+
+
+Property = Callable[[World], Awaitable[None]]
+
+
+class Properties(list[Property]):
+    """What must hold in any world."""
+
+    def holds(self, run: Property) -> Property:
+        self.append(run)
+        return run

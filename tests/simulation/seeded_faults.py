@@ -34,6 +34,9 @@ FAULTS: list[Fault] = [
     fault("what a visit was given is handed out", "store", "session=replace(session, gen=gen), whole=False", "session=replace(session, gen=gen + 10**13), whole=True"),  # noqa: E501
     fault("what a visit was given is lost", "store", "return replace(self, session=replace(session, gen=gen), whole=False)", "return self"),  # noqa: E501
     fault("the heart does not beat", "store", "heart = asyncio.create_task(beat())", "heart = asyncio.create_task(asyncio.sleep(0))"),  # noqa: E501
+    fault("the heart beats too seldom", "store", "await clock.sleep(ttl / 3)", "await clock.sleep(ttl * 1.2)"),
+    fault("the heart stops while the store is away", "store", '                log.info("%s: the claim was not renewed: %s", claim.key.site, error.message)\n', "                return\n"),  # noqa: E501
+    fault("generations do not rise above what an asker knows", "store", "max(self.gen, claim.floor, int", "max(self.gen, int"),  # noqa: E501
     # The keeper
     fault("a second flight", "keeper", "            if state.flight is None:\n", "            if True:\n"),
     fault("the pause is not heeded", "keeper", "if now < state.pause.until:\n                    await self._wait_out", "if False:\n                    await self._wait_out"),  # noqa: E501
@@ -49,14 +52,29 @@ FAULTS: list[Fault] = [
     fault("a visit by name takes what is held", "keeper", "        state.hurry()\n", ""),
     fault("closing leaves visits under way", "keeper", "            flight.cancel()\n", "            pass\n"),
     fault("renewed cookies are not stored", "keeper", "and not session.key.caller:\n            await", "and False:\n            await"),  # noqa: E501
+    fault("a store that is away hides why there is a pause", "keeper", "        except Unavailable:  # the pause", "        except ZeroDivisionError:  # the pause"),  # noqa: E501
+    fault("a refused session is taken from the store in a pause", "keeper", "newest = birth(self._clock, stored), max(state.refused, state.generation)", "newest = birth(self._clock, stored), -1"),  # noqa: E501
+    fault("a renewal does not ask for a newer session", "keeper", "return await self.get(target, newer_than=refused.gen, deadline=deadline)", "return await self.get(target, deadline=deadline)"),  # noqa: E501
+    fault("a visit runs in its caller's context", "keeper", ", context=Context()))", "))"),
+    fault("a keeper visits after its end", "keeper", '        if self._closed:\n            raise VisitFailed(f"{state.key.site}: doorkey is shutting down", site=state.key.site)\n        # In', "        # In"),  # noqa: E501
+    fault("closing does not wait for the visits", "keeper", "        await asyncio.gather(*flights, return_exceptions=True)\n", ""),  # noqa: E501
+    fault("a visit's fault reaches nobody", "keeper", "            if not flight.cancelled() and (error := flight.exception()) is not None:\n                raise error\n", ""),  # noqa: E501
+    fault("a login does not wait for a visit", "keeper", "                    await store.changed(target.key, seconds)\n", "                    return session\n"),  # noqa: E501
+    fault("a failure that lasts is waited out", "keeper", "if not isinstance(state.pause.why, LASTING) and pause", "if pause"),  # noqa: E501
     # The flights
     fault("the visit's limit is not applied", "flights", "async with asyncio.timeout(self._limit + self._longer()):", "async with asyncio.timeout(None):"),  # noqa: E501
     fault("an outgrown session is taken", "flights", "if not source.fits(session):", "if False:"),
     fault("a visit's failure is not told to others", "flights", "            await asyncio.shield(_tell(store, claim, error.message, error.code, after))\n", ""),  # noqa: E501
     fault("the claim is not given back at the end", "flights", '            await asyncio.shield(_tell(store, claim, "the visiting process ended", "", 0.0))\n', ""),  # noqa: E501
     fault("the flight stays", "flights", "            state.end_flight()\n", "            pass\n"),
-    fault("the pause of others is not kept", "flights", "                        state.back_off(", "                        str("),  # noqa: E501
+    fault("the pause of others is not kept", "flights", "                        state.back_off(", "                        (lambda *_: None)("),  # noqa: E501
     fault("a session's age begins anew elsewhere", "flights", "return clock.now() - max(0.0, clock.wall() - session.born)", "return clock.now()"),  # noqa: E501
+    fault("the store's own failure is not remembered", "flights", "            self._remember(state, error, known=False)\n        except Exception:", "            pass\n        except Exception:"),  # noqa: E501
+    fault("a store that is away is asked once", "flights", "                if self._clock.now() >= end:\n", "                if True:\n"),  # noqa: E501
+    fault("a failure is told without a shield", "flights", "await asyncio.shield(_tell(store, claim, error.message, error.code, after))", "await _tell(store, claim, error.message, error.code, after)"),  # noqa: E501
+    fault("a claim is given back without a shield", "flights", 'await asyncio.shield(_tell(store, claim, "the visiting process ended", "", 0.0))', 'await _tell(store, claim, "the visiting process ended", "", 0.0)'),  # noqa: E501
+    fault("another's visit is waited for without measure", "flights", "self._uniform(1.0, 1.1)", "self._uniform(10.0, 11.0)"),  # noqa: E501
+    fault("a visit by name waits for others' pauses", "flights", "patient=not state.hurried", "patient=True"),
     # The state of a key
     fault("late news is believed", "key_state", "if gen <= self.refused or gen < self.generation or (", "if ("),
     fault("late success counts for the current session", "key_state", "        if gen > self.accepted:\n", "        if True:\n"),  # noqa: E501
@@ -76,6 +94,15 @@ FAULTS: list[Fault] = [
     fault("another's session does not end the pause", "key_state", "        self.shared = True\n        self.pause.end()\n", "        self.shared = True\n"),  # noqa: E501
     fault("the soft age is never met", "key_state", "return now >= self.soft_at or", "return"),
     fault("a visit behind at every request", "key_state", "self.waiting_session is not None or now < self.pause.until", "False"),  # noqa: E501
+    fault("a visit by name is heeded for ever", "key_state", "self.flight, self.hurried, self.visit_began, self.waits = None, False, None", "self.flight, self.visit_began, self.waits = None, None"),  # noqa: E501
+    fault("all fetch their successors at once", "key_state", "self.pause.rule.uniform(EARLIEST, 1.0)", "1.0"),
+    fault("uses are thrown away", "key_state", "if usable and self.budget.most(self.current) is not None and not self.spent:", "if False:"),  # noqa: E501
+    fault("what was fetched ahead is never used", "key_state", "        if waiting is None or not self.is_usable(waiting, self.waiting_born, newer_than, now):\n", "        if True:\n"),  # noqa: E501
+    fault("each doubt of one session begins a pause", "key_state", " or (not named and gen <= self.doubted)", ""),
+    fault("an old generation's token in a new one", "key_state", "if self.current is None or self.current.gen != gen:", "if self.current is None:"),  # noqa: E501
+    fault("a visit begins with an older session", "key_state", "if current is None or (stored is not None and stored.gen > current.gen):", "if current is None:"),  # noqa: E501
+    fault("no session counts as fresh", "key_state", "fresh = self.accepted < current.gen <= self.made", "fresh = False"),  # noqa: E501
+    fault("who takes a session does not share it", "key_state", "        self.shared = True\n        self.pause.end()", "        self.pause.end()"),  # noqa: E501
     # The pause and the budget
     fault("pauses have no cap", "pause", "min(self.longest, self.first * 2.0 ** min(failures - 1, 30))", "self.first * 2.0 ** min(failures - 1, 30)"),  # noqa: E501
     fault("pauses do not grow", "pause", "        self.failures += 1\n", ""),
@@ -85,4 +112,17 @@ FAULTS: list[Fault] = [
     fault("a budget is overdrawn", "use_budget", "return most is not None and self.used >= most", "return most is not None and self.used > most"),  # noqa: E501
     fault("a budget never ends", "use_budget", "return most is not None and self.used >= most", "return False"),
     fault("a new session inherits the uses", "key_state", "self.budget.used = self.budget.successes = 0", "self.budget.successes = 0"),  # noqa: E501
+    fault("what a site asks for is forgotten", "pause", "            self.until = max(self.until, now + error.retry_after)\n", "            pass\n"),  # noqa: E501
+    fault("a budget is learned from two", "use_budget", "ALIKE = 3", "ALIKE = 2"),
+    fault("a budget is never given up", "use_budget", "self.learned is not None and self.successes < self.learned", "False"),  # noqa: E501
+    fault("nothing is fetched ahead of a budget's end", "use_budget", "self.used >= AHEAD * most", "self.used >= most"),
+    # What visits and answers give
+    fault("rotated cookies are stored later", "renewed_cookies", "if same and now", "if now"),
+    fault("what a visit was given is not stored", "held", "            await self.store.keep(self.claim, session)\n", "            pass\n"),  # noqa: E501
+    fault("what a visit was given serves no request", "held", "            session.gen, lambda current: replace(", "            -5, lambda current: replace("),  # noqa: E501
+    # The store in memory, which the others are held to
+    fault("nobody is told of a new session", "memory", "        self._put(claim.key, done[0])\n        self._ring(claim.key)\n", "        self._put(claim.key, done[0])\n"),  # noqa: E501
+    fault("nobody is told of a failure", "memory", "            self._put(claim.key, row)\n            self._ring(claim.key)\n", "            self._put(claim.key, row)\n"),  # noqa: E501
+    fault("a notice is heard again and again", "memory", "self._notices.pop(key, None)", "self._notices.get(key)"),
+    fault("a beat is not written", "memory", "        row = self._row(claim.key).renew(claim, ttl, self._clock.wall())\n        if row is not None:\n            self._put(claim.key, row)\n", "        row = self._row(claim.key).renew(claim, ttl, self._clock.wall())\n"),  # noqa: E501
 ]  # fmt: skip

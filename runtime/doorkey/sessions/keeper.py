@@ -13,7 +13,16 @@ from collections.abc import Callable
 from contextvars import Context
 
 from doorkey.clock import Clock
-from doorkey.errors import Changed, ConfigurationError, NeedsPerson, SessionRefused, SiteDown, TimeLimit, VisitFailed
+from doorkey.errors import (
+    Changed,
+    ConfigurationError,
+    NeedsPerson,
+    SessionRefused,
+    SiteDown,
+    TimeLimit,
+    Unavailable,
+    VisitFailed,
+)
 from doorkey.model.events import Events
 from doorkey.model.session import Key, Session
 from doorkey.rate.limits import RateLimiters
@@ -29,6 +38,9 @@ from doorkey.shared_notes import SharedTexts
 
 LASTING = (Changed, ConfigurationError, NeedsPerson, SessionRefused)
 """Failures of a visit that another try a second later would only repeat: told at once, not waited out."""
+
+LOOK_AGAIN = 5.0
+"""Seconds after which a store that was away is looked into again during a pause."""
 
 log = logging.getLogger("doorkey.keeper")
 
@@ -76,6 +88,7 @@ class Keeper:
         )  # fmt: skip
         self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
+        self._look_again = 0.0
         self._closed = False
 
     def key_state(self, key: Key) -> KeyState:
@@ -203,9 +216,13 @@ class Keeper:
 
     async def _take_stored(self, source: Source, state: KeyState) -> bool:
         """Take a session that another process has made meanwhile: a person who logged in there ends the pause here."""
-        if state.key.caller:
+        if state.key.caller or self._clock.now() < self._look_again:
             return False
-        row = await self._store.row(state.key)
+        try:
+            row = await self._store.row(state.key)
+        except Unavailable:  # the pause's own error says more, and it is told without waiting for the store each time
+            self._look_again = self._clock.now() + LOOK_AGAIN
+            return False
         stored = row.session
         if stored is None or not row.whole or not source.fits(stored):
             return False
