@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +18,7 @@ from doorkey.model.session import Key, Session
 from doorkey.sessions.sqlite import SqliteStore
 from doorkey.sessions.store import Backoff, Claim, Newer, Row
 from doorkey.sessions.unwritten import UnwrittenRows
+from small_disk import Disk, NoDisk, small_disk
 
 if TYPE_CHECKING:
     from stepped_clock import SteppedClock
@@ -27,39 +26,13 @@ if TYPE_CHECKING:
 KEY = Key("wiki", "http://127.0.0.1:1/")
 
 
-class Disk:
-    """A small file system of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def fill(self) -> None:
-        try:
-            with (self.folder / "filler").open("wb", buffering=0) as filler:
-                while True:
-                    filler.write(b"x" * 512)
-        except OSError:
-            return
-
-    def empty(self) -> None:
-        (self.folder / "filler").unlink()
-
-    def mount(self, options: str) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.folder], check=True, capture_output=True)
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    made = Disk(tmp_path / "disk")
-    made.folder.mkdir()
-    if shutil.which("mount") is None:
-        pytest.skip("mount is not there")
     try:
-        made.mount("size=256k")
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no file system can be mounted here: {error.stderr.decode().strip()}")
-    yield made
-    subprocess.run(["umount", "--lazy", made.folder], check=True)
+        with small_disk(tmp_path / "disk") as made:
+            yield made
+    except NoDisk as none:
+        pytest.skip(str(none))
 
 
 def session(clock: SteppedClock, sid: str, **changes: object) -> Session:
