@@ -190,6 +190,30 @@ async def test_input_goes_where_it_is_on_the_picture_that_its_viewer_saw_last(
                 await page.wait_for_function("document.title === '200 300'")
 
 
+async def hear(viewer: Viewer, kind: str) -> str:
+    """Return the text of the next news of that *kind*."""
+    async with asyncio.timeout(10):
+        while True:
+            news = await viewer.next()
+            if isinstance(news, str) and json.loads(news)["type"] == kind:
+                return str(json.loads(news)["text"])
+
+
+async def test_the_way_back_does_not_leave_the_site(browsers: BrowserPool, site: LocalSite) -> None:
+    site.page(STILL)
+    site.page(STILL, "/next")
+    async with opened(browsers, site) as page:
+        view = LiveView(page, "site", "a test")
+        with view.open():
+            async with view.watch("one") as viewer:
+                await do(view, viewer, type="ask", wish="back")
+                assert await hear(viewer, "refused") == "there is no page before this one"
+                assert page.url == site.url
+                await page.goto(f"{site.url}next")
+                await do(view, viewer, type="ask", wish="back")
+                assert page.url == site.url
+
+
 async def test_who_looks_is_told_that_a_page_has_crashed(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(STILL)
     handovers = Handovers(SystemClock())

@@ -188,6 +188,22 @@ async def test_input_methods_the_clipboard_and_key_combinations_reach_the_page(
         await site.until_told("focus pw")
 
 
+async def test_keys_of_hardware_reach_the_page_after_a_touch(
+    browsers: BrowserPool, chromium: Browser, site: PersonSite
+) -> None:
+    async with shown(browsers, chromium, site) as here:
+        page = await here.look(**PHONE)
+        await fit(page)
+        await page.locator("#back").focus()
+        await press(page, "user", touch=True)
+        await site.until_told("focus user")
+        await page.keyboard.type(USER)
+        await site.until_told(f"value user {USER}")
+        await page.keyboard.press("Tab")
+        await site.until_told("focus pw")
+        assert not await page.evaluate("document.activeElement === keys"), "that would open a phone's keyboard"
+
+
 async def test_one_has_control_others_watch_and_nothing_is_streamed_when_nobody_looks(
     browsers: BrowserPool, chromium: Browser, site: PersonSite
 ) -> None:

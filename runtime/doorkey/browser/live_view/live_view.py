@@ -164,6 +164,9 @@ class LiveView:
                 log.info("%s: live view: %s gave up", self.site, viewer.name)
                 self.given_up.set()
             case Asked(wish="back"):
+                if not await self._cast.has_earlier():
+                    viewer.tell(type="refused", text="there is no page before this one")
+                    return
                 async with limited("going back", LOAD):
                     await self._page.go_back(wait_until="commit")
             case Asked():

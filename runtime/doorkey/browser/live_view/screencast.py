@@ -61,6 +61,17 @@ class Screencast:
                 async with limited("showing the page", CALL):
                     await self._session.send("Page.stopScreencast")
 
+    async def has_earlier(self) -> bool:
+        """Tell whether a page of a site is before this one: not the empty one that each window begins with.
+
+        Raises BrowserFailed.
+        """
+        async with limited("reading the page's history", CALL):
+            session = await self._open()
+            history = await session.send("Page.getNavigationHistory")
+        before = history["entries"][: history["currentIndex"]][-1:]
+        return bool(before) and before[0]["url"].startswith("http")
+
     async def send(self, command: Command) -> None:
         """Pass input to the page, in the order of the calls. Waits for the page only where it is far behind.
 

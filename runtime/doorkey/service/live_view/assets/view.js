@@ -121,12 +121,15 @@ function sendMouse(kind, event) {
 
 // Touch: all fingers that are on the picture
 const fingers = new Map();
+let touched = false;
 const points = () => [...fingers].map(([id, point], index) => ({ ...point, id: index }));
 
 picture.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   picture.setPointerCapture(event.pointerId);
   if (event.pointerType === "touch") {
+    touched = true;
+    if (document.activeElement !== keys) document.activeElement.blur();
     fingers.set(event.pointerId, place(event));
     send({ type: "touch", event: "start", points: points() });
   } else {
@@ -180,13 +183,15 @@ function sendKey(kind, event) {
   const graph = event.getModifierState("AltGraph");
   send({ type: "key", event: kind, key: event.key, code: event.code, modifiers: graph ? bits(event) & 8 : bits(event) });
 }
-keys.addEventListener("keydown", (event) => {
-  if (!wants(event)) return;
+// A touch gives the field no focus, since that would open a phone's keyboard. Keys come then from one of hardware.
+const listens = () => document.activeElement === keys || (touched && document.activeElement === document.body);
+addEventListener("keydown", (event) => {
+  if (!listens() || !wants(event)) return;
   event.preventDefault();
   sendKey("down", event);
 });
-keys.addEventListener("keyup", (event) => {
-  if (wants(event)) sendKey("up", event);
+addEventListener("keyup", (event) => {
+  if (listens() && wants(event)) sendKey("up", event);
 });
 keys.addEventListener("paste", (event) => {
   event.preventDefault();
