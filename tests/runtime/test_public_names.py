@@ -43,6 +43,12 @@ def test_a_request_without_a_url_says_what_was_expected() -> None:
         doorkey.client("wiki").get(None)  # type: ignore[arg-type]  # the slip itself
 
 
+@pytest.mark.parametrize("name", [None, 5, Path("wiki")])
+def test_a_site_that_is_no_name_says_what_was_expected(name: object) -> None:
+    with pytest.raises(TypeError, match="site: expected the name of a configured site, such as 'wiki'; came a"):
+        doorkey.Runtime(doorkey.Settings.model_validate({"store": {"url": "memory://"}})).provider(name)  # type: ignore[arg-type]  # the slip
+
+
 @pytest.mark.parametrize(("headers", "came"), [(["accept"], "list"), ({"x-page": 7}, "int for 'x-page'")])
 def test_headers_that_are_no_texts_say_what_was_expected(headers: object, came: str) -> None:
     with pytest.raises(TypeError, match=f"headers: expected texts by names.*; came {came}"):

@@ -50,8 +50,14 @@ class Sources:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     overrides: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def explain_missing_site(self, name: str, configured: Iterable[str]) -> str:
-        """Return the message for a site that is not configured: which file was read, and how to add the site."""
+    def explain_missing_site(self, name: object, configured: Iterable[str]) -> str:
+        """Return the message for a site that is not configured: which file was read, and how to add the site.
+
+        Raises TypeError for what is no name at all.
+        """
+        if not isinstance(name, str):
+            came = type(name).__name__
+            raise TypeError(f"site: expected the name of a configured site, such as 'wiki'; came a {came}")
         configured = tuple(configured)
         place = f" in {self.file}" if self.file else ""
         known = f"; configured: {', '.join(configured)}" if configured else ""
