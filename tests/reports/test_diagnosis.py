@@ -8,7 +8,7 @@ import pytest
 
 from doorkey.model.evidence import Element, Trouble, VisitEvidence
 from doorkey.model.page import Page, Seen
-from doorkey.reports.diagnosis import Failure
+from doorkey.reports.clues import Failure
 from doorkey.reports.good_visit import PageFacts
 from doorkey.reports.making import VisitMaterial, make_visit, read_facts
 from doorkey.reports.report import Cause, Report
@@ -62,6 +62,33 @@ def test_a_token_that_moved_into_an_inline_script() -> None:
     assert cause.place.startswith("html:/csrfToken")
 
 
+def test_a_token_that_moved_into_a_template_text() -> None:
+    cause = first(evidence(f"{LOGOUT}<script>const settings = {{csrfToken: `{TOKEN}`}}</script>"))
+    assert (cause.kind, cause.place) == ("moved", r"html:/csrfToken\s*[:=]\s*`([^`]+)/")
+
+
+def test_a_field_whose_name_says_nothing_may_be_the_token_if_it_is_the_only_one() -> None:
+    hidden = f'{LOGOUT}<input type=hidden name=fkey value="{TOKEN}"><input name=q value="search">'
+    cause = first(evidence(hidden))
+    assert (cause.kind, cause.place) == ("renamed", "input[name=fkey]@value")
+    assert cause.change.startswith("If that is it, set")
+    assert first(evidence(f'{hidden}<input type=hidden name=draft value="d{TOKEN}">')).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("html", "place"),
+    [
+        ('<a href="/session/end">Leave</a>', 'a[href="/session/end"]'),
+        ('<a href="/bye">Abmelden</a>', 'a[href="/bye"]'),
+        ("<button id=out>Sign out</button>", "#out"),
+    ],
+)
+def test_another_way_out_stands_for_ready(html: str, place: str) -> None:
+    failure = replace(FAILURE, token="", sought={}, ready="a[href*=logout]")
+    cause = first(evidence(html), failure)
+    assert (cause.kind, cause.place) == ("renamed", place)
+
+
 def test_a_token_that_moved_to_the_storage() -> None:
     cause = first(evidence(local={"csrf": TOKEN}))
     assert (cause.kind, cause.place) == ("moved", "local:csrf")
@@ -73,6 +100,14 @@ def test_a_token_that_moved_to_the_storage() -> None:
         (Seen(method="POST", url=f"{URL}api", headers={"x-csrf-token": TOKEN}), "request:x-csrf-token"),
         (Seen(method="POST", url=f"{URL}api", body=f'{{"csrf": "{TOKEN}"}}'), "request-body:csrf"),
         (Seen(method="GET", url=f"{URL}api?csrf={TOKEN}"), "request-query:csrf"),
+        (
+            Seen(
+                method="POST",
+                url=f"{URL}api",
+                body=f'--b\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{TOKEN}\r\n--b--\r\n',
+            ),
+            "request-body:csrf",
+        ),
         (Seen(method="GET", url=f"{URL}api", answer_body=f'{{"me": {{"csrf": "{TOKEN}"}}}}'), "response-body:me.csrf"),
     ],
 )
@@ -124,6 +159,36 @@ def test_a_consent_page_in_place_of_the_site() -> None:
     assert first(found).kind == "consent"
 
 
+@pytest.mark.parametrize(
+    ("said", "button"),
+    [
+        ("Nous respectons votre confidentialité", "Tout accepter"),
+        ("Datenschutz: Ihre Zustimmung", "Ich stimme zu"),
+        ("Valoramos su privacidad", "Aceptar todo"),
+    ],
+)
+def test_a_consent_page_speaks_other_languages(said: str, button: str) -> None:
+    assert first(evidence("<p>x", lines=(said,), buttons=(Element("#ok", button),))).kind == "consent"
+
+
+def test_a_page_of_its_own_may_speak_of_anything() -> None:
+    lines = (*(f"line {number}" for number in range(20)), "Privacy", "Maintenance of bicycles", "We'll be back")
+    found = evidence(lines=lines, buttons=(Element("#go", "Continue"),))
+    assert {cause.kind for cause in report(found).causes}.isdisjoint({"consent", "maintenance"})
+
+
+def test_a_login_page_with_a_link_to_its_privacy_notice_asks_for_no_consent() -> None:
+    found = evidence("<p>x", lines=("Log in", "Privacy"), buttons=(Element("#go", "Continue"),), asks="a password")
+    assert [cause.kind for cause in report(found).causes] == ["login needed"]
+
+
+@pytest.mark.parametrize(
+    "said", ["Wir sind gleich wieder da", "メンテナンス中です", "The system is undergoing an upgrade"]
+)
+def test_a_maintenance_page_speaks_other_languages(said: str) -> None:
+    assert first(evidence("<h1>x", lines=(said,))).kind == "maintenance"
+
+
 @pytest.mark.parametrize("status", [200, 503])
 def test_a_maintenance_page(status: int) -> None:
     found = evidence("<h1>x", status=status, lines=("We are down for maintenance until noon",))
@@ -143,6 +208,27 @@ def test_a_script_that_is_not_there() -> None:
     trouble = Trouble("request", "HTTP 404", f"{URL}app.js", 404, "Script")
     cause = first(evidence(troubles=(trouble,)))
     assert (cause.kind, cause.place) == ("script missing", f"{URL}app.js")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "place"),
+    [
+        ("Failed to find a valid digest in the 'integrity' attribute for resource 'https://wiki.example/app.js' with",
+         "script missing", "https://wiki.example/app.js"),
+        ("Failed to load module script: Expected a JavaScript module", "script missing", f"{URL}app.js:1"),
+        ("boot failed: no config", "script error", f"{URL}app.js:1"),
+    ],
+)  # fmt: skip
+def test_what_the_console_tells_of_scripts(text: str, kind: str, place: str) -> None:
+    cause = first(evidence(troubles=(Trouble("console", text, f"{URL}app.js:1"),)))
+    assert (cause.kind, cause.place) == (kind, place)
+
+
+def test_a_selector_with_quotes_is_written_as_toml() -> None:
+    overlay = Element("#promo", "Buy now")
+    found = evidence(step="login step 1 (click #go)", selector="#go", element=Element("#go"), overlay=overlay,
+                     buttons=(Element('button[name="a:b"]', "Close"),))  # fmt: skip
+    assert """{ click = 'button[name="a:b"]', optional = true }""" in first(found).change
 
 
 def test_a_picture_that_is_not_there_explains_nothing() -> None:

@@ -7,7 +7,7 @@ import pytest
 from doorkey.errors import RequestError
 from doorkey.model.evidence import VisitEvidence
 from doorkey.model.page import Page
-from doorkey.reports.diagnosis import Failure
+from doorkey.reports.clues import Failure
 from doorkey.reports.making import VisitMaterial, make_visit
 from doorkey.reports.masking import Masker
 from doorkey.reports.rules import kind_of

@@ -88,6 +88,35 @@ async def test_a_broken_page(site: ChangingSite, enter: Entered, html: str, kind
     assert TOKEN not in page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("html", "kind", "place"),
+    [
+        (f'{READY}<script>class App {{ csrfToken = "{TOKEN}" }}; const app = new App();</script>',
+         "moved", "script:app.csrfToken"),
+        (f'{READY}<script>navigator.sendBeacon("/api/me", "csrf={TOKEN}")</script>', "moved", "request-body:csrf"),
+        (f"{READY}<script>var form = new FormData(); form.append('csrf', '{TOKEN}');"
+         "fetch('/api/me', {method: 'POST', body: form})</script>", "moved", "request-body:csrf"),
+        ("<div id=host></div><script>document.querySelector('#host').attachShadow({mode: 'open'}).innerHTML = "
+         "'<div style=\"position:fixed;inset:0\">We use cookies <button id=yes>Accept</button></div>'</script>",
+         "consent", "#host div on"),
+        ("<dialog id=news>Read our news! <button>No</button></dialog><script>document.querySelector('dialog')"
+         ".showModal()</script>", "overlay", "#news on"),
+        (f'{READY}<script src="/syntax.js"></script>', "script error", "/syntax.js:2"),
+        (f"{READY}<script>throw 'no settings'</script>", "script error", ":1"),
+        (f'{READY}<script src="/good.js" integrity="sha256-AAAA"></script>', "script missing", "/good.js"),
+        ("<p>Enter the 6-digit code</p>" + "<input inputmode=numeric maxlength=1>" * 6, "one-time code", "input on"),
+        ("<h1>Zwei-Faktor-Anmeldung</h1><label>Code <input name=token></label>", "one-time code", "[name=token] on"),
+    ],
+    ids=["class", "beacon", "multipart", "shadow", "modal", "syntax", "text", "integrity", "digits", "label"],
+)  # fmt: skip
+async def test_a_page_broken_in_another_way(
+    site: ChangingSite, enter: Entered, html: str, kind: str, place: str
+) -> None:
+    site.html, site.scripts = html, {"/syntax.js": "var fine = 1;\nvar = 2;", "/good.js": "var good = 1;"}
+    report, _ = await fail(enter, site.url, **RULES)
+    assert (report.causes[0].kind, place in report.causes[0].place) == (kind, True), report.causes
+
+
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIKI_USER", USER)
@@ -107,6 +136,13 @@ async def test_a_broken_login(members: LoginSite, enter: Entered, script: str, k
     members.script = script
     report, _ = await fail(enter, members.url, ready="a[href='/logout']", visit={"steps": STEPS})
     assert (report.causes[0].kind, place in report.causes[0].place) == (kind, True)
+
+
+@pytest.mark.usefixtures("credentials")
+async def test_a_report_names_no_other_button_than_that_of_the_overlay(members: LoginSite, enter: Entered) -> None:
+    members.script = OVERLAY.replace("<button id=close>", "<button>")
+    report, _ = await fail(enter, members.url, ready="a[href='/logout']", visit={"steps": STEPS})
+    assert '{ click = "#promo > button", optional = true }' in report.causes[0].change
 
 
 @pytest.mark.usefixtures("credentials")

@@ -3,74 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from doorkey.model.evidence import Element, Trouble, VisitEvidence
 from doorkey.model.page import place_of
+from doorkey.reports.clues import BROKEN, FOLLOWING, LIKELY, SURE, Clues, Failure, Guess
 from doorkey.reports.holdings import WHERE, compare_names, list_words
+from doorkey.reports.page_words import ACCEPT, CONSENT, MAINTENANCE, REFUSED_SCRIPT
 from doorkey.reports.report import Cause
 from doorkey.reports.rules import READY, CheckedRule
-
-CONSENT = re.compile(r"\b(?:cookie|consent|gdpr|privacy|datenschutz|einwilligung)", re.I)
-ACCEPT = re.compile(
-    r"\b(?:accept|agree|allow|continue|got it|ok(?:ay)?|reject|decline|"
-    r"akzeptieren|zustimmen|ablehnen|accepter|aceptar)\b",
-    re.I,
-)
-MAINTENANCE = re.compile(
-    r"\b(?:maintenance|be (?:right )?back (?:soon|shortly)|temporarily (?:unavailable|down|offline)|under construction|"
-    r"scheduled downtime|wartung\w*|maintenance en cours|mantenimiento)\b",
-    re.I,
-)
-SURE, LIKELY, BROKEN, FOLLOWING = 0, 1, 2, 3
-"""How much a guess explains: it goes before those that may follow from it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """What failed, as far as settings and the error tell. `by` names the protection that the error names."""
-
-    site: str
-    code: str = ""
-    message: str = ""
-    token: str = ""
-    by: str = ""
-    sought: Mapping[str, str] = field(default_factory=dict)
-    ready: str | None = None
-
-    @property
-    def missing(self) -> str:
-        """The name of the rule that the visit failed by."""
-        return self.token if self.token in self.sought or not self.token else READY
-
-
-@dataclass(frozen=True, slots=True)
-class Clues:
-    """All that a guess may build on."""
-
-    failure: Failure
-    evidence: VisitEvidence
-    rules: list[CheckedRule]
-    spoke: str = ""
-    speaks: str = ""
-    """The page's languages at the last visit that worked and now, where they differ."""
-
-    @property
-    def missing(self) -> list[CheckedRule]:
-        return [rule for rule in self.rules if not rule.found]
-
-    @property
-    def text(self) -> str:
-        return "\n".join((self.evidence.title, *self.evidence.lines))
-
-    @property
-    def step_failed(self) -> bool:
-        return bool(self.evidence.step)
-
-
-Guess = tuple[int, Cause]
 
 
 def find_causes(
@@ -96,8 +38,8 @@ def _asks_code(clues: Clues) -> Iterator[Guess]:
                 "one-time code",
                 "The site asks for a one-time code, and no step gives one.",
                 place,
-                f'Add {{ fill = "{step}", totp = "env:NAME" }} to the steps (or code = "command:…"), or log in by '
-                f"hand: doorkey login {clues.failure.site} --by-hand",
+                f'Add {{ fill = {_basic(step)}, totp = "env:NAME" }} to the steps (or code = "command:…"), or log in '
+                f"by hand: doorkey login {clues.failure.site} --by-hand",
             ),
         )
 
@@ -131,7 +73,7 @@ def _is_covered(clues: Clues) -> Iterator[Guess]:
             "overlay",
             what[0].upper() + what[1:],
             _where(clues.evidence, overlay),
-            f'Close it by a step before: {{ click = "{button}", optional = true }}',
+            f"Close it by a step before: {{ click = {_basic(button)}, optional = true }}",
         ),
     )
 
@@ -140,6 +82,8 @@ def _wants_consent(clues: Clues) -> Iterator[Guess]:
     """A consent page in place of the site's own."""
     if clues.evidence.overlay is not None or not (clues.missing or clues.step_failed):
         return
+    if clues.evidence.asks == "a password" or not clues.says_little:
+        return
     if CONSENT.search(clues.text) and _accepting(clues) is not None:
         yield LIKELY, _consent(clues, "The page asks for consent before it shows anything else", None)
 
@@ -147,7 +91,7 @@ def _wants_consent(clues: Clues) -> Iterator[Guess]:
 def _consent(clues: Clues, what: str, overlay: Element | None) -> Cause:
     button = _accepting(clues)
     selector = button.selector if button is not None else "…"
-    change = f'Answer it by a step: visit.steps = [{{ click = "{selector}", optional = true }}, …]'
+    change = f"Answer it by a step: visit.steps = [{{ click = {_basic(selector)}, optional = true }}, …]"
     return Cause("consent", f"{what}.", _where(clues.evidence, overlay or button), change)
 
 
@@ -164,7 +108,7 @@ def _form_changed(clues: Clues) -> Iterator[Guess]:
     shown = ", ".join(one.selector for one in evidence.fields[:6]) or "no field"
     change = "Open the page and compare its form with visit.steps"
     if ranked:
-        change = f'In this step, write "{ranked[0].selector}" in place of "{evidence.selector}"'
+        change = f"In this step, write {_basic(ranked[0].selector)} in place of {_basic(evidence.selector)}"
     yield (
         SURE,
         Cause(
@@ -179,8 +123,8 @@ def _form_changed(clues: Clues) -> Iterator[Guess]:
 def _is_down(clues: Clues) -> Iterator[Guess]:
     evidence = clues.evidence
     said = MAINTENANCE.search(clues.text)
-    if said and (evidence.status >= 500 or clues.missing or clues.step_failed):
-        line = next((one for one in (evidence.title, *evidence.lines) if MAINTENANCE.search(one)), "")
+    if said and (evidence.status >= 500 or (clues.says_little and (clues.missing or clues.step_failed))):
+        line = next((one for one in (evidence.title, *evidence.lines) if MAINTENANCE.search(one)), evidence.title)
         what = f'The site shows a maintenance page (HTTP {evidence.status}): "{line[:120]}".'
         yield SURE, Cause("maintenance", what, _where(evidence), "Wait: nothing in the settings is wrong")
     elif evidence.status >= 500:
@@ -237,6 +181,21 @@ def _scripts_broken(clues: Clues) -> Iterator[Guess]:
         yield BROKEN, Cause("script error", what, trouble.place, "The site's own script is broken: tell its owner")
 
 
+def _scripts_refused(clues: Clues) -> Iterator[Guess]:
+    """What the console tells: a script that the browser did not run, or an error that the page caught."""
+    if not (clues.missing or clues.step_failed):
+        return
+    for trouble in _select(clues, "console")[:2]:
+        if REFUSED_SCRIPT.search(trouble.text):
+            named = re.search(r"https?://[^\s'\"]+", trouble.text)
+            what = f"The browser did not run a script of the page: {trouble.text[:160]}"
+            change = "The site serves the script wrongly, or forbids it itself: tell its owner"
+            yield BROKEN, Cause("script missing", what, named[0] if named else trouble.place, change)
+        else:
+            what = f"A script of the page reports an error: {trouble.text[:160]}"
+            yield FOLLOWING, Cause("script error", what, trouble.place, "See whether the page needs what has failed")
+
+
 def _kept_away(clues: Clues) -> Iterator[Guess]:
     for trouble in _select(clues, "egress")[:1]:
         host = urlsplit(trouble.place).netloc or trouble.place
@@ -272,9 +231,10 @@ FINDERS: tuple[Callable[[Clues], Iterator[Guess]], ...] = (
     _is_challenged,
     _scripts_missing,
     _scripts_broken,
+    _scripts_refused,
+    _wants_consent,
     _speaks_otherwise,
     _rules_broken,
-    _wants_consent,
     _is_stranger,
     _kept_away,
     _hangs,
@@ -296,3 +256,7 @@ def _where(evidence: VisitEvidence, element: Element | None = None) -> str:
 
 def _toml(text: str) -> str:
     return f"'{text}'" if "'" not in text else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _basic(text: str) -> str:
+    return f'"{text}"' if '"' not in text and "\\" not in text else _toml(text)

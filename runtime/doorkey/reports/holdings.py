@@ -33,8 +33,12 @@ LIKE = 0.66
 """How alike two names must be, from 0 to 1, to be called so."""
 MOST = 400
 LONGEST_SCRIPT = 200_000
-ASSIGNED = re.compile(r"""(["']?)([A-Za-z_$][\w$.-]{1,60})\1\s*[:=]\s*(["'])([^"'\n<>]{6,512})\3""")
+ASSIGNED = re.compile(r"""(["']?)([A-Za-z_$][\w$.-]{1,60})\1\s*[:=]\s*(["'`])([^"'`\n<>]{6,512})\3""")
 """A text that a script gives a name: `csrfToken: "…"`, `window.nonce = '…'`."""
+
+
+PART = re.compile(r"""name="([^"\r\n]{1,80})"\r\n(?:[\w-]+:[^\r\n]*\r\n)*\r\n([^\r\n]*)\r\n--""")
+"""A field of a multipart body that is no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,14 @@ def _list_sent(seen: Seen, page: Page) -> Iterator[Holding]:
 
 
 def _list_fields(body: str) -> list[tuple[str, str]]:
-    """Return the fields of a JSON or form body whose values are texts, by path."""
+    """Return the fields of a JSON, multipart or form body whose values are texts, by path."""
     if body.lstrip()[:1] in ("{", "["):
         try:
             return list(_walk(json.loads(body), "", 0))[:100]
         except (ValueError, RecursionError):
             return []
+    if body.startswith("--"):
+        return [(match[1], match[2]) for match in PART.finditer(body[:65536])][:100]
     if "=" not in body or "<" in body[:200]:
         return []
     return [(name, values[0]) for name, values in parse_qs(body[:16384]).items()][:100]

@@ -10,7 +10,8 @@ from doorkey.model.events import CallRecord, VisitEvent
 from doorkey.model.evidence import Trouble, VisitEvidence
 from doorkey.model.page import Page, place_of
 from doorkey.model.session import Session
-from doorkey.reports.diagnosis import Failure, find_causes
+from doorkey.reports.clues import Failure
+from doorkey.reports.diagnosis import find_causes
 from doorkey.reports.good_visit import PageFacts
 from doorkey.reports.holdings import STEMS, WHERE, Holding, list_holdings
 from doorkey.reports.masking import Masker

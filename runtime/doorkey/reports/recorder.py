@@ -20,7 +20,7 @@ from doorkey.model.page import Page
 from doorkey.model.session import Session
 from doorkey.provider import Provider
 from doorkey.reports.archive import MOST_CALLS, Archive
-from doorkey.reports.diagnosis import Failure
+from doorkey.reports.clues import Failure
 from doorkey.reports.making import VisitMaterial, list_values, make_call_report, make_visit, read_facts
 from doorkey.reports.recordings import Recording, TraceWhen, has_failed, keep_recording, number_name
 from doorkey.reports.report import Report

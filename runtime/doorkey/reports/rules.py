@@ -24,6 +24,12 @@ VISIBLE = ("css", "cookie", "local", "session", "script", "html")
 MOST_SELECTORS = 3000
 FEWEST = 4
 """Characters of a value that may be a token."""
+LOGOUT = re.compile(
+    r"(?:log|sign).?(?:out|off)|sessions?/(?:end|destroy|delete)|"
+    r"abmelden|ausloggen|d[ée]connexion|cerrar.?sesi[oó]n|disconnetti|uitloggen",
+    re.I,
+)
+"""The words for what only visitors who are logged in are shown."""
 ORDER = ("page", "cookie", "storage", "script", "request", "answer")
 """Where a value is looked for first, of places whose names are equally alike."""
 
@@ -76,6 +82,10 @@ def check_rules(
             continue
         near = tuple(list_near(source, page)) if kind == "css" else ()
         holding = None if name == READY else find_holding(name, source, holdings, taken)
+        if name == READY and not near and LOGOUT.search(source):
+            near = tuple(_list_logouts(page))[:3]
+        elif name != READY and not near and holding is None and value is None:
+            near = tuple(_list_only_field(holdings, taken))
         checked.append(CheckedRule(name, source, False, value == "", holding, near, kind))
     return checked
 
@@ -90,6 +100,23 @@ def find_holding(name: str, source: str, holdings: Iterable[Holding], taken: set
         if score >= LIKE and score > most:
             best, most = holding, score
     return best
+
+
+def _list_logouts(page: Page) -> Iterator[str]:
+    """Yield selectors of what logs out by any other name: links, buttons and forms of the page."""
+    for tag in page.document.find_all(["a", "button", "form"]):
+        key = "action" if tag.name == "form" else "href"
+        address, id_ = str(tag.get(key) or ""), str(tag.get("id") or "")
+        text = "" if tag.name == "form" else tag.get_text(" ", strip=True)[:40]
+        if (id_ or address) and "?" not in address and LOGOUT.search(f"{address} {id_} {text}"):
+            yield f"#{id_}" if id_ else f'{tag.name}[{key}="{address}"]'[:80]
+
+
+def _list_only_field(holdings: Iterable[Holding], taken: set[str]) -> list[str]:
+    """Return the rule of the only field of the page whose value may be a token, though its name does not say so."""
+    found = [one for one in holdings if one.source.startswith("input[") and one.source not in taken]
+    found = [one for one in found if re.fullmatch(r"(?=\S*\d)(?=\S*[A-Za-z])\S{12,}", one.value)]
+    return [one.source for one in found] if len(found) == 1 else []
 
 
 def kind_of(source: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from doorkey.browser.egress_refusals import EgressRefusals
-from doorkey.browser.visit.evidence_scripts import COVER, EXAMINE, GLOBALS, UNCOVER
+from doorkey.browser.visit.evidence_scripts import COVER, EXAMINE, UNCOVER, read_globals
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.page_troubles import PageTroubles
@@ -28,6 +28,7 @@ PICTURE = 1.5
 FIELDS = "input, textarea, select, [contenteditable]"
 COLOR = "#4a4a4a"
 MOST_SECRETS = 400
+MOST_NAMES = 300
 SHORTEST, LONGEST = 6, 2000
 """Characters of a value that is searched for in the page's texts."""
 
@@ -90,7 +91,8 @@ class EvidenceCollector:
 
     async def _read_page(self, evidence: VisitEvidence) -> VisitEvidence:
         snapshot = await take_snapshot(self._inspector, self._clock, self._spec.script_values)
-        told = await self._inspector.evaluate_in_page(GLOBALS)
+        declared = await self._inspector.send("Runtime.globalLexicalScopeNames", {})
+        told = await self._inspector.evaluate_in_page(read_globals(declared["names"][:MOST_NAMES]))
         values = {name: value for name, value in _parse(told).items() if isinstance(value, str)}
         page = replace(snapshot.page, sent=await self._troubles.read_sent())
         return replace(evidence, page=page, values=values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from doorkey.browser.visit.inspector import PageInspector
@@ -18,8 +19,8 @@ MOST = 40
 """Entries that are kept of each kind: the latest."""
 MOST_SENT = 150
 LONGEST = 1000
-BODIES = ("Fetch", "XHR")
-"""What the answers of which are read, when the visit has failed."""
+BODIES = ("Fetch", "Ping", "XHR")
+"""What a page's scripts send, by DevTools' names: it is read with its answers when the visit has failed."""
 
 
 class PageTroubles:
@@ -30,6 +31,7 @@ class PageTroubles:
         self._troubles: deque[Trouble] = deque(maxlen=MOST)
         self._requests: dict[str, dict[str, Any]] = {}
         self._answers: dict[str, dict[str, Any]] = {}
+        self._thrown: deque[tuple[str, str]] = deque(maxlen=MOST)  # errors of scripts with their places
         self._frame = ""
         self.redirects: deque[tuple[int, str, str]] = deque(maxlen=MOST)
 
@@ -40,15 +42,17 @@ class PageTroubles:
         session.on("Network.responseReceived", self._on_response)
         session.on("Network.loadingFinished", self._on_finished)
         session.on("Network.loadingFailed", self._on_failed)
+        session.on("Runtime.exceptionThrown", self._on_thrown)
         self._inspector.page.on("console", self._on_console)
         self._inspector.page.context.on("weberror", self._on_error)
+        await self._inspector.send("Runtime.enable", {})
 
     def add(self, kind: TroubleKind, text: str, place: str = "", status: int = 0, type: str = "") -> None:
         self._troubles.append(Trouble(kind, text[:LONGEST], place, status, type))
 
     @property
     def entries(self) -> tuple[Trouble, ...]:
-        return tuple(dict.fromkeys(self._troubles))
+        return tuple(dict.fromkeys(self._locate(trouble) for trouble in self._troubles))
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -125,6 +129,19 @@ class PageTroubles:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             where = message.location
             self.add("console", message.text, f"{place_of(where['url'])}:{where['lineNumber'] + 1}")
+
+    def _on_thrown(self, event: dict[str, Any]) -> None:
+        details = event["exceptionDetails"]
+        thrown = details.get("exception", {})
+        if url := details.get("url"):
+            text = str(thrown.get("description") or thrown.get("value") or details["text"])
+            self._thrown.append((text[:LONGEST], f"{place_of(url)}:{details['lineNumber'] + 1}"))
+
+    def _locate(self, trouble: Trouble) -> Trouble:
+        """Add the place of a script's error that has no stack: one of its syntax, or a text that it throws."""
+        if trouble.kind != "script error" or trouble.place:
+            return trouble
+        return replace(trouble, place=next((place for text, place in self._thrown if trouble.text in text), ""))
 
     def _on_error(self, error: WebError) -> None:
         if error.page is not None and error.page != self._inspector.page:
