@@ -121,6 +121,8 @@ MALFORMED: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "chunked, then identity": (POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SMUGGLED, (400,)),
     "identity": (POST + b"Transfer-Encoding: identity\r\n\r\n" + SMUGGLED, (400,)),
     "gzip alone": (POST + b"Transfer-Encoding: gzip\r\n\r\n" + SMUGGLED, (400,)),
+    "gzip under chunked": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, (501,)),
+    "identity under chunked": (POST + b"Transfer-Encoding: identity,chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, (501,)),
     "an unknown coding": (POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + SMUGGLED, (400,)),
     "a quoted coding": (POST + b'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n' + SMUGGLED, (400,)),
     "a vertical tab in the coding": (POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + SMUGGLED, (400,)),

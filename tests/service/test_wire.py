@@ -256,6 +256,40 @@ async def test_a_half_closed_client_gets_its_answer_and_one_that_left_ends_its_c
         assert (came.status, came.body) == (200, b"at last")
 
 
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"POST /site/wiki/x HTTP/1.1\r\n" + OURS + b"Content-Length: 9", b"half"),
+        (b"POST /site/wiki/x HTTP/1.1\r\n" + OURS + b"Transfer-Encoding: chunked", b"9\r\nhalf"),
+        (b"POST /v1/messages HTTP/1.1\r\n" + OURS + b"Content-Type: application/json\r\nContent-Length: 9", b"{"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_half_closed_client_is_told_that_its_body_is_not_whole(
+    head: bytes, body: bytes, at_once: bool, base: str, site: TokenSite
+) -> None:
+    pieces = (head + b"\r\n\r\n" + body,) if at_once else (head + b"\r\n\r\n", body)
+    came = await exchange(base, *pieces, half=True, limit=10)
+    assert (came.status, came.error()["code"], site.bodies) == (400, "invalid_body", [])
+
+
+async def test_a_half_closed_client_that_asked_for_another_protocol_gets_its_answer(base: str, site: TokenSite) -> None:
+    for request in (
+        get("/x", b"Upgrade: websocket\r\n", "1.0"),
+        b"CONNECT localhost:80 HTTP/1.1\r\n" + OURS + END,
+    ):
+        assert (await exchange(base, request, half=True)).status in (200, 404, 405)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 9])
+async def test_a_path_as_it_was_typed_is_percent_encoded(pieces: int, base: str, site: TokenSite) -> None:
+    request = b"GET /site/wiki/\xc3\xbcber/\xe9?q=\xd1\x8f HTTP/1.1\r\n" + OURS + b"X-Name: \xe9\r\n" + END
+    step = -(-len(request) // pieces)
+    assert (await exchange(base, *(request[at : at + step] for at in range(0, len(request), step)))).status == 200
+    assert site.seen[0].raw_path == "/%C3%BCber/%E9?q=%D1%8F"
+    assert dict(site.seen[0].raw_headers)[b"x-name"] == b"\xe9"
+
+
 async def test_a_slow_head_is_ended(runtime: EnteredRuntime) -> None:
     app = build_app(runtime, service=ServiceSettings(), key=KEY)
     async with serve(app, "127.0.0.1", 0, shutdown=1.0, head=0.5) as base:

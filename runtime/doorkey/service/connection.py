@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.streams import StreamReader
 
 from doorkey.clock import Clock
-from doorkey.model.request import MiB
 from doorkey.service.failure import BROKEN_BODY, Failure
-from doorkey.service.middleware import new_id
+from doorkey.service.lingering import ErrorResponse, Lingering
 from doorkey.service.peer import has_closed
 from doorkey.service.protocol_errors import FIELD_LIMIT, LINE_LIMIT, failure_of_protocol, write_raw
 
@@ -23,12 +24,9 @@ log = logging.getLogger(__name__)
 IDLE = 75.0
 """Seconds a connection may stay open without a request."""
 HEAD = 20.0
-LINGER = 2.0
-"""Seconds in which a client that is still sending is read from, after an error that ends its connection: a closed
-socket with unread bytes is reset, and takes the answer with it (RFC 9112, section 9.6)."""
-LINGER_BYTES = MiB
 QUIET = 60.0
 """Seconds between two log lines about connections that were refused."""
+NOT_ASCII = re.compile(rb"[\x80-\xff]")
 LEFT = 0.2
 """Seconds between two looks at whether a client that closed its sending side still waits for its answer."""
 
@@ -113,7 +111,7 @@ class Connection(web.RequestHandler):
     came, in the answer as in the log.
     """
 
-    __slots__ = ("_came", "_connections", "_head_timer", "_lingering", "_watcher")
+    __slots__ = ("_came", "_connections", "_head_timer", "_in_first_line", "_last_body", "_lingering", "_watcher")
 
     def __init__(self, manager: web.Server, connections: Connections) -> None:
         super().__init__(
@@ -128,6 +126,8 @@ class Connection(web.RequestHandler):
         self._connections = connections
         self._came = 0.0  # when the last bytes came
         self._head_timer: asyncio.TimerHandle | None = None
+        self._in_first_line = False
+        self._last_body: StreamReader | None = None
         self._lingering: Lingering | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -164,8 +164,11 @@ class Connection(web.RequestHandler):
         if self._lingering is not None:
             self._lingering.take(data)
             return
+        if self._in_first_line or (self._head_timer is None and self.idle):
+            data = self._encode_first_line(data)
         super().data_received(data)
         if self._messages:
+            self._last_body = self._messages[-1][1]
             self._end_broken_body()
         self._came = self._loop.time()
         if self.idle and data:
@@ -180,8 +183,10 @@ class Connection(web.RequestHandler):
         if self._lingering is not None:
             self._lingering.end()
             return False
-        if self.idle or self._upgraded or self.transport is None or self.transport.get_extra_info("sslcontext"):
+        websocket = self._payload_parser is not None
+        if self.idle or websocket or self.transport is None or self.transport.get_extra_info("sslcontext"):
             return False  # TLS has no half-closed connections
+        self._end_unfinished_body()
         self._watcher = self._loop.create_task(self._watch_half_closed())
         return True
 
@@ -212,7 +217,9 @@ class Connection(web.RequestHandler):
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log the kind of an error that aiohttp met, and not its text, which repeats bytes of the request."""
-        log.error("a connection failed: %s", type(kw.get("exc_info")).__name__)
+        error = kw.get("exc_info")
+        broken_body = isinstance(error, web.RequestPayloadError)  # the client's fault, and told already
+        log.log(logging.DEBUG if broken_body else logging.ERROR, "a connection failed: %s", type(error).__name__)
 
     def linger(self) -> Lingering:
         """Stop reading requests, close the sending side, and take what the client still sends."""
@@ -232,6 +239,21 @@ class Connection(web.RequestHandler):
         if self.idle:
             self.refuse(TOO_SLOW)
 
+    def _encode_first_line(self, data: bytes) -> bytes:
+        """Percent-encode what is not ASCII in a request's first line: curl sends it as it was typed, and aiohttp
+        takes it for no HTTP."""
+        end = data.find(b"\n")
+        self._in_first_line = end < 0
+        line = data if end < 0 else data[:end]
+        if line.isascii():
+            return data
+        return NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + data[len(line) :]
+
+    def _end_unfinished_body(self) -> None:
+        """Tell the request whose body is still expected that no more comes."""
+        if self._last_body is not None and not self._last_body.is_eof():
+            self._last_body.set_exception(web.RequestPayloadError(BROKEN_BODY.message))
+
     def _end_broken_body(self) -> None:
         """Tell a request under way that its body is broken: aiohttp only queues the parser's error behind it."""
         message = self._messages[-1][0]
@@ -242,47 +264,9 @@ class Connection(web.RequestHandler):
 
     async def _watch_half_closed(self) -> None:
         """End the connection after its last answer, or when the client has closed its socket altogether."""
-        while self.transport is not None and not self.idle:
+        while self.transport is not None and not self.idle and self._payload_parser is None:
             if await has_closed(self.transport.get_extra_info("socket"), self._current_request):
                 self.transport.abort()
                 return
             await asyncio.sleep(LEFT)
         self.force_close()
-
-
-class Lingering:
-    """Takes and drops what a client still sends after its connection's last answer."""
-
-    def __init__(self) -> None:
-        self._taken = 0
-        self._ended = asyncio.get_running_loop().create_future()
-
-    def take(self, data: bytes) -> None:
-        self._taken += len(data)
-        if self._taken > LINGER_BYTES:
-            self.end()
-
-    def end(self) -> None:
-        if not self._ended.done():
-            self._ended.set_result(None)
-
-    async def wait(self) -> None:
-        await asyncio.wait([self._ended], timeout=LINGER)
-
-
-class ErrorResponse(web.Response):
-    """The last answer of a connection whose client may still be sending."""
-
-    def __init__(self, connection: Connection, failure: Failure) -> None:
-        super().__init__(
-            status=failure.status,
-            body=failure.body(),
-            content_type="application/json",
-            headers={**failure.headers, "x-request-id": new_id()},
-        )
-        self.force_close()
-        self._connection = connection
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        await super().write_eof(data)
-        await self._connection.linger().wait()

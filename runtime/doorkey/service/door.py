@@ -46,6 +46,10 @@ def door_routes(runtime: Runtime, unread: float) -> list[web.RouteDef]:
             # No limit on the whole: an answer or an upload of any size may take its time, as long as it moves.
             answer = await runtime.send(name, _make_request(request, path, body), timeout=math.inf)
             return await _deliver(request, runtime.sites[name], answer, unread)
+        except DoorkeyError:
+            if isinstance(body, Upload) and body.failure is not None:
+                raise body.failure from None  # the client's own fault: what the site got was not the whole request
+            raise
         finally:
             if isinstance(body, Upload):
                 await body.aclose()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
@@ -58,6 +58,8 @@ EXPECT = web.RequestKey("EXPECT", str)
 """The `Expect` header of a request whose client waits before it sends the body."""
 UNKNOWN_VERSION = web.RequestKey("UNKNOWN_VERSION", bool)
 """Set for a version of HTTP that this service doesn't speak."""
+UNKNOWN_CODING = web.RequestKey("UNKNOWN_CODING", bool)
+"""Set for a Transfer-Encoding other than chunked: nobody would undo it."""
 VERSIONS = (HttpVersion10, HttpVersion11)
 BASE_PATH = web.AppKey("BASE_PATH", str)
 """The path under which a proxy offers the service; empty for none."""
@@ -80,8 +82,8 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
         history.begin(request[ID])
         try:
             try:
-                if len(request) > PLAIN and UNKNOWN_VERSION in request:
-                    _refuse_version()
+                if len(request) > PLAIN:
+                    _refuse_unknown(request)
                 response: web.StreamResponse | None = rules.admit(request)
                 if response is None:
                     if full and request.path not in NEVER_QUEUED:
@@ -123,8 +125,12 @@ def guard(rules: Rules, running: RunningRequests, metrics: ServiceMetrics, histo
     return guarded
 
 
-def _refuse_version() -> NoReturn:
-    raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
+def _refuse_unknown(request: web.Request) -> None:
+    if UNKNOWN_VERSION in request:
+        raise Refusal(505, "http_version_not_supported", "HTTP/1.1 or HTTP/1.0 was expected, another version came")
+    if UNKNOWN_CODING in request:
+        message = "no Transfer-Encoding but chunked is known here: compress by Content-Encoding"
+        raise Refusal(501, "unsupported_transfer_encoding", message)
 
 
 def identify(request: web.Request) -> None:
@@ -185,6 +191,10 @@ def normalize(
         message = message._replace(path=path, url=plain)
     if message.version not in VERSIONS:
         message, kept[UNKNOWN_VERSION] = message._replace(version=HttpVersion11, should_close=True), True
+    if message.chunked:
+        codings = ",".join(message.headers.getall("Transfer-Encoding", ())).lower().split(",")
+        if [coding.strip() for coding in codings if coding.strip()] != ["chunked"]:
+            message, kept[UNKNOWN_CODING] = message._replace(should_close=True), True
     expect = message.headers.get("Expect")
     if expect is not None:
         headers = CIMultiDict(message.headers)
