@@ -45,6 +45,8 @@ async def talk(request: web.Request) -> web.StreamResponse:
         elif message.data == "drop":
             assert request.transport is not None
             request.transport.abort()
+        elif message.data == "garble":
+            await socket.send_frame(b"\xff", aiohttp.WSMsgType.TEXT)
         elif message.type is aiohttp.WSMsgType.TEXT:
             await socket.send_str(message.data)
         elif message.type is aiohttp.WSMsgType.BINARY:
@@ -85,6 +87,14 @@ async def test_a_lost_connection_has_the_code_of_one(wiki: Client) -> None:
         await socket.send_str("drop")
         assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
         assert socket.close_code == 1006
+
+
+async def test_a_text_that_is_no_utf_8_ends_it_as_in_browsers(wiki: Client) -> None:
+    async with wiki.ws_connect("/live") as socket:
+        await socket.receive_str()
+        await socket.send_str("garble")
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
+        assert socket.close_code == 1007
 
 
 @pytest.mark.parametrize(("status", "error"), [(404, SiteError), (200, Changed)])

@@ -23,6 +23,8 @@ from doorkey.transport.websocket import Message, WebSocket
 TYPES = {"text": aiohttp.WSMsgType.TEXT, "binary": aiohttp.WSMsgType.BINARY, "pong": aiohttp.WSMsgType.PONG}
 LOST = 1006
 """The close code of a WebSocket that ended without a close frame (RFC 6455, section 7.1.5)."""
+NO_TEXT = 1007
+"""The close code that answers a text which is no UTF-8 (RFC 6455, section 8.1)."""
 
 
 class ClientWebSocket:
@@ -69,8 +71,14 @@ class ClientWebSocket:
             self.close_code = message.code
             await self._socket.close(message.code)
             return aiohttp.WSMessage(aiohttp.WSMsgType.CLOSE, message.code, message.data.decode(errors="replace"))
-        data = message.data.decode() if message.kind == "text" else message.data
-        return aiohttp.WSMessage(TYPES[message.kind], data, None)
+        if message.kind != "text":
+            return aiohttp.WSMessage(TYPES[message.kind], message.data, None)
+        try:
+            return aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, message.data.decode(), None)
+        except UnicodeDecodeError:
+            self.close_code = NO_TEXT
+            await self._socket.close(NO_TEXT)
+            return aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
 
     async def receive_str(self) -> str:
         """Return the next message, a text. Raises TypeError for another, Cut at the end."""
