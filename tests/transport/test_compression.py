@@ -156,6 +156,22 @@ async def test_an_answer_is_unpacked_on_the_way(coding: str, pack: Callable[[byt
         assert (await whole(stream, sys.maxsize)).body == TEXT
 
 
+@pytest.mark.parametrize("coding", ["gzip, gzip", "deflate, GZIP", "identity, deflate,identity, gzip"])
+async def test_codings_over_each_other_are_undone_in_turn(coding: str) -> None:
+    inner = pack_gzip(TEXT) if coding.startswith("gzip") else zlib.compress(TEXT)
+    async with answered(pack_gzip(inner), coding) as stream:
+        assert (await whole(stream, sys.maxsize)).body == TEXT
+    async with answered(pack_gzip(inner[:-1]), coding) as stream:
+        with pytest.raises(Cut):
+            await stream.read(len(TEXT) + 1)
+    assert unpacked(pack_gzip(inner), {"content-encoding": coding}) == (b"", False)
+
+
+async def test_more_codings_than_anyone_applies_are_left_as_they_are() -> None:
+    async with answered(b"whatever", ", ".join(["gzip"] * 1000)) as stream:
+        assert (await whole(stream, sys.maxsize)).body == b"whatever"
+
+
 async def test_an_answer_in_a_coding_that_no_browser_knows_is_left_as_it_is() -> None:
     async with answered(b"whatever", "aes128gcm") as stream:
         assert (await whole(stream, sys.maxsize)).body == b"whatever"

@@ -169,10 +169,14 @@ ACCEPTED = ", ".join(coding for coding in DECOMPRESSORS if coding != "x-gzip")
 """The Accept-Encoding of requests whose answers are unpacked here."""
 
 
-def coding_of(headers: Mapping[str, str]) -> str:
-    """The content coding of an answer; empty for none."""
-    coding = headers.get("content-encoding", "").strip().lower()
-    return "" if coding == "identity" else coding
+MOST_CODINGS = 5
+"""Codings over each other that are undone: more are nobody's answer."""
+
+
+def codings_of(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The content codings of an answer, in the order in which they were applied (RFC 9110, section 8.4)."""
+    told = (part.strip() for part in headers.get("content-encoding", "").lower().split(","))
+    return tuple(coding for coding in told if coding not in ("", "identity"))
 
 
 def unpack_exchange(exchange: Exchange, headers: Mapping[str, str]) -> Exchange:
@@ -180,15 +184,18 @@ def unpack_exchange(exchange: Exchange, headers: Mapping[str, str]) -> Exchange:
 
     Raises NotPlainHttp for a coding whose library is missing.
     """
-    coding = coding_of(headers)
-    if coding in DECOMPRESSORS:
-        return UnpackedExchange(exchange, coding)
-    if coding not in BY_LIBRARY:
+    codings = codings_of(headers)
+    if len(codings) > MOST_CODINGS or any(coding not in (*DECOMPRESSORS, *BY_LIBRARY) for coding in codings):
         return exchange
-    exchange.close()
-    raise NotPlainHttp(
-        f"the site's answer is compressed by {coding}, which it was not asked for; install doorkey[compression]"
-    )
+    missing = next((coding for coding in codings if coding not in DECOMPRESSORS), None)
+    if missing is not None:
+        exchange.close()
+        raise NotPlainHttp(
+            f"the site's answer is compressed by {missing}, which it was not asked for; install doorkey[compression]"
+        )
+    for coding in reversed(codings):
+        exchange = UnpackedExchange(exchange, coding)
+    return exchange
 
 
 class UnpackedExchange:
@@ -246,11 +253,11 @@ def unpacked(start: bytes, headers: Mapping[str, str], most: int = HEAD_BYTES) -
 
     It is up to *most* bytes, and none if it can't be read.
     """
-    coding = coding_of(headers)
-    if not start or not coding:
+    codings = codings_of(headers)
+    if not start or not codings:
         return start, True
-    make = DECOMPRESSORS.get(coding)
-    if make is None:
+    make = DECOMPRESSORS.get(codings[0])
+    if make is None or len(codings) > 1:
         return b"", False
     decompressor: Decompressor = make()
     found = b""
