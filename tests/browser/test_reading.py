@@ -57,6 +57,55 @@ async def test_what_is_no_text_is_not_taken(browsers: BrowserPool, site: LocalSi
     assert (result.local, result.page.scripts) == ({"good": "ä€"}, {})
 
 
+ENDLESS = "<script>endless = { get x() { for (;;); } }</script>"
+
+
+async def test_a_value_that_can_not_be_told_stands_in_no_other_ones_way(browsers: BrowserPool, site: LocalSite) -> None:
+    values = {
+        "itself": "app", "a window": "window", "a symbol": "Symbol('x')", "a date": "new Date(0)", "a map": "new Map()",
+        "a wrapper": "new String('x')", "a promise": "Promise.resolve('x')", "a proxy": "new Proxy({ t: 1 }, {})",
+    }  # fmt: skip
+    script = "".join(f"app[{name!r}] = {value};" for name, value in values.items())
+    site.page(f"{PAGE}<script>app = {{ id: 12345678901234567890n, list: [1] }}; {script}</script>{ENDLESS}")
+    paths = ("app.id", "app.list", "endless.x", *(f"app.{name}" for name in values))
+    result = await visit(browsers, site, script_values=paths)
+    assert result.page.scripts == {"app.id": 12345678901234567890, "app.list": [1]}
+
+
+DATABASES = """<script>
+  const make = (name, fill, then) => {
+    const opening = indexedDB.open(name, 1);
+    opening.onupgradeneeded = () => fill(opening.result.createObjectStore("s"));
+    opening.onsuccess = () => then(opening.result);
+  };
+  make("good", (store) => store.add({ id: 12345678901234567890n, bytes: new Uint8Array([1]) }, "k"), () => 0);
+  make("busy", (store) => store.add("x", "k"), (database) => {
+    const store = database.transaction("s", "readwrite").objectStore("s");
+    (function again() { store.get("k").onsuccess = again; })();
+  });
+  make("upgraded", (store) => store.add("x", "k"), () => indexedDB.open("upgraded", 2));
+</script>"""
+
+
+async def test_a_database_that_the_page_keeps_locked_stands_in_no_other_ones_way(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
+    def read(page: Page) -> dict[str, Any]:
+        if not page.indexed:
+            raise MissingToken("id", "good/s/k")
+        return {}
+
+    site.page(PAGE + DATABASES)
+    result = await visit(browsers, site, read=read, indexed_values=("good/s/k", "busy/s/k", "upgraded/s/k"))
+    assert result.page.indexed == {"good/s/k": {"id": "12345678901234567890", "bytes": {"0": 1}}}
+
+
+async def test_no_name_of_a_stored_value_is_lost(browsers: BrowserPool, site: LocalSite) -> None:
+    names = ("__proto__", "length", "key", "getItem", "")
+    site.page(PAGE + "".join(f"<script>localStorage.setItem('{name}', 'x')</script>" for name in names))
+    assert (await visit(browsers, site)).local == dict.fromkeys(names, "x")
+
+
 async def test_stored_state_that_the_browser_refuses_is_dropped_and_named(
     browsers: BrowserPool, site: LocalSite
 ) -> None:
@@ -104,6 +153,7 @@ SOURCES = """<div id=host></div><iframe src=/frame></iframe><script>
   form.append("csrf", "in-multipart");
   fetch("/upload", { method: "POST", body: form });
   new Worker("/worker.js");
+  new WebSocket(`ws://${location.host}/socket?ticket=of-socket`);
   navigator.serviceWorker.register("/service.js");
 </script>"""
 
@@ -111,7 +161,7 @@ SOURCES = """<div id=host></div><iframe src=/frame></iframe><script>
 def collect(page: Page) -> dict[str, Any]:
     """All that the page sent, by path; raises until everything has come."""
     sent = {seen.url.partition("?")[0].rpartition("/")[2]: seen for seen in page.sent}
-    missing = {"answer", "upload", "from-frame", "from-worker", "from-service"} - sent.keys()
+    missing = {"answer", "upload", "socket", "from-frame", "from-worker", "from-service"} - sent.keys()
     if missing or not sent["answer"].answer_body or not page.indexed:
         raise MissingToken(",".join(missing), "the page's own requests")
     return {}
@@ -149,6 +199,7 @@ async def test_tokens_are_found_wherever_a_page_keeps_them(browsers: BrowserPool
     }  # fmt: skip
     assert "in-multipart" in sent["upload"].body
     assert sent["answer"].url.endswith("?ticket=in-query")
+    assert sent["socket"].url == f"{site.url}socket?ticket=of-socket"
     assert sent["answer"].answer_headers["x-token"] == "in-header"
     assert '"in-body"' in sent["answer"].answer_body
 

@@ -36,7 +36,11 @@ PAGE = Page(
 <script>var conf = {"nonce": "h-1"};</script></head>
 <body id="app"><form><input type="hidden" name="sectok" value="i-1"></form><b class="token"> t-1 </b></body></html>""",
     cookies={"XSRF-TOKEN": "c%3D1", "sid": "s"},
-    local={"jwt": "l-1", "auth": '{"access": {"token": "inner-1"}}'},
+    local={
+        "jwt": "l-1",
+        "auth": '{"access": {"token": "inner-1"}}',
+        "persist:root": r'{"auth": "{\"token\": \"p-1\"}"}',
+    },
     session={"key": "s-1"},
     indexed={"db/store/user/1": {"token": "x-1"}},
     scripts={"app.token": {"id": 7}},
@@ -96,6 +100,7 @@ def wrong(**options: Any) -> str:
         ({"cookie": "XSRF-TOKEN", "decode": False}, "c%3D1"),
         ("local:jwt", "l-1"),
         ({"local": "auth", "inside": "access.token"}, "inner-1"),
+        ({"local": "persist:root", "inside": "auth.token"}, "p-1"),
         ("session:key", "s-1"),
         ("script:app.token", {"id": 7}),
         ("request:Authorization", "Bearer r-1"),

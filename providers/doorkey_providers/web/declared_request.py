@@ -140,8 +140,10 @@ class DeclaredRequest:
 
 
 def look_inside(value: JSON, path: str) -> JSON:
-    """What lies at *path* in *value*, which may be the text of JSON."""
-    return walk(parse_json(value) if isinstance(value, str) else value, path)
+    """What lies at *path* in *value*. It may be the text of JSON, and so may what it holds (redux-persist)."""
+    for part in path.split("."):
+        value = walk(parse_json(value) if isinstance(value, str) else value, part)
+    return value
 
 
 def _fill(value: Any, tokens: Tokens) -> Any:

@@ -50,7 +50,7 @@ def _describe_alternative(source: Source, page: Page) -> str:
                 "modules and functions can't be read"
             )
         case "indexeddb":
-            return "no such value in its IndexedDB, or one that JSON can't express"
+            return "no such value in its IndexedDB, or one that JSON can't express or that the page keeps locked"
         case "response":
             return _describe_names(
                 source.name.lower(), _list_headers(page, answers=True), "headers in answers to its own requests"

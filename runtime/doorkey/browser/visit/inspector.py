@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 CALL = 5.0
 """Seconds for one call into the page."""
+SCRIPT = 1.0
+"""Seconds that a value of the page's own scripts may take to be told: a getter may run for ever."""
 WORLD = "doorkey"
 """The name of the isolated world. A document has one of that name at most, so asking for it again is cheap."""
+WRAPPERS = ("String", "Number", "Boolean", "Date")
+"""Objects that DevTools would copy member by member, as if they were no texts, numbers and dates."""
 
 
 class PageInspector:
@@ -59,9 +63,37 @@ class PageInspector:
         return await self._run(expression, self._world)
 
     async def evaluate_in_page(self, expression: str) -> Any:
-        """Evaluate *expression* in the page's own world, with its global scope. Return None where it throws."""
-        found = await self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True})
-        return None if "exceptionDetails" in found else found["result"].get("value")
+        """Evaluate *expression* in the page's own world, with its global scope, and return its value.
+
+        Return None where it throws or takes longer than SCRIPT, and for a value that JSON can't express.
+        """
+        values = {"expression": expression, "timeout": SCRIPT * 1000, "objectGroup": WORLD}
+        found = await self._try("Runtime.evaluate", values)
+        result = found["result"] if found and "exceptionDetails" not in found else {}
+        if result.get("type") == "bigint":
+            return int(result["unserializableValue"].removesuffix("n"))
+        if "objectId" not in result:
+            return result.get("value")
+        return await self._copy(result)
+
+    async def _copy(self, found: dict[str, Any]) -> Any:
+        """The value of the object that DevTools *found*; None for one that is no list and no plain object."""
+        plain = found["type"] == "object" and found.get("subtype") in (None, "array")
+        copied = None
+        if plain and found.get("className") not in WRAPPERS:
+            itself = {"functionDeclaration": "function() { return this; }", "returnByValue": True}
+            copied = await self._try("Runtime.callFunctionOn", {"objectId": found["objectId"], **itself})
+        await self.send("Runtime.releaseObjectGroup", {"objectGroup": WORLD})
+        return copied["result"].get("value") if copied and "exceptionDetails" not in copied else None
+
+    async def _try(self, method: str, values: dict[str, Any]) -> Any:
+        """`send`; None where the page is still there and DevTools refuses: an object holds itself, say."""
+        try:
+            return await self.send(method, values)
+        except BrowserFailed:
+            if self.page.is_closed():
+                raise
+            return None
 
     async def _run(self, expression: str, world: int) -> Any:
         values = {"expression": expression, "contextId": world, "returnByValue": True, "awaitPromise": True}

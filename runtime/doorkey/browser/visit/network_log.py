@@ -18,7 +18,7 @@ from doorkey.model.urls import origin_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Page as BrowserPage
-    from playwright.async_api import Request
+    from playwright.async_api import Request, WebSocket
 
 MOST_SHAPES = 1000
 """Requests that are kept: the latest of each shape, so a page that polls does not push the others out."""
@@ -51,7 +51,7 @@ class NetworkLog:
         self._inspector, self._page, self._with_answers = inspector, inspector.page, with_answers
         self._first = ""  # the id of the first document's request
         self._frame = ""
-        self._kept: dict[object, tuple[Request, Seen]] = {}
+        self._kept: dict[object, tuple[Request | None, Seen]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.recording = recording
         self.awaited: set[str] = set()
@@ -89,6 +89,7 @@ class NetworkLog:
         session.on("Network.loadingFailed", self._on_failed)
         # By Playwright: it also reports what frames of other processes, workers and service workers send.
         self._page.context.on("request", self._record)
+        self._page.on("websocket", self._record_socket)
         if self._with_answers:
             self._page.context.on("requestfinished", self._record_answer)
         try:
@@ -143,11 +144,19 @@ class NetworkLog:
         if self.recording and self._is_ours(request):
             body = (request.post_data_buffer or b"").decode("utf-8", "replace")
             seen = Seen(method=request.method, url=request.url, headers=request.headers, body=body)
-            shape = _shape_of(seen)
-            self._kept.pop(shape, None)
-            self._kept[shape] = request, seen
-            if len(self._kept) > MOST_SHAPES:
-                del self._kept[next(iter(self._kept))]
+            self._add(request, seen)
+
+    def _record_socket(self, socket: WebSocket) -> None:
+        if self.recording:
+            # A WebSocket begins as a request by HTTP. ws://… and wss://… are of the origin of http://… and https://….
+            self._add(None, Seen(method="GET", url="http" + socket.url.removeprefix("ws")))
+
+    def _add(self, request: Request | None, seen: Seen) -> None:
+        shape = _shape_of(seen)
+        self._kept.pop(shape, None)
+        self._kept[shape] = request, seen
+        if len(self._kept) > MOST_SHAPES:
+            del self._kept[next(iter(self._kept))]
 
     def _is_ours(self, request: Request) -> bool:
         from playwright.async_api import Error

@@ -20,7 +20,7 @@ STATE = """() => {
   if (root) collect(document);
   const stored = (name) => {
     try {
-      const storage = window[name], found = {};
+      const storage = window[name], found = Object.create(null);
       for (let at = 0; at < storage.length; at++) {
         const key = storage.key(at), value = storage.getItem(key);
         // Half a surrogate pair is no text: no store could keep it.
@@ -45,7 +45,7 @@ STATE = """() => {
 no page: the text itself, as plain HTTP gets it."""
 
 LOCAL = """() => {
-  const found = {};
+  const found = Object.create(null);
   try {
     for (let at = 0; at < localStorage.length; at++) {
       const key = localStorage.key(at), value = localStorage.getItem(key);
@@ -57,29 +57,38 @@ LOCAL = """() => {
 """The local storage of the page's origin; null where it has none."""
 
 INDEXED = """async (paths) => {
-  const done = (request) => new Promise((resolve, reject) => {
+  // The page's own transactions and upgrades may hold a request up for ever.
+  const late = new Promise((_, reject) => setTimeout(reject, 2000));
+  const done = (request) => Promise.race([late, new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = request.onblocked = () => reject(request.error);
-  });
+  })]);
+  const plain = (_, value) => typeof value === "bigint" ? String(value) : value;
   const found = {};
   let known = [];
-  try { known = (await indexedDB.databases()).map((database) => database.name); } catch { return found; }
+  try {
+    known = (await Promise.race([late, indexedDB.databases()])).map((database) => database.name);
+  } catch { return found; }
   for (const path of paths) {
     const [name, store, ...rest] = path.split("/");
     const key = rest.join("/");
     if (!known.includes(name)) continue;  // opening it would create it
-    let database;
+    let database, opening;
     try {
-      database = await done(indexedDB.open(name));
+      opening = indexedDB.open(name);
+      database = await done(opening);
       if (!database.objectStoreNames.contains(store)) continue;
       const table = database.transaction(store, "readonly").objectStore(store);
       const keys = await done(table.getAllKeys(null, 1000));
       const wanted = keys.find((one) => String(one) === key) ?? (key === "*" ? keys[0] : undefined);
       if (wanted === undefined) continue;
       const again = database.transaction(store, "readonly").objectStore(store);
-      const text = JSON.stringify(await done(again.get(wanted)));
+      const text = JSON.stringify(await done(again.get(wanted)), plain);
       if (text !== undefined) found[path] = JSON.parse(text.toWellFormed());
-    } catch { /* locked, or nothing that JSON can express */ } finally { database?.close(); }
+    } catch {
+      // Locked, or nothing that JSON can express. What opens later must not stand in the page's way.
+      if (opening && !database) opening.onsuccess = () => opening.result.close();
+    } finally { database?.close(); }
   }
   return found;
 }"""
