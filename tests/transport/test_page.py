@@ -76,6 +76,27 @@ async def test_headers_that_a_page_cannot_set_are_left_to_the_browser(runtime: R
     assert not {"dnt", "via"} & found["headers"].keys()
 
 
+async def test_the_bytes_of_headers_are_those_of_direct(runtime: Runtime, site: PagedSite) -> None:
+    sent = b"caf\xe9", b"caf\xc3\xa9", b"\x83G\x83\x93 \x81\x8d", b"\xff\xfe\x80", b"\xe2\x82\xac"
+    came: list[bytes] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        came.append(dict(request.raw_headers)[b"X-Name"])
+        assert request.transport is not None
+        lines = b"".join(b"X-Name: %s\r\n" % value for value in sent)
+        request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n" + lines + b"\r\nx")
+        request.transport.close()
+        raise ConnectionResetError
+
+    site.routes["/bytes"] = answer
+    for value in sent:
+        told = value.decode("utf-8", "surrogateescape")
+        answered, _ = await fetched(runtime, Request(url="/bytes", headers={"X-Name": told}))
+        values = [text for name, text in answered.head.headers.items() if name == "x-name"]
+        assert [text.encode("utf-8", "surrogateescape") for text in values] == list(sent)
+    assert tuple(came) == sent
+
+
 async def test_every_body_arrives_as_it_was(runtime: Runtime) -> None:
     form = await echoed(runtime, method="POST", form={"a": "1 2", "ü": "€&="})
     assert form["text"] == "a=1+2&%C3%BC=%E2%82%AC%26%3D"

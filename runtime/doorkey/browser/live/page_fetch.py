@@ -154,11 +154,28 @@ STEP = 1024 * 1024
 def _merge_headers(headers: Mapping[str, Any]) -> CIMultiDict[str]:
     """Convert DevTools' headers: several values stand on several lines. The browser has decoded the body, so the
     headers about its encoding are left out."""
-    found = CIMultiDict((name.lower(), value) for name, values in headers.items() for value in str(values).split("\n"))
+    found = CIMultiDict(
+        (name.lower(), _as_sent(value)) for name, values in headers.items() for value in str(values).split("\n")
+    )
     if "content-encoding" in found:
         del found["content-encoding"]
         found.pop("content-length", None)
     return found
+
+
+def _as_sent(value: str) -> str:
+    """A header's *value* by the bytes that the site sent: DevTools tells each byte as a character of windows-1252."""
+    if value.isascii():
+        return value
+    try:
+        return b"".join(map(_byte_of, value)).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value  # it holds what no single byte means
+
+
+def _byte_of(character: str) -> bytes:
+    # windows-1252 leaves five bytes to the control characters of ISO-8859-1, which Python's codec refuses.
+    return character.encode("latin-1" if "\x80" <= character <= "\x9f" else "cp1252")
 
 
 def error_of(name: str, *, headed: bool) -> DoorkeyError:

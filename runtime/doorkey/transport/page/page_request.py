@@ -76,7 +76,8 @@ def _choose_headers(request: Request, kind: str | None) -> dict[str, str]:
         del chosen["accept"]
     if kind:
         chosen.setdefault("content-type", ("Content-Type", kind))
-    return dict(chosen.values())
+    # A script gives each byte of a header as one character.
+    return {name: value.encode("utf-8", "surrogateescape").decode("latin-1") for name, value in chosen.values()}
 
 
 async def _body(request: Request) -> tuple[bytes | None, str | None]:
