@@ -136,7 +136,7 @@ async def test_a_holder_that_stands_still_past_its_claim_publishes_nothing_over_
         stopped.send_signal(signal.SIGCONT)
         result = await result_of(stopped)
     assert (result["lost"], other["lost"]) == (0, 0)
-    assert site.visits <= 3
+    assert site.visits == 2, "a login ends the one before: nobody ends the other's again"
 
 
 @pytest.mark.real("redis")
@@ -158,17 +158,18 @@ async def test_a_server_killed_three_times_under_load_loses_nothing(tmp_path: Pa
 
 
 @pytest.mark.real("redis")
-async def test_while_a_server_is_away_for_8_seconds_nodes_go_on_with_what_they_hold(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["killed", pytest.param("stopped", marks=pytest.mark.long)])
+async def test_while_a_server_is_away_for_8_seconds_nodes_go_on_with_what_they_hold(tmp_path: Path, how: str) -> None:
     from redis_server import redis_server
 
     with redis_server(tmp_path) as server:
         async with counting_site(uses=1500) as site:
             nodes = [await start_node(server.url, ENCRYPTION, site, 1500) for _ in range(2)]
             await site.until_answered(200)
-            server.kill()
+            server.kill() if how == "killed" else server.signal(signal.SIGSTOP)
             await asyncio.sleep(AWAY)
             meanwhile = site.answered
-            server.start()
+            server.start() if how == "killed" else server.signal(signal.SIGCONT)
             results = await asyncio.gather(*(result_of(node) for node in nodes))
     assert [one["lost"] for one in results] == [0, 0]
     assert meanwhile == 1500, "all that the session they held was good for"

@@ -45,7 +45,7 @@ FAULTS: list[Fault] = [
     fault("waiters are not counted off", "keeper", "            state.end_wait()\n", "            pass\n"),
     fault("no renewal behind", "keeper", "        if state.needs_successor(now):\n", "        if False:\n"),
     fault("a long pause is waited out", "keeper", "and pause <= min(patience, deadline - now):", ":"),
-    fault("a short pause is told", "keeper", "if not isinstance(state.pause.why, LASTING) and pause", "if False and pause"),  # noqa: E501
+    fault("a short pause is told", "keeper", "if not is_lasting(state.pause.why) and pause", "if False and pause"),
     fault("a login elsewhere is not seen", "keeper", "if await self._take_stored(source, state):", "if False:"),
     fault("a refusal is forgotten", "keeper", "        self.refuse(refused, named=named)\n", ""),
     fault("a visit by name is not newer than others'", "keeper", "            state.publish(row.session, birth(self._clock, row.session))\n", "            pass\n"),  # noqa: E501
@@ -60,7 +60,8 @@ FAULTS: list[Fault] = [
     fault("closing does not wait for the visits", "keeper", "        await asyncio.gather(*flights, return_exceptions=True)\n", ""),  # noqa: E501
     fault("a visit's fault reaches nobody", "keeper", "            if not flight.cancelled() and (error := flight.exception()) is not None:\n                raise error\n", ""),  # noqa: E501
     fault("a login does not wait for a visit", "keeper", "                    await store.changed(target.key, seconds)\n", "                    return session\n"),  # noqa: E501
-    fault("a failure that lasts is waited out", "keeper", "if not isinstance(state.pause.why, LASTING) and pause", "if pause"),  # noqa: E501
+    fault("a store that is away is waited for again and again", "keeper", " or type(why) is Unavailable", ""),
+    fault("a failure that lasts is waited out", "keeper", "if not is_lasting(state.pause.why) and pause", "if pause"),
     # The flights
     fault("the visit's limit is not applied", "flights", "async with asyncio.timeout(self._limit + self._longer()):", "async with asyncio.timeout(None):"),  # noqa: E501
     fault("an outgrown session is taken", "flights", "if not source.fits(session):", "if False:"),

@@ -18,7 +18,7 @@ holds = PROPERTIES.holds
 
 @holds
 async def a_store_that_is_away_is_waited_for_a_while_and_its_failure_is_remembered(world: World) -> None:
-    node = world.node(patience=0.0)
+    node = world.node()
     held = await node.get()
     node.keeper.accept(held)
     node.store.away = True

@@ -16,6 +16,7 @@ from doorkey.clock import Clock
 from doorkey.errors import (
     Changed,
     ConfigurationError,
+    DoorkeyError,
     NeedsPerson,
     SessionRefused,
     SiteDown,
@@ -204,7 +205,7 @@ class Keeper:
         """Wait for the end of the pause, where that is short; else raise the error that it was begun for."""
         pause = state.pause.until - now
         patience = max(self._patience, state.pause.away_until - now)
-        if not isinstance(state.pause.why, LASTING) and pause <= min(patience, deadline - now):
+        if not is_lasting(state.pause.why) and pause <= min(patience, deadline - now):
             await self._clock.sleep(pause)
             return
         if await self._take_stored(source, state):
@@ -258,3 +259,8 @@ class Keeper:
         elif self._clock.now() >= deadline:
             what = f"total, while {state.waits or 'a visit goes on'}"
             raise TimeLimit(what, round(max(left, 0.0), 3), site=state.key.site, setting="limits.total")
+
+
+def is_lasting(why: DoorkeyError | None) -> bool:
+    """Whether a pause for *why* is told and not waited out. A store that is away was asked again and again before."""
+    return isinstance(why, LASTING) or type(why) is Unavailable
