@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,21 @@ async def test_a_page_that_takes_too_much_memory_is_ended_and_no_other(make, sit
         assert not beside.done()
         beside.cancel()
         assert pool.launches == 1
+
+
+async def test_a_page_that_dies_while_it_loads_is_the_browsers_failure_and_not_the_sites(  # type: ignore[no-untyped-def]
+    make, site: LocalSite
+) -> None:
+    site.held()
+    async with make() as pool, pool.lease(DESKTOP, site_url=site.url) as lease:
+        entering = asyncio.create_task(lease.enter(site.spec()))
+        await site.asked.wait()
+        for pid in Process.of(pool.browser_pid).list_family():
+            with suppress(OSError):
+                if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+        with pytest.raises(BrowserFailed, match="the page crashed"):
+            await entering
 
 
 async def test_a_dead_browser_is_noticed_at_lease_time(make) -> None:  # type: ignore[no-untyped-def]

@@ -12,7 +12,7 @@ from doorkey.browser.capture import Capture
 from doorkey.browser.context import LeasedContext, close_page, end_tasks
 from doorkey.browser.live.live_page import LivePage
 from doorkey.browser.live_view.handovers import Handovers
-from doorkey.browser.playwright_errors import translate
+from doorkey.browser.playwright_errors import explain_load
 from doorkey.browser.profile import Profile
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.running_browser import RunningBrowser
@@ -131,7 +131,7 @@ class Lease:
                 await prepare(page)
             await page.goto(spec.url, wait_until="commit", timeout=spec.limit * 1000)
         except Error as error:
-            raise self._routing.last_failure or translate(error, "opening the page", spec.limit) from error
+            raise self._routing.last_failure or await explain_load(error, page, "opening a page", spec.limit) from error
         return parts
 
     async def _hand_over(

@@ -6,8 +6,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from doorkey.errors import BrowserFailed, Changed, DoorkeyError, SiteDown, TimeLimit
+
+if TYPE_CHECKING:
+    from playwright.async_api import Error, Page
 
 TRANSIENT = re.compile(
     r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED|FAILED|ABORTED|TIMED_OUT)|EMPTY_RESPONSE|NETWORK_CHANGED|TIMED_OUT"
@@ -16,6 +20,8 @@ TRANSIENT = re.compile(
 """Failures of a page load that may not happen again."""
 ENDED = ("ERR_SOCKET_NOT_CONNECTED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED")
 """Connections that were there and that the server has ended."""
+ANSWERS = 2.0
+"""Seconds within which a page whose load was aborted answers, where it has not crashed."""
 
 
 class DriverGone(BrowserFailed):
@@ -44,6 +50,26 @@ def translate(error: BaseException, what: str, limit: float = 0.0) -> DoorkeyErr
     away = found[1].startswith(("ERR_CONNECTION", "ERR_ADDRESS", "ERR_EMPTY_RESPONSE", "ERR_SOCKET"))
     hint = _explain_tls(found[1]) if "https:" in error.message else ""
     return SiteDown(f"{what}: the site can't be reached ({found[1]}){hint}", arrived=False, away=away)
+
+
+async def explain_load(error: Error, page: Page, what: str, limit: float = 0.0) -> DoorkeyError:
+    """As `translate`, for a *page* that was not loaded. One that crashes while it loads is aborted before it tells so:
+    that is the browser's failure, not the site's."""
+    told = translate(error, what, limit)
+    if isinstance(told, Changed) and not await _answers(page):
+        return BrowserFailed(f"{what}: the page crashed")
+    return told
+
+
+async def _answers(page: Page) -> bool:
+    from playwright.async_api import Error
+
+    try:
+        async with asyncio.timeout(ANSWERS):
+            await page.evaluate("0")
+    except (Error, TimeoutError):
+        return False
+    return True
 
 
 def _explain_tls(code: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from doorkey.browser.live.blank_page import BLANK
-from doorkey.browser.playwright_errors import TRANSIENT, translate
+from doorkey.browser.playwright_errors import TRANSIENT, explain_load, translate
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.inspector import PageInspector
 from doorkey.browser.visit.obstacle_errors import explain_missing_page, explain_unnamed
@@ -162,7 +162,8 @@ class PageVisit:
         except Error as error:
             if NO_PAGE in error.message:
                 raise explain_missing_page(self._network_log) from error
-            raise self._routing.last_failure or translate(error, "loading the page", self._share) from error
+            failed = await explain_load(error, self._page, "loading the page", self._share)
+            raise self._routing.last_failure or failed from error
         if response is None:
             raise Changed("loading the page: no answer came")
         await self._wait_loaded()
@@ -282,7 +283,7 @@ class PageVisit:
                 self._others[path] = PageInspector(page)
                 await page.goto(url, wait_until="load", timeout=self._share * 1000)
             except Error as error:
-                raise translate(error, f"loading the page {path}", self._share) from error
+                raise await explain_load(error, page, f"loading the page {path}", self._share) from error
             finally:
                 self.opening = False
 
