@@ -123,6 +123,19 @@ def test_each_letter_sends_what_curl_would(wiki: Wiki, fetch: Callable[..., Done
 
 @pytest.mark.browser
 @pytest.mark.slow
+def test_verbose_says_how_it_was_judged_and_where_the_token_went(fetch: Callable[..., Done], wiki: Wiki) -> None:
+    assert fetch("/api/x").code == 0
+    done = fetch("/api/x", "-d", "a=1", "-v")
+    assert json.loads(done.out)["body"] == "a=1"
+    assert "  POST /api/x: HTTP 200 by direct, ok\n" in done.err
+    assert "  token csrf was sent in the header X-CSRF\n" in done.err
+    refused = fetch("/never", "-v")
+    assert "GET /never: HTTP 403 by direct, " in refused.err
+    assert wiki.token not in done.err + refused.err
+
+
+@pytest.mark.browser
+@pytest.mark.slow
 async def test_a_form_with_files_and_a_pipe_are_sent_and_a_dead_session_is_renewed(
     wiki: Wiki, process: Doorkey
 ) -> None:

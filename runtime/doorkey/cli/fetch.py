@@ -12,13 +12,14 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from doorkey.cli.options import config_option, headed_option
+from doorkey.cli.options import config_option, headed_option, verbose_option
 from doorkey.cli.run import run
 from doorkey.cli.site_name import SITE
 from doorkey.cli.terminal import Progress, is_terminal
 from doorkey.errors import RequestError
 from doorkey.model.printable import harmless
 from doorkey.model.text import TextDecoder
+from doorkey.setup.session_report import describe_dressing
 
 if TYPE_CHECKING:
     from doorkey.clients.response import Response
@@ -39,6 +40,7 @@ class FetchRequest:
     output: Path | None
     show_head: bool
     fail: bool
+    verbose: bool = False
 
 
 class Files:
@@ -89,6 +91,7 @@ class Files:
     metavar="SECONDS",
     help="Limit for the whole request.",
 )
+@verbose_option
 @headed_option
 @config_option
 def fetch(
@@ -98,6 +101,7 @@ def fetch(
     include: bool,
     only_head: bool,
     fail: bool,
+    verbose: bool,
     headed: bool,
     config: Path | None,
     **asked: Any,
@@ -111,9 +115,10 @@ def fetch(
       doorkey fetch wiki /api/items --json '{"name": "new"}' | jq .
       doorkey fetch wiki /upload -F file=@photo.jpg -F title=Photo
       doorkey fetch wiki /export.zip -o export.zip
+      doorkey fetch wiki /api/items -v        how it was sent and judged
     """
     method, arguments = build_request(asked, only_head=only_head)
-    fetched = FetchRequest(site, path, method, arguments, output, include or only_head, fail)
+    fetched = FetchRequest(site, path, method, arguments, output, include or only_head, fail, verbose)
     from doorkey.config.settings import Settings
 
     return run(_send(fetched, Settings.load(config), headed=headed))
@@ -213,13 +218,16 @@ async def _send(fetched: FetchRequest, settings: Settings, *, headed: bool) -> i
     from doorkey.clients.aio import client
     from doorkey.runtime import Runtime
 
-    with Progress(f"{fetched.method} {fetched.site}") as progress:
+    with Progress(f"{fetched.method} {fetched.site}", verbose=fetched.verbose) as progress:
         async with Runtime(settings, headed=headed, hooks=[progress.on_event]) as runtime:
-            runtime.provider(fetched.site)
+            provider = runtime.provider(fetched.site)
             async with (
                 client(fetched.site, runtime=runtime) as site,
                 site.request(fetched.method, fetched.path, **fetched.arguments) as answer,
             ):
+                if fetched.verbose:
+                    for line in describe_dressing(provider, answer.request, answer.answer.session):
+                        progress(line)
                 return await _print_answer(fetched, answer, progress)
 
 
@@ -245,7 +253,8 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
         async for piece in answer.content.iter_any():
             target.write(harmless(shown.decode(piece)).encode() if terminal else piece)
             size += len(piece)
-            progress(f"{size / 1e6:.1f} MB" + (f" of {int(total) / 1e6:.1f}" if total.isdigit() else ""))
+            if not fetched.verbose:
+                progress(f"{size / 1e6:.1f} MB" + (f" of {int(total) / 1e6:.1f}" if total.isdigit() else ""))
             if fetched.output is None:
                 target.flush()
     finally:

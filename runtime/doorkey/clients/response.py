@@ -63,7 +63,7 @@ class Response:
         self.renewed = answer.renewed
         self.refused = answer.verdict.kind not in (Kind.OK, Kind.UNCHECKED)
         self.content = Content(answer)
-        self._answer = answer
+        self._answer, self._request = answer, request
         self._upload = request.body if isinstance(request.body, Upload) else None
         self._body: bytes | None = None
 
@@ -79,6 +79,11 @@ class Response:
     def answer(self) -> Answer[bytes]:
         """What the engine handed out."""
         return self._answer
+
+    @property
+    def request(self) -> Request:
+        """The request that it answers, without what the session adds."""
+        return self._request
 
     @property
     def body(self) -> bytes | None:

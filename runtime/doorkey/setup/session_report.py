@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from doorkey.model.cookies import Cookie
 from doorkey.model.page import place_of
+from doorkey.model.request import Request
 from doorkey.model.session import Session
 from doorkey.provider import Provider
 
@@ -83,6 +86,36 @@ def describe_rules(provider: Provider) -> Iterator[str]:
         yield "a renewal can fetch the page without a browser"
     elif not (provider.renews_login or provider.has_login):
         yield "each renewal needs a browser"
+
+
+def describe_dressing(provider: Provider, request: Request, session: Session) -> Iterator[str]:
+    """Where *request* carries each token of *session*, as sentences without a value."""
+    marks = {name: f"doorkey-mark-{at}-" for at, name in enumerate(session.tokens)}
+    texts = {name: mark for name, mark in marks.items() if isinstance(session.tokens[name], str)}
+    dressed = provider.dress(request, replace(session, tokens={**session.tokens, **texts}))
+    sent = list(_list_sent(dressed))
+    for name, mark in texts.items():
+        places = [place for place, value in sent if mark in value]
+        if dressed.body is not request.body and not isinstance(dressed.body, bytes):
+            places.append("the body")  # it is made while it is sent
+        yield f"token {name} was sent in {' and '.join(places)}" if places else f"token {name} was not sent"
+
+
+def _list_sent(request: Request) -> Iterator[tuple[str, str]]:
+    """The parts of *request* that may hold a token: what each is called, and its text."""
+    for name, value in request.headers.items():
+        yield f"the header {name}", value
+    pairs = request.query.items() if isinstance(request.query, Mapping) else request.query or ()
+    for name, value in (*pairs, *parse_qsl(urlsplit(request.url).query, keep_blank_values=True)):
+        yield f"the query's {name}", str(value)
+    for name, value in (request.form or {}).items():
+        yield f"the form's {name}", value
+    if request.json is not None:
+        yield "the JSON body", str(request.json)
+    for part in request.parts or ():
+        yield f"the form's {part.name}", part.data.decode(errors="replace")
+    if isinstance(request.body, bytes):
+        yield "the body", request.body.decode(errors="replace")
 
 
 def _format_span(seconds: float) -> str:
