@@ -13,6 +13,9 @@ from playwright.async_api import Page
 from doorkey.browser.live_view.audience import Audience, Frame, Viewer
 from doorkey.browser.live_view.input import Asked, BadMessage, Command, Resize, parse
 from doorkey.browser.live_view.screencast import Screencast
+from doorkey.browser.visit.person_visit import describe_need
+from doorkey.errors import NeedsPerson
+from doorkey.protections.advice import BY_HAND
 
 
 def read(**message: object) -> object:
@@ -173,3 +176,11 @@ async def pictures(viewer: Viewer) -> list[bytes]:
 async def drained(viewer: Viewer):  # type: ignore[no-untyped-def]  # a helper of one test
     while (news := await viewer.next()) is not None:
         yield news
+
+
+def test_a_person_at_the_page_is_told_what_stands_there_and_no_command() -> None:
+    said = f"before the site stands a challenge (Any; HTTP 403): {BY_HAND}; if this is the page you want, say so"
+    assert describe_need(NeedsPerson(said), "wiki") == "Before the site stands a challenge (Any; HTTP 403)"
+    assert describe_need(NeedsPerson(said.replace("SITE", "wiki")), "wiki").endswith("(Any; HTTP 403)")
+    asked = "wiki: /login asks for a one-time code. Add a step for it, or log in by hand: doorkey login SITE --by-hand"
+    assert describe_need(NeedsPerson(asked), "wiki") == "/login asks for a one-time code"

@@ -15,6 +15,7 @@ from doorkey.clock import SystemClock
 from doorkey.engine.engine import Engine
 from doorkey.errors import Blocked, Changed, Cut, RateLimited, RequestError, SessionRefused, SiteDown, TimeLimit
 from doorkey.model.decoders import EventStream
+from doorkey.model.events import LEFT, CallRecord, Event, Events
 from doorkey.model.request import Head, Reply, Request
 from doorkey.model.session import Session
 from doorkey.model.verdict import Kind, Verdict
@@ -239,9 +240,28 @@ async def test_who_listens_hears_each_verdict(engine: Engine, target: TokenTarge
     await fetched(engine, target, Request(url="/x", what="the call"))
     assert steps == [
         "the call: HTTP 200 by direct, ok",
-        "the call: HTTP 200 by direct, stale",
+        "the call: HTTP 200 by direct, stale (the site calls the token stale)",
         "the call: HTTP 200 by direct, ok",
     ]
+
+
+async def test_a_caller_who_leaves_is_recorded_as_such(engine: Engine, target: TokenTarget, tokens: TokenSite) -> None:
+    records: list[Event] = []
+    target.events = Events(SystemClock(), [records.append]).of("site")
+    asked, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        asked.set()
+        await leave.wait()
+        return web.Response(text="late")
+
+    tokens.routes["/slow"] = slow
+    call = asyncio.create_task(fetched(engine, target, Request(url="/slow")))
+    await asked.wait()
+    call.cancel()
+    await asyncio.wait([call])
+    leave.set()
+    assert [record.error for record in records if isinstance(record, CallRecord)] == [LEFT]
 
 
 async def test_a_refusal_in_the_body_before_the_first_item_renews_too(

@@ -17,7 +17,7 @@ from double import DoubleRuntime
 from doorkey.config.settings import ServiceSettings
 from doorkey.model.chat import Image
 from doorkey.model.cookies import Cookie
-from doorkey.model.events import Attempt, CallRecord, VisitEvent, VisitRecord
+from doorkey.model.events import LEFT, Attempt, CallRecord, VisitEvent, VisitRecord
 from doorkey.model.session import Key, Session
 from doorkey.service.app import RULES, adopt, build_app, serve
 from doorkey.service.dashboard.history import REQUESTS, History, RequestRecord
@@ -401,7 +401,7 @@ async def test_below_a_path_of_a_proxy_all_addresses_have_it(runtime: DoubleRunt
         assert [cookie["path"] for cookie in jar] == ["/doorkey"]
 
 
-@pytest.mark.parametrize("error", ["", "changed"])
+@pytest.mark.parametrize("error", ["", "changed", LEFT])
 def test_a_call_that_failed_names_the_command_that_shows_its_report(error: str) -> None:
     record = RequestRecord(
         at=1.0,
@@ -415,4 +415,5 @@ def test_a_call_that_failed_names_the_command_that_shows_its_report(error: str) 
         calls=(CallRecord(at=1.0, site="wiki", error=error),),
     )
     text = render("requests.html", requests=view_requests([record], 2.0))
-    assert ("doorkey explain an-id" in text) is bool(error)
+    assert ("doorkey explain an-id" in text) is (error == "changed")
+    assert ("the caller left" in text) is (error == LEFT)

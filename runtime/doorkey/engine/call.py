@@ -133,7 +133,8 @@ class Call(Generic[T]):
     def report(self, reply: JudgedReply[T]) -> None:
         """Tell those who follow each step what an attempt brought."""
         made = reply.attempt
-        told = f"{made.what}: HTTP {made.status} by {made.transport}, {made.verdict}"
+        why = f" ({reply.verdict.detail})" if not reply.verdict and reply.verdict.detail else ""
+        told = f"{made.what}: HTTP {made.status} by {made.transport}, {made.verdict}{why}"
         self.target.events.report("attempt", told)
 
     def record(self, waited: float, error: str = "") -> CallRecord:

@@ -8,6 +8,7 @@ provider. After the first item is given to the caller nothing is ever sent again
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
@@ -22,6 +23,7 @@ from doorkey.engine.decision import Deliver, Fail, Refused, Renew
 from doorkey.engine.decision_tables import MOST_EXCUSED, MOST_RENEWALS, Suspicion
 from doorkey.engine.refusal_memory import RefusalMemory, refusal_shape
 from doorkey.errors import BrowserFailed, DoorkeyError, VisitFailed
+from doorkey.model.events import LEFT
 from doorkey.model.request import Request
 from doorkey.model.session import Session
 from doorkey.model.verdict import Kind
@@ -103,6 +105,9 @@ class Engine:
             self._end(call, limiter, slot, failure.code)
             if target.recorder is not None:
                 await target.recorder.fail_call(call.record(0.0, failure.code), failure, CALLER.get(), call.session)
+            raise
+        except asyncio.CancelledError:
+            self._end(call, limiter, slot, LEFT)
             raise
         except BaseException:
             self._end(call, limiter, slot, "unexpected")

@@ -42,6 +42,10 @@ class VisitEvent:
     detail: str
 
 
+LEFT = "caller left"
+"""Stands in a call's record for the code of an error: the caller waited no longer for an answer."""
+
+
 class Attempt(NamedTuple):
     """One request of a call: `took` seconds until the head came, by which transport, and the verdict's name."""
 
@@ -58,7 +62,7 @@ class CallRecord:
 
     `at` is the wall time at which the call began. `checks` are the outcomes of the session checks that it waited for,
     each with the ground of the suspicion. `waited` is the time in the site's queue. `error` is the code of the
-    error that the caller got, empty where it got an answer.
+    error that the caller got, LEFT if the caller left before, empty where it got an answer.
     """
 
     at: float

@@ -16,6 +16,7 @@ from doorkey.browser.visit.spec import VisitResult, VisitSpec
 from doorkey.clock import Clock
 from doorkey.errors import Blocked, BrowserFailed, Changed, DoorkeyError, Enough, NeedsPerson, SiteDown, TimeLimit
 from doorkey.model.urls import origin_of
+from doorkey.protections.advice import BY_HAND
 
 if TYPE_CHECKING:
     from playwright.async_api import Page as BrowserPage
@@ -28,8 +29,12 @@ Begin = Callable[[VisitSpec], tuple[PageVisit, VisitParts]]
 
 
 def describe_need(error: NeedsPerson, site: str) -> str:
-    """Say for the person what *error* needs of them: its first sentence. The others are advice for the settings."""
-    why = error.message.replace("SITE", site).removeprefix(f"{site}: ").partition(". ")[0]
+    """Say for the person what *error* needs of them: its first sentence. The others are advice for the settings.
+
+    Other ways to pass what stands there are left out: this person has the page before them.
+    """
+    needed = error.message.partition(f": {BY_HAND.partition(':')[0]}")[0]
+    why = needed.replace("SITE", site).removeprefix(f"{site}: ").partition(". ")[0]
     return why[:1].upper() + why[1:]
 
 

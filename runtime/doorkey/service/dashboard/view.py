@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from doorkey.browser.running_browser import PoolStatus
-from doorkey.model.events import CallRecord, VisitEvent
+from doorkey.model.events import LEFT, CallRecord, VisitEvent
 from doorkey.service.dashboard.history import Counts, History, RequestRecord
 from doorkey.status import ORIGINS, SiteStatus
 
@@ -207,7 +207,7 @@ def _view_request(record: RequestRecord, wall: float) -> RequestView:
         took=say_took(record.took),
         segments=tuple(segments),
         told=told,
-        failed=any(call.error for call in record.calls),
+        failed=any(call.error not in ("", LEFT) for call in record.calls),
     )
 
 
@@ -216,7 +216,9 @@ def _say_call(call: CallRecord) -> str:
     parts += [f"check: {check}" for check in call.checks]
     if call.renewals:
         parts.append(f"renewed {_times(call.renewals)}")
-    if call.error:
+    if call.error == LEFT:
+        parts.append("the caller left before an answer came")
+    elif call.error:
         parts.append(f"failed: {call.error}")
     return f"{call.site}: {', '.join(parts) or 'nothing was sent'}"
 
