@@ -9,8 +9,12 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 RESTORE = """(([origin, items]) => {
-    if (location.origin === origin) items.forEach((item) => sessionStorage.setItem(item.name, item.value));
+    const done = "doorkey-restored";
+    if (location.origin !== origin || sessionStorage.getItem(done)) return;
+    items.forEach((item) => sessionStorage.setItem(item.name, item.value));
+    sessionStorage.setItem(done, "1");
 })"""
+"""Restores session storage once in each page: what the site has changed there since is its own."""
 
 
 class BrowserContext(Protocol):
@@ -43,7 +47,7 @@ def doorkey_context(
 ) -> Callable[..., ContextT]:
     """Returns `context(site, **options)`: a new browser context of pytest-playwright that is logged in to *site*.
 
-    Session storage is restored too, in each new page.
+    Session storage is restored too, once in each new page.
     """
 
     def context(site: str, **options: Any) -> ContextT:

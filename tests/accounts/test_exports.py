@@ -6,6 +6,7 @@ import ast
 import http.cookiejar
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,11 @@ def test_a_storage_state_is_read_back_as_the_same_session() -> None:
     found = read_login(FORMS["storage-state"](SESSION, NOW), SESSION.key.url, NOW)
     assert identities(found.cookies) == identities(COOKIES)
     assert (found.local, found.seeds) == ({"jwt": "j'1"}, {"sessionStorage": {"tab": "t1"}})
+
+
+def test_what_the_last_visit_had_in_its_tab_goes_before_what_was_imported() -> None:
+    state = json.loads(FORMS["storage-state"](replace(SESSION, tab={"tab": "t2"}), NOW))
+    assert state["origins"][0]["sessionStorage"] == [{"name": "tab", "value": "t2"}]
 
 
 def test_a_cookies_txt_is_read_back_with_all_that_it_can_hold() -> None:

@@ -24,7 +24,7 @@ def session(**changes: Any) -> Session:
     plain = Session(
         key=KEY, gen=7, url=KEY.url, born=NOW, soft=600.0, hard=1200.0, cookies=cookies, headers={"user-agent": "C"},
         tokens={"nonce": "abc", "bots": [1, {"x": None}]}, local={"a": "b"}, visitor="v", rung="browser",
-        rungs={"browser": 2}, seeds={"indexedDB": []},
+        rungs={"browser": 2}, seeds={"indexedDB": []}, tab={"t": "v"},
     )  # fmt: skip
     return replace(plain, **changes)
 

@@ -24,7 +24,7 @@ def build_storage_state(session: Session) -> dict[str, Any]:
     """
     jar = CookieJar(session.cookies)
     stored: dict[str, Any] = {"localStorage": _list(session.local)}
-    seeded = session.seeds.get("sessionStorage")
+    seeded = dict(session.tab) or session.seeds.get("sessionStorage")
     if isinstance(seeded, dict) and seeded:
         stored["sessionStorage"] = _list(seeded)
     if session.seeds.get("indexedDB"):

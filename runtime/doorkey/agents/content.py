@@ -38,6 +38,7 @@ def _secrets(session: Session, changes: Iterable[Change]) -> Iterator[str]:
     yield from (change.value for change in changes if isinstance(change, Cookie))
     yield from _texts(dict(session.tokens))
     yield from session.local.values()
+    yield from session.tab.values()
     yield from _texts(dict(session.seeds))
     yield session.visitor
     yield from (value for name, value in session.headers.items() if name in ("authorization", "cookie"))

@@ -40,7 +40,8 @@ class Session:
     `visitor` is a random id that stays the same for a key for ever, as a visitor's browser would keep one.
     `rung` is how this session came about, `rungs` how often each rung made one for this key, this one included.
     `seeds` is what an imported login had in `sessionStorage` (texts by name) and `indexedDB` (as Playwright writes it):
-    the browser begins each visit with it.
+    the browser begins each visit with it. `tab` is what the page's tab had in its session storage at the end of the
+    last visit: other browsers are given it, and no visit begins with it.
     """
 
     key: Key
@@ -58,6 +59,7 @@ class Session:
     rung: str = ""
     rungs: Mapping[str, int] = field(default_factory=dict)
     seeds: Mapping[str, JSON] = field(default_factory=dict, repr=False)
+    tab: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def origin(self) -> str:
@@ -80,6 +82,7 @@ class Session:
             "local": dict(self.local),
             "rungs": dict(self.rungs),
             "seeds": dict(self.seeds),
+            "tab": dict(self.tab),
         }
 
     @classmethod

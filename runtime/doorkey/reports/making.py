@@ -238,4 +238,4 @@ def read_facts(page: Page, failure: Failure, *, at: float, status: int) -> PageF
 def list_values(session: Session) -> tuple[str, ...]:
     """Return the secrets of *session*."""
     tokens = [str(value) for value in session.tokens.values()]
-    return (*tokens, *(cookie.value for cookie in session.cookies), *session.local.values())
+    return (*tokens, *(cookie.value for cookie in session.cookies), *session.local.values(), *session.tab.values())

@@ -13,6 +13,7 @@ from doorkey.model.cookies import Cookie
 from doorkey.model.events import SiteEvents
 from doorkey.model.session import Session
 from doorkey.model.site import Site
+from doorkey.model.urls import origin_of
 from doorkey.network.egress import egress_for
 from doorkey.provider import Provider
 from doorkey.sessions.builder import SessionBuilder
@@ -124,6 +125,7 @@ class BrowserRenewal:
             tokens=result.tokens,
             local=result.local,
             previous=previous,
+            tab=result.page.session if origin_of(result.page.url) == origin_of(self.site.url) else {},
         )
 
     def person_profile(self) -> Profile:

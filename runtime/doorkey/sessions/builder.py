@@ -38,8 +38,13 @@ class SessionBuilder:
         tokens: Tokens,
         local: Mapping[str, str],
         previous: Session | None,
+        tab: Mapping[str, str] | None = None,
     ) -> Session:
-        """A session made by *rung*, whose page ended at *url*. It keeps id and seeds of the *previous* visitor."""
+        """A session made by *rung*, whose page ended at *url*. It keeps id and seeds of the *previous* visitor.
+
+        Without a *tab*, where no page was opened, it keeps that one, too.
+        """
+        held = previous.tab if previous is not None and tab is None else tab or {}
         return self.age(
             Session(
                 key=self.key,
@@ -55,6 +60,7 @@ class SessionBuilder:
                 local=dict(local),
                 visitor=(previous.visitor if previous else "") or secrets.token_hex(16),
                 seeds=previous.seeds if previous else {},
+                tab=dict(held),
                 rung=rung,
             )
         )
@@ -106,11 +112,12 @@ def with_tokens(session: Session, kept: Tokens, given: Tokens) -> Session:
     replaced, too: a visit must not show the site a token that it has replaced.
     """
     swaps = [(session.tokens.get(name), value) for name, value in given.items()]
-    local = dict(session.local)
+    local, tab = dict(session.local), dict(session.tab)
     for old, new in swaps:
         if isinstance(old, str) and isinstance(new, str) and len(old) >= DISTINCT:
             local = {name: text.replace(old, new) for name, text in local.items()}
-    return replace(session, tokens={**kept, **given}, local=local)
+            tab = {name: text.replace(old, new) for name, text in tab.items()}
+    return replace(session, tokens={**kept, **given}, local=local, tab=tab)
 
 
 def _texts(value: JSON) -> list[str]:

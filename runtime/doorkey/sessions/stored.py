@@ -73,7 +73,7 @@ def _check_types(session: Session) -> None:
     numbers: list[object] = [session.gen, session.born, session.soft, session.hard]
     numbers += [] if session.max_uses is None else [session.max_uses]
     texts += [*session.tokens.keys(), *session.seeds.keys()]
-    texts += [*session.headers.values(), *session.local.values()]
+    texts += [*session.headers.values(), *session.local.values(), *session.tab.values()]
     numbers += session.rungs.values()
     for cookie in session.cookies:
         texts += [cookie.name, cookie.value, cookie.domain, cookie.path, cookie.same_site]
