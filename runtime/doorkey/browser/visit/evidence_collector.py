@@ -79,6 +79,8 @@ class EvidenceCollector:
             return evidence
         try:
             async with asyncio.timeout(LIMIT):
+                await self._troubles.find_places()
+                evidence = replace(evidence, troubles=(*self._troubles.entries, *self._list_refused()))
                 evidence = await self._read_page(evidence)
                 evidence = await self._examine(evidence)
                 evidence = await self._take_picture(evidence)

@@ -42,13 +42,18 @@ class PageTroubles:
         session.on("Network.responseReceived", self._on_response)
         session.on("Network.loadingFinished", self._on_finished)
         session.on("Network.loadingFailed", self._on_failed)
-        session.on("Runtime.exceptionThrown", self._on_thrown)
         self._inspector.page.on("console", self._on_console)
         self._inspector.page.context.on("weberror", self._on_error)
-        await self._inspector.send("Runtime.enable", {})
 
     def add(self, kind: TroubleKind, text: str, place: str = "", status: int = 0, type: str = "") -> None:
         self._troubles.append(Trouble(kind, text[:LONGEST], place, status, type))
+
+    async def find_places(self) -> None:
+        """Ask where the errors of the page's scripts were raised that have no stack: those of a script's syntax, and
+        thrown texts. The browser keeps them for its developer tools. Raises BrowserFailed."""
+        session = await self._inspector.open()
+        session.on("Runtime.exceptionThrown", self._on_thrown)
+        await self._inspector.send("Runtime.enable", {})  # tells of all before it answers
 
     @property
     def entries(self) -> tuple[Trouble, ...]:
@@ -138,7 +143,7 @@ class PageTroubles:
             self._thrown.append((text[:LONGEST], f"{place_of(url)}:{details['lineNumber'] + 1}"))
 
     def _locate(self, trouble: Trouble) -> Trouble:
-        """Add the place of a script's error that has no stack: one of its syntax, or a text that it throws."""
+        """Add the place that `find_places` has found."""
         if trouble.kind != "script error" or trouble.place:
             return trouble
         return replace(trouble, place=next((place for text, place in self._thrown if trouble.text in text), ""))
