@@ -21,7 +21,7 @@ from doorkey.errors import DoorkeyError
 from doorkey.model.failure import describe_error, exit_code
 from doorkey.model.session import Key
 
-from .conftest import Doorkey
+from .conftest import Done, Doorkey
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from login_site import PASSWORD, USER, LoginSite
@@ -197,6 +197,13 @@ async def test_a_link_is_not_served_to_others_without_a_certificate(doorkey: Doo
     configure(doorkey.folder, members)
     done = await doorkey("login", "wiki", "--link", "--host", "0.0.0.0")
     assert (done.code, "service.certificate" in done.err) == (2, True)
+
+
+def test_a_window_without_a_screen_names_the_link(quick: Callable[..., Done], home: Path) -> None:
+    (home / "doorkey.toml").write_text('[sites.wiki]\nprovider = "web"\nurl = "http://127.0.0.1:9/"\nready = "#in"\n')
+    done = quick("login", "wiki", "--window")
+    assert (done.code, "Use --link" in done.err, "in the window that opens" in done.err) == (2, True, False)
+    assert "doorkey open wiki --link" in quick("visit", "wiki", "--headed").err
 
 
 @pytest.mark.parametrize("flags", [("--link", "--window"), ("--link", "--from", "x"), ("--window", "--from", "x")])

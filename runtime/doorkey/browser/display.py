@@ -18,8 +18,9 @@ def check_screen(screen: str | None) -> None:
     """Raise ConfigurationError if there is no screen. *screen* is the value of DISPLAY or WAYLAND_DISPLAY."""
     if not screen:
         raise ConfigurationError(
-            'a window was asked for, but there is no screen (DISPLAY is not set): use browser.display = "virtual", '
-            'or "headless"'
+            "a window was asked for, but there is no screen (DISPLAY is not set): see the page in any browser with "
+            "doorkey login SITE --link or doorkey open SITE --link. For a visit that nobody watches, use "
+            'browser.display = "virtual", or "headless"'
         )
 
 

@@ -145,6 +145,10 @@ async def _log_in(
         target = runtime.target(site)
         log_in = partial(runtime.logins.log_in_by_link, target)
         return await serve_link(runtime, site, place, f"Log in to {site}", log_in), None
+    if not runtime.logins.has_window(runtime.target(site)):
+        raise click.UsageError(
+            "--window: there is no screen here (DISPLAY is not set). Use --link to log in in any browser by a link"
+        )
     click.echo(_explain(site, runtime.provider(site).ready is not None), err=True)
     with watch_input() as done:
         return await runtime.logins.log_in_by_hand(runtime.target(site), done), None
