@@ -139,6 +139,12 @@ async def test_an_answer_without_a_content_type_gets_none(base: str, site: Token
     assert (came.status, came.header("content-type")) == (200, None)
 
 
+async def test_another_protocol_that_nobody_asked_for_is_told(base: str, site: TokenSite) -> None:
+    RawSite(site, "/switch", [("Upgrade", "other"), ("Connection", "upgrade")], status=101)
+    came = await exchange(base, get("/switch"))
+    assert (came.status, came.error()["code"]) == (502, "site_changed")
+
+
 async def test_vary_is_appended_to(base: str, site: TokenSite) -> None:
     RawSite(site, "/v", [("Vary", "Accept-Encoding"), ("Vary", "Cookie")])
     came = await exchange(base, get("/v", b"Origin: https://my.example\r\n"))

@@ -139,6 +139,9 @@ class Direct:
         upload: Upload | None,
     ) -> Stream:
         """The answer, with what came of its body together with its head."""
+        if response.status == 101:
+            response.close()
+            raise Changed(f"{site.name}: the site switched protocols, which nobody asked it for", site=site.name)
         exchange: Exchange = response
         start, wall = b"", self._clock.wall()
         try:
