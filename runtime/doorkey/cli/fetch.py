@@ -248,8 +248,7 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
         progress.hide()
     try:
         if fetched.show_head:
-            head = _format_head(answer)
-            target.write(harmless(head).encode(errors="replace") if terminal else head.encode(errors="surrogateescape"))
+            target.write(_format_head(answer, terminal=terminal))
         async for piece in answer.content.iter_any():
             target.write(harmless(shown.decode(piece)).encode() if terminal else piece)
             size += len(piece)
@@ -263,7 +262,10 @@ async def _print_answer(fetched: FetchRequest, answer: Response, progress: Progr
     return 1 if answer.refused else 0
 
 
-def _format_head(answer: Response) -> str:
+def _format_head(answer: Response, *, terminal: bool) -> bytes:
     lines = [f"HTTP/1.1 {answer.status}", *(f"{name}: {value}" for name, value in answer.headers.items())]
     hidden = ("set-cookie:", "set-cookie2:")  # the session's secrets
-    return "\r\n".join(line for line in lines if not line.lower().startswith(hidden)) + "\r\n\r\n"
+    shown = [line for line in lines if not line.lower().startswith(hidden)]
+    if terminal:
+        return harmless("\n".join([*shown, "", ""])).encode(errors="replace")
+    return "\r\n".join([*shown, "", ""]).encode(errors="surrogateescape")
