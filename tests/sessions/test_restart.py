@@ -15,11 +15,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 class RestartingSite(LoginSite):
-    """Drops the first request for `drops` without an answer and takes no connections until `start` is called."""
+    """Drops the first request for `drops` and takes no connections until `start` is called.
 
-    def __init__(self, drops: tuple[str, str]) -> None:
+    The request gets no answer, or with *cut* the beginning of one.
+    """
+
+    def __init__(self, drops: tuple[str, str], *, cut: bool = False) -> None:
         super().__init__()
         self._drops: tuple[str, str] | None = drops
+        self._cut = cut
         self._port = 0
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -31,7 +35,13 @@ class RestartingSite(LoginSite):
             if (request.method, request.path) == self._drops:
                 self._drops = None
                 assert request.transport is not None
-                request.transport.abort()
+                if self._cut:
+                    answer = web.StreamResponse(headers={"Content-Type": "text/html", "Content-Length": "1000"})
+                    await answer.prepare(request)
+                    await answer.write(b"<!doctype html><p>half")
+                    request.transport.close()
+                else:
+                    request.transport.abort()
                 self._tasks.add(asyncio.create_task(self.stop()))
                 await asyncio.Event().wait()
             return await handler(request)  # type: ignore[operator, no-any-return]
@@ -55,14 +65,17 @@ class RestartingSite(LoginSite):
         await self.start()
 
 
-@pytest.mark.parametrize("drops", [("POST", "/login"), ("GET", "/login"), ("GET", "/")])
+@pytest.mark.parametrize(
+    ("drops", "cut"),
+    [(("POST", "/login"), False), (("POST", "/login"), True), (("GET", "/login"), False), (("GET", "/"), False)],
+)
 async def test_a_site_that_restarts_in_the_middle_of_a_login_costs_one_more_try(
-    drops: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drops: tuple[str, str], cut: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in ("DATA", "CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
     monkeypatch.setenv("THE_PASSWORD", PASSWORD)
-    site = RestartingSite(drops)
+    site = RestartingSite(drops, cut=cut)
     await site.start()
     file = tmp_path / "doorkey.toml"
     file.write_text(

@@ -29,6 +29,11 @@ ASKING = 2.0
 """Seconds for one question to the page."""
 PASSWORD = "a password"  # noqa: S105 - what is asked for, not a password itself
 ERROR_PAGE = "chrome-error:"
+CUT = tuple(
+    f"net::ERR_{why}"
+    for why in ("CONTENT_LENGTH_MISMATCH", "INCOMPLETE_CHUNKED_ENCODING", "CONNECTION_CLOSED", "CONNECTION_RESET")
+)
+"""How the browser says that an answer ended before it was whole. It shows what has come."""
 BY_HAND = "doorkey login SITE --by-hand"
 
 
@@ -51,6 +56,7 @@ class LoginObserver:
         self._secret_filled = False
         self._filled: list[str] = []
         self._acted = self._leaving = self._navigated = False
+        self._cut = False  # the answer to the last action was
         self._before: list[str] = []
         self._asked = ""  # what the page after the steps asks for
         self._said = ""
@@ -61,6 +67,7 @@ class LoginObserver:
         context = self._main.page.context
         self._main.page.on("framenavigated", self._on_navigation)
         self._main.page.on("request", self._on_page_request)
+        self._main.page.on("requestfailed", self._on_page_failure)
         self._main.page.on("websocket", self._on_socket)
         context.on("request", self._on_request)
         context.on("console", self._on_console)
@@ -84,7 +91,7 @@ class LoginObserver:
     async def begin_action(self) -> None:
         """A step clicks or presses a key: what follows may be its effect."""
         self._before = await self._read_list(LINES)
-        self._navigated, self._leaving, self._acted = False, False, True
+        self._navigated, self._leaving, self._acted, self._cut = False, False, True, False
 
     @property
     def leaving(self) -> bool:
@@ -109,7 +116,7 @@ class LoginObserver:
         if self._routing.last_failure is not None:
             return self._routing.last_failure.again()
         asked, said = await self.ask() if self.sent else "", self._quote(await self._read_new_text())
-        if self._where.startswith(ERROR_PAGE):
+        if self._cut or self._where.startswith(ERROR_PAGE):
             return self._explain_error_page()
         if asked == PASSWORD:
             return self._not_taken(self._where, said)
@@ -127,7 +134,7 @@ class LoginObserver:
         if self._routing.last_failure is not None:
             return self._routing.last_failure.again()
         asks, said = await self.ask(), self._quote(self._said)
-        if self._ended.startswith(ERROR_PAGE):
+        if self._cut or self._ended.startswith(ERROR_PAGE):
             return self._explain_error_page()
         if self.sent and self._asked == PASSWORD:
             return self._not_taken(self._ended, said)
@@ -150,10 +157,12 @@ class LoginObserver:
         )
 
     def _explain_error_page(self) -> DoorkeyError:
-        """Return the error where the browser shows a page of its own in place of the site's answer."""
+        """Return the error where the browser shows a page of its own in place of the site's answer, or half of that."""
         why = self._routing.refusals.last
         if why:
             return Changed(f"the login led to a place that doorkey does not let its pages reach: {why}")
+        if self._cut:
+            return SiteDown("the site closed the connection in the middle of its answer to a step of the login")
         return SiteDown("the site closed the connection and did not answer a step of the login")
 
     def _not_taken(self, where: str, said: str) -> DoorkeyError:
@@ -182,6 +191,11 @@ class LoginObserver:
     def _on_page_request(self, request: Request) -> None:
         if request.is_navigation_request() and request.frame == self._main.page.main_frame:
             self._leaving = True
+
+    def _on_page_failure(self, request: Request) -> None:
+        own = request.is_navigation_request() and request.frame == self._main.page.main_frame
+        if own and self._acted and request.failure in CUT:
+            self._cut = True
 
     def _on_request(self, request: Request) -> None:
         # A site counts tries by what it is sent: after the password was filled in, or after the last field was.
