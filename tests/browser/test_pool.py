@@ -133,10 +133,13 @@ async def test_a_dead_driver_is_started_anew(make) -> None:  # type: ignore[no-u
     async with make() as pool:
         await use(pool)
         browser = Process.of(pool.browser_pid)
+        profile = Path(browser.find_option("user-data-dir"))
+        assert profile.is_dir()
         os.kill(browser.parent, signal.SIGKILL)
         await use(pool)
         assert pool.launches == 2
         await gone(browser)
+    assert not profile.exists()
 
 
 async def test_a_stopped_browser_is_killed_within_its_limit(make) -> None:  # type: ignore[no-untyped-def]

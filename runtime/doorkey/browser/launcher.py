@@ -27,6 +27,10 @@ log = logging.getLogger("doorkey.browser")
 
 PREFIX = "run-"
 """The beginning of the names of our temporary folders. The owner's pid and start time follow."""
+PLAYWRIGHTS = "playwright_"
+"""The beginning of the names of Playwright's temporary profiles, which its driver removes when a browser ends."""
+ENDS, POLL = 3.0, 0.05
+"""Seconds that a browser may take to end after its driver was killed, and between two looks at it."""
 
 
 def default_state() -> Path:
@@ -91,6 +95,7 @@ class LocalChromium:
         self._executable, self._sandbox, self._screen, self._downloads = executable, sandbox, screen, downloads
         self._state = state or default_state()
         self._folder: Path | None = None
+        self._profiles: dict[Path, Process] = {}
         self._chromium: Chromium | None = None
         self._driver = PlaywrightDriver()
         self._virtual = VirtualDisplay()
@@ -108,6 +113,7 @@ class LocalChromium:
         if self._folder is None:
             self._folder = await asyncio.to_thread(_make_folder, self._state)
         home = None if tls is None else await make_home(tls, self._folder)
+        await self._remove_profiles()
         try:
             try:
                 running = await self._launch(self._chromium, display, x_display, self._folder, home, inspection)
@@ -122,6 +128,7 @@ class LocalChromium:
                 ) from error
             raise
         running.tls = tls
+        self._note_profile(running.process)
         self._driver.remember(running.driver)
         log.info("Chromium %s started (%s, pid %d)", self._chromium.version, display, running.process.pid)
         return running
@@ -132,9 +139,25 @@ class LocalChromium:
     async def close(self) -> None:
         await self._driver.stop()
         await self._virtual.close()
+        await self._remove_profiles(wait=ENDS)
         if self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
             self._folder = None
+
+    def _note_profile(self, browser: Process) -> None:
+        folder = Path(browser.find_option("user-data-dir"))
+        if folder.name.startswith(PLAYWRIGHTS):
+            self._profiles[folder] = browser
+
+    async def _remove_profiles(self, wait: float = 0.0) -> None:
+        """Remove what Playwright's driver has not removed since it was killed, after the browsers have ended."""
+        end = self._clock.now() + wait
+        for folder, browser in list(self._profiles.items()):
+            while folder.exists() and browser.alive and self._clock.now() < end:
+                await self._clock.sleep(POLL)
+            if not browser.alive:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                del self._profiles[folder]
 
     async def _launch(
         self,

@@ -51,6 +51,15 @@ class Process:
             except ProcessLookupError:
                 continue
 
+    def find_option(self, name: str) -> str:
+        """Return the value of `--name=value` on the command line; empty if there is none, or if it is unknown."""
+        try:
+            words = (PROC / str(self.pid) / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return ""
+        begin = f"--{name}=".encode()
+        return next((os.fsdecode(word.removeprefix(begin)) for word in words if word.startswith(begin)), "")
+
     def list_family(self) -> list[int]:
         """Return the pids of this process and its descendants."""
         children: defaultdict[int, list[int]] = defaultdict(list)
