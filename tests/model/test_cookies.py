@@ -176,6 +176,7 @@ def test_same_site_is_one_of_three_words(said: str, kind: str) -> None:
     ("said", "left"),
     [
         ("Max-Age=5", 5.0), ("Max-Age=+5", 5.0), ("Max-Age=5; Expires=Thu, 01 Jan 1970 00:00:00 GMT", 5.0),
+        ("Max-Age=" + "0" * 30 + "5", 5.0),
         ("Max-Age=" + "9" * 30, LONGEST_LIFE), ("Expires=1 Jan 2999 00:00:00", LONGEST_LIFE),
         ("Max-Age=abc", None), ("Max-Age=5.5", None), ('Max-Age="5"', None), ("Max-Age=-", None),
         ("Max-Age=0; Max-Age=x", None),

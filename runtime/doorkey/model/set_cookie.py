@@ -102,7 +102,7 @@ def _expiry(attributes: dict[str, str], wall: float, date: float | None) -> floa
     age = attributes.get("max-age", "")
     if SECONDS.fullmatch(age):
         # Longer than a float's digits: as long, or as short, as can be.
-        seconds = int(age) if len(age) < 20 else (-1 if age.startswith("-") else int(LONGEST_LIFE))
+        seconds = int(age) if len(age.lstrip("+-0")) < 20 else (-1 if age.startswith("-") else int(LONGEST_LIFE))
         return wall + seconds if seconds > 0 else 0.0
     expires = parse_date(attributes.get("expires", ""))
     return None if expires is None else expires + (0.0 if date is None else wall - date)
