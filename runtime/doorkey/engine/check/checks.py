@@ -101,7 +101,7 @@ class SessionChecks:
         facts = None
         if needs_parsing(head, known):
             facts = await asyncio.to_thread(read_facts, head.status, head.url, head.text(), state.form)
-        template, shape = template_of(request, head.url), shape_of(head)
+        template, shape = template_of(request, head.url), shape_of(head, request)
         accepted = state.knowledge.shapes.of(template)
         ground = find_ground(request, head, reply.verdict, accepted, shape, facts, known)
         if ground is NONE and state.dead >= session.gen and shape not in accepted.shapes and reply.verdict:
@@ -159,7 +159,7 @@ class SessionChecks:
         self, call: Call[Any], session: Session, reply: JudgedReply[Any], state: CheckState
     ) -> CheckOutcome:
         """The outcome of a check that covers *reply*: made for it, shared with others, or known already."""
-        form = session.gen, shape_of(reply.head)
+        form = session.gen, shape_of(reply.head, reply.request)
         renames = bool(changed_cookies(reply.head, session.cookies))
         end = min(call.deadline, self._clock.now() + self._limit)
         while (left := end - self._clock.now()) > 0:

@@ -23,7 +23,7 @@ async def look_closer(
     strangers see (they may have been looked at only now), or where it leads to the login and accepted answers lead
     elsewhere."""
     head = reply.head
-    template, shape = template_of(reply.request, head.url), shape_of(head)
+    template, shape = template_of(reply.request, head.url), shape_of(head, reply.request)
     accepted = shape in state.knowledge.shapes.of(template).shapes
     if state.knowledge.strangers.get(template) == shape and not accepted:
         reply.suspicion = Suspicion.REFUSING

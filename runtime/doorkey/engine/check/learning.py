@@ -119,7 +119,7 @@ class Learning:
     def learn(self, target: SiteTarget, session: Session, state: CheckState, reply: JudgedReply[Any]) -> None:
         """Remember the form of an accepted answer; the first one has the check calibrated."""
         knowledge, head = state.knowledge, reply.head
-        knowledge.shapes.add(template_of(reply.request, head.url), shape_of(head), set_cookies(head))
+        knowledge.shapes.add(template_of(reply.request, head.url), shape_of(head, reply.request), set_cookies(head))
         if self.begin_calibration(target, session, state) is None and knowledge.shapes.changed:
             knowledge.shapes.changed = False
             self.spawn(self.save(target, knowledge))

@@ -79,7 +79,7 @@ async def _send_as_stranger(
         stream.close()
     except DoorkeyError as error:
         return f"{text}: no answer to a stranger ({error.message})"
-    template, shape = template_of(request, head.url), shape_of(head)
+    template, shape = template_of(request, head.url), shape_of(head, request)
     if shape in state.knowledge.shapes.of(template).shapes:
         state.knowledge.strangers.pop(template, None)
         return f"{text}: a stranger gets what sessions get ({_words(shape)}), so it tells nothing"

@@ -7,7 +7,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from doorkey.model.request import Head, Request
 
@@ -20,6 +20,11 @@ MOST_KEY_SETS = 3
 """Sets of top-level JSON keys past which a template's keys say nothing."""
 MOST_JSON = 64 * 1024
 """Bytes of JSON that are parsed for their keys."""
+MOST_FORM = 64 * 1024
+"""Bytes of a form that are looked through for names."""
+MOST_NAME = 200
+FORM = "application/x-www-form-urlencoded"
+APART = re.compile(r"[\W_]+")
 VARIES = re.compile(r"\d+|[0-9a-fA-F-]{8,}|[\w-]{22,}")
 """A segment of a path that names one thing of many: a number, an id."""
 
@@ -53,11 +58,28 @@ class Shape:
     empty: bool = False
 
 
-def shape_of(head: Head) -> Shape:
+def shape_of(head: Head, request: Request) -> Shape:
+    """The form of the answer *head* to *request*."""
     location = head.location if 300 <= head.status < 400 else None
-    leads = place_of(location) if location else None
+    leads = _lead_of(location, head, request) if location else None
     body = head.held or head.start
     return Shape(head.status, head.media_type, leads, _keys(head, body), head.complete and not body)
+
+
+def _lead_of(location: str, head: Head, request: Request) -> tuple[str, str]:
+    """The place of *location*, with `*` for what *request* named: a wiki leads from ?title=Cats to /wiki/Cats."""
+    path, keys = place_of(location)
+    queried = parse_qsl(urlsplit(head.url).query) + parse_qsl(urlsplit(request.url).query)
+    sent = [*(value for _, value in queried), *(request.form or {}).values()]
+    if request.media_type == FORM and isinstance(request.body, bytes) and len(request.body) <= MOST_FORM:
+        sent += [value for _, value in parse_qsl(request.body.decode("utf-8", "replace"))]
+    named = {_plain_name(value) for value in sent if len(value) <= MOST_NAME} - {""}
+    return "/".join("*" if _plain_name(unquote(part)) in named else part for part in path.split("/")), keys
+
+
+def _plain_name(text: str) -> str:
+    """*text* as it may stand in an address: "Black cats" in /wiki/Black_cats or /posts/black-cats."""
+    return APART.sub("-", text).strip("-").casefold()
 
 
 def _keys(head: Head, body: bytes) -> str | None:

@@ -91,7 +91,8 @@ def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known
     location = head.location if 300 <= head.status < 400 else None
     if location is not None:
         place = urlsplit(location).path or "/"
-        if verdict.kind is Kind.REFUSED or place in known.form.places or _is_strangers(place, known):
+        shared = [urlsplit(head.url).path or "/", *([known.home.place] if known.home is not None else ())]
+        if verdict.kind is Kind.REFUSED or known.form.is_at(location, shared) or _is_strangers(place, known):
             return Ground(Suspicion.REFUSING, f"a redirect to the login page ({place})")
     if facts is None:
         return None
@@ -131,9 +132,9 @@ def _by_difference(
     if touched:
         return Ground(Suspicion.VAGUE, f"it sets {len(touched)} of the session's cookies anew or deletes them")
     if shape.leads is not None and not accepted.count and request.method.upper() not in SAFE_METHODS:
-        back = shape.leads[0] == place_of(head.url)[0]
-        if back or (known.stranger is not None and shape.leads[0] == known.stranger.place):
-            return Ground(Suspicion.VAGUE, f"a redirect to {shape.leads[0]}, where no accepted answer is known yet")
+        place = place_of(head.location or "")[0]
+        if place == place_of(head.url)[0] or (known.stranger is not None and place == known.stranger.place):
+            return Ground(Suspicion.VAGUE, f"a redirect to {place}, where no accepted answer is known yet")
     difference = accepted.difference(shape)
     return Ground(Suspicion.VAGUE, difference) if difference else None
 
