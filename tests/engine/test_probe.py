@@ -35,6 +35,15 @@ async def test_what_a_probe_has_recorded_is_sent_again() -> None:
         assert engine.site.notes == ["one", "two"]
 
 
+async def test_what_a_probe_has_recorded_is_suspect_before_any_write_was_accepted() -> None:
+    async with engaged(examples=["POST /notes text=probe"]) as engine:
+        engine.site.dead = lambda request: page("<title>Notes</title>Send the form again")
+        await probed(engine)
+        engine.site.kill()
+        assert await engine.write("first") == (302, "ok", 1)
+        assert engine.site.notes == ["first"]
+
+
 async def test_without_a_probe_the_same_answer_is_told() -> None:
     async with engaged() as engine:
         engine.site.dead = VAGUE["an empty 500"]

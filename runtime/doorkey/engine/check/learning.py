@@ -73,7 +73,8 @@ class CheckState:
     def known(self, session: Session) -> Known:
         """What an answer to a request of *session* is held against."""
         calibration, shapes = self.knowledge.calibration, self.knowledge.shapes
-        return Known(self.form, calibration.stranger, calibration.home, session.cookies, frozenset(shapes.cookies))
+        cookies, refusals = frozenset(shapes.cookies), self.knowledge.strangers
+        return Known(self.form, calibration.stranger, calibration.home, session.cookies, cookies, refusals)
 
 
 class Learning:

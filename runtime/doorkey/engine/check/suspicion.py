@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from doorkey.engine.check.facts import LoginForm, PageFacts
-from doorkey.engine.check.shapes import Accepted, Shape, place_of
+from doorkey.engine.check.shapes import Accepted, Shape, Template, place_of, template_of
 from doorkey.engine.decision_tables import Suspicion
 from doorkey.model.cookies import Cookie
 from doorkey.model.request import SAFE_METHODS, Head, Request
@@ -39,7 +39,7 @@ class Known:
 
     `form` is its login form, `stranger` and `home` are what the page of the check shows to strangers and to sessions
     (None where nobody has looked yet). `login_cookies` are the session's, `free_cookies` the names of those that
-    accepted answers set.
+    accepted answers set. `refusals` are the answers that a probe got as a stranger.
     """
 
     form: LoginForm
@@ -47,6 +47,7 @@ class Known:
     home: PageFacts | None
     login_cookies: tuple[Cookie, ...]
     free_cookies: frozenset[str]
+    refusals: Mapping[Template, Shape] = field(default_factory=dict)
 
 
 def needs_parsing(head: Head, known: Known) -> bool:
@@ -135,6 +136,8 @@ def _by_difference(
         place = place_of(head.location or "")[0]
         if place == place_of(head.url)[0] or (known.stranger is not None and place == known.stranger.place):
             return Ground(Suspicion.VAGUE, f"a redirect to {place}, where no accepted answer is known yet")
+    if shape not in accepted.shapes and known.refusals.get(template_of(request, head.url)) == shape:
+        return Ground(Suspicion.VAGUE, "an answer that strangers get")
     difference = accepted.difference(shape)
     return Ground(Suspicion.VAGUE, difference) if difference else None
 
