@@ -126,6 +126,14 @@ async def test_a_form_with_the_token_of_its_page_logs_in(site: TokenEndpointSite
     assert (len(site.logins), runtime.status()[0].rung) == (2, "login request")
 
 
+async def test_a_session_of_one_use_is_broken_as_a_logout_leaves_it(site: TokenEndpointSite, opened: Opened) -> None:
+    runtime = await opened("max_uses = 1\nstale = [401]\n" + FORM)
+    assert await write(runtime) == 200
+    assert await runtime.logins.break_session(runtime.target("api"), spent=True)
+    assert await write(runtime) == 200
+    assert len(site.wrote) == 2
+
+
 async def test_one_time_codes_are_made_for_each_login_and_none_goes_twice(
     site: TokenEndpointSite, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

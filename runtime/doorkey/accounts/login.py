@@ -188,10 +188,11 @@ class Logins:
             ) from error
         return replace(session, rung="imported")
 
-    async def break_session(self, target: SiteTarget) -> bool:
+    async def break_session(self, target: SiteTarget, *, spent: bool = False) -> bool:
         """Put a session that the site does not know in the place of the current one, as a death at the site leaves it.
 
-        Cookies that no machine made up, such as a language, stay as they are. Returns whether there was a session.
+        Cookies that no machine made up, such as a language, stay as they are. *spent*: tokens that serve a limited
+        number of requests have done so, and are read anew before the next. Returns whether there was a session.
         """
         from doorkey.learning.values import is_random  # with all that learns settings; services do not need it
 
@@ -205,7 +206,9 @@ class Logins:
         tokens = {
             name: value[:-6] + "AAAAAA" if isinstance(value, str) else value for name, value in held.tokens.items()
         }
-        await self.keeper.adopt(target, replace(held, cookies=cookies, tokens=tokens, local={}, rung="broken"))
+        hard = 0.0 if spent and held.max_uses is not None else held.hard
+        broken = replace(held, cookies=cookies, tokens=tokens, local={}, hard=hard, rung="broken")
+        await self.keeper.adopt(target, broken)
         return True
 
     async def log_out(self, target: SiteTarget) -> bool:

@@ -109,7 +109,7 @@ class Trial:
         not processed.
         """
         await self.runtime.probe(self.site, [sample.request])
-        await self.runtime.logins.break_session(self.runtime.target(self.site))
+        await self.runtime.logins.break_session(self.runtime.target(self.site), spent=True)
         async with await self.runtime.send(self.site, sample.request) as answer:
             status, renewed = answer.head.status, answer.renewed
         what = f"{sample.request.method} {sample.request.url}"
