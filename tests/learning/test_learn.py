@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from pathlib import Path
@@ -15,6 +16,7 @@ from doorkey.config.registry import build_sites, make_provider
 from doorkey.learning import Draft, Exchange, NotEnough, Snapshot, learn
 from doorkey.learning.links import find_login_link, list_form_links
 from doorkey.learning.recording import Script
+from doorkey.learning.values import is_random
 from doorkey.recognition.login_form import find_login_form
 
 SITE = "https://shop.example/"
@@ -239,3 +241,9 @@ def test_of_two_login_forms_the_one_that_no_header_hides_is_taken() -> None:
     found = find_login_form(page(f'<div class="header-login">{form}</div><div id="main">{form}</div>'))
     assert found is not None
     assert found.password.startswith("#main")
+
+
+@pytest.mark.parametrize("name", ["md5", "sha1", "sha256"])
+def test_the_hash_of_an_empty_text_is_no_token(name: str) -> None:
+    assert is_random(hashlib.new(name, b"a").hexdigest(), "wpAutoSummary")
+    assert not is_random(hashlib.new(name).hexdigest(), "wpAutoSummary")

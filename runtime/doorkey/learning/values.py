@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from base64 import b64encode
@@ -21,6 +22,8 @@ JWT = re.compile(r"ey[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d{1,2}/\d{1,2}/\d{2,4}")
 SEALED = re.compile(r"/(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[\w+/=-]{31,}")
 """Bytes in base64 that begin like a path, such as the state of a form."""
+OF_NOTHING = frozenset(hashlib.new(name, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256"))
+"""Hashes of an empty text, as forms carry them: the same for everybody."""
 SHORTEST, LONGEST = 6, 8192
 SHORTEST_SECRET = 4
 """Characters of a secret that is looked for in a text: a shorter one may stand there by chance."""
@@ -48,6 +51,8 @@ def may_differ(value: str, other: str) -> bool:
 
 def _may_be_token(value: str) -> bool:
     if not SHORTEST <= len(value) <= LONGEST or not value.isascii() or any(char.isspace() for char in value):
+        return False
+    if value.lower() in OF_NOTHING:
         return False
     if value.startswith("/") and not SEALED.fullmatch(value):
         return False
