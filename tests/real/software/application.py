@@ -45,6 +45,8 @@ class Application:
     password: str = field(default=PASSWORD, repr=False)
     enter: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     use: tuple[tuple[str, str], ...] = ()
+    write_as_used: Callable[[str], Write] | None = None
+    """The write that `use` sends, where it is another one than `write`."""
 
 
 class Group(Protocol):

@@ -28,6 +28,8 @@ def django_admin(packages: Packages, folder: Path) -> Iterator[Application]:
             kill_sessions=lambda: _truncate(folder / "db.sqlite3"),
             refusals={"validation": _empty(), "wrong field": _strange()},
             environment={"ADMIN_USER": USER, "ADMIN_PASSWORD": PASSWORD},
+            enter=(("[name=username]", USER), ("[name=password]", PASSWORD), ("[type=submit]", "")),
+            use=(("/admin/notes/note/add/", ""), ("[name=text]", "shown"), ("[name=_save]", "")),
         )
 
 

@@ -40,6 +40,13 @@ def dokuwiki(packages: Packages, folder: Path) -> Iterator[Application]:
             kill_sessions=lambda: _rotate(data / "meta/_htcookiesalt2", folder),
             refusals={"validation": _spam()},
             environment={"WIKI_USER": USER.lower(), "WIKI_PASSWORD": PASSWORD},
+            enter=(
+                ("/doku.php?id=start&do=login", ""),
+                ("[name=u]", USER.lower()),
+                ("[name=p]", PASSWORD),
+                ("#dw__login button[type=submit]", ""),
+            ),
+            use=(("/doku.php?id=shown&do=edit", ""), ("#wiki__text", "shown"), ("#edbtn__save", "")),
         )
 
 

@@ -36,11 +36,26 @@ def mediawiki(packages: Packages, folder: Path) -> Iterator[Application]:
                 ),
             },
             environment={"WIKI_USER": USER, "WIKI_PASSWORD": PASSWORD},
+            enter=(
+                ("/index.php?title=Special:UserLogin", ""),
+                ("#wpName1", USER),
+                ("#wpPassword1", PASSWORD),
+                ("#wpLoginAttempt", ""),
+            ),
+            use=(("/index.php?title=Shown&action=edit", ""), ("#wpTextbox1", "shown"), ("#wpSave", "")),
+            write_as_used=_save,
         )
 
 
 def _edit(mark: str) -> Write:
     return Write("POST", "/api.php", form=_form(mark), accepted=_edited)
+
+
+def _save(mark: str) -> Write:
+    """What the form of a page sends."""
+    form = {"wpTextbox1": mark, "wpUnicodeCheck": "ℳ𝒲♥𝓊𝓃𝒾𝒸ℴ𝒹ℯ", "wpUltimateParam": "1", "wpSave": "Save page"}
+    path = f"/index.php?title={mark.capitalize()}&action=submit"
+    return Write("POST", path, form=form, accepted=lambda status, body: status < 400 and b"wpTextbox1" not in body)
 
 
 def _form(mark: str) -> dict[str, str]:
