@@ -129,6 +129,27 @@ def test_a_changed_login_form() -> None:
     assert cause.change == 'In this step, write "#username" in place of "#user"'
 
 
+USER_FIELD, PASSWORD_FIELD = Element("#login_id", " text login_id"), Element("#passphrase", " password passphrase")
+
+
+@pytest.mark.parametrize(
+    ("step", "selector", "fields", "status", "change"),
+    [
+        ("fill", "[name=user]", (PASSWORD_FIELD, USER_FIELD), 200, 'write "#login_id"'),
+        ("fill", "[name=pw]", (USER_FIELD, PASSWORD_FIELD), 200, 'write "#passphrase"'),
+        ("fill", "[name=pw]", (USER_FIELD,), 200, 'put { click = "#next" } before this step'),
+        ("click", "[type=submit]", (USER_FIELD, PASSWORD_FIELD), 200, 'write "#next" in place of "[type=submit]"'),
+        ("fill", "#user", (), 404, "The page itself is not there (HTTP 404)"),
+    ],
+)
+def test_a_step_is_given_an_element_of_its_kind(
+    step: str, selector: str, fields: tuple[Element, ...], status: int, change: str
+) -> None:
+    found = evidence(step=f"login step 2 ({step} {selector})", selector=selector, fields=fields, status=status,
+                     buttons=(Element("#next", "Next"),))  # fmt: skip
+    assert change in first(found, replace(FAILURE, token="")).change
+
+
 def test_what_a_login_page_lacks_is_not_found_and_not_the_cause() -> None:
     found = evidence("<input id=username>", step="login step 1 (fill #user)", selector="#user", asks="a password")
     made = report(found, replace(FAILURE, token=""))

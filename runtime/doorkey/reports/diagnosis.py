@@ -10,7 +10,7 @@ from doorkey.model.evidence import Element, Trouble, VisitEvidence
 from doorkey.model.page import place_of
 from doorkey.reports.clues import BROKEN, FOLLOWING, LIKELY, SURE, Clues, Failure, Guess
 from doorkey.reports.holdings import WHERE, compare_names, list_words
-from doorkey.reports.page_words import ACCEPT, CONSENT, MAINTENANCE, REFUSED_SCRIPT
+from doorkey.reports.page_words import ACCEPT, CONSENT, MAINTENANCE, PASSWORD, REFUSED_SCRIPT
 from doorkey.reports.report import Cause
 from doorkey.reports.rules import READY, CheckedRule
 
@@ -103,12 +103,8 @@ def _form_changed(clues: Clues) -> Iterator[Guess]:
     evidence = clues.evidence
     if not clues.step_failed or not evidence.selector or evidence.element is not None:
         return
-    words = list_words("", evidence.selector) - {""}
-    ranked = sorted(evidence.fields, key=lambda one: -max(compare_names(part, words) for part in _names_of(one)))
     shown = ", ".join(one.selector for one in evidence.fields[:6]) or "no field"
-    change = "Open the page and compare its form with visit.steps"
-    if ranked:
-        change = f"In this step, write {_basic(ranked[0].selector)} in place of {_basic(evidence.selector)}"
+    change = _replace_in_step(evidence)
     yield (
         SURE,
         Cause(
@@ -118,6 +114,27 @@ def _form_changed(clues: Clues) -> Iterator[Guess]:
             change,
         ),
     )
+
+
+def _replace_in_step(evidence: VisitEvidence) -> str:
+    """Return what to change in a step whose element is not in the page."""
+    if evidence.status in (404, 410):
+        return f"The page itself is not there (HTTP {evidence.status}): correct the address that is opened before"
+    secret = PASSWORD.search(evidence.selector) is not None
+    if "(click " in evidence.step:
+        candidates = list(evidence.buttons)
+    elif "(fill " in evidence.step:
+        candidates = [one for one in evidence.fields if ("password" in one.text.split()[:2]) is secret]
+    else:
+        candidates = list(evidence.fields)
+    if candidates:
+        words = list_words("", evidence.selector) - {""}
+        best = max(candidates, key=lambda one: max(compare_names(part, words) for part in _names_of(one)))
+        return f"In this step, write {_basic(best.selector)} in place of {_basic(evidence.selector)}"
+    if secret and evidence.fields and evidence.buttons:
+        step = f"{{ click = {_basic(evidence.buttons[0].selector)} }}"
+        return f"The page has no field for a password, which may come on the next page: put {step} before this step"
+    return "Open the page and compare its form with visit.steps"
 
 
 def _is_down(clues: Clues) -> Iterator[Guess]:

@@ -22,6 +22,7 @@ MAINTENANCE = re.compile(
     r"wartung\w*|gleich wieder da|manutenzione|mantenimiento|onderhoud|manutenção)|メンテナンス|维护|維護",
     re.I,
 )
+PASSWORD = re.compile(r"pass|pwd|pw\b|secret|kennwort|clave|contrase", re.I)
 REFUSED_SCRIPT = re.compile(
     r"Failed to load module script|Refused to (?:execute|load the) script|Executing inline script violates|"
     r"Loading the script .* violates|find a valid digest|MIME type",

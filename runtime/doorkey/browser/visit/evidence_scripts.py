@@ -118,7 +118,8 @@ EXAMINE = """(selector) => {
     ?? fields.find((one) => named.test(hintsOf(one)))
     ?? fields.find((one) => expected && one.type !== "password"
       && (short(one) || /\\bcode\\b|c[oó]digo/i.test(hintsOf(one))));
-  const told = (one) => [one === code ? "one-time-code" : "", one.type, one.name, one.labels?.[0]?.innerText].join(" ");
+  const told = (one) => [one === code ? "one-time-code" : "", one.type, one.name, one.ariaLabel,
+    one.labels?.[0]?.innerText].join(" ");
   const mark = (one, name) => one && one.setAttribute("data-doorkey-mark", name);
   mark(overlay, "overlay");
   mark(element, "element");
