@@ -197,13 +197,15 @@ async def test_what_is_killed_at_random_costs_no_answers(
 
     async def strike() -> None:
         while time.monotonic() < end:
-            await asyncio.sleep(chance.uniform(1.0, 6.0))  # the pace of the chaos
             if scene.lied_until > end:
+                await asyncio.sleep(chance.uniform(1.0, 6.0))  # for so long it lies
                 scene.tell_the_truth()
                 tally.strike()
-            # One death at a time: a session that dies again before its first use is refused for good.
+            # One death at a time: a session that dies again before its first use is refused for good. The calls that
+            # were renewed for end within the second after the first answer.
             with suppress(TimeoutError):
                 await asyncio.wait_for(tally.recovers.wait(), max(0.0, end - time.monotonic()))
+            await asyncio.sleep(chance.uniform(1.0, 6.0))  # the pace of the chaos
             scene.mend()
             await chance.choice(BLOWS)(scene)
             twin.switch(rotate=True)
