@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import playwright
@@ -11,7 +12,7 @@ import pytest
 
 from doorkey.browser.arguments import PLAYWRIGHTS_FEATURES, list_arguments, use_sandbox
 from doorkey.browser.chromium import Chromium, find_chromium
-from doorkey.browser.install import find_driver_fault, install_chromium
+from doorkey.browser.install import find_driver_fault, install_certificate_tools, install_chromium
 from doorkey.errors import BrowserMissing, ConfigurationError
 
 debian = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="packages are Debian's")
@@ -110,6 +111,25 @@ def test_what_playwrights_driver_lacks_is_installed_first() -> None:
     machine = Machine(gives="playwright install", faults=["libatomic.so.1: no such file"])
     machine.install(root=True)
     assert "libatomic1" in machine.ran[0]
+
+
+@debian
+def test_the_tools_for_certificates_are_installed_where_they_are_missing() -> None:
+    machine = Machine(gives="apt-get install -y libnss3-tools")
+    tools = partial(install_certificate_tools, say=machine.said.append, run=machine.run)
+    tools(root=True, find=lambda: [])
+    assert machine.ran == []
+    tools(root=True, find=lambda: ["libnss3-tools"])
+    assert machine.ran == ["apt-get install -y libnss3-tools"]
+
+
+def test_without_root_the_missing_tools_for_certificates_are_only_told() -> None:
+    machine = Machine()
+    install_certificate_tools(
+        say=machine.said.append, run=machine.run, root=False, find=lambda: ["libnss3-tools", "openssl"]
+    )
+    assert machine.ran == []
+    assert ["ca_file" in line and "libnss3-tools" in line for line in machine.said] == [True]
 
 
 def test_a_driver_that_can_not_be_mended_is_told() -> None:

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from doorkey import Runtime, Settings
 from doorkey.browser import BrowserPool
+from doorkey.browser.certificates import find_missing_packages
 from doorkey.clients.aio import client
 from doorkey.errors import ConfigurationError, DoorkeyError
 
@@ -175,6 +176,10 @@ async def tls_sites(certificates: Path) -> AsyncIterator[dict[bool, str]]:
         yield {False: open_site, True: asking}
 
 
+needs_tools = pytest.mark.skipif(bool(find_missing_packages()), reason="needs certutil (doorkey browser --install)")
+
+
+@needs_tools
 @pytest.mark.parametrize("transport", ["direct", "page"])
 @pytest.mark.parametrize("asks", [False, True])
 async def test_a_site_with_certificates_of_its_own_is_entered(

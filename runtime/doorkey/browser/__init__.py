@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from doorkey.browser.chromium import Chromium, find_chromium
-    from doorkey.browser.install import find_driver_fault, install_chromium
+    from doorkey.browser.install import find_driver_fault, install_certificate_tools, install_chromium
     from doorkey.browser.lease import Lease
     from doorkey.browser.live.live_page import LivePage, PageRequest
     from doorkey.browser.live.registry import LivePages
@@ -32,6 +32,7 @@ _HOMES = {
     "VisitSpec": "visit.spec",
     "find_driver_fault": "install",
     "find_chromium": "chromium",
+    "install_certificate_tools": "install",
     "install_chromium": "install",
     "load_profile": "profile",
     "open_window": "manual.window",
@@ -52,6 +53,7 @@ __all__ = [
     "WindowState",
     "find_chromium",
     "find_driver_fault",
+    "install_certificate_tools",
     "install_chromium",
     "load_profile",
     "open_window",

@@ -37,6 +37,11 @@ class BrowserHome:
         return {"HOME": str(self.home), "XDG_DATA_HOME": str(self.home / ".local" / "share")}
 
 
+def find_missing_packages() -> list[str]:
+    """List Debian's packages of the tools that are not here."""
+    return sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
+
+
 async def make_home(tls: TlsSetup, folder: Path) -> BrowserHome:
     """Make the home folder for *tls* under *folder*. Raises ConfigurationError for files that can't be used."""
     await make_context(tls)  # describes what is wrong with the files better than the tools do

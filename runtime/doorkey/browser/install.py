@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from doorkey.browser.certificates import find_missing_packages
 from doorkey.browser.chromium import Chromium, find_chromium
 from doorkey.errors import BrowserMissing
 
@@ -73,6 +74,30 @@ def install_chromium(
     say("the download failed")
     system.install(BROWSER, "Chromium could not be downloaded")
     return find(None, downloads)
+
+
+def install_certificate_tools(
+    *,
+    say: Callable[[str], None],
+    ask: Callable[[str], bool] | None = None,
+    run: Run | None = None,
+    root: bool | None = None,
+    find: Callable[[], Sequence[str]] = find_missing_packages,
+) -> None:
+    """Install the programs that give the browser a site's own certificates, where packages can be installed here.
+
+    Few sites need them, so *say* only gets a line where they are missing and can't be installed. *ask* is as in
+    `install_chromium`.
+    """
+    packages = find()
+    if not packages:
+        return
+    try:
+        _System(say, ask, run or _run, os.geteuid() == 0 if root is None else root).install(
+            packages, "For sites with ca_file or client_certificate, programs are missing"
+        )
+    except BrowserMissing as missing:
+        say(missing.message)
 
 
 class _System:
