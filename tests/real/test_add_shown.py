@@ -51,7 +51,6 @@ IN_CI = (
     ("appbuilder", "credentials"),
     ("appbuilder", "recording"),
     ("django", "shown"),
-    ("dokuwiki", "recording"),
     ("nodered", "recording"),
     ("roundup", "recording"),
     ("tokens", "shown"),

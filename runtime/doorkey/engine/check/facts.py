@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from doorkey.model.login_steps import Step
 
 PASSWORD = re.compile(rb"""type\s*=\s*["']?password""", re.I)
 NAMED = re.compile(r"""(?:\[\s*(?:name|id)\s*[~^$*|]?=\s*["']?|#)([\w.:-]+)""")
 """The name or id in a selector of a field: `[name=user]`, `#user`."""
-RETURNS = re.compile(r"next|return|redirect|back|continue|goto|refer|from|ur[il]|service|target", re.IGNORECASE)
-"""Names of parameters that say where a login leads."""
 MOST_TITLE = 200
 XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*>")
 """Names an encoding, which lxml refuses in a text that is decoded already."""
@@ -23,27 +21,11 @@ XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*>")
 class LoginForm:
     """What a login form of the site looks like, as its login steps tell.
 
-    `fields` are the names or ids of the fields that the steps fill; `opened` are the addresses that they open.
+    `fields` are the names or ids of the fields that the steps fill; `places` are the paths that they open.
     """
 
     fields: frozenset[str] = frozenset()
-    opened: frozenset[str] = frozenset()
-
-    @property
-    def places(self) -> frozenset[str]:
-        """The paths of what the steps open."""
-        return frozenset(urlsplit(address).path for address in self.opened)
-
-    def is_at(self, address: str, shared: Collection[str]) -> bool:
-        """Whether *address* leads to the login. At the paths *shared* with other pages, its parameters tell."""
-        parts = urlsplit(address)
-        path, asked = parts.path or "/", _list_parameters(parts.query)
-        for own in map(urlsplit, self.opened):
-            given = _list_parameters(own.query)
-            names = {name for name, _ in given} <= {name for name, _ in asked}
-            if own.path == path and (path not in shared or not given or (names and given & asked)):
-                return True
-        return False
+    places: frozenset[str] = frozenset()
 
     def may_be_in(self, body: bytes) -> bool:
         """Whether *body* has to be looked at closer: a search of bytes, for every answer in HTML."""
@@ -52,15 +34,11 @@ class LoginForm:
         return bool(self.fields) and all(field.encode() in body for field in self.fields)
 
 
-def _list_parameters(query: str) -> set[tuple[str, str]]:
-    return {pair for pair in parse_qsl(query, keep_blank_values=True) if not RETURNS.search(pair[0])}
-
-
 def login_form_of(steps: Iterable[Step]) -> LoginForm:
     """The login form that *steps* fill."""
     fields = (NAMED.search(step.target) for step in steps if step.action == "fill")
-    opened = (step.target for step in steps if step.action == "open")
-    return LoginForm(frozenset(found[1] for found in fields if found), frozenset(opened))
+    places = (urlsplit(step.target).path for step in steps if step.action == "open")
+    return LoginForm(frozenset(found[1] for found in fields if found), frozenset(places))
 
 
 @dataclass(frozen=True, slots=True)

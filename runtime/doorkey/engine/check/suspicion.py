@@ -92,8 +92,7 @@ def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known
     location = head.location if 300 <= head.status < 400 else None
     if location is not None:
         place = urlsplit(location).path or "/"
-        shared = [urlsplit(head.url).path or "/", *([known.home.place] if known.home is not None else ())]
-        if verdict.kind is Kind.REFUSED or known.form.is_at(location, shared) or _is_strangers(place, known):
+        if verdict.kind is Kind.REFUSED or place in known.form.places or _is_strangers(place, known):
             return Ground(Suspicion.REFUSING, f"a redirect to the login page ({place})")
     if facts is None:
         return None
