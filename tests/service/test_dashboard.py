@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -24,6 +24,7 @@ from doorkey.service.dashboard.history import REQUESTS, History, RequestRecord
 from doorkey.service.dashboard.page import render
 from doorkey.service.dashboard.view import view_requests
 from doorkey.service.dashboard.viewers import LINK_LIFE, VIEWER_LIFE
+from doorkey.status import State
 from stepped_clock import SteppedClock
 
 FULL = "the-key-for-all"
@@ -222,6 +223,27 @@ async def test_names_are_escaped(service: Service, runtime: DoubleRuntime) -> No
     text = await service.page()
     assert "&lt;script&gt;alert(1)" in text
     assert detail not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "told"),
+    [
+        ("open", "", "refused several new sessions in a row"),
+        ("needs person", "the login asks for a <code>", "asks for a &lt;code&gt;"),
+    ],
+)
+async def test_a_site_that_needs_a_person_stands_in_their_queue(
+    service: Service, runtime: DoubleRuntime, monkeypatch: pytest.MonkeyPatch, state: State, error: str, told: str
+) -> None:
+    (before,) = runtime.status()
+    await service.come_in()
+    assert "A person is needed" not in await service.page()
+    monkeypatch.setattr(runtime, "status", lambda: [replace(before, state=state, last_error=error)])
+    queue = (await service.page()).partition('id="sites-title"')[0]
+    assert "A person is needed" in queue
+    assert told in queue
+    await service.come_in("may-aichats")
+    assert "A person is needed" not in await service.page()
 
 
 async def test_buttons_ask_for_the_own_page_s_token_and_origin(service: Service, runtime: DoubleRuntime) -> None:

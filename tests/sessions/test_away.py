@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from doorkey.errors import SiteDown, TimeLimit, Unavailable
+from doorkey.model.events import Events, VisitEvent
 from doorkey.model.site import Site
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.memory import MemoryStore
@@ -143,6 +144,21 @@ async def test_after_three_sessions_that_never_worked_the_site_counts_as_open(
     assert shown() == "open", "a visit alone closes nothing"
     keeper.accept(current)
     assert shown() == "fresh"
+
+
+async def test_a_person_is_called_once_when_new_sessions_are_refused_again_and_again(
+    keepers: Keepers, source: HeldSource, clock: SteppedClock
+) -> None:
+    events, called = Events(clock), list[str]()
+    events.subscribe(lambda event: called.append(event.detail) if isinstance(event, VisitEvent) else None)
+    keeper = keepers(events=events)
+    for number in range(5):
+        assert len(called) == (number > 2)
+        current = await keeper.get(source, deadline=clock.now() + 60)
+        keeper.refuse(current, named=True)
+        keeper.refuse(current, named=True)
+        await clock.advance(300)
+    assert called == ["the site refused 3 new sessions in a row before they ever worked"]
 
 
 async def test_a_login_by_hand_closes_what_refusals_opened(

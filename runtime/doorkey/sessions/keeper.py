@@ -82,10 +82,11 @@ class Keeper:
         self._away = away
         self._claim_ttl = claim_ttl
         self.limiters = limiters or RateLimiters(lambda key: None, clock)
+        self._events = events or Events(clock)
         self._wars = LoginWars(clock, texts)
         self._flights = Flights(
             store, private, clock, claims=claims, limit=limit, away=away, ttl=claim_ttl, limiters=self.limiters,
-            events=events or Events(clock), uniform=uniform, longer=longer, wars=self._wars,
+            events=self._events, uniform=uniform, longer=longer, wars=self._wars,
         )  # fmt: skip
         self._renewed_cookies = RenewedCookies(store, clock)
         self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
@@ -184,8 +185,11 @@ class Keeper:
         *login*: it came from a login. Logins that the site ends soon, again and again, lead to a pause.
         """
         state, now = self._states[session.key], self._clock.now()
-        before = state.refused
+        before, was_open = state.refused, state.is_open
         state.refuse(session.gen, now, named=named)
+        if state.is_open and not was_open:
+            told = f"the site refused {state.unproven} new sessions in a row before they ever worked"
+            self._events.of(session.key.site).report("person", told)
         if login and session.max_uses is None and before < session.gen == state.refused <= state.accepted:
             error = self._wars.note(session.key, session.gen, now - state.born)
             if error is not None:

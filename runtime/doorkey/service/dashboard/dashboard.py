@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -24,7 +24,9 @@ from doorkey.service.workers.whole_service import WholeService
 
 if TYPE_CHECKING:
     from doorkey.runtime import Runtime
+    from doorkey.status import SiteStatus
 
+REFUSED = "The site refused several new sessions in a row before they ever worked. Open it, and see what it says."
 WORDS: Mapping[Phase, str] = {
     "looking": "looking and trying",
     "showing": "waits for you in the live view",
@@ -82,7 +84,12 @@ class Dashboard:
         records = [record for record in history.requests if _may_see(request, record)]
         own = self.whole.watched + (request.path == PAGE)
         return {
-            "people": render("people.html", **common, waiting=self._view_handovers(request, wall)),
+            "people": render(
+                "people.html",
+                **common,
+                waiting=self._view_handovers(request, wall),
+                stuck=self._list_stuck(request, known),
+            ),
             **self._write_addition(request, common),
             "sites": render("sites.html", **common, sites=view_sites(known, history, wall), broken=broken),
             "requests": render("requests.html", **common, requests=view_requests(records, wall)),
@@ -134,6 +141,17 @@ class Dashboard:
             (need.id, need.site, need.why, say_seconds(wall - need.asked))
             for _, need in self.whole.needs()
             if allows_site(request, need.site) and need.id != shown
+        ]
+
+    def _list_stuck(self, request: web.Request, known: Iterable[SiteStatus]) -> list[tuple[str, str]]:
+        """Return the sites that need a person without a visit that waits for one: name and reason."""
+        if not may_administer(request):
+            return []
+        waiting = {need.site for _, need in self.whole.needs()}
+        return [
+            (site.name, REFUSED if site.state == "open" else site.last_error or "A person has to log in.")
+            for site in known
+            if site.state in ("open", "needs person") and site.name not in waiting
         ]
 
     def _common(self, request: web.Request) -> dict[str, object]:
