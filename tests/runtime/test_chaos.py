@@ -63,7 +63,8 @@ Blow = Callable[[Scene], Awaitable[None]]
 
 class Tally:
     """What became of the questions. `took` holds the seconds of each answer; `recovered` those from each blow to the
-    end of the first answer that was begun after it. `lied` counts errors while the site answered something else.
+    end of the first answer that was begun after it. `recovers` is set once each caller has had one: those in `served`
+    have, and the last blow was at the time `blow`. `lied` counts errors while the site answered something else.
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,8 @@ class Tally:
         self.recovered: list[float] = []
         self.recovers = asyncio.Event()
         self.struck: float | None = None
+        self.blow = 0.0
+        self.served: set[int] = set()
         self.failed: Counter[str] = Counter()
         self.unclean: list[DoorkeyError] = []
         self.lied = 0
@@ -81,16 +84,19 @@ class Tally:
         return len(self.took) + self.failed.total() + len(self.unclean)
 
     def strike(self) -> None:
-        self.struck = time.monotonic()
+        self.struck = self.blow = time.monotonic()
+        self.served.clear()
         self.recovers.clear()
 
-    def answer(self, began: float, now: float) -> None:
+    def answer(self, caller: int, began: float, now: float) -> None:
         self.took.append(now - began)
-        if self.struck is None:
-            self.recovers.set()
-        elif began >= self.struck:
+        if began < self.blow:
+            return
+        if self.struck is not None:
             self.recovered.append(now - self.struck)
             self.struck = None
+        self.served.add(caller)
+        if len(self.served) == CALLERS:
             self.recovers.set()
 
     def fail(self, error: DoorkeyError, *, lied: bool) -> None:
@@ -192,7 +198,7 @@ async def test_what_is_killed_at_random_costs_no_answers(
                 tally.fail(error, lied=began <= scene.lied_until)
             else:
                 assert text in "".join(map(str, parts))
-                tally.answer(began, time.monotonic())
+                tally.answer(caller, began, time.monotonic())
             await asyncio.sleep(chance.uniform(0.0, 0.05))  # the caller's own pace
 
     async def strike() -> None:
@@ -201,8 +207,8 @@ async def test_what_is_killed_at_random_costs_no_answers(
                 await asyncio.sleep(chance.uniform(1.0, 6.0))  # for so long it lies
                 scene.tell_the_truth()
                 tally.strike()
-            # One death at a time: a session that dies again before its first use is refused for good. The calls that
-            # were renewed for end within the second after the first answer.
+            # One death at a time: a session that dies again before its first use is refused for good. So no call may
+            # wait for a session still: each caller has had an answer since the last blow.
             with suppress(TimeoutError):
                 await asyncio.wait_for(tally.recovers.wait(), max(0.0, end - time.monotonic()))
             await asyncio.sleep(chance.uniform(1.0, 6.0))  # the pace of the chaos
