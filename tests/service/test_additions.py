@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from dashboard_browser import PAGE, come_in, token_in
 from double import DoubleRuntime
 
 from doorkey.clock import SystemClock
@@ -32,7 +32,6 @@ KEYS = {
     "keeper": {"key": "may-keep", "sites": ["aichats"], "admin": True},
     "owner": {"key": "may-own", "sites": ["*"], "admin": True},
 }
-PAGE = {"Accept": "text/html"}
 SECRET = "a-password-of-nobody"
 STATE = AdditionState(id="0123456789abcdef", pid=os.getpid(), url="https://wiki.example/", site="wiki")
 
@@ -45,10 +44,7 @@ class Service:
 
     async def come_in(self, key: str = FULL) -> str:
         """Come in with the rights of *key*, and return the page."""
-        async with self.browser.post("/api/dashboard/links", headers={"x-api-key": key}) as made:
-            link = (await made.json())["path"]
-        async with self.browser.get(link, headers=PAGE) as response:
-            return await response.text()
+        return await come_in(self.browser, key)
 
     async def post(self, path: str, token: str, **fields: str) -> tuple[int, str]:
         """The status of a form's answer, and its message."""
@@ -67,12 +63,6 @@ async def service(runtime: DoubleRuntime) -> AsyncIterator[Service]:
         aiohttp.ClientSession(base, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
     ):
         yield Service(base, Board(place.memory.addition, lambda: None), browser)
-
-
-def token_in(page: str) -> str:
-    found = re.search(r'data-form-token="([^"]+)"', page)
-    assert found is not None
-    return found[1]
 
 
 @pytest.mark.parametrize(("key", "may"), [(FULL, True), ("may-own", True), ("may-keep", False), ("may-read", False)])

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from dashboard_browser import PAGE, come_in, make_link, token_in
 from double import DoubleRuntime
 
 from doorkey.config.settings import ServiceSettings
@@ -33,7 +34,6 @@ KEYS = {
     "wiki": {"key": "may-wiki", "sites": ["wiki"]},
     "keeper": {"key": "may-keep", "sites": ["aichats"], "admin": True},
 }
-PAGE = {"Accept": "text/html"}
 
 
 @dataclass
@@ -46,12 +46,10 @@ class Service:
     clock: SteppedClock
 
     async def come_in(self, key: str = FULL) -> None:
-        async with self.browser.get(await self.link(key), headers=PAGE) as response:
-            assert response.status == 200
+        await come_in(self.browser, key)
 
     async def link(self, key: str = FULL) -> str:
-        async with self.browser.post("/api/dashboard/links", headers={"x-api-key": key}) as response:
-            return str((await response.json())["path"])
+        return await make_link(self.browser, key)
 
     async def page(self) -> str:
         async with self.browser.get("/", headers=PAGE) as response:
@@ -83,12 +81,6 @@ async def service(runtime: DoubleRuntime) -> AsyncIterator[Service]:
         aiohttp.ClientSession(base, cookie_jar=jar) as browser,
     ):
         yield Service(app, base, browser, clock)
-
-
-def token_in(page: str) -> str:
-    found = re.search(r'data-form-token="([^"]+)"', page)
-    assert found is not None
-    return found[1]
 
 
 async def test_a_browser_without_the_key_is_told_how_to_come_in(service: Service) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from dashboard_browser import PAGE, come_in, token_in
 from double import DoubleRuntime
 
 from doorkey.browser.live_view.handovers import Handovers
@@ -25,7 +25,6 @@ KEYS = {
     "keeper": {"key": "may-keep", "sites": ["aichats"], "admin": True},
     "other": {"key": "may-other", "sites": ["other"], "admin": True},
 }
-PAGE = {"Accept": "text/html"}
 
 
 class StillView:
@@ -87,12 +86,7 @@ class Service:
 
     async def come_in(self, key: str = FULL) -> str:
         """Come in with the rights of *key*, and return the token of the page's forms."""
-        async with self.browser.post("/api/dashboard/links", headers={"x-api-key": key}) as made:
-            link = (await made.json())["path"]
-        async with self.browser.get(link, headers=PAGE) as response:
-            found = re.search(r'data-form-token="([^"]+)"', await response.text())
-        assert found is not None
-        return found[1]
+        return token_in(await come_in(self.browser, key))
 
     async def press(self, what: str, token: str, **headers: str) -> tuple[int, str]:
         """The status of a button's answer, and where it leads or what it says."""
