@@ -187,6 +187,7 @@ class LiveView:
                 raise
             async with limited("resizing the page", LOAD):
                 await cast.page.set_viewport_size(size)
+        await cast.begin_anew()
 
     @property
     def _cast(self) -> Screencast:

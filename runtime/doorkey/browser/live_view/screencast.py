@@ -22,11 +22,18 @@ CALL = 5.0
 """Seconds that the browser may take for one command."""
 MOST_INPUTS = 32
 """The most inputs that the page has not taken yet."""
+BETWEEN_PAGES, SWAP = "Not attached to an active page", 0.02
+"""What Chromium answers while it puts a new document in place of another, and the seconds until it is asked again."""
 SETTINGS = {"format": "jpeg", "quality": 75, "maxWidth": 1600, "maxHeight": 1600, "everyNthFrame": 1}
 
 
 class Screencast:
-    """The pictures of *page*, given to *show* from `start` to `stop`. The next one is made when one was taken."""
+    """The pictures of *page*, given to *show* from `start` to `stop`. The next one is made when one was taken.
+
+    Chromium drops the pictures that it makes while some are not acknowledged, and the first one of another size, and
+    makes up for none (measured: a still page stayed as it was before, in each case of the former, in 1 of 30 of the
+    latter). The cast begins anew there, which makes a picture at once: the last one shows the page as it is.
+    """
 
     def __init__(self, page: Page, show: Callable[[Frame], None]) -> None:
         self.page = page
@@ -35,8 +42,13 @@ class Screencast:
         self._tasks: set[asyncio.Task[None]] = set()
         self._inputs: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
-        self._owed: list[int] = []
-        """The numbers of the pictures that came and are not acknowledged: the browser makes no third one meanwhile."""
+        self._came = 0
+        self._untaken: list[tuple[int, int]] = []
+        """Each picture that came and that nobody took: which one of all it is, and the browser's number of its cast."""
+        self._unconfirmed: set[int] = set()
+        """Those of the pictures of which the browser has not yet confirmed that it knows that they were taken."""
+        self._may_lack = False
+        """Whether the browser may have dropped a picture since the last one that came."""
         self.running = False
 
     async def start(self) -> None:
@@ -44,14 +56,7 @@ class Screencast:
         async with self._lock, limited("showing the page", CALL):
             if self.running:
                 return
-            session = await self._open()
-            self._owed.clear()
-            self.running = True  # before the command: the only picture of a still page may come ahead of its answer
-            try:
-                await session.send("Page.startScreencast", SETTINGS)
-            except BaseException:
-                self.running = False
-                raise
+            await self._begin(await self._open())
 
     async def stop(self) -> None:
         """End. A page that was closed has ended already."""
@@ -60,6 +65,36 @@ class Screencast:
             if self._session is not None and not self.page.is_closed():
                 async with limited("showing the page", CALL):
                     await self._session.send("Page.stopScreencast")
+
+    async def begin_anew(self) -> None:
+        """Get a picture of the page as it is now. Nothing where no pictures are made. Raises BrowserFailed."""
+        async with self._lock, limited("showing the page", CALL):
+            if self._session is not None and self.running and not self.page.is_closed():
+                await self._session.send("Page.stopScreencast")
+                await self._begin(self._session)
+
+    async def _begin(self, session: CDPSession) -> None:
+        self._untaken.clear()
+        self._unconfirmed.clear()
+        self._may_lack = False
+        self.running = True  # before the command: the only picture of a still page may come ahead of its answer
+        try:
+            while not await self._has_started(session):  # noqa: ASYNC110  the browser tells nobody when it is there
+                await asyncio.sleep(SWAP)
+        except BaseException:
+            self.running = False
+            raise
+
+    async def _has_started(self, session: CDPSession) -> bool:
+        from playwright.async_api import Error
+
+        try:
+            await session.send("Page.startScreencast", SETTINGS)
+        except Error as error:
+            if BETWEEN_PAGES not in str(error):
+                raise
+            return False
+        return True
 
     async def has_earlier(self) -> bool:
         """Tell whether a page of a site is before this one: not the empty one that each window begins with.
@@ -93,19 +128,31 @@ class Screencast:
 
     def _on_frame(self, event: dict[str, Any]) -> None:
         if self.running:
-            self._owed.append(event["sessionId"])
+            self._may_lack = bool(self._unconfirmed)
+            self._came += 1
+            self._unconfirmed.add(self._came)
+            self._untaken.append((self._came, event["sessionId"]))
             size = (float(event["metadata"]["deviceWidth"]), float(event["metadata"]["deviceHeight"]))
-            self._show(Frame(base64.b64decode(event["data"]), self.page, size, self._acknowledge))
+            self._show(Frame(base64.b64decode(event["data"]), self.page, size, self._on_taken))
 
-    def _acknowledge(self) -> None:
-        """Ask for more pictures: one was taken. Those before it that nobody took are acknowledged with it."""
-        owed, self._owed = self._owed, []
-        if not self.running or self.page.is_closed():
-            return
-        for number in owed:
-            task = asyncio.create_task(self._call("Page.screencastFrameAck", {"sessionId": number}))
+    def _on_taken(self) -> None:
+        """Ask for more pictures. Those before this one that nobody took are done with."""
+        if self.running and not self.page.is_closed():
+            taken, self._untaken = self._untaken, []
+            task = asyncio.create_task(self._catch_up() if self._may_lack else self._acknowledge(taken))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.begin_anew()
+        except BrowserFailed as error:
+            log.info("%s", error.message)
+
+    async def _acknowledge(self, taken: list[tuple[int, int]]) -> None:
+        for picture, cast in taken:
+            await self._call("Page.screencastFrameAck", {"sessionId": cast})
+            self._unconfirmed.discard(picture)
 
     async def _call(self, method: str, values: dict[str, Any]) -> None:
         assert self._session is not None
