@@ -119,6 +119,15 @@ async def test_cookies_and_storage_are_put_back_before_the_pages_scripts_run(
     assert result.cookies[0] == Cookie("mine", "c'</script>1", "127.0.0.1", same_site="Lax")
 
 
+async def test_a_page_that_loads_itself_all_the_time_names_what_it_lacks(
+    browsers: BrowserPool, site: LocalSite
+) -> None:
+    site.page("<title>wait</title><script>setTimeout(() => location.reload(), 10)</script>")
+    async with browsers.lease(DESKTOP, site_url=site.url) as lease:
+        with pytest.raises(MissingToken, match="csrf"):
+            await lease.enter(site.spec(limit=6.0))
+
+
 async def test_leases_share_nothing(browsers: BrowserPool, site: LocalSite) -> None:
     site.page(PAGE + "<script>document.cookie = 'first=1'</script>")
     for _ in range(2):

@@ -23,6 +23,12 @@ WORLD = "doorkey"
 """The name of the isolated world. A document has one of that name at most, so asking for it again is cheap."""
 WRAPPERS = ("String", "Number", "Boolean", "Date")
 """Objects that DevTools would copy member by member, as if they were no texts, numbers and dates."""
+GONE = ("Cannot find context", "context was destroyed", "Inspected target navigated")
+"""What DevTools answers of a document that another one has replaced."""
+
+
+class Navigating(BrowserFailed):
+    """The document went while it was read: another comes in its place."""
 
 
 class PageInspector:
@@ -49,7 +55,7 @@ class PageInspector:
     async def evaluate(self, function: str, *arguments: object) -> Any:
         """Call *function*, the text of a JavaScript function, in the isolated world, and return its JSON value.
 
-        Raises BrowserFailed while the page navigates, hangs or is closed.
+        Raises Navigating while the page navigates, BrowserFailed where it hangs or is closed.
         """
         expression = f"({function})({', '.join(map(json.dumps, arguments))})"
         if self._world is not None:
@@ -120,7 +126,9 @@ class PageInspector:
             async with asyncio.timeout(CALL):
                 return await call
         except Error as error:
-            raise translate(error, what) from error
+            told = translate(error, what)
+            gone = any(text in error.message for text in GONE) and not self.page.is_closed()
+            raise (Navigating(told.message) if gone else told) from error
         except TimeoutError as error:
             raise BrowserFailed(f"{what}: it did not answer within {CALL:g} s") from error
         except DriverGone:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
-from doorkey.browser.visit.inspector import PageInspector
+from doorkey.browser.visit.inspector import Navigating, PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import MISSING
@@ -66,6 +66,7 @@ class PageSettler:
         """Return the first snapshot with everything that is needed, of a page that is the site's own."""
         share = min(TOKENS, self._spec.limit / 3)
         came, widgets, first = self._clock.now(), False, True
+        lack: DoorkeyError | None = None
         while True:
             try:
                 # Not before the first snapshot: `settle` checks after the last one.
@@ -84,6 +85,8 @@ class PageSettler:
                         await self._raise_refusal()
                     await self._clock.sleep(POLL)
             except (MissingToken, MissingCookies, Changed, BrowserFailed) as error:
+                # A page that loads itself again and again lacks what it lacked when it could be read.
+                lack = lack if lack and isinstance(error, Navigating) else error
                 waited = self._clock.now() - came
                 # A page that asks for a password shows by itself that nobody is logged in.
                 time = await self._challenge.find_opening_time(OPENING) if self._refuses() else share
@@ -91,7 +94,7 @@ class PageSettler:
                     waited >= WAIT_READY and not self._ready and await self._login.asks_password()
                 )
                 if over and not first:
-                    raise await self._explain(error) from error
+                    raise await self._explain(lack) from error
                 if not first:
                     await self._clock.sleep(POLL)
             # Something is missing: a widget may be all that the page has.
