@@ -85,11 +85,10 @@ async def test_cookies_of_a_gate_that_never_opens_are_never_used(
     notes = start(gate[0], **gate[1])
     notes.switch(closed=True)
     said: list[str] = []
-    began = monotonic()
     async with entered(notes.url, said=said, limits={"challenge": 3, "visit": 15}, **site) as runtime:
         met = await outcomes(runtime, [f"question {number}" for number in range(AT_ONCE)])
         assert ANSWERED not in met
-        assert monotonic() - began < 60
+        assert "TimeLimit" not in met, "they waited until their own time was over"
         before = visits(said)
         assert await outcome(runtime, "another") in met
         assert visits(said) == before, "it was visited again for a caller who was to be told at once"
@@ -113,10 +112,10 @@ async def test_what_waits_for_a_click_is_a_person_s_and_told_soon(
 ) -> None:
     notes = start(maker.lower(), **switches)
     began = monotonic()
-    async with entered(notes.url) as runtime:
+    async with entered(notes.url, limits={"challenge": 80, "visit": 90}) as runtime:
         with pytest.raises(NeedsPerson, match=rf"{maker}, to be clicked.*doorkey login"):
             await runtime.session("notes")
-        assert monotonic() - began < 15
+        assert monotonic() - began < 40
         (told,) = runtime.status()
         assert told.state == "needs person"
         async with (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from doorkey.browser.visit.inspector import CALL, PageInspector
+from doorkey.browser.visit.inspector import CALL, RESTLESS, Navigating, PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.reading_scripts import FACTS
 from doorkey.clock import Clock
-from doorkey.errors import BrowserFailed
+from doorkey.errors import BrowserFailed, Changed
 from doorkey.model.request import Request
 from doorkey.model.visit_needs import VisitNeeds
 from doorkey.protections.finding import SELECTORS, recognize_own, recognize_page
@@ -57,12 +57,14 @@ class FactsReader:
         return recognize_page(facts, widgets=widgets, patient=self._patient and not final)
 
     async def read(self) -> Facts:
-        """Read the facts, also of a page that is navigating. Raises BrowserFailed."""
+        """Read the facts, also while the page navigates. Raises Changed if it does so all the time, and BrowserFailed."""
         end = self._clock.now() + CALL
         while True:
             try:
                 return await self.read_once()
-            except BrowserFailed:
+            except BrowserFailed as error:
+                if self._clock.now() >= end and isinstance(error, Navigating):
+                    raise Changed(f"{RESTLESS}: it could not be read") from error
                 if self._inspector.page.is_closed() or self._clock.now() >= end:
                     raise
             await self._clock.sleep(POLL)

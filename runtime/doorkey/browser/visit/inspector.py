@@ -25,6 +25,9 @@ WRAPPERS = ("String", "Number", "Boolean", "Date")
 """Objects that DevTools would copy member by member, as if they were no texts, numbers and dates."""
 GONE = ("Cannot find context", "context was destroyed", "Inspected target navigated")
 """What DevTools answers of a document that another one has replaced."""
+TRIES = 3
+"""How often a page is read before it counts as one that navigates."""
+RESTLESS = "The page loads itself again and again"
 
 
 class Navigating(BrowserFailed):
@@ -43,6 +46,7 @@ class PageInspector:
         self.page = page
         self._session: CDPSession | None = None
         self._opening = asyncio.Lock()
+        self._frame = ""
         self._world: int | None = None
 
     async def open(self) -> CDPSession:
@@ -58,15 +62,16 @@ class PageInspector:
         Raises Navigating while the page navigates, BrowserFailed where it hangs or is closed.
         """
         expression = f"({function})({', '.join(map(json.dumps, arguments))})"
-        if self._world is not None:
+        for last in (False,) * (TRIES - 1) + (True,):
+            fresh = self._world is None
             try:
-                return await self._run(expression, self._world)
-            except BrowserFailed:
-                if self.page.is_closed():
+                return await self._run(expression)
+            except BrowserFailed as error:
+                if last or self.page.is_closed() or (fresh and not isinstance(error, Navigating)):
                     raise
                 self._world = None  # it belonged to a document that is gone
-        self._world = await self._make_world()
-        return await self._run(expression, self._world)
+                self._frame = self._frame if isinstance(error, Navigating) else ""
+        raise AssertionError("the last try returns or raises")
 
     async def evaluate_in_page(self, expression: str) -> Any:
         """Evaluate *expression* in the page's own world, with its global scope, and return its value.
@@ -101,17 +106,20 @@ class PageInspector:
                 raise
             return None
 
-    async def _run(self, expression: str, world: int) -> Any:
-        values = {"expression": expression, "contextId": world, "returnByValue": True, "awaitPromise": True}
+    async def _run(self, expression: str) -> Any:
+        if self._world is None:
+            self._world = await self._make_world()
+        values = {"expression": expression, "contextId": self._world, "returnByValue": True, "awaitPromise": True}
         found = await self.send("Runtime.evaluate", values)
         if "exceptionDetails" in found:
             raise BrowserFailed("reading the page: it can't be read in this state")
         return found["result"].get("value")
 
     async def _make_world(self) -> int:
-        tree = await self.send("Page.getFrameTree", {})
-        frame = tree["frameTree"]["frame"]["id"]
-        found = await self.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
+        if not self._frame:
+            tree = await self.send("Page.getFrameTree", {})
+            self._frame = tree["frameTree"]["frame"]["id"]
+        found = await self.send("Page.createIsolatedWorld", {"frameId": self._frame, "worldName": WORLD})
         return int(found["executionContextId"])
 
     async def send(self, method: str, values: dict[str, Any]) -> Any:

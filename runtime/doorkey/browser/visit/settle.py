@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
-from doorkey.browser.visit.inspector import Navigating, PageInspector
+from doorkey.browser.visit.inspector import RESTLESS, Navigating, PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import MISSING
@@ -94,7 +94,7 @@ class PageSettler:
                     waited >= WAIT_READY and not self._ready and await self._login.asks_password()
                 )
                 if over and not first:
-                    raise await self._explain(lack) from error
+                    raise await self._explain(lack, restless=isinstance(error, Navigating)) from error
                 if not first:
                     await self._clock.sleep(POLL)
             # Something is missing: a widget may be all that the page has.
@@ -187,20 +187,26 @@ class PageSettler:
         if error is not None:
             raise error
 
-    async def _explain(self, error: DoorkeyError) -> DoorkeyError:
+    async def _explain(self, error: DoorkeyError, *, restless: bool = False) -> DoorkeyError:
         """Return the error of a page that lacks something: what stands before it, if its status refuses, else what it
-        shows.
+        shows. One that is *restless* navigates all the time.
         """
+        if restless:
+            return _add(error, RESTLESS) if isinstance(error, Changed) else Changed(f"{RESTLESS}: it could not be read")
         if not isinstance(error, MissingToken | MissingCookies) or await self._login.asks_password():
             return error.again()  # it is another site's, or the login page
         status = self._network_log.status
         if status < 400:
-            told = error.again()
-            told.message = f"{error.message}. {await self._challenge.describe()}"
-            told.args = (told.message,)
-            return told
+            return _add(error, await self._challenge.describe())
         if (refusal := await self._challenge.explain()) is not None:
             return refusal
         if isinstance(error, MissingToken):
             return MissingToken(error.name, error.sought, site=error.site, came=f"come with HTTP {status}")
         return error.again()
+
+
+def _add(error: DoorkeyError, sentence: str) -> DoorkeyError:
+    told = error.again()
+    told.message = f"{error.message}. {sentence}"
+    told.args = (told.message,)
+    return told
