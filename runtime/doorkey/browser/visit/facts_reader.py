@@ -57,7 +57,7 @@ class FactsReader:
         return recognize_page(facts, widgets=widgets, patient=self._patient and not final)
 
     async def read(self) -> Facts:
-        """Read the facts, also while the page navigates. Raises Changed if it does so all the time, and BrowserFailed."""
+        """Read the facts, also while the page navigates. Raises Changed where it always does, and BrowserFailed."""
         end = self._clock.now() + CALL
         while True:
             try:
