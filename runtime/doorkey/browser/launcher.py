@@ -155,9 +155,10 @@ class LocalChromium:
         for folder, browser in list(self._profiles.items()):
             while folder.exists() and browser.alive and self._clock.now() < end:
                 await self._clock.sleep(POLL)
-            if not browser.alive:
+            if (
+                not browser.alive and self._profiles.pop(folder, None) is not None
+            ):  # a close and a start may be here at once
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-                del self._profiles[folder]
 
     async def _launch(
         self,
