@@ -14,6 +14,8 @@ from doorkey.model.session import JSON
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
+    from doorkey.model.elements import Element
+
 
 def place_of(url: str) -> str:
     """Origin and path of *url*, which hold no secret; its query and the parameters of its path may."""
@@ -78,6 +80,13 @@ class Page:
     @cached_property
     def document(self) -> BeautifulSoup:
         return self.soup()
+
+    @cached_property
+    def elements(self) -> list[Element]:
+        """The page's elements without a tree: for what is read of every page."""
+        from doorkey.model.elements import list_elements
+
+        return list_elements(self.html)
 
     def find(self, css: str) -> Tag | None:
         """The first element that *css* selects."""

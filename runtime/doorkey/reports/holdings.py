@@ -27,6 +27,8 @@ USUAL = re.compile(
     r"server|vary|etag|set-cookie|transfer-encoding|upgrade-insecure-requests|sec-|if-|access-control-|last-modified)"
 )
 """Headers that hold no token."""
+PRESSED = ("submit", "button", "checkbox", "radio", "image", "reset")
+"""Types of `<input>` that hold no token."""
 STEMS = ("csrf", "xsrf", "nonce", "token", "jwt", "bearer", "authorization", "authenticity")
 """Parts of names that tokens usually have."""
 LIKE = 0.66
@@ -106,30 +108,31 @@ def _flatten(name: str) -> str:
 
 
 def _list_elements(page: Page) -> Iterator[Holding]:
-    # By names of elements, not by selectors: these take several times as long.
-    for tag in page.document.find_all("meta"):
-        name = str(tag.get("name") or tag.get("property") or "")
-        if not name:
+    for tag in page.elements:
+        name = tag.get("name") or tag.get("property")
+        if tag.name != "meta" or not name:
             continue
         attribute = "name" if tag.get("name") else "property"
-        content = str(tag.get("content") or "")
+        content = tag.get("content")
         yield Holding("page", f"meta[{attribute}={_quote(name)}]@content", name, len(content), content)
-    for tag in page.document.find_all("input"):
-        name, value = str(tag.get("name") or tag.get("id") or ""), str(tag.get("value") or "")
-        if not name or tag.get("type") in ("submit", "button", "checkbox", "radio", "image", "reset"):
+    for tag in page.elements:
+        name, value = tag.get("name") or tag.get("id"), tag.get("value")
+        if tag.name != "input" or not name or tag.get("type") in PRESSED:
             continue
         attribute = "name" if tag.get("name") else "id"
         yield Holding("page", f"input[{attribute}={_quote(name)}]@value", name, len(value), value)
-    for tag in page.document.find_all(True):
-        for attribute, value in tag.attrs.items():
-            if attribute.startswith("data-") and isinstance(value, str) and any(stem in attribute for stem in STEMS):
+    for tag in page.elements:
+        for attribute, value in tag.attributes.items():
+            if attribute.startswith("data-") and any(stem in attribute for stem in STEMS):
                 yield Holding("page", f"[{attribute}]@{attribute}", attribute, len(value), value)
 
 
 def _list_assigned(page: Page, known: set[str]) -> Iterator[Holding]:
     """Yield what inline scripts give a name, but for values that are known from elsewhere."""
-    for script in page.document.find_all("script", src=False):
-        for match in ASSIGNED.finditer(script.get_text()[:LONGEST_SCRIPT]):
+    for script in page.elements:
+        if script.name != "script" or "src" in script.attributes:
+            continue
+        for match in ASSIGNED.finditer(script.text[:LONGEST_SCRIPT]):
             name, value = match[2].rpartition(".")[2], match[4]
             if value not in known:
                 quote = match[3]

@@ -19,7 +19,6 @@ from doorkey.reports.report import Cause, Moment, Note, Report
 from doorkey.reports.rules import CheckedRule, check_rules
 from doorkey.reports.stored_page import store_page
 
-FILLED = "input[type=hidden], input[type=password], input[value]"
 MOST_PLACES = 40
 LINES = 30
 LONGEST_LINE = 240
@@ -145,7 +144,7 @@ def list_page_secrets(evidence: VisitEvidence, holdings: Iterable[Holding]) -> l
     for seen in page.sent:
         values += [seen.headers.get("authorization", ""), seen.headers.get("cookie", "")]
         values += [seen.headers.get("authorization", "").partition(" ")[2]]
-    values += [str(tag.get("value") or "") for tag in page.document.select(FILLED)]
+    values += [tag.get("value") for tag in page.elements if tag.name == "input"]
     return values
 
 
