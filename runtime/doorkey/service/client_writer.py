@@ -11,6 +11,8 @@ from aiohttp import web
 
 UNREAD = 60.0
 """Seconds a client may leave a piece unread. After that its answer, and the site's, is given up."""
+FITS = 16 * 1024
+"""The most bytes that an empty write buffer takes without waiting: asyncio stops a writer at 64 KiB."""
 RESET = struct.pack("ii", 1, 0)
 """The value of SO_LINGER that makes closing a socket reset its connection."""
 
@@ -26,6 +28,10 @@ class ClientWriter:
     limit: float
 
     async def write(self, response: web.StreamResponse, piece: bytes) -> None:
+        transport = self.request.transport
+        if transport is not None and len(piece) <= FITS and not transport.get_write_buffer_size():
+            await response.write(piece)  # it can't wait, and a limit costs as much as the write itself
+            return
         try:
             async with asyncio.timeout(self.limit):
                 await response.write(piece)
