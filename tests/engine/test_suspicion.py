@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
-from doorkey.engine.check.facts import LoginForm, PageFacts, read_facts
+from doorkey.engine.check.facts import LoginForm, PageFacts, login_form_of, read_facts
 from doorkey.engine.check.shapes import Accepted, shape_of
 from doorkey.engine.check.suspicion import Known, find_ground, needs_parsing
 from doorkey.engine.decision_tables import Suspicion
+from doorkey.model.login_steps import steps_of
 from doorkey.model.request import Head, Request
 from doorkey.model.verdict import Kind, Verdict
 
@@ -62,3 +65,72 @@ def test_a_redirect_to_what_the_request_named_leads_where_others_do() -> None:
     accepted = Accepted(1, {shape_of(head, first)})
     assert save("White dogs", "/wiki/White_dogs") is Suspicion.NONE
     assert save("White dogs", "/wiki/Login") is Suspicion.VAGUE
+
+
+START = "https://site.example/doku.php?id=start"
+FRONT = "https://site.example/"
+WIKI = "https://site.example/index.php?title=Sandbox&action=edit"
+
+
+@pytest.mark.parametrize(
+    ("opened", "home", "to", "suspicion"),
+    [
+        ("/doku.php?id=start&do=login", START, "/doku.php?id=cats", Suspicion.NONE),
+        ("/doku.php?id=start&do=login", START, "/doku.php?id=start", Suspicion.NONE),
+        ("/doku.php?id=start&do=login", START, "/doku.php?id=cats&do=login", Suspicion.REFUSING),
+        ("/doku.php?do=login", FRONT, "/doku.php?id=cats&do=show", Suspicion.NONE),
+        ("/index.php?title=Special:UserLogin&returnto=Sandbox", WIKI, "/index.php?title=Cats", Suspicion.NONE),
+        (
+            "/index.php?title=Special:UserLogin&returnto=Sandbox",
+            WIKI,
+            "/index.php?title=Special%3AUserLogin&returnto=Cats",
+            Suspicion.REFUSING,
+        ),
+        ("/login?next=/", FRONT, "/login?next=/notes", Suspicion.REFUSING),
+        ("/login?state=4f2a99c01b7d", FRONT, "/login", Suspicion.REFUSING),
+        ("/login", FRONT, "/login?lang=en", Suspicion.REFUSING),
+        ("/login?lang=en", FRONT, "/login", Suspicion.NONE),
+        ("/", FRONT, "/", Suspicion.VAGUE),
+        ("/doku.php?id=start", START, "/doku.php?id=start", Suspicion.VAGUE),
+        ("/doku.php?id=start", START, "/doku.php?id=cats", Suspicion.NONE),
+    ],
+)
+def test_parameters_tell_the_login_from_other_pages_of_a_script(
+    opened: str, home: str, to: str, suspicion: Suspicion
+) -> None:
+    seen = PageFacts(200, urlsplit(home).path)
+    assert redirected(to, opened, home, seen, seen) is suspicion
+
+
+@pytest.mark.parametrize(
+    ("opened", "stranger", "to", "suspicion"),
+    [
+        ("/login?lang=en", PageFacts(200, "/login", login=True), "/login?lang=de", Suspicion.REFUSING),
+        ("/x.php?do=login&lang=en", PageFacts(200, "/x.php", login=True, query="do=login"), "/x.php?do=login",
+         Suspicion.REFUSING),
+        ("/x.php?do=login&lang=en", PageFacts(200, "/x.php", login=True, query="do=login"), "/x.php?id=cats",
+         Suspicion.NONE),
+        ("/enter", PageFacts(200, "/x.php", query="do=hello"), "/x.php?do=hello", Suspicion.REFUSING),
+        ("/enter", PageFacts(200, "/x.php", query="do=hello"), "/x.php?id=cats", Suspicion.NONE),
+    ],
+)  # fmt: skip
+def test_where_strangers_are_led_tells_which_parameters_vary(
+    opened: str, stranger: PageFacts, to: str, suspicion: Suspicion
+) -> None:
+    assert redirected(to, opened, FRONT, stranger, PageFacts(200, "/")) is suspicion
+
+
+def test_a_page_that_shows_its_login_in_place_is_no_sight_of_the_login_address() -> None:
+    denied = PageFacts(200, "/doku.php", login=True, query="id=start")
+    home = PageFacts(200, "/doku.php")
+    assert redirected("/doku.php?id=cats", "/doku.php?id=start&do=login", START, denied, home) is Suspicion.NONE
+
+
+def redirected(to: str, opened: str, home: str, stranger: PageFacts, seen: PageFacts) -> Suspicion:
+    """How suspect a redirect is by itself, where such answers were accepted before."""
+    form = login_form_of(steps_of([{"open": opened}]), home)
+    request = Request(url="/save.php", method="POST")
+    head = Head(status=302, headers={"location": to}, url="https://site.example/save.php", complete=True)
+    shape = shape_of(head, request)
+    facts = Known(form, stranger, seen, (), frozenset())
+    return find_ground(request, head, Verdict(Kind.OK), Accepted(1, {shape}), shape, None, facts).suspicion

@@ -58,9 +58,21 @@ DEAD: dict[str, Said] = {
 }
 
 
+SCRIPT = {"/login": "/doku.php?do=login", "/account": "/doku.php?do=account", "/notes": "/doku.php"}
+"""The addresses of a site with one script."""
+PLAIN = {address: plain for plain, address in SCRIPT.items()}
+
+
+def to_script(said: Said) -> Said:
+    """*said* as a site with one script for everything says it."""
+    path, mark, query = said.location.partition("?")
+    body = said.body.replace("'/login'", f"'{SCRIPT['/login']}'")
+    return replace(said, location=SCRIPT.get(path, path) + mark + query, body=body)
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn for one run."""
+    """What was drawn for one run. `one_script`: it serves the login, too."""
 
     dead: str
     page_for_all: bool
@@ -69,6 +81,7 @@ class Drawn:
     maintenance: tuple[tuple[float, float], ...]
     late_deaths: bool
     drops: float
+    one_script: bool = False
 
 
 def draw(chance: random.Random, span: float) -> Drawn:
@@ -82,6 +95,7 @@ def draw(chance: random.Random, span: float) -> Drawn:
         maintenance=tuple((begin, begin + chance.uniform(1, 20)) for begin in begins),
         late_deaths=chance.random() < 0.2,
         drops=0.02 if chance.random() < 0.3 else 0.0,
+        one_script=chance.random() < 0.3,
     )
 
 
@@ -121,6 +135,13 @@ class SimulatedSite:
             self.kill()
 
     async def answer(self, request: Request, sid: str) -> Said:
+        if not self.drawn.one_script:
+            return await self._answer(request, sid)
+        path, _, query = request.url.partition("?")
+        plain = PLAIN.get(request.url) or PLAIN.get(path, path) + (f"?{query}" if query else "")
+        return to_script(await self._answer(replace(request, url=plain), sid))
+
+    async def _answer(self, request: Request, sid: str) -> Said:
         await self.clock.sleep(self.chance.uniform(0.001, 0.3))
         if request.method == "GET":
             return self._page(request, sid)

@@ -26,12 +26,12 @@ from doorkey.transport.selector import TransportSelector
 from doorkey_providers.web.options import WebOptions
 from doorkey_providers.web.site import WebSite
 
-from .simulated_site import DEAD, SimulatedSite, SimulatedTransport, Write, draw, target_of
+from .simulated_site import DEAD, SCRIPT, SimulatedSite, SimulatedTransport, Write, draw, target_of
 from .virtual_loop import VirtualClock, simulate
 
 SEEDS = range(int(os.environ.get("SIMULATIONS", "30")))
 SPAN = 60.0
-STEPS = [{"open": "/login"}, {"fill": "[name=user]", "value": "a"}, {"fill": "[name=pw]", "value": "env:P"}]
+STEPS = [{"fill": "[name=user]", "value": "a"}, {"fill": "[name=pw]", "value": "env:P"}]
 KINDS: tuple[Write, ...] = ("note",) * 40 + ("invalid", "forbidden", "rotate", "logout", "password")  # type: ignore[assignment]
 
 
@@ -56,7 +56,8 @@ async def run(seed: int) -> Outcome:
     site = SimulatedSite(draw(chance, SPAN), random.Random(seed + 1), clock, clock.now())
     store, outcome = MemoryStore(clock), Outcome(site, processes=chance.choice((1, 1, 2, 3)))
     limits = RateLimits(at_once=4, rate=40.0, queue=1000) if chance.random() < 0.5 else None
-    options = WebOptions.model_validate({"ready": "#out", "visit": {"steps": [*STEPS, {"click": "button"}]}})
+    steps = [{"open": SCRIPT["/login"] if site.drawn.one_script else "/login"}, *STEPS, {"click": "button"}]
+    options = WebOptions.model_validate({"ready": "#out", "visit": {"steps": steps}})
     living = asyncio.create_task(site.live_on())
     processes = []
     for _ in range(outcome.processes):
@@ -72,7 +73,8 @@ async def run(seed: int) -> Outcome:
 
     async def call(name: str, kind: Write, engine: Engine, target: object) -> None:
         await clock.sleep(chance.uniform(0, SPAN))
-        path = f"/{kind}" if kind in ("logout", "password") else "/notes"
+        notes = SCRIPT["/notes"] if site.drawn.one_script else "/notes"
+        path = f"/{kind}" if kind in ("logout", "password") else notes
         request = Request(url=path, method="POST", body=f"{kind} {name}".encode())
         try:
             async with await engine.send(target, request, deadline=clock.now() + 600) as answer:  # type: ignore[arg-type]

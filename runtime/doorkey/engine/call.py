@@ -35,7 +35,8 @@ class JudgedReply(Generic[T]):
 
     `sent` and `came` are the clock's `now` when the request was sent and when the answer's head came. `stream` is the
     answer, still open; a flow's is closed unless it was accepted. `answer` is what a flow made of it, once there is
-    something for the caller. `error` is the transport's error where no answer came.
+    something for the caller. `error` is the transport's error where no answer came. `novel`: it is suspect only because
+    no answer of its form was accepted yet.
     """
 
     request: Request
@@ -48,6 +49,7 @@ class JudgedReply(Generic[T]):
     error: DoorkeyError | None = None
     suspicion: Suspicion = Suspicion.NONE
     ground: str = ""
+    novel: bool = False
     check: CheckOutcome = CheckOutcome.IMPOSSIBLE
 
     @property

@@ -112,7 +112,8 @@ class SessionChecks:
                 state.alive = {form: count for form, count in state.alive.items() if form[0] != template}
             self._learn(call, session, state, reply)
             return
-        reply.suspicion, reply.ground, reply.check = ground.suspicion, ground.why, CheckOutcome.OPEN
+        reply.suspicion, reply.ground, reply.novel = ground.suspicion, ground.why, ground.novel
+        reply.check = CheckOutcome.OPEN
         if serves_once(call, reply):
             reply.suspicion = Suspicion.VAGUE
         call.target.events.report("check", f"{template[0]} {template[1]}: suspect, {ground.why}")
@@ -165,6 +166,8 @@ class SessionChecks:
         while (left := end - self._clock.now()) > 0:
             if state.knowledge.calibration.useless:
                 return CheckOutcome.IMPOSSIBLE
+            if self._keeper.key_state(session.key).generation <= session.gen and state.is_met(session, reply):
+                return CheckOutcome.ALIVE
             busy = state.task or state.calibrating
             if busy is not None:
                 await asyncio.wait([busy], timeout=left)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from doorkey.engine.check.login_address import LoginAddress, lasting_parameters, login_address_of
 from doorkey.model.login_steps import Step
 
 PASSWORD = re.compile(rb"""type\s*=\s*["']?password""", re.I)
@@ -21,11 +22,13 @@ XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*>")
 class LoginForm:
     """What a login form of the site looks like, as its login steps tell.
 
-    `fields` are the names or ids of the fields that the steps fill; `places` are the paths that they open.
+    `fields` are the names or ids of the fields that the steps fill; `addresses` are those that they open. `home` is the
+    address of the check's page.
     """
 
     fields: frozenset[str] = frozenset()
-    places: frozenset[str] = frozenset()
+    addresses: frozenset[LoginAddress] = frozenset()
+    home: str = ""
 
     def may_be_in(self, body: bytes) -> bool:
         """Whether *body* has to be looked at closer: a search of bytes, for every answer in HTML."""
@@ -33,24 +36,29 @@ class LoginForm:
             return True
         return bool(self.fields) and all(field.encode() in body for field in self.fields)
 
+    def is_named_in(self, body: bytes) -> bool:
+        """Whether *body* names an address of the login."""
+        return any(address.is_named_in(body) for address in self.addresses)
 
-def login_form_of(steps: Iterable[Step]) -> LoginForm:
-    """The login form that *steps* fill."""
+
+def login_form_of(steps: Iterable[Step], home: str | None) -> LoginForm:
+    """The login form that *steps* fill. *home* is the address of the check's page."""
     fields = (NAMED.search(step.target) for step in steps if step.action == "fill")
-    places = (urlsplit(step.target).path for step in steps if step.action == "open")
-    return LoginForm(frozenset(found[1] for found in fields if found), frozenset(places))
+    addresses = (login_address_of(step.target, home or "") for step in steps if step.action == "open")
+    return LoginForm(frozenset(found[1] for found in fields if found), frozenset(addresses), home or "")
 
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What a page shows. `place` is its path. `login` says that it holds a login form, `script_only` that it holds
-    nothing to read but scripts. It holds no values of fields."""
+    """What a page shows. `place` is its path, `query` holds its parameters but those that vary. `login` says that it
+    holds a login form, `script_only` that it holds nothing to read but scripts. It holds no values of fields."""
 
     status: int
     place: str
     title: str = ""
     login: bool = False
     script_only: bool = False
+    query: str = ""
 
     def resembles(self, stranger: PageFacts) -> bool:
         """Whether this is the page that a stranger gets."""
@@ -63,11 +71,12 @@ def read_facts(status: int, url: str, html: str, form: LoginForm) -> PageFacts:
     from lxml import html as parser
     from lxml.etree import ParserError
 
-    place = urlsplit(url).path or "/"
+    parts = urlsplit(url)
+    place, query = parts.path or "/", urlencode(sorted(lasting_parameters(parts.query)))
     try:
         page = parser.document_fromstring(XML_DECLARATION.sub("", html, count=1))
     except (ParserError, ValueError):
-        return PageFacts(status, place)
+        return PageFacts(status, place, query=query)
     inputs = [(field.get("type", "").lower(), field.get("name"), field.get("id")) for field in page.iter("input")]
     named = {name for _, *names in inputs for name in names if name}
     password = any(kind == "password" for kind, *_ in inputs)
@@ -80,4 +89,4 @@ def read_facts(status: int, url: str, html: str, form: LoginForm) -> PageFacts:
     for element in list(page.iter("title")):
         element.drop_tree()
     text = page.text_content().strip()
-    return PageFacts(status, place, title, password or filled, scripts and not text and not inputs)
+    return PageFacts(status, place, title, password or filled, scripts and not text and not inputs, query)

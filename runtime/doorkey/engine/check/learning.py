@@ -70,6 +70,14 @@ class CheckState:
         calibration = self.knowledge.calibration
         return calibration.tells_dead or calibration.useless
 
+    def is_met(self, session: Session, reply: JudgedReply[Any]) -> bool:
+        """Whether *reply* was suspect only for a form that was accepted meanwhile, while nothing spoke against the
+        session."""
+        if not reply.novel or self.dead >= session.gen:
+            return False
+        accepted = self.knowledge.shapes.of(template_of(reply.request, reply.head.url))
+        return shape_of(reply.head, reply.request) in accepted.shapes
+
     def known(self, session: Session) -> Known:
         """What an answer to a request of *session* is held against."""
         calibration, shapes = self.knowledge.calibration, self.knowledge.shapes
@@ -115,7 +123,8 @@ class Learning:
         text = await self._store.learned(target.key._replace(caller=""))
         knowledge = read_knowledge(text, target.provider.check_rule)
         # Another call may have read it meanwhile.
-        return self._states.setdefault(target.key, CheckState(knowledge, login_form_of(target.provider.steps)))
+        form = login_form_of(target.provider.steps, target.provider.check_url)
+        return self._states.setdefault(target.key, CheckState(knowledge, form))
 
     def learn(self, target: SiteTarget, session: Session, state: CheckState, reply: JudgedReply[Any]) -> None:
         """Remember the form of an accepted answer; the first one has the check calibrated."""
@@ -151,7 +160,9 @@ class Learning:
         calibration = state.knowledge.calibration
         if home is not None and home.shows:
             varying = {name for name, value in (home.tokens or {}).items() if session.tokens.get(name) != value}
-            calibration = replace(calibration, home=home.facts, varying=calibration.varying | varying)
+            calibration = replace(
+                calibration, home=replace(home.facts, query=""), varying=calibration.varying | varying
+            )
         state.knowledge.calibration = calibration
         log.info("%s: %s", target.site.name, calibration.describe())
         await self.save(target, state.knowledge)

@@ -54,7 +54,7 @@ class PageChecks:
         total: float,
     ) -> PageLoad:
         """The page of the check, or the one at *url*, as *session* gets it. Raises DoorkeyError."""
-        provider, form = target.provider, login_form_of(target.provider.steps)
+        provider, form = target.provider, login_form_of(target.provider.steps, target.provider.check_url)
         asked = url or provider.check_url
         assert asked is not None
         page_like = provider.checks_page or url is not None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from doorkey.engine.check.facts import LoginForm, PageFacts
+from doorkey.engine.check.login_address import LoginAddress, login_address_of
 from doorkey.engine.check.shapes import Accepted, Shape, Template, place_of, template_of
 from doorkey.engine.decision_tables import Suspicion
 from doorkey.model.cookies import Cookie
@@ -23,10 +24,14 @@ JUDGED = (Kind.OK, Kind.REFUSED, Kind.SITE_DOWN, Kind.CHANGED)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Why an answer is suspect, in words without secrets, and how much its form says."""
+    """Why an answer is suspect, in words without secrets, and how much its form says.
+
+    `novel`: only because no answer of this form was accepted yet.
+    """
 
     suspicion: Suspicion
     why: str = ""
+    novel: bool = False
 
 
 NONE = Ground(Suspicion.NONE)
@@ -64,8 +69,9 @@ def needs_parsing(head: Head, known: Known) -> bool:
 def _may_concern(body: bytes, known: Known) -> bool:
     """Whether a page, in UTF-8, holds anything that a suspect one would hold."""
     title = known.stranger.title.encode() if known.stranger is not None else b""
-    names_login = any(place.encode() in body for place in known.form.places)
-    return known.form.may_be_in(body) or (bool(title) and title in body) or (names_login and b"<script" in body)
+    if known.form.may_be_in(body) or (bool(title) and title in body):
+        return True
+    return b"<script" in body and known.form.is_named_in(body)
 
 
 def find_ground(
@@ -92,14 +98,17 @@ def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known
     location = head.location if 300 <= head.status < 400 else None
     if location is not None:
         place = urlsplit(location).path or "/"
-        if verdict.kind is Kind.REFUSED or place in known.form.places or _is_strangers(place, known):
+        found = [address for address in _list_logins(known) if address.fits(location)]
+        if verdict.kind is Kind.REFUSED or not all(_is_home(address, known) for address in found):
             return Ground(Suspicion.REFUSING, f"a redirect to the login page ({place})")
+        if found:
+            return Ground(Suspicion.VAGUE, f"a redirect to {place}, which shows the login to strangers only")
     if facts is None:
         return None
     if facts.login and not (known.home is not None and known.home.login):
         return Ground(Suspicion.REFUSING, "a page with the login form")
     body = head.held or head.start
-    if facts.script_only and any(place.encode() in body for place in known.form.places):
+    if facts.script_only and known.form.is_named_in(body):
         return Ground(Suspicion.REFUSING, "a script that leads to the login page")
     if (
         known.stranger is not None
@@ -110,14 +119,24 @@ def _by_form(head: Head, verdict: Verdict, facts: PageFacts | None, known: Known
     return None
 
 
-def _is_strangers(place: str, known: Known) -> bool:
-    """Whether strangers are led to *place* and sessions are not."""
-    return (
-        known.stranger is not None
-        and known.home is not None
-        and known.stranger.place == place
-        and known.home.place != place
-    )
+def _list_logins(known: Known) -> Iterator[LoginAddress]:
+    """The addresses of the login, by the steps and by where strangers are led."""
+    stranger, home = known.stranger, known.home
+    if stranger is None or home is None:
+        yield from known.form.addresses
+        return
+    led = login_address_of(f"{stranger.place}?{stranger.query}", known.form.home)
+    is_sight = (stranger.login or stranger.place != home.place) and not led.fits(known.form.home)
+    for address in known.form.addresses:
+        yield address.narrow(led, shared=home.place == address.path) if is_sight else address
+    if home.place != led.path and all(address.path != led.path for address in known.form.addresses):
+        yield led
+
+
+def _is_home(login: LoginAddress, known: Known) -> bool:
+    """Whether sessions see a page of their own at the address of the *login*."""
+    here = known.home is not None and known.home.place == login.path and not login.parameters
+    return here or (bool(known.form.home) and login.fits(known.form.home))
 
 
 def _by_difference(
@@ -134,11 +153,11 @@ def _by_difference(
     if shape.leads is not None and not accepted.count and request.method.upper() not in SAFE_METHODS:
         place = place_of(head.location or "")[0]
         if place == place_of(head.url)[0] or (known.stranger is not None and place == known.stranger.place):
-            return Ground(Suspicion.VAGUE, f"a redirect to {place}, where no accepted answer is known yet")
+            return Ground(Suspicion.VAGUE, f"a redirect to {place}, where no accepted answer is known yet", True)
     if shape not in accepted.shapes and known.refusals.get(template_of(request, head.url)) == shape:
-        return Ground(Suspicion.VAGUE, "an answer that strangers get")
+        return Ground(Suspicion.VAGUE, "an answer that strangers get", True)
     difference = accepted.difference(shape)
-    return Ground(Suspicion.VAGUE, difference) if difference else None
+    return Ground(Suspicion.VAGUE, difference, True) if difference else None
 
 
 def changed_cookies(head: Head, held: Iterable[Cookie]) -> set[str]:
