@@ -110,3 +110,26 @@ async def test_at_an_address_that_sessions_see_as_well_nothing_is_sent_again_on_
         with pytest.raises(SessionEnded):
             await engine.write(path="/save")
         assert engine.site.notes == ["made"]
+
+
+@dataclass
+class OpenWiki(ScriptSite):
+    """Everybody may read it. All its pages have the same title, and none asks for a login."""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        known = request.cookies.get("sid", "") in self.live
+        if request.method == "GET":
+            return page("<title>Wiki</title>" + ("<a id=out>Log out</a>" if known else "<p>a page</p>"))
+        answer = await super().handle(request)
+        if self.notes[-1] in self.last:
+            answer.headers["Location"] += "&rev=1"
+        return answer
+
+
+async def test_another_page_of_the_script_is_not_the_one_that_strangers_get() -> None:
+    check = {"url": "/doku.php?id=start"}
+    async with engaged(server=OpenWiki(last=("second",)), visit=VISIT, check=check) as engine:
+        await engine.write("first", "/doku.php")
+        with pytest.raises(SessionEnded):
+            await engine.write("second", "/doku.php")
+        assert engine.site.notes == ["first", "second"]

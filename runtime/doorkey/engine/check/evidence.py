@@ -62,6 +62,7 @@ async def _shows_login(learning: Learning, target: SiteTarget, session: Session,
     if load is None:
         return False
     stranger, home = state.knowledge.calibration.stranger, state.knowledge.calibration.home
-    if stranger is not None and load.facts.resembles(stranger):
+    # A page without a login form is the strangers' only at their address: titles of other pages may be the same.
+    if stranger is not None and load.facts.resembles(stranger) and load.facts.query == stranger.query:
         return True
     return load.facts.login and not (home is not None and home.login)
