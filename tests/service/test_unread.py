@@ -29,8 +29,9 @@ async def base(site: TokenSite) -> AsyncIterator[str]:
             yield url
 
 
+@pytest.mark.parametrize("size", [1_000, 100_000])
 async def test_a_client_of_the_door_that_stops_reading_gives_its_place_at_the_site_back(
-    base: str, site: TokenSite, caplog: pytest.LogCaptureFixture
+    base: str, site: TokenSite, caplog: pytest.LogCaptureFixture, size: int
 ) -> None:
     caplog.set_level("INFO", "doorkey.service")
 
@@ -38,7 +39,7 @@ async def test_a_client_of_the_door_that_stops_reading_gives_its_place_at_the_si
         response = web.StreamResponse()
         await response.prepare(request)
         while request.transport is not None and not request.transport.is_closing():
-            await response.write(b"x" * 100_000)
+            await response.write(b"x" * size)
         return response
 
     site.routes["/endless"] = endless
