@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from doorkey.engine.decision import Check, Deliver, Fail, Renew, SiteAnswer, decide, read_case
+from doorkey.engine.decision import Check, Deliver, Fail, Renew, SiteAnswer, applies, decide, read_case, reads
 from doorkey.engine.decision_tables import (
     ACTIONS,
     MOST_RENEWALS,
@@ -36,7 +36,7 @@ ANSWERS = [
     for kind, suspicion, check, news, remembered, movable in product(KINDS, Suspicion, CheckOutcome, News, BOTH, BOTH)
 ]
 """Every case, as far as what an answer means depends on it."""
-READ = {case: [row for row in READINGS if row.fits(case)] for case in ANSWERS}
+READ = {case: [row for row in READINGS if reads(row, case)] for case in ANSWERS}
 OF_MEANING = {row.means: case for case, rows in READ.items() for row in rows}
 CALLS = [
     (replace(answer, renewals=renewals, resend=resend, rule=rule, begun=begun), meaning)
@@ -44,7 +44,7 @@ CALLS = [
     for renewals, resend, rule, begun in product(range(MOST_RENEWALS + 1), Resend, RULES, BOTH)
 ]
 """Every case, as far as what is done about an answer of a meaning depends on it."""
-DONE = {(case, meaning): [row for row in ACTIONS if row.fits(case, meaning)] for case, meaning in CALLS}
+DONE = {(case, meaning): [row for row in ACTIONS if applies(row, case, meaning)] for case, meaning in CALLS}
 
 
 def test_every_meaning_occurs() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from doorkey.engine.decision_tables import ACTIONS, READINGS, Action, Case, CheckOutcome, Meaning
+from doorkey.engine.decision_tables import ACTIONS, READINGS, Action, Case, CheckOutcome, Meaning, Reading, Rule
 from doorkey.errors import Blocked, DoorkeyError, SessionEnded, SiteError
 from doorkey.model.verdict import OK, Kind, Verdict
 
@@ -80,10 +80,33 @@ WHY = {
 """Why the session is not renewed for a refusal, as the end of a sentence."""
 
 
+def reads(row: Reading, case: Case) -> bool:
+    """Whether *case* is one of those that *row* reads."""
+    return (
+        case.kind in row.kind
+        and case.suspicion in row.suspicion
+        and case.check in row.check
+        and case.news in row.news
+        and case.remembered in row.remembered
+        and case.movable in row.movable
+    )
+
+
+def applies(row: Rule, case: Case, meaning: Meaning) -> bool:
+    """Whether *row* says what is done about *case*."""
+    return (
+        meaning in row.meaning
+        and case.renewals in row.renewals
+        and case.resend in row.resend
+        and case.rule in row.rule
+        and case.begun is row.begun
+    )
+
+
 def read_case(case: Case) -> Meaning:
     """What the answer means for the session."""
     for row in READINGS:
-        if row.fits(case):
+        if reads(row, case):
             return row.means
     raise AssertionError(f"no row of READINGS fits {case}")
 
@@ -91,7 +114,7 @@ def read_case(case: Case) -> Meaning:
 def choose_action(case: Case, meaning: Meaning) -> Action:
     """What is done about an answer of this meaning."""
     for row in ACTIONS:
-        if row.fits(case, meaning):
+        if applies(row, case, meaning):
             return row.does
     raise AssertionError(f"no row of ACTIONS fits {case}, {meaning}")
 

@@ -132,16 +132,6 @@ class Reading:
     remembered: frozenset[bool] = frozenset((True, False))
     movable: frozenset[bool] = frozenset((True, False))
 
-    def fits(self, case: Case) -> bool:
-        return (
-            case.kind in self.kind
-            and case.suspicion in self.suspicion
-            and case.check in self.check
-            and case.news in self.news
-            and case.remembered in self.remembered
-            and case.movable in self.movable
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -153,15 +143,6 @@ class Rule:
     resend: frozenset[Resend] = frozenset(Resend)
     rule: frozenset[ResendRule] = frozenset(("certain", "dead", "never"))
     begun: bool = False
-
-    def fits(self, case: Case, meaning: Meaning) -> bool:
-        return (
-            meaning in self.meaning
-            and case.renewals in self.renewals
-            and case.resend in self.resend
-            and case.rule in self.rule
-            and case.begun is self.begun
-        )
 
 
 S, C, N, R, M = Suspicion, CheckOutcome, News, Resend, Meaning
