@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from doorkey.errors import DoorkeyError
 from doorkey.model.cookies import Cookie
@@ -18,22 +18,18 @@ from doorkey.transport.headers import SessionHeaders
 log = logging.getLogger("doorkey.keeper")
 
 
+@dataclass(slots=True)
 class HeldSession:
     """`session` has the newest cookies, storage and tokens; each rung begins with it. `journal` is None for an identity
     that does not last: each of its visits begins as a stranger's. `headers` are those of the requests beside the
     renewal. `given` are the tokens that declared requests gave in this renewal, `entered` tells whether one logged in.
     """
 
-    def __init__(self, session: Session, journal: Journal | None, headers: SessionHeaders | None = None) -> None:
-        self.session = session
-        self._journal = journal
-        self._headers = headers
-        self.given: Tokens = {}
-        self.entered = False
-
-    @property
-    def lasts(self) -> bool:
-        return self._journal is not None
+    session: Session
+    journal: Journal | None
+    headers: SessionHeaders | None = None
+    given: Tokens = field(default_factory=dict, init=False)
+    entered: bool = field(default=False, init=False)
 
     def as_stranger(self) -> HeldSession:
         """The same without cookies, of which nothing is kept."""
@@ -41,7 +37,7 @@ class HeldSession:
 
     def with_session(self, session: Session) -> HeldSession:
         """What is kept goes on with *session*, which a visit has made."""
-        return HeldSession(session, self._journal, self._headers)
+        return HeldSession(session, self.journal, self.headers)
 
     async def update(self, cookies: tuple[Cookie, ...], local: Mapping[str, str] | None = None) -> None:
         """Keep what the site gave. It is in the store when this returns: only then may it be shown to the site."""
@@ -55,11 +51,11 @@ class HeldSession:
         await self._keep(with_tokens(self.session, kept, given))
 
     async def _keep(self, changed: Session) -> None:
-        if self._journal is not None and changed != self.session:
+        if self.journal is not None and changed != self.session:
             self.session = changed
-            await self._journal.write(changed)
-            if self._headers is not None:
-                self._headers.replace_cookies(changed)
+            await self.journal.write(changed)
+            if self.headers is not None:
+                self.headers.replace_cookies(changed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class HttpExchange:
         # Of no generation: what the transport remembers of this one's cookies is older.
         session = replace(self.held.session, gen=-1)
         stream = await self.direct.open(request, session, self.site, conversation=self.conversation, total=self.limit)
-        if self.held.lasts:
+        if self.held.journal is not None:
             await self.held.update(self.cookies)
         return stream
 

@@ -249,7 +249,7 @@ class SessionSource:
             cookies=begin.cookies,
             local=begin.local,
             longer=self._longer,
-            keeps=held if held.lasts else None,
+            keeps=None if held.journal is None else held,
             stranger=begin.stranger,
             dropped=begin.dropped,
         )
