@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from doorkey.clock import Clock
 from doorkey.errors import Changed, DoorkeyError
 from doorkey.model.cookie_jar import CookieJar
-from doorkey.model.cookies import Cookie
 from doorkey.model.request import Reply, Request
 from doorkey.model.session import Tokens
 from doorkey.model.site import Site
@@ -54,13 +53,12 @@ class HttpExchange:
     answer: Reply | None = field(default=None, repr=False)
 
     @property
-    def cookies(self) -> tuple[Cookie, ...]:
+    def jar(self) -> CookieJar:
         """The held session's cookies, as the answers left them."""
-        return self._jar.cookies
-
-    def cookies_at(self, url: str) -> dict[str, str]:
-        """The values of the cookies that a request to *url* carries, by name."""
-        return self._jar.values_at(url, self.clock.wall())
+        jar = CookieJar(self.held.session.cookies)
+        if self.conversation.by_identity:
+            jar = self.conversation.over(jar)
+        return jar.alive(self.clock.wall())
 
     async def run(self, flow: Flow[Tokens], kept: Tokens) -> Tokens:
         """The tokens that the requests of *flow* give. They are stored, beside the *kept* ones, when this returns.
@@ -123,7 +121,7 @@ class HttpExchange:
             stream.close()
             raise verdict.error(self.site.name, head.status)
         reply = await whole(stream, request.limit)
-        reply = replace(reply, jar=self.cookies_at(reply.url))
+        reply = replace(reply, jar=self.jar.values_at(reply.url, self.clock.wall()))
         before, self.last = self.last, reply
         if shows_values:
             self.before, self.answer = before, reply
@@ -139,12 +137,5 @@ class HttpExchange:
         session = replace(self.held.session, gen=-1)
         stream = await self.direct.open(request, session, self.site, conversation=self.conversation, total=self.limit)
         if self.held.journal is not None:
-            await self.held.update(self.cookies)
+            await self.held.update(self.jar.cookies)
         return stream
-
-    @property
-    def _jar(self) -> CookieJar:
-        jar = CookieJar(self.held.session.cookies)
-        if self.conversation.by_identity:
-            jar = self.conversation.over(jar)
-        return jar.alive(self.clock.wall())

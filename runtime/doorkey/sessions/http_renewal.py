@@ -92,7 +92,7 @@ class HttpRenewal:
                 raise told from error
             break
         if start is not held:
-            await held.update(exchange.cookies)
+            await held.update(exchange.jar.cookies)
             await held.take(start.given, {})
         held.entered = True
         return session
@@ -174,11 +174,11 @@ class HttpRenewal:
         return self._as_page(last, exchange) if last and last.url == self._site.url and last.status == 200 else None
 
     def _as_page(self, reply: Reply, exchange: HttpExchange) -> Page:
-        cookies, local = exchange.cookies_at(reply.url), exchange.held.session.local
-        return Page(url=reply.url, html=reply.text(), cookies=cookies, local=local)
+        cookies = exchange.jar.values_at(reply.url, self._clock.wall())
+        return Page(url=reply.url, html=reply.text(), cookies=cookies, local=exchange.held.session.local)
 
     def _renew(self, rung: str, exchange: HttpExchange, tokens: Tokens) -> Session:
-        session = replace(exchange.held.session, tokens=tokens, cookies=exchange.cookies, rung=rung)
+        session = replace(exchange.held.session, tokens=tokens, cookies=exchange.jar.cookies, rung=rung)
         if exchange.logs_in:
             missing = [name for name in self._provider.cookies_needed if session.cookie(name) is None]
             if missing:
