@@ -155,11 +155,6 @@ def media_type_of(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def is_html(media_type: str) -> bool:
-    """Whether *media_type*, in lower case and without parameters, means a page."""
-    return media_type in PAGES
-
-
 def is_json(media_type: str) -> bool:
     """Whether *media_type*, in lower case and without parameters, means JSON (RFC 6839: also "…+json")."""
     return media_type in ("application/json", "text/json") or media_type.endswith("+json")
@@ -203,7 +198,7 @@ class Head:
     @property
     def is_html(self) -> bool:
         if kind := self.media_type:
-            return is_html(kind)
+            return kind in PAGES
         return begins_page(self.start)
 
     @property

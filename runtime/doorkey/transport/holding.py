@@ -5,7 +5,7 @@ It holds for every way in (door, client, fetch, chat) and for both transports.
 
 from __future__ import annotations
 
-from doorkey.model.request import HEAD_BYTES, SAFE_METHODS, Head, Request, is_html, is_json
+from doorkey.model.request import HEAD_BYTES, PAGES, SAFE_METHODS, Head, Request, is_json
 from doorkey.provider import Provider
 from doorkey.transport.compression import unpacked
 from doorkey.transport.stream import Stream
@@ -61,7 +61,7 @@ def _wanted(head: Head, *, looks: bool) -> int:
     if kind == "text/event-stream":
         return 0
     if not looks and kind and head.status < 400:
-        return HEAD_BYTES if is_html(kind) else 0  # a page may be a challenge
+        return HEAD_BYTES if kind in PAGES else 0  # a page may be a challenge
     # Without a media type only the body tells whether it is a page.
     structured = head.is_html or is_json(kind) or (looks and not kind)
     if looks:
