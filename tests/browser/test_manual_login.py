@@ -177,9 +177,9 @@ async def test_its_state_is_the_owners_alone_and_its_port_ends_with_it(
 
 
 async def test_what_is_remembered_is_forgotten_as_a_whole(home: UserDataDir) -> None:
-    before = home.known
+    before = home.login_mark.exists()
     home.remember()
-    assert (before, home.known) == (False, True)
+    assert (before, home.login_mark.exists()) == (False, True)
     home.forget()
     assert not home.path.exists()
 

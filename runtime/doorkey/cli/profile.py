@@ -91,7 +91,7 @@ def _describe(runtime: Runtime) -> Iterator[dict[str, Any]]:
         yield {
             "site": name,
             "profile": site.profile,
-            "login_by_hand": home is not None and home.known,
+            "login_by_hand": home is not None and home.login_mark.exists(),
             "with_a_window": home is not None and home.windowed,
             "folder": str(home.path) if home is not None and kept else None,
             "used_by": home.find_user() if home is not None and kept else None,

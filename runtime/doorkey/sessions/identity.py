@@ -41,7 +41,7 @@ class Identity:
     @property
     def by_hand(self) -> bool:
         """Whether a person logged in, or imported a login."""
-        return self._home is not None and self._home.known
+        return self._home is not None and self._home.login_mark.exists()
 
     @property
     def logs_in_itself(self) -> bool:

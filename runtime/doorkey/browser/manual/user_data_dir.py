@@ -28,6 +28,8 @@ class UserDataDir:
     def __init__(self, root: Path, name: str, key: str) -> None:
         self._name = name
         self.path = root / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        self.login_mark = self.path / KNOWN
+        """The file that is there once a person has logged in here, or imported a login, until they log out."""
 
     @property
     def browser(self) -> Path:
@@ -40,11 +42,6 @@ class UserDataDir:
         return self.path / "browser.log"
 
     @property
-    def known(self) -> bool:
-        """Whether a person has logged in here, or imported a login, and has not logged out since."""
-        return (self.path / KNOWN).exists()
-
-    @property
     def windowless(self) -> bool:
         """Whether the person logged in in a browser without a window, through the live view."""
         return (self.path / WINDOWLESS).exists()
@@ -52,7 +49,7 @@ class UserDataDir:
     def remember(self, *, windowless: bool = False) -> None:
         """Mark the sessions of this key as those of a person, who logged in in a browser without a window or with."""
         self._make()
-        (self.path / KNOWN).touch(mode=0o600)
+        self.login_mark.touch(mode=0o600)
         if windowless:
             (self.path / WINDOWLESS).touch(mode=0o600)
         else:
