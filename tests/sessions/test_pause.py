@@ -361,6 +361,14 @@ def test_a_pause_doubles_to_its_longest() -> None:
     assert (pause.until, asked) == (200.5, [(0.5, 1.0)] * 2)
 
 
+def test_visits_are_not_counted_where_the_site_has_no_limit_on_them(clock: SteppedClock) -> None:
+    state = KeyState(KEY, Pause(RULE))
+    for _ in range(3):
+        state.begin_visit(clock.now())
+        state.fail_visit(SiteDown("503"), clock.now(), known=True)
+    assert state.pause.useless == ()
+
+
 def test_only_visits_that_reached_the_site_count_as_useless() -> None:
     pause = Pause(RULE)
     for made_of in (

@@ -275,7 +275,7 @@ class KeyState:
 
     def _count_visit(self, made: Session | DoorkeyError) -> None:
         began, self.visit_began = self.visit_began, None
-        if began is not None:
+        if began is not None and self.pause.limit is not None:
             self.pause.count(began, made)
 
 
