@@ -150,7 +150,7 @@ class EnteredRuntime:
 
     def status(self) -> list[SiteStatus]:
         key = self.target.key
-        state, pace = self._keeper.key_state(key), self.limiters.status(key)
+        state, pace = self._keeper.states[key], self.limiters.status(key)
         return [status_of(self.sites["wiki"], "web", state, Row(), self.clock, pace=pace)]
 
     async def close(self) -> None:

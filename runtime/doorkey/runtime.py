@@ -262,7 +262,7 @@ class Runtime:
 
     def held(self, name: str) -> Session | None:
         """The session of a configured site that this process holds, or that `known` has read. Makes no visit."""
-        return self._parts.keeper.key_state(key_of(self.sites[name])).current or self._rows.get(name, Row()).session
+        return self._parts.keeper.states[key_of(self.sites[name])].current or self._rows.get(name, Row()).session
 
     def _tokens(self, name: str) -> Tokens | None:
         return session.tokens if (session := self.held(name)) else None

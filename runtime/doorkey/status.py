@@ -133,7 +133,7 @@ def read_status(site: Site, provider: str, parts: Assembly, stored: Row) -> Site
     return status_of(
         site,
         provider,
-        parts.keeper.key_state(key),
+        parts.keeper.states[key],
         stored,
         parts.clock,
         parts.selector.name(site, key),

@@ -104,7 +104,7 @@ async def test_a_failure_that_the_store_was_not_told_counts_once(
     await clock.advance(0)
     with pytest.raises(SiteDown):
         await getting
-    assert keeper.key_state(KEY).pause.failures == 1
+    assert keeper.states[KEY].pause.failures == 1
 
 
 async def test_a_deadline_names_the_wait(keepers: Keepers, source: HeldSource, clock: SteppedClock) -> None:
@@ -127,7 +127,7 @@ async def test_a_deadline_names_the_wait(keepers: Keepers, source: HeldSource, c
 async def test_after_three_sessions_that_never_worked_the_site_counts_as_open(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
-    state, site = keeper.key_state(KEY), Site(name="wiki", url=KEY.url)
+    state, site = keeper.states[KEY], Site(name="wiki", url=KEY.url)
 
     def shown() -> str:
         return status_of(site, "web", state, Row(), clock).state
@@ -168,9 +168,9 @@ async def test_a_login_by_hand_closes_what_refusals_opened(
         current = await keeper.get(source, deadline=clock.now() + 60)
         keeper.refuse(current, named=True)
         await clock.advance(300)
-    assert keeper.key_state(KEY).is_open
+    assert keeper.states[KEY].is_open
     await keeper.adopt(source, made(9, clock))
-    assert not keeper.key_state(KEY).is_open
+    assert not keeper.states[KEY].is_open
 
 
 async def test_the_successor_is_fetched_a_little_before_the_soft_age_at_a_drawn_time(

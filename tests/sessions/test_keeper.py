@@ -209,12 +209,12 @@ async def test_a_use_budget_is_learned_from_three_generations_that_ended_alike(
     keeper: Keeper, source: HeldSource, clock: SteppedClock
 ) -> None:
     for _ in range(3):
-        assert keeper.key_state(source.key).budget.learned is None
+        assert keeper.states[source.key].budget.learned is None
         for _ in range(4):
             session = await keeper.get(source, deadline=soon(clock))
             keeper.accept(session)
         keeper.refuse(session, named=True)
-    assert keeper.key_state(source.key).budget.learned == 4
+    assert keeper.states[source.key].budget.learned == 4
 
 
 async def test_an_unnamed_refusal_leaves_the_session_to_the_others(
@@ -354,7 +354,7 @@ async def test_a_visit_whose_session_is_used_after_a_newer_one_was_not_useless(
     sessions = [await keeper.get(source, deadline=soon(clock)) for _ in range(2)]
     for session in reversed(sessions):
         keeper.accept(session)
-    assert keeper.key_state(source.key).pause.useless == ()
+    assert keeper.states[source.key].pause.useless == ()
 
 
 async def test_a_visit_is_in_no_callers_context(keeper: Keeper, source: HeldSource, clock: SteppedClock) -> None:
@@ -503,7 +503,7 @@ async def test_renewing_would_take_too_long_where_sessions_never_worked(
     session = await short.get(source, deadline=soon(clock))
     assert not short.cannot_renew_in_time(session, soon(clock)), "1 s is waited out"
     assert short.cannot_renew_in_time(session, clock.now() + 0.5)
-    short.key_state(KEY).fail_visit(Blocked("no", retry_after=60.0), clock.now(), known=True)
+    short.states[KEY].fail_visit(Blocked("no", retry_after=60.0), clock.now(), known=True)
     assert not short.cannot_renew_in_time(session, soon(clock)), "that is another failure's pause"
 
 
@@ -525,7 +525,7 @@ async def test_while_a_store_is_away_it_is_asked_again_for_a_while(
     call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
     await clock.advance(9.9)
     assert (call.done(), store.asked) == (False, 20)
-    assert keeper.key_state(KEY).waits == "the session store is away"
+    assert keeper.states[KEY].waits == "the session store is away"
     await clock.advance(1)
     with pytest.raises(Unavailable, match="the store is away"):
         await call
@@ -593,7 +593,7 @@ async def test_another_processes_visit_is_waited_for_a_little_longer_than_its_cl
     call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
     await clock.advance(16)
     assert (store.waits, call.done()) == ([pytest.approx(16.5)], False)
-    assert keeper.key_state(KEY).waits == "another process visits"
+    assert keeper.states[KEY].waits == "another process visits"
     await clock.advance(1)
     await call
 
@@ -670,7 +670,7 @@ async def test_a_site_is_known_once_a_session_was_made_here_or_elsewhere(
     call = asyncio.create_task(keeper.get(source, deadline=soon(clock)))
     await clock.advance(3)
     assert call.done() is (how == "never")
-    assert (keeper.key_state(KEY).pause.away_until > 0) is (how != "never")
+    assert (keeper.states[KEY].pause.away_until > 0) is (how != "never")
     await clock.advance(60)
     with pytest.raises(SiteDown):
         await call
@@ -716,7 +716,7 @@ async def test_logins_that_the_site_ends_soon_again_and_again_lead_to_a_pause(
             await clock.advance(YOUNG)
         keeper.refuse(session, named=True, login=what != "no logins")
         keeper.refuse(session, named=True, login=True)  # it was refused already
-    pause = keeper.key_state(KEY).pause
+    pause = keeper.states[KEY].pause
     assert isinstance(pause.why, NeedsPerson) is (what == "logins")
     assert (pause.until > clock.now()) is (what in ("logins", "never accepted"))
 

@@ -71,7 +71,7 @@ def test_without_a_session_a_pause_or_a_claim_one_visits(row: Row, seen: int, wa
     assert isinstance(claim, Claim)
     assert (claim.key, claim.floor, claim.previous) == (KEY, max(row.gen, seen), row.session)
     assert after == replace(row, claim=claim.token, claimed_until=wall + TTL)
-    assert after.holds(claim)
+    assert after.claim == claim.token
     assert begun(row, seen, wall)[1].token != claim.token
 
 

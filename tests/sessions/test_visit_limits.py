@@ -38,7 +38,7 @@ async def fruitless(keeper: Keeper, source: HeldSource, clock: SteppedClock, tim
     for _ in range(times):
         with pytest.raises(DoorkeyError) as caught:
             await keeper.get(source, deadline=clock.now() + 1000)
-        await clock.advance(max(0.0, min(30.0, keeper.key_state(KEY).pause.until - clock.now())))
+        await clock.advance(max(0.0, min(30.0, keeper.states[KEY].pause.until - clock.now())))
     return caught.value
 
 

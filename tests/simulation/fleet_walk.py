@@ -74,7 +74,7 @@ class FleetWalk:
     async def use(self, node: Node, session: Any, last: int) -> int:
         """Send requests until one is accepted; returns the last generation that was used."""
         for _ in range(2):
-            state = node.keeper.key_state(session.key)
+            state = node.keeper.states[session.key]
             assert session.gen >= last, "no older session after a newer one"
             assert session.gen > state.refused, "no session that was refused here"
             last = session.gen
@@ -97,7 +97,7 @@ class FleetWalk:
             await self.world.pause(60)
             await self.chance.choice(blows)()
             for node in self.nodes:
-                node.keeper.key_state(node.key).check()
+                node.keeper.states[node.key].check()
 
     async def die(self) -> None:
         self.met["dies"] += 1
@@ -113,7 +113,7 @@ class FleetWalk:
         self.met["crashes"] += 1
         node = self.nodes.pop(self.chance.randrange(len(self.nodes)))
         node.store.away = True
-        flight = node.keeper.key_state(node.key).flight
+        flight = node.keeper.states[node.key].flight
         gone = [*self.callers.pop(id(node)), *([flight] if flight is not None else [])]
         for task in gone:
             task.cancel()
@@ -137,7 +137,7 @@ class FleetWalk:
             session, renewals = await node.renew(session, seconds=PATIENCE), renewals + 1
         assert self.lives(session), "it has recovered by itself"
         node.keeper.accept(session)
-        state = node.keeper.key_state(node.key)
+        state = node.keeper.states[node.key]
         assert (state.callers, state.flight) == (0, None)
 
 

@@ -37,7 +37,7 @@ async def late_news_of_an_older_session_costs_nothing(world: World) -> None:
     assert await node.renew(old) == new
     node.keeper.refuse(old, named=True)
     node.keeper.accept(old)
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     assert (await node.get(), world.site.made) == (new, 2)
     assert (state.refused, state.accepted) == (old.gen, old.gen)
     state.publish(old, world.clock.now())
@@ -65,7 +65,7 @@ async def cancelling_any_callers_strands_nobody_and_costs_no_second_visit(world:
     stayed = [caller for caller in callers if caller not in gone]
     assert len({(await caller).gen for caller in stayed}) == 1
     await asyncio.gather(*gone, return_exceptions=True)
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     assert (world.site.made, state.callers, state.flight) == (1, 0, None)
 
 
@@ -95,7 +95,7 @@ async def sessions_that_never_work_are_fetched_at_growing_pauses_until_one_is_us
     node, state = world.node(), None
     pauses = []
     session = await node.get()
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     for _ in range(12):
         node.keeper.refuse(session, named=world.chance.random() < 0.5)
         pauses.append(state.pause.until - world.clock.now())
@@ -220,7 +220,7 @@ async def a_closing_process_gives_its_claim_back(world: World) -> None:
     assert "shutting down" in told.message
     await waiting
     assert world.clock.now() - began <= world.site.seconds + 1
-    assert closing.keeper.key_state(KEY).flight is None
+    assert closing.keeper.states[KEY].flight is None
 
 
 @holds
@@ -308,7 +308,7 @@ async def no_budget_is_learned_while_others_use_the_sessions(world: World) -> No
         node.keeper.refuse(session, named=True)
         maker.keeper.accept(session)
         await maker.renew(session)
-    assert node.keeper.key_state(KEY).budget.learned is None
+    assert node.keeper.states[KEY].budget.learned is None
 
 
 @holds
@@ -319,7 +319,7 @@ async def what_is_stored_and_fresh_is_taken_without_a_visit(world: World) -> Non
     later = world.node()
     assert await later.get() == made
     assert world.site.made == 1
-    born = later.keeper.key_state(KEY).born
+    born = later.keeper.states[KEY].born
     assert abs(world.clock.now() - born - age) < 10, "its age comes along"
     outgrown = world.node()
     outgrown.outgrown = made.gen
@@ -350,7 +350,7 @@ async def a_login_elsewhere_ends_a_long_pause_here(world: World) -> None:
     assert await node.get() == adopted == await other.get()
     assert len(world.site.begun) == 1
     for waits in (node, other):
-        pause = waits.keeper.key_state(KEY).pause
+        pause = waits.keeper.states[KEY].pause
         assert (pause.why, pause.until <= world.clock.now()) == (None, True)
 
 
@@ -416,8 +416,8 @@ async def a_claim_by_a_clock_an_hour_ahead_ends_in_time(world: World) -> None:
     assert backoff.seconds == 30.0
     row, again = row.begin(KEY, -1, 15.0, wall + 30.0, True)
     assert isinstance(again, world.parts.store.Claim)
-    assert row.holds(again)
-    assert not row.holds(claim)
+    assert row.claim == again.token
+    assert row.claim != claim.token
     assert row.renew(claim, 15.0, wall) is None
     assert row.fail(claim, "late", "", 30.0, wall) is None
 
@@ -469,7 +469,7 @@ async def generations_rise_in_the_fleet_whatever_happens(world: World) -> None:
     await gather(*(use(node) for node in nodes for _ in range(3)), watch())
     assert world.site.most_at_once == 1
     for node in nodes:
-        node.keeper.key_state(KEY).check()
+        node.keeper.states[KEY].check()
         await node.keeper.close()
 
 
@@ -481,7 +481,7 @@ async def a_short_pause_is_waited_out_and_a_long_one_is_told(world: World) -> No
     for _ in range(6):
         began = world.clock.now()
         node.keeper.refuse(session, named=True)
-        pause = node.keeper.key_state(KEY).pause.until - began
+        pause = node.keeper.states[KEY].pause.until - began
         if pause <= 2.0:
             session = await node.get()
             waited += 1

@@ -18,9 +18,9 @@ FAULTS: list[Fault] = [
     fault("a visit by name heeds pauses", "store", "if patient and wall < row", "if wall < row"),
     fault("a claim of others is not heeded", "store", "if row.claim and wall < row.claimed_until:", "if False:"),
     fault("a claim never ends", "store", "if row.claim and wall < row.claimed_until:", "if row.claim:"),
-    fault("a lost claim commits", "store", "        if not self.holds(claim):\n            return None\n        session = ", "        session = "),  # noqa: E501
-    fault("a lost claim is renewed", "store", " if self.holds(claim) else None", ""),
-    fault("a lost claim tells failures", "store", "        if not self.holds(claim):\n            return None\n        return replace(\n            self, claim", "        return replace(\n            self, claim"),  # noqa: E501
+    fault("a lost claim commits", "store", "        if self.claim != claim.token:\n            return None\n        session = ", "        session = "),  # noqa: E501
+    fault("a lost claim is renewed", "store", " if self.claim == claim.token else None", ""),
+    fault("a lost claim tells failures", "store", "        if self.claim != claim.token:\n            return None\n        return replace(\n            self, claim", "        return replace(\n            self, claim"),  # noqa: E501
     fault("a failure keeps the claim", "store", 'self, claim="", claimed_until=0.0, failed_until', "self, failed_until"),  # noqa: E501
     fault("a failure is not remembered", "store", "failed_until=wall + after, failed_for", "failed_until=0.0, failed_for"),  # noqa: E501
     fault("the failure's code is lost", "store", "why=why, code=code\n", "why=why\n"),

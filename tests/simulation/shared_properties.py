@@ -30,7 +30,7 @@ async def a_store_that_is_away_is_waited_for_a_while_and_its_failure_is_remember
     node.store.away, began = True, world.clock.now()
     assert isinstance(await told(node.renew(renewed)), Unavailable)
     assert 10 <= world.clock.now() - began <= 11
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     assert isinstance(state.pause.why, Unavailable), "it is not asked at every request"
     assert state.pause.until > world.clock.now() - 0.5
     assert world.site.made == 2
@@ -88,7 +88,7 @@ async def a_failure_is_told_to_the_store_although_the_process_ends(world: World)
     ending = world.node()
     world.site.failure = Blocked("blocked")
     first = asyncio.create_task(ending.get())
-    state = ending.keeper.key_state(KEY)
+    state = ending.keeper.states[KEY]
     while state.pause.why is None:
         await world.clock.sleep(0.001)
     await asyncio.wait_for(asyncio.gather(ending.keeper.close(), return_exceptions=True), None)
@@ -105,7 +105,7 @@ async def after_its_end_a_keeper_begins_no_visit_and_none_goes_on(world: World) 
     first = asyncio.create_task(node.get())
     await world.clock.sleep(1)
     await node.keeper.close()
-    assert (node.keeper.key_state(KEY).flight, world.site.at_once) == (None, 0)
+    assert (node.keeper.states[KEY].flight, world.site.at_once) == (None, 0)
     await asyncio.gather(first, return_exceptions=True)
     assert isinstance(await told(node.get()), VisitFailed)
     assert len(world.site.begun) == 1
@@ -145,7 +145,7 @@ async def successors_are_fetched_a_little_early_and_not_all_at_once(world: World
     for _ in range(8):
         node = world.node()
         await node.get()
-        state = node.keeper.key_state(KEY)
+        state = node.keeper.states[KEY]
         times.append(state.soft_at - state.born)
     assert all(90 <= time <= 100 for time in times)
     assert len({round(time, 6) for time in times}) > 4
@@ -156,7 +156,7 @@ async def what_was_fetched_ahead_waits_until_the_uses_before_it_are_spent(world:
     world.site.changes = {"max_uses": 10}
     node, state = world.node(), None
     first = await node.get()
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     for use in range(2, 9):
         assert await node.get() == first
         assert (state.flight is not None) == (use >= 8), "at four fifths"
@@ -175,7 +175,7 @@ async def what_was_fetched_ahead_waits_until_the_uses_before_it_are_spent(world:
 @holds
 async def a_second_doubt_of_one_session_costs_nothing(world: World) -> None:
     node = world.node()
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     fresh = await node.get()
     node.keeper.refuse(fresh, named=False)
     before = state.pause.until, state.pause.failures, state.unproven
@@ -187,7 +187,7 @@ async def a_second_doubt_of_one_session_costs_nothing(world: World) -> None:
 @holds
 async def tokens_and_visit_notes_are_of_their_generation_alone(world: World) -> None:
     node = world.node()
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     old = await node.get()
     state.replace_tokens(old.gen, {"nonce": "next"}, renews_budget=False)
     assert (await node.get()).tokens == {"nonce": "next"}
@@ -201,7 +201,7 @@ async def a_holder_that_lost_its_claim_takes_what_came_in_its_place(world: World
     node, state = world.node(), None
     visiting = asyncio.create_task(node.get())
     await world.clock.sleep(0.4)
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     flight = state.flight
     await world.shared.close()  # the store has lost the claim, and all else
     await visiting
@@ -263,7 +263,7 @@ async def a_pause_lasts_as_long_as_the_site_asks_for(world: World) -> None:
 @holds
 async def a_budget_is_given_up_when_a_session_ends_before_it(world: World) -> None:
     node = world.node()
-    state = node.keeper.key_state(KEY)
+    state = node.keeper.states[KEY]
     for uses in (4, 4, 4):
         session = await node.get()
         for _ in range(uses):

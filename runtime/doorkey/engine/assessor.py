@@ -67,7 +67,7 @@ class Assessor:
         """All that the decision on *reply* depends on."""
         kind = None if reply.error is not None else reply.verdict.kind
         key, site, request = session.key, call.target.site, reply.request
-        state, news, remembered = self._keeper.key_state(key), News.NONE, False
+        state, news, remembered = self._keeper.states[key], News.NONE, False
         if kind is not None and is_refusal(reply):
             remembered = self._refusals.is_useless(session, request, refusal_shape(reply.head, request, kind))
             # Or no newer session is to be had, as new ones were refused as well.

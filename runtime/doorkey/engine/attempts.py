@@ -95,7 +95,7 @@ class Attempts:
         """As `_send`; the next request gets the tokens that the answer carries."""
         reply = await self._send(call, request, session)
         if reply.verdict.kind not in REFUSALS and reply.stream is not None:
-            state = self._keeper.key_state(session.key)
+            state = self._keeper.states[session.key]
             try:
                 await take_over_tokens(call.target.provider, state, reply.request, session, reply.stream)
             except BaseException:

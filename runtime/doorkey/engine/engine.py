@@ -76,7 +76,7 @@ class Engine:
             request = await encode_in_pieces(request)
         call: Call[bytes] = Call(target, deadline, self._clock, self._clock.wall(), single=request)
         if target.provider.single_use and target.provider.uses_up(request):
-            async with hold_token(self._keeper.key_state(target.key), deadline, self._clock):
+            async with hold_token(self._keeper.states[target.key], deadline, self._clock):
                 return await self._enter(call)
         return await self._enter(call)
 
@@ -179,7 +179,7 @@ class Engine:
     def _give_up_session(self, call: Call[T], session: Session, reply: JudgedReply[T], refused: Refused) -> None:
         """Refuse *session*, where the site did: the call goes on with a newer one. The answer is nobody's."""
         reply.close()
-        state = self._keeper.key_state(session.key)
+        state = self._keeper.states[session.key]
         worked = session.gen <= state.accepted or session.gen != state.made  # here, or maybe where it was made
         if call.renewals and worked and call.excused < MOST_EXCUSED:
             call.excused += 1

@@ -25,7 +25,7 @@ from doorkey.errors import (
     VisitFailed,
 )
 from doorkey.model.events import Events
-from doorkey.model.session import Key, Session
+from doorkey.model.session import Session
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.flights import Flights, birth
 from doorkey.sessions.key_state import KeyState
@@ -47,7 +47,9 @@ log = logging.getLogger("doorkey.keeper")
 
 
 class Keeper:
-    """`patience`: a pause up to that many seconds is waited out, a longer one is told. `away`: seconds that a known
+    """`states` is what this process knows of each key.
+
+    `patience`: a pause up to that many seconds is waited out, a longer one is told. `away`: seconds that a known
     site which takes no connections is waited for. `pause`, `longest_pause`: the
     first and the longest pause after a failed visit. `limit`: seconds that one visit, with all its rungs, may take, and
     `longer` more where a person may be asked.
@@ -89,19 +91,16 @@ class Keeper:
             events=self._events, uniform=uniform, longer=longer, wars=self._wars,
         )  # fmt: skip
         self._renewed_cookies = RenewedCookies(store, clock)
-        self._states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
+        self.states = KeyStates(PauseRule(pause, longest_pause, away, uniform), self.limiters.limit_visits)
         self._look_again = 0.0
         self._closed = False
-
-    def key_state(self, key: Key) -> KeyState:
-        return self._states[key]
 
     async def get(self, target: Target, *, newer_than: int = -1, deadline: float) -> Session:
         """A usable session newer than *newer_than*; visits when there is none, together with all who wait.
 
         Raises what the visit raised while its failure is remembered (with `retry_after`), and TimeLimit at *deadline*.
         """
-        state = self._states[target.key]
+        state = self.states[target.key]
         while (session := self.get_ready(target, newer_than=newer_than)) is None:
             if state.flight is None:
                 now = self._clock.now()
@@ -114,7 +113,7 @@ class Keeper:
 
     def get_ready(self, target: Target, *, newer_than: int = -1) -> Session | None:
         """What `get` returns where that takes no waiting, else None. Past the soft age a visit begins behind it."""
-        state, now = self._states[target.key], self._clock.now()
+        state, now = self.states[target.key], self._clock.now()
         while True:
             current = state.current
             counted = current is not None and (current.max_uses is not None or state.budget.learned is not None)
@@ -136,12 +135,12 @@ class Keeper:
 
     def cannot_renew_in_time(self, session: Session, deadline: float) -> bool:
         """Whether a doubt about *session* brings no newer one in time: new ones were refused before they worked."""
-        state, now = self._states[session.key], self._clock.now()
+        state, now = self.states[session.key], self._clock.now()
         return state.pause.why is None and state.pause_after(session.gen, now) > min(self._patience, deadline - now)
 
     async def visit(self, target: Target, *, deadline: float) -> Session:
         """A session newer than any known, by a visit made for this call (or one under way), pause or no pause."""
-        state = self._states[target.key]
+        state = self.states[target.key]
         # Newer than what other processes visited, too: else the store's session would be taken for this visit's.
         row = Row() if target.key.caller else await self._store.row(target.key)
         if row.session is not None and row.whole:
@@ -151,7 +150,7 @@ class Keeper:
 
     async def adopt(self, target: Target, session: Session) -> Session:
         """Make *session*, which was made without a visit of the keeper, the current one for all who share the store."""
-        state, store = self._states[target.key], self._flights.store_of(target.key)
+        state, store = self.states[target.key], self._flights.store_of(target.key)
         seen = state.generation
         while True:
             match await store.begin(target.key, seen, self._claim_ttl, patient=False):
@@ -169,11 +168,11 @@ class Keeper:
 
     def accept(self, session: Session) -> None:
         """The site accepted a request with *session*."""
-        self._states[session.key].accept(session.gen)
+        self.states[session.key].accept(session.gen)
 
     async def renew_cookies(self, session: Session, renewed: Callable[[Session], Session]) -> None:
         """An answer to a request with *session* renewed cookies that belong to everybody."""
-        state = self._states[session.key]
+        state = self.states[session.key]
         before = state.current
         state.renew_cookies(session.gen, renewed)
         if before is not None and state.current is not None and state.current is not before and not session.key.caller:
@@ -184,7 +183,7 @@ class Keeper:
 
         *login*: it came from a login. Logins that the site ends soon, again and again, lead to a pause.
         """
-        state, now = self._states[session.key], self._clock.now()
+        state, now = self.states[session.key], self._clock.now()
         before, was_open = state.refused, state.is_open
         state.refuse(session.gen, now, named=named)
         if state.is_open and not was_open:
@@ -199,7 +198,7 @@ class Keeper:
     async def close(self) -> None:
         """End the visits under way and wait for them."""
         self._closed = True
-        flights = [state.flight for state in self._states.values() if state.flight is not None]
+        flights = [state.flight for state in self.states.values() if state.flight is not None]
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)

@@ -104,12 +104,9 @@ class Row:
             failed_until=min(self.failed_until, wall + self.failed_for),
         )
 
-    def holds(self, claim: Claim) -> bool:
-        return self.claim == claim.token
-
     def renew(self, claim: Claim, ttl: float, wall: float) -> Row | None:
         """Keep the claim; None when it was lost."""
-        return replace(self, claimed_until=wall + ttl) if self.holds(claim) else None
+        return replace(self, claimed_until=wall + ttl) if self.claim == claim.token else None
 
     def commit(self, claim: Claim, session: Session, wall: float) -> tuple[Row, Session] | None:
         """Publish, under a generation above all before; None when the claim was lost.
@@ -117,7 +114,7 @@ class Row:
         A session with a use budget belongs to the process that fetched it: its tokens are not shared, but its cookies
         stay for the next visit, as they may be somebody's login.
         """
-        if not self.holds(claim):
+        if self.claim != claim.token:
             return None
         session = replace(session, gen=max(self.gen, claim.floor, int(wall * 1000)) + 1)
         kept = session if session.max_uses is None else replace(session, tokens={})
@@ -128,7 +125,7 @@ class Row:
 
         The session takes no new generation, and no request is sent with it: it is not known yet whether it works.
         """
-        if not self.holds(claim):
+        if self.claim != claim.token:
             return None
         gen = self.session.gen if self.session is not None else -1
         return replace(self, session=replace(session, gen=gen), whole=False)
@@ -142,7 +139,7 @@ class Row:
 
     def fail(self, claim: Claim, why: str, code: str, after: float, wall: float) -> Row | None:
         """Remember a failed visit, and heed it for *after* seconds; None when the claim was lost."""
-        if not self.holds(claim):
+        if self.claim != claim.token:
             return None
         return replace(
             self, claim="", claimed_until=0.0, failed_until=wall + after, failed_for=after, why=why, code=code

@@ -69,7 +69,7 @@ class SessionChecks:
         Nobody takes a place at the site for a session that may be dead. Raises TimeLimit for a check that takes longer
         than `limit` seconds.
         """
-        state, held = self.learning.get(key), self._keeper.key_state(key)
+        state, held = self.learning.get(key), self._keeper.states[key]
         left = min(self._limit, deadline - self._clock.now())
         if held.flight is not None and held.current is not None and held.refused >= held.generation:
             await asyncio.wait([held.flight], timeout=max(0.0, left))
@@ -90,7 +90,7 @@ class SessionChecks:
         if calibrating is not None:
             left = min(self._limit, call.deadline - self._clock.now())
             await asyncio.wait([calibrating], timeout=max(0.0, left))
-        return calibrating is None or self._keeper.key_state(session.key).generation <= session.gen
+        return calibrating is None or self._keeper.states[session.key].generation <= session.gen
 
     async def inspect(self, call: Call[Any], session: Session, reply: JudgedReply[Any]) -> None:
         """Say in *reply* whether it is suspect. An answer that is not teaches how accepted answers look."""
@@ -166,7 +166,7 @@ class SessionChecks:
         while (left := end - self._clock.now()) > 0:
             if state.knowledge.calibration.useless:
                 return CheckOutcome.IMPOSSIBLE
-            if self._keeper.key_state(session.key).generation <= session.gen and state.is_met(session, reply):
+            if self._keeper.states[session.key].generation <= session.gen and state.is_met(session, reply):
                 return CheckOutcome.ALIVE
             busy = state.task or state.calibrating
             if busy is not None:
@@ -231,7 +231,7 @@ class SessionChecks:
                 outcome = self._conclude(state, load)
             if load is not None and outcome is CheckOutcome.ALIVE:
                 outcome = await self._take_over(target, session, conversation, state.knowledge, load)
-                current = self._keeper.key_state(session.key).current
+                current = self._keeper.states[session.key].current
                 if current is not None and current.gen != session.gen and current.rung == "check":
                     state.remade = current.gen
             if outcome is CheckOutcome.DEAD and cookies is None:
@@ -266,7 +266,7 @@ class SessionChecks:
         load: PageLoad,
     ) -> CheckOutcome:
         """The session is alive. Cookies and tokens that the page has changed make a new generation."""
-        current = self._keeper.key_state(session.key).current
+        current = self._keeper.states[session.key].current
         if current is None or current.gen != session.gen:
             return CheckOutcome.ALIVE
         calibration = knowledge.calibration
