@@ -126,8 +126,13 @@ def is_refusal(reply: JudgedReply[Any]) -> bool:
 
 
 def find_resend(call: Call[Any], reply: JudgedReply[Any]) -> Resend:
-    """What sending the request again would mean: it does no harm if it certainly did not reach the site."""
+    """What sending the pending request again would mean: it does no harm if it certainly did not reach the site."""
     if is_logout(reply.request, call.target.provider.ready or ""):
         return Resend.LOGOUT
+    request = call.pending
+    if request is None:
+        return Resend.HARMLESS
+    if not request.again:
+        return Resend.IMPOSSIBLE
     unsent = isinstance(reply.error, NotPlainHttp) and not reply.error.arrived
-    return Resend.HARMLESS if unsent and call.resend is Resend.ONCE else call.resend
+    return Resend.HARMLESS if request.repeatable or unsent else Resend.ONCE

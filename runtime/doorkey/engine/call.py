@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from doorkey.clock import Clock
 from doorkey.engine.answer import Answer
-from doorkey.engine.decision_tables import CheckOutcome, Resend, Suspicion
+from doorkey.engine.decision_tables import CheckOutcome, Suspicion
 from doorkey.engine.useless_renewals import RefusalShape
 from doorkey.errors import DoorkeyError, MayHaveArrived
 from doorkey.model.events import Attempt, CallRecord
@@ -101,16 +101,6 @@ class Call(Generic[T]):
     def is_fresh(self, session: Session) -> bool:
         """Whether a browser has made *session* since this call began."""
         return session.born >= self.began and session.rung.startswith("browser")
-
-    @property
-    def resend(self) -> Resend:
-        """What sending the pending request again would mean."""
-        request = self.pending
-        if request is None:
-            return Resend.HARMLESS
-        if not request.again:
-            return Resend.IMPOSSIBLE
-        return Resend.HARMLESS if request.repeatable else Resend.ONCE
 
     def next_request(self, session: Session) -> Request:
         """The request to send now: the flow begins anew with each session, unless something was spent."""
