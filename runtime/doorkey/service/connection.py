@@ -16,7 +16,7 @@ from aiohttp.streams import StreamReader
 from doorkey.clock import Clock
 from doorkey.service.failure import BROKEN_BODY, Failure
 from doorkey.service.lingering import ErrorResponse, Lingering
-from doorkey.service.peer import has_closed
+from doorkey.service.peer import Peers
 from doorkey.service.protocol_errors import FIELD_LIMIT, LINE_LIMIT, failure_of_protocol, write_raw
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class Connections:
         self.head = head
         self.stalled = stalled
         self.tell_closed = tell_closed
+        self.peers = Peers()
         self._most = most
         self._clock = clock
         self._open: dict[Connection, None] = {}
@@ -265,7 +266,7 @@ class Connection(web.RequestHandler):
     async def _watch_half_closed(self) -> None:
         """End the connection after its last answer, or when the client has closed its socket altogether."""
         while self.transport is not None and not self.idle and self._payload_parser is None:
-            if await has_closed(self.transport.get_extra_info("socket"), self._current_request):
+            if await self._connections.peers.has_closed(self.transport.get_extra_info("socket"), self._current_request):
                 self.transport.abort()
                 return
             await asyncio.sleep(LEFT)
