@@ -61,3 +61,25 @@ async def test_an_agent_reads_and_its_write_waits_for_the_user(tmp_path: Path) -
             text = (await writing).content[0].text
         assert ("POST", "{}") in seen
         assert ("HTTP 200" in text, "<h1>Items</h1>" in text, "secret-cookie" in text) == (True, True, False)
+
+
+async def test_a_site_that_cannot_be_used_stops_no_other(tmp_path: Path) -> None:
+    from mcp import Client, StdioServerParameters
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="<h1>Items</h1>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", answer)
+    async with TestServer(app, host="127.0.0.1") as server, asyncio.timeout(LIMIT):
+        config = tmp_path / "doorkey.toml"
+        config.write_text(
+            f'[sites.wiki]\nprovider = "web"\nurl = "{server.make_url("/")}"\n[store]\nurl = "memory://"\n'
+            '[sites.odd]\nprovider = "nonsense"\nurl = "http://127.0.0.1:9/"\n'
+        )
+        env = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+        parameters = StdioServerParameters(command=DOORKEY, args=["mcp", "--config", str(config)], env=env)
+        async with Client(parameters) as client:
+            called = await client.call_tool("call_site", {"site": "wiki", "path": "/items"})
+            assert "<h1>Items</h1>" in called.content[0].text
+            assert "odd" not in (await client.call_tool("list_sites", {})).content[0].text

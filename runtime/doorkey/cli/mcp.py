@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from doorkey.cli.run import Terminated, run
 if TYPE_CHECKING:
     from doorkey.config.settings import Settings
 
+log = logging.getLogger(__name__)
 KEY_FILE = "agents.key"
 PORT = 8788
 
@@ -40,9 +42,12 @@ def mcp(http: bool, port: int | None, headed: bool, config: Path | None) -> None
     """
     if port is not None and not http:
         raise click.UsageError("--port is for --http")
+    from doorkey.config.registry import leave_out_broken
     from doorkey.config.settings import Settings
 
-    settings = Settings.load(config)
+    settings, broken = leave_out_broken(Settings.load(config))
+    for name, fault in broken.items():
+        log.error("the site %s is left out: %s", name, fault)
     try:
         run(_serve(settings, port=(PORT if port is None else port) if http else None, headed=headed))
     except Terminated:
