@@ -187,6 +187,20 @@ class TestTwoSessions:
         assert settings(draft)["tokens"] == {"x_guard": "meta[name=csrf-token]@content"}
         assert draft.doubts == ()
 
+    def test_a_recorded_page_that_was_seen_anew_still_tells_where_a_value_stood(self) -> None:
+        inside, new = page('<a href="/logout">x</a>'), f"{SITE}items/new"
+        html = '<form method="post" action="/save"><input type="hidden" name="sig" value="{}"></form>'
+        write = Exchange(
+            method="POST", url=f"{SITE}ajax", body=f"sig={ONE}&text=x", status=200,
+            headers={"content-type": "application/x-www-form-urlencoded"},
+        )  # fmt: skip
+        snapshots = [Snapshot(page(STRANGER), "stranger", SITE), Snapshot(inside, "first", SITE)]
+        snapshots += [Snapshot(inside, "second", SITE), Snapshot(page(html.format(TWO), new), "second", new)]
+        snapshots.append(Snapshot(page(html.format(ONE), new), "recorded", new))
+        table = settings(learn(Recording(url=SITE, snapshots=tuple(snapshots), exchanges=(write,)), "shop"))
+        assert table["tokens"]["sig"] == {"page": "/items/new", "css": "input[name=sig]", "attribute": "value"}
+        assert table["send"] == {"when": "POST /ajax", "form": {"sig": "{sig}"}}
+
     def test_forms_on_further_pages_are_used_where_the_page_has_no_token(self) -> None:
         inside = page('<a href="/logout">x</a>')
         new = page(self.form(ONE).html, f"{SITE}items/new")

@@ -68,7 +68,7 @@ class _Learning:
         recording = self.recording
         found = _find_login(recording)
         home = self._choose_home(found)
-        inside = [one.page for one in recording.snapshots if one.who != "stranger" and _same_page(one, home)]
+        inside = [one.page for one in recording.snapshots if one.who in ("first", "second") and _same_page(one, home)]
         strangers = list(recording.pages("stranger"))
         sources = [
             Page(url=one.url, html=one.answer_body)

@@ -14,8 +14,9 @@ from doorkey.model.page import Page
 from doorkey.model.request import SAFE_METHODS
 
 CACHE_BUSTER = re.compile(r"(?:_|t|ts|time|timestamp|cb|nocache|cachebuster|rnd)=1\d{9}(?:\d{3})?", re.IGNORECASE)
-Who: TypeAlias = Literal["stranger", "first", "second"]
-"""Who looks at a page: nobody known to the site, or one of two sessions of the same account."""
+Who: TypeAlias = Literal["stranger", "first", "second", "recorded"]
+"""Who looks at a page: nobody known to the site, one of two sessions of the same account, or the recorded session where
+a page was seen by these as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,9 +115,14 @@ class Survey:
 
 
 def _list_others(recording: Recording, exploration: Exploration) -> list[Snapshot]:
-    """List the pages of *recording* that were not seen anew: scripts may draw what such a file has of a page."""
+    """List the pages of *recording*. One that was seen anew tells only where a value stood that was sent: scripts may
+    draw what such a file has of a page.
+    """
     seen = {urldefrag(one.page.url).url for one in exploration.snapshots if one.who != "stranger"}
-    return [one for one in recording.snapshots if urldefrag(one.page.url).url not in seen or one.who == "stranger"]
+    return [
+        replace(one, who="recorded") if one.who != "stranger" and urldefrag(one.page.url).url in seen else one
+        for one in recording.snapshots
+    ]
 
 
 def _guess_variables(site: str, draft: Draft) -> tuple[str, ...]:
