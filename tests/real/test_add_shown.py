@@ -31,6 +31,7 @@ from software.nodered import nodered
 from software.packages import Packages, Unavailable
 from software.tokens import tokens
 from software.tracker import roundup
+from software.wordpress_admin import wordpress_admin
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -45,6 +46,7 @@ SHOWN: dict[str, Group] = {
     "nodered": nodered,
     "roundup": roundup,
     "tokens": tokens,
+    "wordpress": wordpress_admin,
 }
 WAYS = ("shown", "recording", "sanitized", "credentials")
 IN_CI = (
@@ -55,10 +57,14 @@ IN_CI = (
     ("roundup", "recording"),
     ("tokens", "shown"),
     ("tokens", "sanitized"),
+    ("wordpress", "shown"),
 )
 """What CI has time for; the rest belongs to `make test-long`."""
-WITH_LEAVE = ("mediawiki",)
+WITH_LEAVE = ("mediawiki", "wordpress")
 """A dead session gets the form again, with HTTP 200. Only a stranger's write shows that this says no."""
+LEFT_OUT = {"wordpress": ("sanitized", "credentials")}
+"""Its token stands on one page of many: no login alone leads there. By a sanitized recording it is found, and a dead
+session's answer (HTTP 400, "0") is not yet learned from the stranger's."""
 WRITES = 50
 
 
@@ -153,7 +159,7 @@ async def record(recorder: Browser, software: Application, file: Path) -> None:
 
 def cases() -> Iterator[Any]:
     for name in SHOWN:
-        for way in WAYS:
+        for way in [way for way in WAYS if way not in LEFT_OUT.get(name, ())]:
             marks = [pytest.mark.real(name)] if (name, way) in IN_CI else [pytest.mark.real(name), pytest.mark.long]
             yield pytest.param(name, way, marks=marks, id=f"{name}-{way}")
 
