@@ -42,8 +42,7 @@ class KeyState:
     `callers` counts those who wait; `visits` counts the sessions made here, `made` is the last one's generation.
     `token_turn` is held while a single-use token is used up. `soft_at` is when the current session's successor is
     fetched: a little before its soft age, so that many sites and processes do not all begin at once. `unproven` counts
-    the sessions made here in a row that were refused before they ever worked. `waits` says what a flight waits for
-    now.
+    the sessions made here in a row that were refused before they ever worked. `waits`: what a flight waits for now.
     """
 
     key: Key
@@ -150,7 +149,8 @@ class KeyState:
         """The site accepted a request with the session *gen*. Only this ends the growth of the pauses."""
         if gen > self.accepted:
             self.accepted, self.unproven = gen, 0
-            self.pause.forget()
+            if self.pause.failures or self.pause.why or self.pause.away_until:
+                self.pause.forget()
         if self.pause.useless:
             self.pause.forgive(gen)
         if self.current is not None and gen == self.current.gen:
