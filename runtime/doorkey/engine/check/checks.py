@@ -21,7 +21,6 @@ from doorkey.engine.refusal_memory import RefusalMemory
 from doorkey.errors import TimeLimit
 from doorkey.model.cookie_jar import CookieJar
 from doorkey.model.session import Key, Session
-from doorkey.model.verdict import Kind
 from doorkey.sessions.builder import with_cookies
 from doorkey.sessions.keeper import Keeper
 from doorkey.sessions.store import Store
@@ -110,7 +109,7 @@ class SessionChecks:
             if state.alive and reply.verdict:
                 # Such requests are accepted again: the next refusal of one is another matter.
                 state.alive = {form: count for form, count in state.alive.items() if form[0] != template}
-            self._learn(call, session, state, reply)
+            self.learning.learn(call.target, session, state, reply, template, shape)
             return
         reply.suspicion, reply.ground, reply.novel = ground.suspicion, ground.why, ground.novel
         reply.check = CheckOutcome.OPEN
@@ -130,7 +129,7 @@ class SessionChecks:
                 await look_closer(self.learning, call.target, session, reply, state)
         elif outcome is CheckOutcome.ALIVE or (outcome is CheckOutcome.RENEWED and again):
             state.alive[form] = state.alive.get(form, 0) + 1
-            self._learn(call, session, state, reply)
+            self.learning.learn(call.target, session, state, reply, form[0], shape_of(reply.head, reply.request))
         log.info(
             "%s: %s %s was suspect (%s); the session check says: %s",
             call.target.site.name, form[0][0], form[0][1], reply.ground, outcome.name.lower(),
@@ -151,10 +150,6 @@ class SessionChecks:
     async def close(self) -> None:
         """End the checks under way and wait for them."""
         await self.learning.close()
-
-    def _learn(self, call: Call[Any], session: Session, state: CheckState, reply: JudgedReply[Any]) -> None:
-        if reply.verdict.kind is Kind.OK and reply.head.status < 400:
-            self.learning.learn(call.target, session, state, reply)
 
     async def _find_out(
         self, call: Call[Any], session: Session, reply: JudgedReply[Any], state: CheckState

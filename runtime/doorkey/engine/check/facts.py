@@ -32,7 +32,8 @@ class LoginForm:
 
     def may_be_in(self, body: bytes) -> bool:
         """Whether *body* has to be looked at closer: a search of bytes, for every answer in HTML."""
-        if PASSWORD.search(body):
+        # The word first: a search that ignores case takes eight times as long.
+        if b"password" in body.lower() and PASSWORD.search(body):
             return True
         return bool(self.fields) and all(field.encode() in body for field in self.fields)
 

@@ -19,6 +19,7 @@ from doorkey.engine.check.suspicion import Known, set_cookies
 from doorkey.engine.decision_tables import CheckOutcome
 from doorkey.errors import DoorkeyError
 from doorkey.model.session import Key, Session
+from doorkey.model.verdict import Kind
 from doorkey.rate.limits import RateLimiters
 from doorkey.sessions.store import Store
 from doorkey.sessions.target import SiteTarget
@@ -126,10 +127,20 @@ class Learning:
         form = login_form_of(target.provider.steps, target.provider.check_url)
         return self._states.setdefault(target.key, CheckState(knowledge, form))
 
-    def learn(self, target: SiteTarget, session: Session, state: CheckState, reply: JudgedReply[Any]) -> None:
+    def learn(
+        self,
+        target: SiteTarget,
+        session: Session,
+        state: CheckState,
+        reply: JudgedReply[Any],
+        template: Template,
+        shape: Shape,
+    ) -> None:
         """Remember the form of an accepted answer; the first one has the check calibrated."""
-        knowledge, head = state.knowledge, reply.head
-        knowledge.shapes.add(template_of(reply.request, head.url), shape_of(head, reply.request), set_cookies(head))
+        if reply.verdict.kind is not Kind.OK or reply.head.status >= 400:
+            return
+        knowledge = state.knowledge
+        knowledge.shapes.add(template, shape, set_cookies(reply.head))
         if self.begin_calibration(target, session, state) is None and knowledge.shapes.changed:
             knowledge.shapes.changed = False
             self.spawn(self.save(target, knowledge))
