@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from doorkey.browser.visit.inspector import CALL, RESTLESS, Navigating, PageInspector
+from doorkey.browser.visit.inspector import CALL, UNREADABLE, Navigating, PageInspector
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.reading_scripts import FACTS
 from doorkey.clock import Clock
@@ -63,9 +63,10 @@ class FactsReader:
             try:
                 return await self.read_once()
             except BrowserFailed as error:
-                if self._clock.now() >= end and isinstance(error, Navigating):
-                    raise Changed(f"{RESTLESS}: it could not be read") from error
-                if self._inspector.page.is_closed() or self._clock.now() >= end:
+                over = self._clock.now() >= end
+                if over and isinstance(error, Navigating):
+                    raise Changed(UNREADABLE) from error
+                if over or self._inspector.page.is_closed():
                     raise
             await self._clock.sleep(POLL)
 

@@ -28,6 +28,7 @@ GONE = ("Cannot find context", "context was destroyed", "Inspected target naviga
 TRIES = 3
 """How often a page is read before it counts as one that navigates."""
 RESTLESS = "The page loads itself again and again"
+UNREADABLE = f"{RESTLESS}: it could not be read"
 
 
 class Navigating(BrowserFailed):
@@ -62,16 +63,17 @@ class PageInspector:
         Raises Navigating while the page navigates, BrowserFailed where it hangs or is closed.
         """
         expression = f"({function})({', '.join(map(json.dumps, arguments))})"
-        for last in (False,) * (TRIES - 1) + (True,):
-            fresh = self._world is None
+        left = TRIES
+        while True:
+            fresh, left = self._world is None, left - 1
             try:
                 return await self._run(expression)
             except BrowserFailed as error:
-                if last or self.page.is_closed() or (fresh and not isinstance(error, Navigating)):
+                navigates = isinstance(error, Navigating)
+                if not left or self.page.is_closed() or (fresh and not navigates):
                     raise
                 self._world = None  # it belonged to a document that is gone
-                self._frame = self._frame if isinstance(error, Navigating) else ""
-        raise AssertionError("the last try returns or raises")
+                self._frame = self._frame if navigates else ""
 
     async def evaluate_in_page(self, expression: str) -> Any:
         """Evaluate *expression* in the page's own world, with its global scope, and return its value.

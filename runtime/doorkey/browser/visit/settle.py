@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from doorkey.browser.routing import RequestRouting
 from doorkey.browser.visit.challenge import Challenge
-from doorkey.browser.visit.inspector import RESTLESS, Navigating, PageInspector
+from doorkey.browser.visit.inspector import RESTLESS, UNREADABLE, Navigating, PageInspector
 from doorkey.browser.visit.login import StepLogin
 from doorkey.browser.visit.network_log import NetworkLog
 from doorkey.browser.visit.obstacle_errors import MISSING
@@ -192,7 +192,7 @@ class PageSettler:
         shows. One that is *restless* navigates all the time.
         """
         if restless:
-            return _add(error, RESTLESS) if isinstance(error, Changed) else Changed(f"{RESTLESS}: it could not be read")
+            return _add(error, RESTLESS) if isinstance(error, Changed) else Changed(UNREADABLE)
         if not isinstance(error, MissingToken | MissingCookies) or await self._login.asks_password():
             return error.again()  # it is another site's, or the login page
         status = self._network_log.status
