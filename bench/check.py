@@ -18,6 +18,7 @@ import time
 from paired import interval
 
 from doorkey import Request, Runtime, Settings
+from service import serving
 
 ROUNDS, REQUESTS, LOSS = 11, 400, 0.98
 LOADS = (1, 16, 64)
@@ -102,14 +103,8 @@ async def compare(runtime: Runtime) -> bool:
 
 async def main() -> int:
     os.environ |= {"BENCH_USER": "ada", "BENCH_PASSWORD": "x"}
-    server = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert server.stdout is not None
-        async with Runtime(settings(int(await server.stdout.readline()))) as runtime:
-            return 0 if await compare(runtime) else 1
-    finally:
-        server.terminate()
-        await server.wait()
+    async with serving(SERVER) as port, Runtime(settings(port)) as runtime:
+        return 0 if await compare(runtime) else 1
 
 
 if __name__ == "__main__":

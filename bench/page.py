@@ -13,6 +13,7 @@ import time
 from contextlib import aclosing
 
 from doorkey import Request, Runtime, Settings
+from service import serving
 
 FIRST_GOAL, CHUNK_GOAL = 10.0, 2.0
 ROUNDS, CHUNKS, APART = 30, 40, 0.01
@@ -77,13 +78,8 @@ async def measure(port: int) -> bool:
 
 
 async def main() -> int:
-    server = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
-    assert server.stdout is not None
-    try:
-        return 0 if await measure(int(await server.stdout.readline())) else 1
-    finally:
-        server.terminate()
-        await server.wait()
+    async with serving(SERVER) as port:
+        return 0 if await measure(port) else 1
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from doorkey.sessions.source import Journal, RenewalReason
 from doorkey.transport.direct import Direct
 from doorkey.transport.headers import FETCH
 from doorkey.transport.selector import TransportSelector
+from service import serving
 
 GOAL = 0.8
 ROUNDS = 9
@@ -136,14 +137,8 @@ async def measure(port: int) -> bool:
 
 
 async def main() -> int:
-    server = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert server.stdout is not None
-        port = int(await server.stdout.readline())
+    async with serving(SERVER) as port:
         return 0 if await measure(port) else 1
-    finally:
-        server.terminate()
-        await server.wait()
 
 
 if __name__ == "__main__":
